@@ -1,0 +1,57 @@
+# Every dependency comes from a Debian package. What is missing is named with its package,
+# so that a failed configure says what to install (scripts/setup installs all of it).
+
+function(sluice_need found package what)
+  if(NOT ${found})
+    message(FATAL_ERROR "${what} was not found: install Debian's package ${package} "
+                        "(scripts/setup installs everything that sluice needs).")
+  endif()
+endfunction()
+
+find_package(Threads REQUIRED)
+
+find_path(LIBURING_INCLUDE_DIR liburing.h)
+find_library(LIBURING_LIBRARY NAMES uring)
+if(LIBURING_INCLUDE_DIR AND LIBURING_LIBRARY)
+  set(LIBURING_FOUND ON)
+endif()
+sluice_need(LIBURING_FOUND liburing-dev "liburing")
+add_library(liburing INTERFACE)
+target_include_directories(liburing SYSTEM INTERFACE ${LIBURING_INCLUDE_DIR})
+target_link_libraries(liburing INTERFACE ${LIBURING_LIBRARY})
+
+# llhttp: a library where there is a package for it (Debian 13), else the C sources that
+# Debian 12 ships in node-llhttp, built here. STRICT_MODE is 8.x's switch; 9.x is always strict.
+find_path(LLHTTP_INCLUDE_DIR llhttp.h PATHS /usr/include /usr/share/include/llhttp)
+find_library(LLHTTP_LIBRARY NAMES llhttp)
+find_path(LLHTTP_SOURCE_DIR llhttp.c PATHS /usr/share/llhttp NO_DEFAULT_PATH)
+if(LLHTTP_INCLUDE_DIR AND (LLHTTP_LIBRARY OR LLHTTP_SOURCE_DIR))
+  set(LLHTTP_FOUND ON)
+endif()
+sluice_need(LLHTTP_FOUND "libllhttp-dev (Debian 13) or node-llhttp (Debian 12)" "llhttp")
+if(LLHTTP_LIBRARY)
+  add_library(llhttp INTERFACE)
+  target_link_libraries(llhttp INTERFACE ${LLHTTP_LIBRARY})
+  target_include_directories(llhttp SYSTEM INTERFACE ${LLHTTP_INCLUDE_DIR})
+else()
+  add_library(llhttp STATIC ${LLHTTP_SOURCE_DIR}/api.c ${LLHTTP_SOURCE_DIR}/http.c
+              ${LLHTTP_SOURCE_DIR}/llhttp.c)
+  target_include_directories(llhttp SYSTEM PUBLIC ${LLHTTP_INCLUDE_DIR})
+  target_compile_definitions(llhttp PUBLIC LLHTTP_STRICT_MODE=1)
+  target_compile_options(llhttp PRIVATE -O2 -w)
+endif()
+
+find_package(mimalloc QUIET)
+sluice_need(mimalloc_FOUND libmimalloc-dev "mimalloc")
+find_package(CLI11 QUIET)
+sluice_need(CLI11_FOUND libcli11-dev "CLI11")
+find_package(tomlplusplus QUIET)
+sluice_need(tomlplusplus_FOUND libtomlplusplus-dev "toml++")
+if(SLUICE_TESTS)
+  find_package(GTest QUIET)
+  sluice_need(GTest_FOUND libgtest-dev "GoogleTest")
+endif()
+if(SLUICE_PERF)
+  find_package(benchmark QUIET)
+  sluice_need(benchmark_FOUND libbenchmark-dev "Google Benchmark")
+endif()
