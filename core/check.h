@@ -1,0 +1,20 @@
+// Invariants. SLUICE_CHECK is for what only a bug of ours can break: it prints where and aborts,
+// in every build. What a peer sends never reaches one (it is counted and answered instead).
+#pragma once
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace sluice {
+
+[[noreturn]] inline void check_failed(const char* what, const char* file, int line) {
+  std::fprintf(stderr, "sluice: invariant broken: %s (%s:%d)\n", what, file, line);
+  std::abort();
+}
+
+}  // namespace sluice
+
+#define SLUICE_CHECK(condition)                                                                    \
+  do {                                                                                             \
+    if (__builtin_expect(!(condition), 0)) ::sluice::check_failed(#condition, __FILE__, __LINE__); \
+  } while (false)

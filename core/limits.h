@@ -1,0 +1,63 @@
+// Every fixed bound of the data path in one place. What an operator may want to change is a flag
+// (net/config.h); what is here follows from the design, and each line says why.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace sluice::limits {
+
+// Submission entries: one turn's re-arms and sends; a full queue only costs one more enter.
+inline constexpr unsigned kSqEntries = 2048;
+// Completion entries: overflow is slow (the kernel allocates), so far above one turn's worth.
+inline constexpr unsigned kCqEntries = 16384;
+// Completions copied out and dispatched before the queue's head is moved.
+inline constexpr size_t kReapBatch = 256;
+// iovecs that wait for the next submission; a full arena only costs one more enter.
+inline constexpr size_t kIovecArena = 8192;
+
+// One send: bytes and pieces. Larger batches would hide a slow client's progress.
+inline constexpr size_t kSendBatchBytes = 64 * 1024;
+inline constexpr size_t kSendBatchPieces = 128;
+
+// Slots of a class that the kernel may hold at a time, and the part kept back for our own
+// writing (heads, spills), as a fraction of the class's first size.
+inline constexpr uint32_t kRingSlotsMax = 512;
+inline constexpr uint32_t kReserveFraction = 8;
+// A provided-buffer id has 16 bits, so a class never has more slots than that.
+inline constexpr uint32_t kSlotsMax = 65535;
+
+// What is appended to a chain that does not leave in this turn is copied when it is at most this
+// part of a slot, so that a small event does not pin a whole slot behind a slow client.
+inline constexpr uint32_t kSpillFraction = 2;
+
+// Bytes of further requests read ahead while one is being answered.
+inline constexpr size_t kPipelineBytes = 16 * 1024;
+// What an idle upstream connection may receive before anybody asked: enough to see a close.
+inline constexpr size_t kIdleReceiveBytes = 4096;
+// Request body bytes held between client and upstream; also the most that can be replayed on a
+// fresh connection when a kept-alive one turns out to be stale.
+inline constexpr size_t kRequestWindow = 64 * 1024;
+
+// After a response that ends the connection while the client is still sending: what is read and
+// dropped, so that the close does not reset the response away (RFC 9112 section 9.6).
+inline constexpr uint64_t kLingerMs = 1000;
+inline constexpr size_t kLingerBytes = 1024 * 1024;
+
+// After EMFILE the listener rests this long.
+inline constexpr uint64_t kAcceptPauseMs = 100;
+
+// A stream whose window lasts less than this is fast and its window doubles; one whose window
+// lasts longer than the second falls back.
+inline constexpr uint64_t kFastWindowMs = 50;
+inline constexpr uint64_t kSlowWindowMs = 1000;
+
+// Request targets in logs and /streams are cut here.
+inline constexpr size_t kLoggedTargetBytes = 512;
+// A worker's queue of log lines; what does not fit is dropped and counted.
+inline constexpr size_t kLogQueueBytes = 256 * 1024;
+
+// Streams listed by /streams, per worker.
+inline constexpr size_t kStreamsListed = 1000;
+
+}  // namespace sluice::limits

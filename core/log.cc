@@ -1,0 +1,157 @@
+#include "core/log.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace sluice {
+
+bool LogQueue::push(LogTarget target, std::string_view line) {
+  uint64_t at = written_.load(std::memory_order_relaxed);
+  size_t size = kHeaderBytes + line.size();
+  if (at + size - read_.load(std::memory_order_acquire) > kQueueBytes) {
+    dropped_.fetch_add(1, std::memory_order_relaxed);
+    return false;
+  }
+  std::array<char, kHeaderBytes> header{};
+  header[0] = static_cast<char>(target);
+  auto length = static_cast<uint32_t>(line.size());
+  std::memcpy(header.data() + 1, &length, sizeof(length));
+  copy_in(at, header.data(), header.size());
+  copy_in(at + kHeaderBytes, line.data(), line.size());
+  written_.store(at + size, std::memory_order_release);
+  return true;
+}
+
+void LogQueue::drain(std::string& messages, std::string& access) {
+  uint64_t at = read_.load(std::memory_order_relaxed);
+  uint64_t end = written_.load(std::memory_order_acquire);
+  while (at < end) {
+    std::array<char, kHeaderBytes> header{};
+    copy_out(at, header.data(), header.size());
+    uint32_t length = 0;
+    std::memcpy(&length, header.data() + 1, sizeof(length));
+    std::string& text = static_cast<LogTarget>(header[0]) == LogTarget::kAccess ? access : messages;
+    size_t old_size = text.size();
+    text.resize(old_size + length);
+    copy_out(at + kHeaderBytes, text.data() + old_size, length);
+    text += '\n';
+    at += kHeaderBytes + length;
+  }
+  read_.store(at, std::memory_order_release);
+}
+
+void LogQueue::copy_in(uint64_t at, const char* bytes, size_t size) {
+  size_t offset = at % kQueueBytes;
+  size_t first = std::min(size, kQueueBytes - offset);
+  std::copy_n(bytes, first, ring_.data() + offset);
+  std::copy_n(bytes + first, size - first, ring_.data());
+}
+
+void LogQueue::copy_out(uint64_t at, char* bytes, size_t size) const {
+  size_t offset = at % kQueueBytes;
+  size_t first = std::min(size, kQueueBytes - offset);
+  std::copy_n(ring_.data() + offset, first, bytes);
+  std::copy_n(ring_.data(), size - first, bytes + first);
+}
+
+bool LogWriter::open(const std::string& access_path, std::string* error) {
+  if (access_path == "off") return true;
+  access_path_ = access_path;
+  if (access_path == "-") {
+    access_fd_ = STDOUT_FILENO;
+    return true;
+  }
+  access_fd_ = ::open(access_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (access_fd_ >= 0) return true;
+  *error = "--access-log: cannot open " + access_path + ": " + std::strerror(errno);
+  return false;
+}
+
+LogQueue& LogWriter::add_queue() {
+  queues_.push_back(std::make_unique<LogQueue>());
+  return *queues_.back();
+}
+
+void LogWriter::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void LogWriter::stop() {
+  if (!thread_.joinable()) return;
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+void LogWriter::run() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    wake_.wait_for(lock, std::chrono::milliseconds(100), [this] { return stopping_; });
+    drain_all();
+    if (reopen_.exchange(false, std::memory_order_acquire)) reopen();
+  }
+  drain_all();
+}
+
+void LogWriter::drain_all() {
+  for (auto& queue : queues_) queue->drain(messages_, access_);
+  write_all(STDERR_FILENO, messages_);
+  write_all(access_fd_, access_);
+}
+
+void LogWriter::reopen() {
+  if (access_fd_ < 0 || access_fd_ == STDOUT_FILENO) return;
+  int fd = ::open(access_path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (fd < 0) {
+    // The old file stays in use: lines that are written somewhere beat lines that are lost.
+    write_errors_.fetch_add(1, std::memory_order_relaxed);
+    print_message("--access-log: cannot reopen " + access_path_ + ": " + std::strerror(errno));
+    return;
+  }
+  ::close(access_fd_);
+  access_fd_ = fd;
+}
+
+void LogWriter::write_all(int fd, std::string& text) {
+  size_t done = 0;
+  while (fd >= 0 && done < text.size()) {
+    ssize_t n = ::write(fd, text.data() + done, text.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      write_errors_.fetch_add(1, std::memory_order_relaxed);
+      break;  // ENOSPC and the like: these lines are lost, the next ones are tried
+    }
+    done += static_cast<size_t>(n);
+  }
+  text.clear();
+}
+
+void append_timestamp(std::string& out, uint64_t wall_ms) {
+  auto seconds = static_cast<time_t>(wall_ms / 1000);
+  tm parts{};
+  gmtime_r(&seconds, &parts);
+  std::array<char, 40> text{};
+  int size = std::snprintf(text.data(), text.size(), "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ",
+                           parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
+                           parts.tm_min, parts.tm_sec, static_cast<unsigned>(wall_ms % 1000));
+  out.append(text.data(), static_cast<size_t>(size));
+}
+
+void print_message(std::string_view text) {
+  std::string line = "sluice: ";
+  line += text;
+  line += '\n';
+  [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
+}
+
+}  // namespace sluice

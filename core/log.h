@@ -1,0 +1,87 @@
+// Log lines, written by one thread of their own so that no worker ever waits for a disk or a
+// pipe. Each producer thread has a bounded queue (single producer, single consumer); what does
+// not fit is dropped and counted. The writer drains the queues ten times a second, owns the
+// files, survives ENOSPC and vanished directories (it counts, and tries again), and reopens the
+// access log on request. Before start() and after stop() lines go to stderr directly.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+namespace sluice {
+
+enum class LogTarget : uint8_t { kMessages, kAccess };  // stderr; the access log
+enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError };
+
+// One producer's queue of records.
+class LogQueue {
+ public:
+  // The producer's thread. `line` has no line end. False: full, dropped and counted.
+  bool push(LogTarget target, std::string_view line);
+  uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
+
+  // The writer's thread: appends all complete records to the targets' texts.
+  void drain(std::string& messages, std::string& access);
+
+ private:
+  static constexpr size_t kHeaderBytes = 5;  // target, length
+
+  void copy_in(uint64_t at, const char* bytes, size_t size);
+  void copy_out(uint64_t at, char* bytes, size_t size) const;
+
+  std::vector<char> ring_ = std::vector<char>(kQueueBytes);
+  alignas(64) std::atomic<uint64_t> written_{0};
+  alignas(64) std::atomic<uint64_t> read_{0};
+  std::atomic<uint64_t> dropped_{0};
+
+  static constexpr size_t kQueueBytes = 256 * 1024;
+};
+
+class LogWriter {
+ public:
+  // access_path: a file, "-" (stdout) or "off". The file is opened here: false and *error where
+  // that fails.
+  bool open(const std::string& access_path, std::string* error);
+  void start();
+  void stop();  // drains everything, then ends the thread
+  ~LogWriter() { stop(); }
+
+  // A new queue; before start().
+  LogQueue& add_queue();
+  void request_reopen() { reopen_.store(true, std::memory_order_release); }
+  bool access_on() const { return access_fd_ >= 0; }
+  uint64_t write_errors() const { return write_errors_.load(std::memory_order_relaxed); }
+
+ private:
+  void run();
+  void drain_all();
+  void reopen();
+  void write_all(int fd, std::string& text);
+
+  std::string access_path_;
+  int access_fd_ = -1;
+  std::vector<std::unique_ptr<LogQueue>> queues_;
+  std::string messages_;
+  std::string access_;
+  std::atomic<bool> reopen_{false};
+  std::atomic<uint64_t> write_errors_{0};
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+// "2026-01-31T12:00:00.123Z" of a wall clock in milliseconds, appended.
+void append_timestamp(std::string& out, uint64_t wall_ms);
+
+// A message straight to stderr, for the main thread: "sluice: text".
+void print_message(std::string_view text);
+
+}  // namespace sluice

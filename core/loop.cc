@@ -1,0 +1,122 @@
+#include "core/loop.h"
+
+#include <algorithm>
+
+#include "core/check.h"
+#include "core/clock.h"
+#include "core/limits.h"
+
+namespace sluice {
+
+namespace {
+
+// kind 8 bits, generation 24 bits, index 32 bits.
+uint64_t make_id(OpKind kind, uint32_t generation, uint32_t index) {
+  return uint64_t{static_cast<uint8_t>(kind)} << 56 | uint64_t{generation & 0xffffff} << 32 | index;
+}
+
+constexpr uint64_t kLongestWaitNs = 60'000'000'000;
+
+}  // namespace
+
+Loop::Loop(Ring& ring)
+    : ring_(ring),
+      now_ns_(monotonic_ns()),
+      timers_(now_ns_ / 1'000'000),
+      reaped_(limits::kReapBatch) {}
+
+uint32_t Loop::attach(OpTarget* target) {
+  if (first_free_ == UINT32_MAX) {
+    targets_.push_back({target, 1, 0, 0});
+    return static_cast<uint32_t>(targets_.size() - 1);
+  }
+  uint32_t index = first_free_;
+  first_free_ = targets_[index].next_free;
+  targets_[index].target = target;
+  return index;
+}
+
+void Loop::detach(uint32_t index) {
+  TargetEntry& entry = targets_[index];
+  SLUICE_CHECK(entry.target && entry.outstanding == 0);
+  entry.target = nullptr;
+  ++entry.generation;
+  entry.next_free = first_free_;
+  first_free_ = index;
+}
+
+uint64_t Loop::begin(uint32_t index, OpKind kind) {
+  ++targets_[index].outstanding;
+  ++operations_;
+  return id_of(index, kind);
+}
+
+uint64_t Loop::id_of(uint32_t index, OpKind kind) const {
+  return make_id(kind, targets_[index].generation, index);
+}
+
+void Loop::flush_later(FlushTask& task) {
+  if (task.queued_) return;
+  task.queued_ = true;
+  task.next_ = nullptr;
+  *flush_tail_ = &task;
+  flush_tail_ = &task.next_;
+}
+
+void Loop::run() {
+  running_ = true;
+  while (running_) turn(true);
+}
+
+void Loop::turn(bool wait) {
+  uint64_t timeout_ns = 0;
+  if (wait) {
+    uint64_t next_ms = timers_.next_ms();
+    timeout_ns = kLongestWaitNs;
+    if (next_ms != TimerWheel::kNever) {
+      uint64_t at_ns = next_ms * 1'000'000;
+      uint64_t now_ns = now_ns_;
+      timeout_ns = at_ns <= now_ns ? 0 : std::min(at_ns - now_ns, kLongestWaitNs);
+    }
+  }
+  ring_.submit_and_wait(timeout_ns);
+  now_ns_ = monotonic_ns();
+  ++counters_.turns;
+  size_t count = reaped_.size();
+  while (count == reaped_.size()) {
+    count = ring_.reap(reaped_);
+    for (size_t i = 0; i < count; ++i) dispatch(reaped_[i]);
+  }
+  timers_.advance(now_ms());
+  flush();
+  for (TurnHook* hook : hooks_) hook->on_turn_end();
+  flush();  // what the hooks woke
+  doomed_.clear();
+}
+
+void Loop::dispatch(const Completion& completion) {
+  auto kind = static_cast<OpKind>(completion.id >> 56);
+  auto index = static_cast<uint32_t>(completion.id);
+  if (index >= targets_.size() || !targets_[index].target || id_of(index, kind) != completion.id) {
+    ++counters_.stale_completions;
+    return;
+  }
+  TargetEntry& entry = targets_[index];
+  if (!completion.more()) {
+    SLUICE_CHECK(entry.outstanding > 0);
+    --entry.outstanding;
+    --operations_;
+  }
+  entry.target->on_completion(kind, completion);
+}
+
+void Loop::flush() {
+  while (FlushTask* task = flush_head_) {
+    flush_head_ = task->next_;
+    if (!flush_head_) flush_tail_ = &flush_head_;
+    task->queued_ = false;
+    task->on_flush();
+  }
+}
+
+}  // namespace sluice

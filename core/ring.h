@@ -1,0 +1,106 @@
+// One io_uring: submissions, completions and the buffers that the kernel fills. This header is
+// the seam between sluice and the operating system's ring: core/ring.cc implements it over
+// liburing, a simulation may implement it instead, chosen at link time. A ring belongs to the
+// worker that created it and is used on that thread only.
+//
+// Every submission carries an id chosen by the caller (core/loop.h); each is answered by one or
+// more completions with that id, and only the one without more() retires it. Data given to a
+// submission (iovecs, addresses) is copied or consumed by the time submit_and_wait() returns;
+// the bytes that iovecs point at must live until the terminal completion.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "core/features.h"
+
+namespace sluice {
+
+struct Completion {
+  uint64_t id;
+  int32_t result;  // bytes, an fd, or a negated errno
+  uint32_t flags;
+
+  bool more() const;        // the operation goes on
+  bool has_buffer() const;  // buffer_id() names a slot that is ours now, whatever the result
+  uint16_t buffer_id() const;
+};
+
+struct RingCounters {
+  uint64_t enters = 0;
+  uint64_t submissions = 0;
+  uint64_t completions = 0;
+  uint64_t overflows = 0;  // completions that did not fit the queue (the kernel kept them)
+  uint64_t busy = 0;       // enters refused with EBUSY or EAGAIN and tried again
+};
+
+class Ring {
+ public:
+  // Tries which of `wanted` this kernel has, on a ring that is thrown away. On failure
+  // *error holds one line that says what refuses io_uring and what to do about it.
+  static bool probe(const Features& wanted, Features* available, std::string* error);
+
+  // A ring for the calling thread. `features` come from probe().
+  static std::unique_ptr<Ring> create(const Features& features, std::string* error);
+
+  ~Ring();
+  Ring(const Ring&) = delete;
+  Ring& operator=(const Ring&) = delete;
+
+  const Features& features() const { return features_; }
+  const RingCounters& counters() const { return counters_; }
+
+  // Accepts on a listening socket: the result is a close-on-exec fd. Multishot
+  // where the feature is there, else once.
+  void accept(int fd, uint64_t id);
+  void connect(int fd, const sockaddr* address, socklen_t size, uint64_t id);
+  // Receives into a slot of `group`. With multishot_recv and recv_budget the operation goes on
+  // until `budget` bytes have arrived (it ends after the slot that crosses it); else it is one
+  // receive of at most a slot, whatever the budget.
+  void recv(int fd, uint16_t group, uint32_t budget, uint64_t id);
+  // One gathered send; short sends are reported as such.
+  void send(int fd, std::span<const iovec> pieces, uint64_t id);
+  // Completes when one of `events` (poll(2)) or an error or hang-up occurs.
+  void poll(int fd, uint32_t events, uint64_t id);
+  void read(int fd, void* into, uint32_t size, uint64_t id);
+  // Asks for the end of the operation `target`. A request only: the target's own terminal
+  // completion says how it ended, and may still carry data.
+  void cancel(uint64_t target, uint64_t id);
+
+  // A group of provided buffers with room for `entries` (a power of two up to 32768). False
+  // with errno set: the kernel refused.
+  bool add_buffer_group(uint16_t group, uint16_t entries);
+  // Empties a group: every slot that had been provided is ours again. Receives that are armed
+  // on the group stay armed (they look the group up when data comes).
+  bool reset_buffer_group(uint16_t group);
+  // Queues a slot for the kernel; visible to it from publish_buffers() on.
+  void provide_buffer(uint16_t group, void* data, uint32_t size, uint16_t buffer_id);
+  void publish_buffers(uint16_t group);
+
+  // Registers (pins) memory as fixed buffer `index` (below kFixedBuffersMax). False with errno
+  // set: ENOMEM means RLIMIT_MEMLOCK is too small. data = nullptr takes the registration back.
+  static constexpr unsigned kFixedBuffersMax = 256;
+  bool register_memory(unsigned index, void* data, size_t size);
+
+  // Submits everything and waits for a completion, or until `timeout_ns` has passed (0: does
+  // not wait). One kernel entry in the usual case. This is the only place where the loop sleeps.
+  void submit_and_wait(uint64_t timeout_ns);
+  // Copies completions out, in order; the number copied.
+  size_t reap(std::span<Completion> into);
+
+ private:
+  struct Kernel;  // what the implementation keeps
+
+  Ring();
+
+  Features features_;
+  RingCounters counters_;
+  std::unique_ptr<Kernel> kernel_;
+};
+
+}  // namespace sluice

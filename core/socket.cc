@@ -1,0 +1,101 @@
+#include "core/socket.h"
+
+#include <cerrno>
+#include <cstring>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+namespace sluice {
+
+namespace {
+
+void set_option(int fd, int level, int name, int value) {
+  setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+}  // namespace
+
+int open_tcp_socket(int family) {
+  int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd >= 0) set_no_delay(fd);
+  return fd;
+}
+
+namespace {
+
+// A listening socket, or -1 with errno set.
+int listen_on(const sockaddr* address, socklen_t size, bool shared_port) {
+  int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (shared_port) set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+  if (address->sa_family == AF_INET6) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  if (bind(fd, address, size) != 0 || listen(fd, SOMAXCONN) != 0) {
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+  }
+  return fd;
+}
+
+}  // namespace
+
+int open_listener(const sockaddr* address, socklen_t size, bool first, std::string* error) {
+  int trial = first ? listen_on(address, size, false) : -1;
+  if (trial >= 0) close(trial);
+  int fd = first && trial < 0 ? -1 : listen_on(address, size, true);
+  if (fd < 0) *error = std::strerror(errno);
+  return fd;
+}
+
+void set_no_delay(int fd) {
+  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+void set_receive_buffer(int fd, uint64_t bytes) {
+  if (bytes > 0) set_option(fd, SOL_SOCKET, SO_RCVBUF, static_cast<int>(bytes));
+}
+
+void set_send_buffer(int fd, uint64_t bytes) {
+  if (bytes > 0) set_option(fd, SOL_SOCKET, SO_SNDBUF, static_cast<int>(bytes));
+}
+
+void set_unsent_low_water(int fd, uint64_t bytes) {
+  if (bytes > 0) set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, static_cast<int>(bytes));
+}
+
+void reset_on_close(int fd) {
+  linger now{.l_onoff = 1, .l_linger = 0};
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+}
+
+void shutdown_socket(int fd) {
+  shutdown(fd, SHUT_RDWR);
+}
+void shutdown_sending(int fd) {
+  shutdown(fd, SHUT_WR);
+}
+void close_socket(int fd) {
+  close(fd);
+}
+
+socklen_t peer_address(int fd, sockaddr_storage* into) {
+  socklen_t size = sizeof(*into);
+  return getpeername(fd, reinterpret_cast<sockaddr*>(into), &size) == 0 ? size : 0;
+}
+
+socklen_t local_address(int fd, sockaddr_storage* into) {
+  socklen_t size = sizeof(*into);
+  return getsockname(fd, reinterpret_cast<sockaddr*>(into), &size) == 0 ? size : 0;
+}
+
+uint64_t unacknowledged_bytes(int fd) {
+  int bytes = 0;
+  return ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? static_cast<uint64_t>(bytes) : 0;
+}
+
+}  // namespace sluice

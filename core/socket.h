@@ -1,0 +1,41 @@
+// Socket system calls outside the ring: making, shaping, shutting down. Part of the seam: a
+// simulated kernel supplies its own. None of them blocks. Callable from any thread on fds that
+// the caller owns.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <sys/socket.h>
+
+namespace sluice {
+
+// The fds block, as far as read(2) and the like go: io_uring polls by itself, and gives up with
+// EAGAIN where O_NONBLOCK is set.
+
+// A close-on-exec TCP socket with TCP_NODELAY, or -1 with errno set.
+int open_tcp_socket(int family);
+// A bound, listening socket with SO_REUSEPORT, or -1 and *error in words. `first` of its port:
+// refused where anyone else listens there already, which SO_REUSEPORT alone would share with.
+int open_listener(const sockaddr* address, socklen_t size, bool first, std::string* error);
+
+void set_no_delay(int fd);
+// Bytes of socket buffer; the kernel doubles them for its own bookkeeping (socket(7)).
+// 0 leaves the kernel's automatic sizing.
+void set_receive_buffer(int fd, uint64_t bytes);
+void set_send_buffer(int fd, uint64_t bytes);
+// Unsent bytes beyond which a socket stops being writable (TCP_NOTSENT_LOWAT); 0: unlimited.
+void set_unsent_low_water(int fd, uint64_t bytes);
+
+// close_socket() will reset the connection instead of ending it in order.
+void reset_on_close(int fd);
+void shutdown_socket(int fd);   // both directions
+void shutdown_sending(int fd);  // a FIN after what was written
+void close_socket(int fd);
+
+// The peer's address; size 0 where there is none any more.
+socklen_t peer_address(int fd, sockaddr_storage* into);
+socklen_t local_address(int fd, sockaddr_storage* into);
+// Bytes written that the peer has not acknowledged (SIOCOUTQ).
+uint64_t unacknowledged_bytes(int fd);
+
+}  // namespace sluice

@@ -1,0 +1,81 @@
+// Deadlines of one worker: a hierarchical hashed wheel of intrusive timers, one millisecond a
+// tick, O(1) to schedule and cancel, no allocation. Owned by the loop, used on its thread. A
+// timer belongs to its owner and unlinks itself when destroyed; one timer has one deadline.
+// Owners are lazy: activity only moves a time stamp, and a timer that fires early is scheduled
+// anew, so that nothing touches the wheel per event.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace sluice {
+
+class Timer;
+
+class TimerOwner {
+ public:
+  virtual void on_timer() = 0;
+
+ protected:
+  ~TimerOwner() = default;
+};
+
+class Timer {
+ public:
+  explicit Timer(TimerOwner* owner) : owner_(owner) {}
+  ~Timer();
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+
+  bool scheduled() const { return wheel_ != nullptr; }
+  uint64_t deadline_ms() const { return deadline_ms_; }
+
+ private:
+  friend class TimerWheel;
+
+  TimerOwner* owner_;
+  class TimerWheel* wheel_ = nullptr;
+  Timer* next_ = nullptr;
+  Timer** link_ = nullptr;  // what points at us
+  uint64_t deadline_ms_ = 0;
+  uint16_t slot_ = 0;
+};
+
+class TimerWheel {
+ public:
+  static constexpr uint64_t kNever = UINT64_MAX;
+
+  explicit TimerWheel(uint64_t now_ms) : current_ms_(now_ms) {}
+
+  // Sets the deadline, whether or not there was one. A deadline that has passed fires in the
+  // next advance().
+  void schedule(Timer& timer, uint64_t deadline_ms);
+  // Schedules only if that is earlier than the deadline there is.
+  void schedule_earlier(Timer& timer, uint64_t deadline_ms) {
+    if (!timer.scheduled() || deadline_ms < timer.deadline_ms()) schedule(timer, deadline_ms);
+  }
+  void cancel(Timer& timer);
+
+  // Fires everything due by now_ms. Owners may schedule and cancel any timer meanwhile.
+  void advance(uint64_t now_ms);
+
+  // No timer fires before this time (it may be earlier than the first deadline); kNever: none.
+  uint64_t next_ms() const;
+
+ private:
+  static constexpr unsigned kLevels = 7;  // 64^7 ms: 139 years
+  static constexpr unsigned kSlotBits = 6;
+  static constexpr unsigned kSlots = 1U << kSlotBits;
+
+  void link(Timer& timer);
+  void link_into(Timer& timer, unsigned level, unsigned slot);
+  void fire_slot(unsigned slot);
+  void cascade(unsigned level);
+
+  uint64_t current_ms_;
+  std::array<uint64_t, kLevels> occupied_{};
+  std::array<Timer*, size_t{kLevels} * kSlots> slots_{};
+};
+
+}  // namespace sluice
