@@ -1,0 +1,194 @@
+#include "pool/chain.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/check.h"
+
+namespace sluice {
+
+ChainNode* ChainNodes::take() {
+  if (!free_) {
+    blocks_.push_back(std::make_unique<ChainNode[]>(kBlock));
+    for (size_t i = 0; i < kBlock; ++i) {
+      blocks_.back()[i].next = free_;
+      free_ = &blocks_.back()[i];
+    }
+  }
+  ChainNode* node = free_;
+  free_ = node->next;
+  ++in_use_;
+  return node;
+}
+
+void Chain::push(Slot* slot, const char* data, uint32_t size) {
+  ChainNode* node = memory_->nodes.take();
+  *node = {nullptr, slot, data, size};
+  if (slot) ++slot->leases;
+  if (tail_)
+    tail_->next = node;
+  else
+    head_ = node;
+  tail_ = node;
+  if (!cursor_) {
+    cursor_ = node;
+    cursor_offset_ = 0;
+  }
+  tail_is_copy_ = false;
+  bytes_ += size;
+}
+
+void Chain::append(const Lease& lease, std::string_view bytes) {
+  if (bytes.empty()) return;
+  auto size = static_cast<uint32_t>(bytes.size());
+  if (tail_ && cursor_ && tail_->slot == lease.slot() &&
+      tail_->data + tail_->size == bytes.data()) {
+    tail_->size += size;
+    bytes_ += size;
+    return;
+  }
+  push(lease.slot(), bytes.data(), size);
+}
+
+void Chain::append_static(std::string_view bytes) {
+  if (!bytes.empty()) push(nullptr, bytes.data(), static_cast<uint32_t>(bytes.size()));
+}
+
+void Chain::append_copy(std::string_view bytes) {
+  while (!bytes.empty()) {
+    // Only this chain's own nodes lie in a slot that was taken for copying, one after the other,
+    // so what follows the tail in it is unused.
+    uint32_t room = 0;
+    if (tail_is_copy_ && cursor_) {
+      const char* end = tail_->slot->data + tail_->slot->size;
+      room = static_cast<uint32_t>(end - (tail_->data + tail_->size));
+    }
+    auto size = static_cast<uint32_t>(std::min<size_t>(bytes.size(), room));
+    if (size > 0) {
+      std::memcpy(tail_->slot->data + (tail_->data - tail_->slot->data) + tail_->size, bytes.data(),
+                  size);
+      tail_->size += size;
+      bytes_ += size;
+    } else {
+      Lease lease = spill_->take();
+      size = static_cast<uint32_t>(std::min<size_t>(bytes.size(), lease.size()));
+      std::memcpy(lease.data(), bytes.data(), size);
+      push(lease.slot(), lease.data(), size);
+      tail_is_copy_ = true;
+    }
+    bytes.remove_prefix(size);
+  }
+}
+
+size_t Chain::fill(std::span<iovec> pieces, uint64_t skip, uint64_t max_bytes,
+                   uint64_t* covered) const {
+  size_t used = 0;
+  uint64_t offset = cursor_offset_ + skip;
+  for (ChainNode* node = cursor_; node && used < pieces.size() && max_bytes > 0;
+       node = node->next) {
+    if (offset >= node->size) {
+      offset -= node->size;
+      continue;
+    }
+    uint64_t size = std::min<uint64_t>(node->size - offset, max_bytes);
+    pieces[used++] = {const_cast<char*>(node->data) + offset, static_cast<size_t>(size)};
+    *covered += size;
+    max_bytes -= size;
+    offset = 0;
+  }
+  return used;
+}
+
+Lease Chain::front() const {
+  if (!cursor_ || !cursor_->slot) return {};
+  ++cursor_->slot->leases;
+  return Lease::adopt(cursor_->slot);
+}
+
+void Chain::drop_front() {
+  ChainNode* node = head_;
+  head_ = node->next;
+  if (tail_ == node) {
+    tail_ = nullptr;
+    tail_is_copy_ = false;
+  }
+  if (node->slot) Lease::adopt(node->slot);  // and gives it up at once
+  memory_->nodes.give_back(node);
+}
+
+void Chain::consume(uint64_t count) {
+  SLUICE_CHECK(count <= bytes_);
+  bytes_ -= count;
+  if (keep_) consumed_ += count;
+  count += cursor_offset_;
+  while (cursor_ && count >= cursor_->size) {
+    count -= cursor_->size;
+    cursor_ = cursor_->next;
+    if (!keep_) drop_front();
+  }
+  cursor_offset_ = static_cast<uint32_t>(count);
+}
+
+void Chain::truncate(uint64_t count) {
+  if (count >= bytes_) return;
+  uint64_t keep = count + cursor_offset_;
+  ChainNode** link = &head_;
+  ChainNode* last = nullptr;
+  while (*link != cursor_) {
+    last = *link;
+    link = &last->next;
+  }
+  while (*link && keep >= (*link)->size) {
+    keep -= (*link)->size;
+    last = *link;
+    link = &last->next;
+  }
+  if (keep > 0) {
+    (*link)->size = static_cast<uint32_t>(keep);
+    last = *link;
+    link = &last->next;
+  }
+  ChainNode* rest = *link;
+  *link = nullptr;
+  tail_ = last;
+  tail_is_copy_ = false;
+  while (rest) {
+    ChainNode* next = rest->next;
+    if (rest == cursor_) cursor_ = nullptr;
+    if (rest->slot) Lease::adopt(rest->slot);
+    memory_->nodes.give_back(rest);
+    rest = next;
+  }
+  bytes_ = count;
+  if (count == 0) {
+    cursor_ = nullptr;
+    cursor_offset_ = 0;
+    if (!keep_)
+      while (head_) drop_front();
+  }
+}
+
+void Chain::clear() {
+  while (head_) drop_front();
+  cursor_ = nullptr;
+  cursor_offset_ = 0;
+  bytes_ = 0;
+  consumed_ = 0;
+}
+
+void Chain::keep_consumed(bool keep) {
+  keep_ = keep;
+  if (keep) return;
+  while (head_ != cursor_) drop_front();
+  consumed_ = 0;
+}
+
+void Chain::rewind() {
+  SLUICE_CHECK(keep_);
+  bytes_ += consumed_;
+  consumed_ = 0;
+  cursor_ = head_;
+  cursor_offset_ = 0;
+}
+
+}  // namespace sluice

@@ -1,0 +1,111 @@
+// The bytes on their way to one socket, as slices of slots, in order. A chain holds a lease on
+// every slot that a slice of it lies in; nothing is copied between receive and send unless it has
+// to wait (append_copy). Owned by a stream, used on its worker's thread. Slices live in nodes
+// from the worker's free list, so that appending allocates nothing in steady state.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <sys/uio.h>
+#include <vector>
+
+#include "pool/slot.h"
+#include "pool/slot_pool.h"
+
+namespace sluice {
+
+struct ChainNode {
+  ChainNode* next;
+  Slot* slot;  // null: static bytes
+  const char* data;
+  uint32_t size;
+};
+
+// Free chain nodes of one worker; grows in blocks and keeps them.
+class ChainNodes {
+ public:
+  ChainNode* take();
+  void give_back(ChainNode* node) {
+    node->next = free_;
+    free_ = node;
+    --in_use_;
+  }
+  uint64_t in_use() const { return in_use_; }
+
+ private:
+  static constexpr size_t kBlock = 512;
+
+  ChainNode* free_ = nullptr;
+  uint64_t in_use_ = 0;
+  std::vector<std::unique_ptr<ChainNode[]>> blocks_;
+};
+
+// What a worker's chains are made from.
+struct Memory {
+  SlotPool& sse_event;
+  SlotPool& http_response;
+  ChainNodes nodes;
+};
+
+class Chain {
+ public:
+  // Bytes that are copied go into slots of `spill`.
+  Chain(Memory& memory, SlotPool& spill) : memory_(&memory), spill_(&spill) {}
+  ~Chain() { clear(); }
+  Chain(const Chain&) = delete;
+  Chain& operator=(const Chain&) = delete;
+
+  // Where copies go from now on.
+  void spill_to(SlotPool& spill) { spill_ = &spill; }
+
+  // Shares the slot; `bytes` lie in it.
+  void append(const Lease& lease, std::string_view bytes);
+  // Copies into the chain's own slots, densely.
+  void append_copy(std::string_view bytes);
+  // Bytes that live as long as the program.
+  void append_static(std::string_view bytes);
+
+  // Bytes not yet consumed.
+  uint64_t bytes() const { return bytes_; }
+  bool empty() const { return bytes_ == 0; }
+
+  // Describes up to max_bytes of the unconsumed bytes from `skip` on; returns the pieces used and
+  // adds the bytes they cover to *covered.
+  size_t fill(std::span<iovec> pieces, uint64_t skip, uint64_t max_bytes, uint64_t* covered) const;
+
+  // The slot that the first unconsumed byte lies in; empty for static bytes.
+  Lease front() const;
+
+  // The first `count` bytes have left. While keep_consumed(), they stay for rewind().
+  void consume(uint64_t count);
+  // Drops everything after the first `count` unconsumed bytes.
+  void truncate(uint64_t count);
+  void clear();
+
+  void keep_consumed(bool keep);
+  bool keeps_consumed() const { return keep_; }
+  // Consumed bytes that are kept.
+  uint64_t kept_bytes() const { return consumed_; }
+  // Everything that was consumed is to be sent again.
+  void rewind();
+
+ private:
+  void push(Slot* slot, const char* data, uint32_t size);
+  void drop_front();
+
+  Memory* memory_;
+  SlotPool* spill_;
+  ChainNode* head_ = nullptr;  // first node kept
+  ChainNode* tail_ = nullptr;
+  ChainNode* cursor_ = nullptr;  // first node with unconsumed bytes
+  uint32_t cursor_offset_ = 0;
+  bool keep_ = false;
+  bool tail_is_copy_ = false;  // the tail node lies in a slot that append_copy() may go on with
+  uint64_t bytes_ = 0;
+  uint64_t consumed_ = 0;  // bytes before the cursor that are kept
+};
+
+}  // namespace sluice

@@ -1,0 +1,65 @@
+// A slot: a fixed piece of a worker's slab that the kernel receives into, or that we write heads
+// and spilled bytes into. Leases count who still reads it; the last one gives it back to its
+// pool. Slots and leases belong to one worker and are never touched by another thread. A slot
+// of no region is a block from the heap: what control bytes fall back to when the pool is at its
+// limit; it is freed, not pooled (a "discard").
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace sluice {
+
+class SlotPool;
+
+struct Slot {
+  static constexpr uint16_t kHeap = UINT16_MAX;  // region of a heap block
+
+  char* data = nullptr;
+  SlotPool* pool = nullptr;
+  Slot* next_free = nullptr;
+  uint32_t size = 0;
+  uint32_t leases = 0;    // 0: free, or with the kernel
+  uint16_t id = 0;        // within its pool; the provided-buffer id
+  uint16_t region = 0;    // within its pool
+  bool provided = false;  // with the kernel
+  bool used = false;      // has been leased before
+};
+
+void return_slot(Slot* slot);  // pool/slot_pool.cc: the last lease is gone
+
+// A counted reference to a slot.
+class Lease {
+ public:
+  Lease() = default;
+  // Adopts a count that the pool has already taken.
+  static Lease adopt(Slot* slot) {
+    Lease lease;
+    lease.slot_ = slot;
+    return lease;
+  }
+  Lease(const Lease& other) : slot_(other.slot_) {
+    if (slot_) ++slot_->leases;
+  }
+  Lease(Lease&& other) noexcept : slot_(std::exchange(other.slot_, nullptr)) {}
+  Lease& operator=(Lease other) noexcept {
+    std::swap(slot_, other.slot_);
+    return *this;
+  }
+  ~Lease() {
+    if (slot_ && --slot_->leases == 0) return_slot(slot_);
+  }
+
+  explicit operator bool() const { return slot_ != nullptr; }
+  Slot* slot() const { return slot_; }
+  char* data() const { return slot_->data; }
+  uint32_t size() const { return slot_->size; }
+  // Nobody else reads the slot, so its unused bytes may be written.
+  bool sole() const { return slot_->leases == 1; }
+
+ private:
+  Slot* slot_ = nullptr;
+};
+
+}  // namespace sluice

@@ -1,0 +1,221 @@
+#include "pool/slot_pool.h"
+
+#include <algorithm>
+#include <bit>
+#include <new>
+
+#include "core/check.h"
+#include "core/limits.h"
+
+namespace sluice {
+
+SlotPool::SlotPool(Loop& loop, PoolBudget& budget, const Options& options)
+    : loop_(loop),
+      budget_(budget),
+      options_(options),
+      reserve_(options.slots / limits::kReserveFraction),
+      ring_target_(std::min(options.slots - reserve_, limits::kRingSlotsMax)) {
+  if (!grow()) return;
+  if (!loop.ring().add_buffer_group(options.group,
+                                    static_cast<uint16_t>(std::bit_ceil(ring_target_))))
+    return;
+  loop.add_turn_hook(*this);
+  replenish();
+  ok_ = true;
+}
+
+SlotPool::~SlotPool() = default;
+
+bool SlotPool::grow() {
+  // A place left by a region that was given back, else a new one.
+  size_t place = 0;
+  while (place < regions_.size() && regions_[place].memory) ++place;
+  size_t bytes = size_t{options_.slot_bytes} * options_.slots;
+  bool first = regions_.empty();
+  if (!first && (budget_.bytes + bytes > budget_.bytes_max ||
+                 (place + 1) * options_.slots > limits::kSlotsMax))
+    return false;
+  unsigned fixed_index = 0;
+  while (fixed_index < Ring::kFixedBuffersMax - 1 && budget_.fixed_in_use[fixed_index])
+    ++fixed_index;
+  auto memory = std::make_unique<Region>(loop_.ring(), bytes, fixed_index);
+  if (!memory->data()) return false;
+  budget_.fixed_in_use[fixed_index] = true;
+  budget_.bytes += bytes;
+  if (place == regions_.size()) regions_.emplace_back();
+  RegionSlots& region = regions_[place];
+  region.memory = std::move(memory);
+  region.slots = std::make_unique<Slot[]>(options_.slots);
+  slots_ += options_.slots;
+  for (uint32_t i = options_.slots; i-- > 0;) {
+    Slot& slot = region.slots[i];
+    slot.data = region.memory->data() + size_t{i} * options_.slot_bytes;
+    slot.pool = this;
+    slot.size = options_.slot_bytes;
+    slot.id = static_cast<uint16_t>(place * options_.slots + i);
+    slot.region = static_cast<uint16_t>(place);
+    put_back(&slot);
+  }
+  return true;
+}
+
+void SlotPool::give_back(RegionSlots& region) {
+  for (uint32_t i = 0; i < options_.slots; ++i) counters_.discards += region.slots[i].used ? 1 : 0;
+  slots_ -= options_.slots;
+  free_ -= options_.slots;
+  budget_.bytes -= size_t{options_.slot_bytes} * options_.slots;
+  budget_.fixed_in_use[region.memory->fixed_index()] = false;
+  region = RegionSlots{};
+}
+
+void SlotPool::put_back(Slot* slot) {
+  RegionSlots& region = regions_[slot->region];
+  slot->next_free = region.first_free;
+  region.first_free = slot;
+  ++region.free;
+  ++free_;
+}
+
+// From the lowest region that has one, so that grown regions run empty and can be given back.
+Slot* SlotPool::pop_free() {
+  for (RegionSlots& region : regions_) {
+    if (region.free == 0) continue;
+    Slot* slot = region.first_free;
+    region.first_free = slot->next_free;
+    --region.free;
+    --free_;
+    return slot;
+  }
+  return nullptr;
+}
+
+Lease SlotPool::lease(Slot* slot) {
+  slot->leases = 1;
+  high_water_ = std::max(high_water_, ++leased_);
+  if (slot->used)
+    ++counters_.reuses;
+  else
+    ++counters_.allocations;
+  slot->used = true;
+  return Lease::adopt(slot);
+}
+
+Lease SlotPool::claim(uint16_t buffer_id) {
+  Slot& claimed = slot(buffer_id);
+  SLUICE_CHECK(claimed.provided && claimed.leases == 0);
+  claimed.provided = false;
+  --provided_;
+  return lease(&claimed);
+}
+
+Lease SlotPool::take() {
+  Slot* slot = pop_free();
+  if (!slot && grow()) slot = pop_free();
+  if (slot) return lease(slot);
+  // At the limit. What is written here is bounded per stream (heads, spills), so the heap may
+  // serve it; a wait could wait for the very stream that needs the slot.
+  void* block = ::operator new(sizeof(Slot) + options_.slot_bytes);
+  slot = new (block) Slot;
+  slot->data = static_cast<char*>(block) + sizeof(Slot);
+  slot->pool = this;
+  slot->size = options_.slot_bytes;
+  slot->region = Slot::kHeap;
+  slot->leases = 1;
+  ++counters_.allocations;
+  ++heap_blocks_;
+  return Lease::adopt(slot);
+}
+
+void return_slot(Slot* slot) {
+  SlotPool& pool = *slot->pool;
+  if (slot->region == Slot::kHeap) {
+    ++pool.counters_.discards;
+    --pool.heap_blocks_;
+    ::operator delete(slot);
+    return;
+  }
+  --pool.leased_;
+  pool.put_back(slot);
+}
+
+void SlotPool::wait(SlotWaiter& waiter) {
+  SLUICE_CHECK(!waiter.link_);
+  ++counters_.waits;
+  waiter.next_ = nullptr;
+  waiter.link_ = waiting_tail_;
+  *waiting_tail_ = &waiter;
+  waiting_tail_ = &waiter.next_;
+}
+
+void SlotPool::stop_waiting(SlotWaiter& waiter) {
+  if (!waiter.link_) return;
+  *waiter.link_ = waiter.next_;
+  if (waiter.next_)
+    waiter.next_->link_ = waiter.link_;
+  else
+    waiting_tail_ = waiter.link_;
+  waiter.link_ = nullptr;
+}
+
+void SlotPool::on_turn_end() {
+  if (trimming_) finish_trim();
+  replenish();
+  wake_waiters();
+}
+
+void SlotPool::replenish() {
+  if (trimming_ || provided_ >= ring_target_) return;
+  Ring& ring = loop_.ring();
+  while (provided_ < ring_target_) {
+    if (free_ <= reserve_ && (provided_ >= ring_target_ / 2 || !grow())) break;
+    Slot* slot = pop_free();
+    slot->provided = true;
+    ++provided_;
+    ring.provide_buffer(options_.group, slot->data, slot->size, slot->id);
+  }
+  ring.publish_buffers(options_.group);
+}
+
+void SlotPool::wake_waiters() {
+  // No more than there are slots; who finds none again goes back to the queue's end.
+  for (uint32_t slots = provided_; slots > 0 && waiting_head_; --slots) {
+    SlotWaiter& waiter = *waiting_head_;
+    stop_waiting(waiter);
+    waiter.on_slot_available();
+  }
+}
+
+void SlotPool::trim() {
+  if (trimming_ || slots_ == options_.slots) return;
+  bool provided_beyond_first = false;
+  for (size_t i = 1; i < regions_.size(); ++i) {
+    RegionSlots& region = regions_[i];
+    if (!region.memory) continue;
+    if (region.free == options_.slots) {
+      give_back(region);
+      continue;
+    }
+    uint32_t held = 0;
+    for (uint32_t s = 0; s < options_.slots; ++s) held += region.slots[s].leases > 0 ? 1 : 0;
+    provided_beyond_first |= held == 0;
+  }
+  if (provided_beyond_first && loop_.ring().reset_buffer_group(options_.group)) trimming_ = true;
+}
+
+// A completion that was on its way when the group was emptied has been reaped and has claimed its
+// slot by now; what is still marked as provided came back with the group.
+void SlotPool::finish_trim() {
+  for (RegionSlots& region : regions_) {
+    if (!region.memory) continue;
+    for (uint32_t i = 0; i < options_.slots; ++i) {
+      Slot& slot = region.slots[i];
+      if (!slot.provided) continue;
+      slot.provided = false;
+      put_back(&slot);
+    }
+  }
+  provided_ = 0;
+  trimming_ = false;
+}
+
+}  // namespace sluice

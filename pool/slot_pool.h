@@ -1,0 +1,133 @@
+// The slots of one size class of one worker, cut from regions. Some are with the kernel (provided
+// to the class's buffer group, to be picked when data arrives), some are leased, the rest free:
+// provided + leased + free == slots, always. Owned by the worker, used on its thread only.
+//
+// The pool grows by whole regions while slots are short, up to a budget that all classes of the
+// worker share, and gives grown regions back when they are idle. Out of slots is a wait, not an
+// error: a connection whose receive found none queues here and is told when one is back.
+#pragma once
+
+#include <bitset>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/loop.h"
+#include "pool/region.h"
+#include "pool/slot.h"
+
+namespace sluice {
+
+struct PoolCounters {
+  uint64_t allocations = 0;  // slots used for the first time, and heap blocks
+  uint64_t reuses = 0;       // leases of slots that had been used before
+  uint64_t discards = 0;     // heap blocks freed and slots of regions given back
+  uint64_t waits = 0;        // receives that found no slot
+};
+
+// What the classes of a worker may map together, in bytes (--pool-max).
+struct PoolBudget {
+  uint64_t bytes_max = 0;
+  uint64_t bytes = 0;
+  std::bitset<Ring::kFixedBuffersMax> fixed_in_use;
+};
+
+// Waits for a slot; intrusive.
+class SlotWaiter {
+ public:
+  virtual ~SlotWaiter() = default;
+  virtual void on_slot_available() = 0;
+
+ private:
+  friend class SlotPool;
+  SlotWaiter* next_ = nullptr;
+  SlotWaiter** link_ = nullptr;  // what points at us; null where not waiting
+};
+
+class SlotPool final : public TurnHook {
+ public:
+  struct Options {
+    const char* name;
+    uint16_t group;  // buffer group of the ring
+    uint32_t slot_bytes;
+    uint32_t slots;  // at first, and the step by which the class grows
+  };
+
+  // Registers itself with the loop's turn end. ok() is false where memory or the kernel refused.
+  SlotPool(Loop& loop, PoolBudget& budget, const Options& options);
+  ~SlotPool();
+  SlotPool(const SlotPool&) = delete;
+  SlotPool& operator=(const SlotPool&) = delete;
+
+  bool ok() const { return ok_; }
+  const char* name() const { return options_.name; }
+  uint16_t group() const { return options_.group; }
+  uint32_t slot_bytes() const { return options_.slot_bytes; }
+
+  // The slot that a completion named: it was with the kernel and is leased now.
+  Lease claim(uint16_t buffer_id);
+  // A slot to write into. Never fails: at the limit it is a block from the heap.
+  Lease take();
+
+  // Queues until a slot is with the kernel again.
+  void wait(SlotWaiter& waiter);
+  void stop_waiting(SlotWaiter& waiter);
+
+  // Gives back grown regions that hold no lease; called about once a second. Where such a region
+  // still has slots with the kernel, the group is emptied first and refilled a turn later.
+  void trim();
+
+  void on_turn_end() override;
+
+  const PoolCounters& counters() const { return counters_; }
+  uint32_t slots() const { return slots_; }        // current size
+  uint32_t provided() const { return provided_; }  // with the kernel
+  uint32_t free() const { return free_; }
+  uint32_t leased() const { return leased_; }
+  uint32_t high_water() const { return high_water_; }  // most leased at once
+  uint64_t bytes() const { return uint64_t{slots_} * options_.slot_bytes; }
+  uint32_t heap_blocks() const { return heap_blocks_; }  // alive now
+  const Region& first_region() const { return *regions_[0].memory; }
+
+ private:
+  friend void return_slot(Slot* slot);
+
+  struct RegionSlots {
+    std::unique_ptr<Region> memory;  // null: given back
+    std::unique_ptr<Slot[]> slots;
+    Slot* first_free = nullptr;
+    uint32_t free = 0;
+  };
+
+  bool grow();
+  void give_back(RegionSlots& region);
+  void put_back(Slot* slot);
+  Slot* pop_free();
+  Lease lease(Slot* slot);
+  Slot& slot(uint16_t id) { return regions_[id / options_.slots].slots[id % options_.slots]; }
+  void replenish();
+  void wake_waiters();
+  void finish_trim();
+
+  Loop& loop_;
+  PoolBudget& budget_;
+  Options options_;
+  uint32_t reserve_;
+  uint32_t ring_target_;
+  uint32_t slots_ = 0;
+  uint32_t provided_ = 0;
+  uint32_t free_ = 0;
+  uint32_t leased_ = 0;
+  uint32_t heap_blocks_ = 0;
+  uint32_t high_water_ = 0;
+  bool ok_ = false;
+  bool trimming_ = false;  // the group is empty until the next turn has reaped what was on its way
+  std::vector<RegionSlots> regions_;  // a region's place is its id
+  SlotWaiter* waiting_head_ = nullptr;
+  SlotWaiter** waiting_tail_ = &waiting_head_;
+  PoolCounters counters_;
+};
+
+}  // namespace sluice
