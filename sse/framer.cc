@@ -1,0 +1,111 @@
+#include "sse/framer.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "sse/scanner.h"
+
+namespace sluice {
+namespace {
+
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+constexpr size_t kBlockSize = 64;
+
+// The masks of up to 64 bytes from `offset` on; bits beyond the end of `bytes` are 0.
+inline LineEndMask scan_block(LineEndMask (*scan64)(const char*), std::string_view bytes,
+                              size_t offset) noexcept {
+  size_t left = bytes.size() - offset;
+  if (left >= kBlockSize) return scan64(bytes.data() + offset);
+  if (bytes.size() >= kBlockSize) {  // look at some bytes again rather than copy the rest
+    LineEndMask mask = scan64(bytes.data() + bytes.size() - kBlockSize);
+    size_t again = kBlockSize - left;
+    return {mask.lf >> again, mask.cr >> again};
+  }
+  char block[kBlockSize] = {};
+  std::memcpy(block, bytes.data() + offset, left);
+  return scan64(block);
+}
+
+// The bits of `line_starts` whose line is not a comment.
+inline uint64_t fields_of(uint64_t line_starts, const char* block) noexcept {
+  uint64_t fields = 0;
+  for (; line_starts != 0; line_starts &= line_starts - 1) {
+    if (block[std::countr_zero(line_starts)] != ':') fields |= line_starts & -line_starts;
+  }
+  return fields;
+}
+
+// The bits of `ends` that have a bit of `fields` between them and the end before. Adding lets a
+// carry run from behind each field up to the next field or end. `has_field` is the carry into the
+// first byte and out of the last one.
+inline uint64_t ends_after_field(uint64_t ends, uint64_t fields, bool& has_field) noexcept {
+  uint64_t stops = ends | fields;
+  uint64_t behind_fields = fields << 1 | uint64_t{has_field};
+  uint64_t reached;
+  bool runs_out = __builtin_add_overflow(behind_fields, ~stops, &reached);
+  has_field = runs_out || fields >> 63;
+  return reached & ends;
+}
+
+}  // namespace
+
+Framer::Result Framer::feed(std::string_view bytes) noexcept {
+  Result result;
+  size_t offset = skip_byte_order_mark(bytes);
+  auto* scan64 = active_scanner().scan64;
+  Carry carry = carry_;
+  for (; offset < bytes.size(); offset += kBlockSize) {
+    LineEndMask mask = scan_block(scan64, bytes, offset);
+    if ((mask.lf | mask.cr) != 0) {
+      frame_block(mask, bytes, offset, carry, result);
+    } else if (carry.line_end) {
+      carry = {.line_end = false, .has_field = carry.has_field || bytes[offset] != ':'};
+    }
+  }
+  carry_ = carry;
+  pending_ = result.whole != 0 ? bytes.size() - result.whole : pending_ + bytes.size();
+  return result;
+}
+
+inline void Framer::frame_block(LineEndMask mask, std::string_view bytes, size_t offset,
+                                Carry& carry, Result& result) noexcept {
+  const size_t last = std::min(bytes.size() - offset, kBlockSize) - 1;
+  const uint64_t line_end_bytes = mask.lf | mask.cr;
+  const uint64_t after_line_end = line_end_bytes << 1 | uint64_t{carry.line_end};
+  const uint64_t crlf_tails = mask.lf & (mask.cr << 1 | uint64_t{carry.cr});
+  const uint64_t line_ends = line_end_bytes & ~crlf_tails;
+  const uint64_t line_starts = after_line_end & ~line_end_bytes & (~uint64_t{0} >> (63 - last));
+
+  const uint64_t empty_lines = line_ends & after_line_end;
+  const uint64_t event_ends =
+      empty_lines | (crlf_tails & (empty_lines << 1 | uint64_t{carry.event_end}));
+  const uint64_t fields = fields_of(line_starts, bytes.data() + offset);
+  uint64_t events = ends_after_field(empty_lines, fields, carry.has_field);
+
+  if (event_ends != 0) result.whole = offset + std::bit_width(event_ends);
+  for (; events != 0; events &= events - 1) ++result.events;  // few: cheaper than popcount
+  carry.line_end = line_end_bytes >> last & 1;
+  carry.cr = mask.cr >> last & 1;
+  carry.event_end = event_ends >> last & 1;
+}
+
+// Returns how many of `bytes` belong to it. What matched but turns out to be no byte order mark
+// was the beginning of a line, and of a field, as it did not start with ':'.
+inline size_t Framer::skip_byte_order_mark(std::string_view bytes) noexcept {
+  if (mark_bytes_ == kByteOrderMark.size()) return 0;
+  size_t taken = 0;
+  while (taken < bytes.size() && mark_bytes_ < kByteOrderMark.size()) {
+    if (bytes[taken] != kByteOrderMark[mark_bytes_]) {
+      carry_.line_end = mark_bytes_ == 0;
+      carry_.has_field = mark_bytes_ != 0;
+      mark_bytes_ = kByteOrderMark.size();
+      break;
+    }
+    ++taken;
+    ++mark_bytes_;
+  }
+  return taken;
+}
+
+}  // namespace sluice
