@@ -1,0 +1,205 @@
+#include "net/http1_guard.h"
+
+#include <charconv>
+#include <cstddef>
+#include <limits>
+#include <optional>
+#include <system_error>
+
+#include "net/http1_target.h"
+#include "net/http1_text.h"
+
+namespace sluice {
+namespace {
+
+constexpr std::string_view kCrlf = "\r\n";
+constexpr std::string_view kHttp2PrefaceLine = "PRI * HTTP/2.0\r\n";  // RFC 9113 section 3.4
+
+// Exactly "HTTP/1.0" or "HTTP/1.1".
+Http1Error read_version(std::string_view text, uint8_t& minor) {
+  constexpr std::string_view kPrefix = "HTTP/";
+  if (text.size() != kPrefix.size() + 3 || !text.starts_with(kPrefix) || text[6] != '.' ||
+      !is_digit(text[5]) || !is_digit(text[7]))
+    return Http1Error::kBadSyntax;
+  if (text[5] != '1' || text[7] > '1') return Http1Error::kBadVersion;
+  minor = static_cast<uint8_t>(text[7] - '0');
+  return Http1Error::kNone;
+}
+
+// Printable ASCII without '#': a fragment never goes over the wire (RFC 9112 section 3.2).
+bool is_target(std::string_view text) {
+  for (const char c : text) {
+    if (c <= ' ' || c >= '\x7f' || c == '#') return false;
+  }
+  return !text.empty();
+}
+
+// The start line without its CRLF, cut at its first space; nullopt where there is none.
+struct Cut {
+  std::string_view before;
+  std::string_view after;
+};
+std::optional<Cut> cut_at_space(std::string_view text) {
+  const size_t space = text.find(' ');
+  if (space == std::string_view::npos) return std::nullopt;
+  return Cut{text.substr(0, space), text.substr(space + 1)};
+}
+
+bool target_suits_method(const Target& target, std::string_view method) {
+  if (method == "CONNECT") {
+    return target.form == TargetForm::kAuthority && is_authority(target.authority, Port::kRequired);
+  }
+  switch (target.form) {
+    case TargetForm::kOrigin:
+      return true;
+    case TargetForm::kAbsolute:
+      return is_authority(target.authority, Port::kOptional);
+    case TargetForm::kAsterisk:
+      return method == "OPTIONS";
+    case TargetForm::kAuthority:
+      return false;
+  }
+  return false;
+}
+
+// RFC 9112 section 3.2. An absolute-form target overrides Host, so there it may be empty;
+// elsewhere an http URI without a host is invalid (RFC 9110 section 4.2.1).
+Http1Error check_host(const Head& head, TargetForm form) {
+  std::optional<std::string_view> host;
+  for (size_t i = 0; i < head.field_count(); ++i) {
+    const Head::Field field = head.field(i);
+    if (!equals_ignoring_case(field.name, "host")) continue;
+    if (host) return Http1Error::kBadHost;
+    host = field.value;
+  }
+  if (!host) return head.version_minor() == 0 ? Http1Error::kNone : Http1Error::kBadHost;
+  if (host->empty() && form == TargetForm::kAbsolute) return Http1Error::kNone;
+  return is_authority(*host, Port::kOptional) ? Http1Error::kNone : Http1Error::kBadHost;
+}
+
+// The only transfer coding of ours is chunked, once. Others, and none at all, are refused; where
+// chunked is there but not alone, it is the framing that is wrong (RFC 9112 section 6.1).
+Http1Error check_transfer_encoding(std::string_view value) {
+  if (equals_ignoring_case(value, "chunked")) return Http1Error::kNone;
+  bool ambiguous = false;
+  bool chunked_before = false;
+  any_list_element(value, [&](std::string_view coding) {
+    ambiguous |= coding.empty() || chunked_before;
+    chunked_before |= equals_ignoring_case(coding, "chunked");
+    return ambiguous;
+  });
+  return ambiguous ? Http1Error::kBadFraming : Http1Error::kUnknownCoding;
+}
+
+// 1*DIGIT, within what signed arithmetic on lengths can hold.
+Http1Error read_content_length(std::string_view value, uint64_t& length) {
+  if (value.empty() || !is_digit(value.front())) return Http1Error::kBadFraming;
+  const char* const end = value.data() + value.size();
+  const auto [stop, error] = std::from_chars(value.data(), end, length);
+  if (error != std::errc{} || stop != end) return Http1Error::kBadFraming;
+  return length <= uint64_t{std::numeric_limits<int64_t>::max()} ? Http1Error::kNone
+                                                                 : Http1Error::kBadFraming;
+}
+
+struct FramingFields {
+  std::optional<std::string_view> content_length;
+  std::optional<std::string_view> transfer_encoding;
+};
+
+// Each at most once, and not both (RFC 9112 section 6.3 permits to read on; an attack does too).
+Http1Error find_framing_fields(const Head& head, FramingFields& found) {
+  for (size_t i = 0; i < head.field_count(); ++i) {
+    const Head::Field field = head.field(i);
+    std::optional<std::string_view>* slot = nullptr;
+    if (equals_ignoring_case(field.name, "content-length")) slot = &found.content_length;
+    if (equals_ignoring_case(field.name, "transfer-encoding")) slot = &found.transfer_encoding;
+    if (slot == nullptr) continue;
+    if (*slot) return Http1Error::kBadFraming;
+    *slot = field.value;
+  }
+  const bool both = found.content_length && found.transfer_encoding;
+  const bool coded_in_1_0 = found.transfer_encoding && head.version_minor() == 0;
+  return both || coded_in_1_0 ? Http1Error::kBadFraming : Http1Error::kNone;
+}
+
+}  // namespace
+
+Http1Error check_line(std::string_view line) {
+  const bool ended = line.ends_with(kCrlf) && line.find('\r') == line.size() - kCrlf.size();
+  return ended && line.find('\0') == std::string_view::npos ? Http1Error::kNone
+                                                            : Http1Error::kBadSyntax;
+}
+
+Http1Error read_request_line(std::string_view line, RequestLine& request) {
+  if (line == kHttp2PrefaceLine) return Http1Error::kNotHttp;
+  line.remove_suffix(kCrlf.size());
+  const std::optional<Cut> method = cut_at_space(line);
+  if (!method || !is_token(method->before)) return Http1Error::kBadSyntax;
+  const std::optional<Cut> target = cut_at_space(method->after);
+  if (!target || !is_target(target->before)) return Http1Error::kBadSyntax;
+  request.method = method->before;
+  request.target = target->before;
+  return read_version(target->after, request.version_minor);
+}
+
+Http1Error read_status_line(std::string_view line, StatusLine& response) {
+  line.remove_suffix(kCrlf.size());
+  const std::optional<Cut> version = cut_at_space(line);
+  if (!version) return Http1Error::kBadSyntax;
+  const Http1Error error = read_version(version->before, response.version_minor);
+  if (error != Http1Error::kNone) return error;
+
+  // The reason phrase is optional, for some servers with its space; it is never forwarded.
+  const std::string_view code = version->after.substr(0, version->after.find(' '));
+  unsigned status = 0;
+  for (const char c : code.substr(0, 4)) {
+    if (!is_digit(c)) return Http1Error::kBadSyntax;
+    status = status * 10 + static_cast<unsigned>(c - '0');
+  }
+  // 101: sluice asks no upstream to switch protocols.
+  if (code.size() != 3 || status < 100 || status > 599 || status == 101)
+    return Http1Error::kBadStatus;
+  response.status = static_cast<uint16_t>(status);
+  return Http1Error::kNone;
+}
+
+Http1Error check_field_line(std::string_view line) {
+  const char first = line.front();
+  return is_blank(first) || first == ':' ? Http1Error::kBadSyntax : Http1Error::kNone;
+}
+
+Http1Error check_request(const Head& head) {
+  const Target target = split_target(head.target());
+  if (!target_suits_method(target, head.method())) return Http1Error::kBadSyntax;
+  return check_host(head, target.form);
+}
+
+Http1Error check_connection(const Head& head) {
+  size_t options = 0;
+  for (size_t i = 0; i < head.field_count(); ++i) {
+    const Head::Field field = head.field(i);
+    if (!equals_ignoring_case(field.name, "connection")) continue;
+    any_list_element(field.value,
+                     [&options](std::string_view) { return ++options > kConnectionOptionsMax; });
+  }
+  return options > kConnectionOptionsMax ? Http1Error::kHeadTooLarge : Http1Error::kNone;
+}
+
+Http1Error read_framing(const Head& head, Http1Parser::Role role, bool bodyless, Framing& framing) {
+  FramingFields fields;
+  Http1Error error = find_framing_fields(head, fields);
+  if (error != Http1Error::kNone) return error;
+  if (fields.transfer_encoding) {
+    error = check_transfer_encoding(*fields.transfer_encoding);
+    framing.body = BodyKind::kChunked;
+  } else if (fields.content_length) {
+    error = read_content_length(*fields.content_length, framing.content_length);
+    framing.body = BodyKind::kLength;
+  } else if (role == Http1Parser::Role::kResponse) {
+    framing.body = BodyKind::kUntilClose;
+  }
+  if (bodyless) framing.body = BodyKind::kNone;
+  return error;
+}
+
+}  // namespace sluice

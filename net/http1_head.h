@@ -1,0 +1,91 @@
+// One message head as it arrived: start line and header fields, in order, in one arena. Owned by
+// the stream that it belongs to, for as long as its head is being parsed and rewritten; recycled
+// through HeadPool so that a new request allocates nothing in steady state. The arena holds the
+// head's bytes verbatim; the views that are handed out point into it and end with clear().
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice {
+
+// How the body is delimited on the wire (RFC 9112 section 6.3).
+enum class BodyKind : uint8_t { kNone, kLength, kChunked, kUntilClose };
+
+class Head {
+ public:
+  struct Field {
+    std::string_view name;
+    std::string_view value;  // without leading and trailing blanks
+  };
+
+  // Requests.
+  std::string_view method() const { return view(method_); }
+  std::string_view target() const { return view(target_); }
+  // Responses.
+  int status() const { return status_; }
+  // Both.
+  int version_minor() const { return version_minor_; }  // 0 or 1
+  BodyKind body() const { return body_; }
+  // Of kLength, and of a response to HEAD or a 304 that names one.
+  uint64_t content_length() const { return content_length_; }
+  size_t field_count() const { return fields_.size(); }
+  Field field(size_t i) const { return {view(fields_[i].name), view(fields_[i].value)}; }
+
+  // The first field of that name (case-insensitive), or nullopt.
+  std::optional<std::string_view> find(std::string_view name) const;
+  // True where a comma-separated field of that name (in any of its lines) lists the token,
+  // case-insensitive, parameters ignored.
+  bool lists_token(std::string_view name, std::string_view token) const;
+
+  // Forgets the message and keeps the memory.
+  void clear();
+
+ private:
+  friend class Http1Parser;  // fills it
+
+  struct Slice {
+    uint32_t offset = 0;
+    uint32_t size = 0;
+  };
+  struct FieldSlices {
+    Slice name;
+    Slice value;
+  };
+
+  std::string_view view(Slice slice) const { return {arena_.data() + slice.offset, slice.size}; }
+  // `text` lies inside the arena.
+  Slice slice_of(std::string_view text) const;
+
+  std::string arena_;
+  std::vector<FieldSlices> fields_;
+  uint64_t content_length_ = 0;
+  Slice method_;
+  Slice target_;
+  uint16_t status_ = 0;
+  uint8_t version_minor_ = 0;
+  BodyKind body_ = BodyKind::kNone;
+};
+
+// Heads that wait for their next message; one pool a worker, used on its thread. Keeps at most
+// `kept_max` of them, so that a burst does not stay resident.
+class HeadPool {
+ public:
+  explicit HeadPool(size_t kept_max);
+
+  std::unique_ptr<Head> acquire();
+  void release(std::unique_ptr<Head> head);
+
+  size_t kept() const { return kept_.size(); }
+
+ private:
+  std::vector<std::unique_ptr<Head>> kept_;
+  size_t kept_max_;
+};
+
+}  // namespace sluice

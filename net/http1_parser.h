@@ -1,0 +1,125 @@
+// HTTP/1 messages from bytes, through llhttp (8.1 strict or 9.x) behind a guard that closes what
+// llhttp leaves open (http1_guard.h; the cases are the table of tests/unit/http1). One parser a
+// connection, owned by it, used on its worker's thread; no I/O. Heads are collected into a Head
+// that the caller provides; body bytes are handed on as views into the fed bytes and are never
+// copied. What comes out does not depend on how the bytes were split. A parser that has failed
+// stays failed.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "net/http1_head.h"
+
+namespace sluice {
+
+// Why a message was refused. Each is counted under its name (http1_error_name).
+enum class Http1Error : uint8_t {
+  kNone,
+  kBadSyntax,      // request: 400, response: 502
+  kBadFraming,     // ambiguous or wrong Content-Length, Transfer-Encoding, chunk: 400, 502
+  kBadHost,        // missing, duplicate or invalid Host: 400
+  kHeadTooLarge,   // --max-header-size, --max-headers, kConnectionOptionsMax: 431, 502
+  kTargetTooLong,  // request line alone exceeds --max-header-size: 414
+  kBadVersion,     // not HTTP/1.0 or 1.1: 505, response: 502
+  kUnknownCoding,  // a transfer coding other than chunked: 501, response: 502
+  kNotHttp,        // a TLS hello or the HTTP/2 preface: 400
+  kBadStatus,      // response status outside 100..599, or a 101 nobody asked for: 502
+  kBadMethod,      // a method that llhttp does not know: 501
+};
+const char* http1_error_name(Http1Error error);
+// The status to answer a refused request with (400, 414, 431, 501, 505). A refused response is
+// the upstream's fault whatever its error: 502.
+int http1_error_status(Http1Error error);
+
+// Receives body bytes during feed(). The view lies inside the bytes given to that feed().
+// May only record (append to a chain); it must not feed, close or destroy the parser.
+class BodySink {
+ public:
+  virtual void on_body(std::string_view bytes) = 0;
+
+ protected:
+  ~BodySink() = default;
+};
+
+struct Http1Limits {
+  size_t head_bytes_max = size_t{16} * 1024;  // start line and header fields together
+  size_t fields_max = 128;
+};
+
+// More options than this in a message's Connection fields are refused as kHeadTooLarge.
+constexpr size_t kConnectionOptionsMax = 32;
+
+class Http1Parser {
+ public:
+  enum class Role : uint8_t { kRequest, kResponse };
+  enum class Event : uint8_t {
+    kNeedMore,  // all fed bytes were consumed, the message goes on
+    kHead,      // the head is complete in *head; body bytes (if any) are not consumed yet
+    kEnd,       // the message is complete; what was not consumed belongs to the next one
+    kError,     // see error()
+  };
+  struct Step {
+    size_t consumed;
+    Event event;
+  };
+
+  Http1Parser(Role role, const Http1Limits& limits);
+
+  // Begins a message; *head is cleared, filled during the head, and must live until kHead.
+  // A response needs to know whether its request was a HEAD (then it has no body).
+  void begin(Head* head, bool response_to_head = false);
+
+  // Feeds bytes of the current message. Call again with the rest after kHead, be it empty: a
+  // message without a body ends there. After kEnd call begin() before feeding what is left.
+  // A 1xx response is a message of its own: kHead then kEnd; the caller begins anew.
+  Step feed(std::string_view bytes, BodySink& sink);
+
+  // The peer has closed its sending side. True: that completes the message (a response body
+  // delimited by close). False: the message is truncated, or none had begun (see idle()).
+  bool finish();
+
+  // True between begin() and the first byte of a message (leading CRLFs do not count).
+  bool idle() const;
+
+  Http1Error error() const { return error_; }
+
+  // Valid from kHead on (until begin()): may the connection carry another message?
+  bool keep_alive() const { return keep_alive_; }
+
+ private:
+  enum class State : uint8_t { kStartLine, kFields, kBody, kBodyDone, kEnded, kFailed };
+  struct Call;       // what llhttp's callbacks need during one llhttp_execute()
+  struct Callbacks;  // llhttp's callbacks; they only record
+
+  Step feed_head(std::string_view bytes);
+  Step feed_body(std::string_view bytes, BodySink& sink);
+  Http1Error on_first_byte(char first) const;
+  Http1Error on_line(std::string_view line);
+  Http1Error on_leading_crlf();
+  Http1Error on_start_line(std::string_view line);
+  Http1Error on_field_line(std::string_view line);
+  Http1Error on_head_end(std::string_view line);
+  Http1Error run_llhttp(std::string_view line);
+  Step fail(size_t consumed, Http1Error error);
+
+  // An llhttp_t; its header stays inside http1_parser.cc, which checks the size.
+  static constexpr size_t kLlhttpSize = 96;
+  alignas(8) std::array<std::byte, kLlhttpSize> llhttp_;
+  Head* head_ = nullptr;  // during the head only
+  uint32_t head_bytes_max_;
+  uint32_t fields_max_;
+  uint32_t line_start_ = 0;     // of the line being received, in the head's arena
+  uint32_t framing_bytes_ = 0;  // since the last body byte
+  Role role_;
+  State state_ = State::kEnded;
+  Http1Error error_ = Http1Error::kNone;
+  BodyKind body_ = BodyKind::kNone;
+  uint8_t leading_crlfs_ = 0;
+  bool response_to_head_ = false;
+  bool keep_alive_ = false;
+};
+
+}  // namespace sluice
