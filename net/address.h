@@ -1,0 +1,42 @@
+// A TCP address (IPv4 or IPv6) as value. Names are resolved when the configuration is read
+// (getaddrinfo, blocking, before threads start); the data path sees addresses only.
+#pragma once
+
+#include <cstdint>
+#include <netinet/in.h>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <sys/socket.h>
+
+namespace sluice {
+
+struct Address {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+
+  const sockaddr* sa() const { return reinterpret_cast<const sockaddr*>(&storage); }
+  sockaddr* sa() { return reinterpret_cast<sockaddr*>(&storage); }
+  uint16_t port() const;
+  void set_port(uint16_t port);
+  // "127.0.0.1" or "::1"; an IPv4 address mapped into IPv6 as the IPv4 address that it is.
+  std::string ip() const;
+  // "127.0.0.1:80" or "[::1]:80".
+  std::string text() const;
+};
+
+// "127.0.0.1:8080", "[::1]:8080", "localhost:8080", ":8080" (all addresses: [::], which takes IPv4
+// too while IPV6_V6ONLY is off). A name with both kinds gives its IPv4 address. On failure nullopt
+// and *error says why in a few words.
+std::optional<Address> parse_address(std::string_view text, std::string* error);
+
+// Address ranges in CIDR form ("10.0.0.0/8", "::1", "127.0.0.1"). An IPv4 range holds its addresses
+// also where they come mapped into IPv6.
+struct AddressRange {
+  Address base;
+  int prefix_bits = 0;
+  bool contains(const Address& address) const;
+};
+std::optional<AddressRange> parse_address_range(std::string_view text, std::string* error);
+
+}  // namespace sluice

@@ -1,0 +1,298 @@
+// Every row of the table of settings, by every way that it can be given. A row without a sample
+// here fails the test.
+#include "net/config_settings.h"
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include <gmock/gmock.h>
+
+#include "tests/unit/config/config_support.h"
+
+namespace sluice {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr const char* kUpstream = "http://127.0.0.1:9000";
+
+struct Sample {
+  std::string text;  // of a flag, and of a key of --route
+  std::string toml;  // of a key of the file
+  std::function<bool(const Config&, const Route&)> taken;
+};
+
+template <typename T>
+Sample process_sample(std::string text, std::string toml, T Config::*field, T value) {
+  return {std::move(text), std::move(toml),
+          [=](const Config& config, const Route&) { return config.*field == value; }};
+}
+
+template <typename T>
+Sample stream_sample(std::string text, std::string toml, T StreamSettings::*field, T value) {
+  return {std::move(text), std::move(toml),
+          [=](const Config&, const Route& route) { return route.settings.*field == value; }};
+}
+
+bool is_pool(const PoolSettings& pool, uint64_t slot_bytes, uint64_t slots) {
+  return pool.slot_bytes == slot_bytes && pool.slots == slots;
+}
+
+std::map<std::string, Sample> process_samples() {
+  using C = Config;
+  return {
+      {"listen",
+       {"127.0.0.1:0,127.0.0.1:81", R"(["127.0.0.1:0", "127.0.0.1:81"])",
+        [](const C& c, const Route&) {
+          return c.listen.size() == 2 && c.listen[0].port() == 0 && c.listen[1].port() == 81;
+        }}},
+      {"route",
+       {"path=/sample,upstream=http://127.0.0.1:1",
+        R"([{path = "/sample", upstream = "http://127.0.0.1:1"}])",
+        [](const C& c, const Route&) { return c.routes.front().path == "/sample"; }}},
+      {"trusted-proxies",
+       {"10.0.0.0/8,::1", R"(["10.0.0.0/8", "::1"])",
+        [](const C& c, const Route&) {
+          return c.trusted_proxies.size() == 2 && c.trusted_proxies[0].prefix_bits == 8;
+        }}},
+      {"threads", process_sample("3", "3", &C::threads, 3U)},
+      {"pin", process_sample("off", "false", &C::pin, false)},
+      {"uring-disable",
+       process_sample<std::string>("recv-budget,huge-pages", R"(["recv-budget", "huge-pages"])",
+                                   &C::uring_disable, "recv-budget,huge-pages")},
+      {"simd", process_sample<std::string>("scalar", "\"scalar\"", &C::simd, "scalar")},
+      {"pool-sse-event",
+       {"8k:16", "\"8k:16\"",
+        [](const C& c, const Route&) { return is_pool(c.pool_sse_event, 8192, 16); }}},
+      {"pool-http-response",
+       {"64k:100", "\"64k:100\"",
+        [](const C& c, const Route&) { return is_pool(c.pool_http_response, 65536, 100); }}},
+      {"pool-max", process_sample<uint64_t>("64m", "67108864", &C::pool_max, 64 << 20)},
+      {"max-header-size", process_sample<uint64_t>("8k", "8192", &C::max_header_size, 8192)},
+      {"max-headers", process_sample<uint64_t>("64", "64", &C::max_headers, 64)},
+      {"header-timeout", process_sample<uint64_t>("2s", "\"2s\"", &C::header_timeout_ms, 2000)},
+      {"shutdown-grace", process_sample<uint64_t>("0", "0", &C::shutdown_grace_ms, 0)},
+      {"admin", process_sample("off", "\"off\"", &C::admin_on, false)},
+      {"access-log", process_sample<std::string>("-", "\"-\"", &C::access_log, "-")},
+      {"access-log-format",
+       process_sample("json", "\"json\"", &C::access_log_format, AccessLogFormat::kJson)},
+      {"log-level", process_sample("warn", "\"warn\"", &C::log_level, LogLevel::kWarn)},
+      {"demo", process_sample("on", "true", &C::demo, true)},
+  };
+}
+
+std::map<std::string, Sample> stream_samples() {
+  using S = StreamSettings;
+  auto size = [](uint64_t S::*field, uint64_t bytes) {
+    return stream_sample(std::to_string(bytes), std::to_string(bytes), field, bytes);
+  };
+  auto time = [](uint64_t S::*field) {
+    return stream_sample<uint64_t>("1234ms", "\"1234ms\"", field, 1234);
+  };
+  return {
+      {"upstream",
+       {"http://127.0.0.1:1", "[\"http://127.0.0.1:1\"]",
+        [](const Config&, const Route& route) {
+          return !route.upstreams.empty() && route.upstreams.back().address.port() == 1;
+        }}},
+      {"heartbeat", time(&S::heartbeat_ms)},
+      {"heartbeat-head-after", time(&S::heartbeat_head_after_ms)},
+      {"buffer-size", size(&S::buffer_size, 4096)},
+      {"buffer-size-max", size(&S::buffer_size_max, 65536)},
+      {"event-hold", size(&S::event_hold, 32768)},
+      {"max-body-size", size(&S::max_body_size, 1000)},
+      {"body-timeout", time(&S::body_timeout_ms)},
+      {"connect-timeout", time(&S::connect_timeout_ms)},
+      {"first-byte-timeout", time(&S::first_byte_timeout_ms)},
+      {"stream-idle-timeout", time(&S::stream_idle_timeout_ms)},
+      {"write-timeout", time(&S::write_timeout_ms)},
+      {"keepalive-timeout", time(&S::keepalive_timeout_ms)},
+      {"half-close", stream_sample("allow", "\"allow\"", &S::half_close, true)},
+      {"upstream-max-connections", size(&S::upstream_max_connections, 5)},
+      {"upstream-keepalive", size(&S::upstream_keepalive, 0)},
+      {"upstream-keepalive-timeout", time(&S::upstream_keepalive_timeout_ms)},
+      {"upstream-rcvbuf", size(&S::upstream_rcvbuf, 0)},
+      {"client-sndbuf", size(&S::client_sndbuf, 8192)},
+      {"client-notsent-lowat", size(&S::client_notsent_lowat, 2048)},
+      {"path",
+       {"/sample", "\"/sample\"",
+        [](const Config& config, const Route&) {
+          return config.routes.front().path == "/sample";
+        }}},
+  };
+}
+
+std::map<std::string, Sample> all_samples() {
+  auto all = process_samples();
+  all.merge(stream_samples());
+  return all;
+}
+
+// "" for what the sample asserts, else the message or what was found instead.
+std::string taken_from(const std::vector<std::string>& flags, const Sample& sample,
+                       const char* path) {
+  ConfigResult result = read(flags);
+  if (!result.config) return result.message;
+  const Route* route = find_route(*result.config, path);
+  if (route == nullptr) return "no route";
+  return sample.taken(*result.config, *route) ? "" : "not taken";
+}
+
+class EverySetting : public testing::TestWithParam<std::string> {
+ protected:
+  const Setting& setting() const { return *find_setting(GetParam()); }
+  Sample sample() const {
+    auto samples = all_samples();
+    auto found = samples.find(GetParam());
+    if (found == samples.end()) {
+      ADD_FAILURE() << GetParam() << " has no sample";
+      return {};
+    }
+    return found->second;
+  }
+};
+
+class EveryFlag : public EverySetting {};
+class EveryValued : public EverySetting {};  // flags that need a value
+class EveryFileKey : public EverySetting {};
+class EveryRouteKey : public EverySetting {};
+class EveryInherited : public EverySetting {};  // a route starts from the process's value
+
+TEST_P(EverySetting, SampleDiffersFromTheDefault) {
+  EXPECT_EQ(taken_from({"--upstream", kUpstream}, sample(), "/"), "not taken");
+}
+
+// Something to serve besides the setting that is tested, and not that setting itself.
+std::vector<std::string> with_default_route(const std::string& name) {
+  if (name == "demo") return {"--upstream", kUpstream};
+  return {"--demo"};
+}
+
+TEST_P(EveryFlag, Joined) {
+  std::vector<std::string> flags = with_default_route(GetParam());
+  flags.push_back("--" + GetParam() + "=" + sample().text);
+  EXPECT_EQ(taken_from(flags, sample(), "/"), "");
+}
+
+TEST_P(EveryFlag, NextArgument) {
+  std::vector<std::string> flags = with_default_route(GetParam());
+  flags.insert(flags.end(), {"--" + GetParam(), sample().text});
+  EXPECT_EQ(taken_from(flags, sample(), "/"), "");
+}
+
+TEST_P(EveryFileKey, IsRead) {
+  TomlFile file(GetParam() + " = " + sample().toml + "\n");
+  std::vector<std::string> flags = with_default_route(GetParam());
+  flags.insert(flags.end(), {"--config", file.path()});
+  EXPECT_EQ(taken_from(flags, sample(), "/"), "");
+}
+
+TEST_P(EverySetting, InRouteFlag) {
+  std::string route = "upstream=" + std::string(kUpstream);
+  if (GetParam() != "path") route += ",path=/sample";
+  route += "," + GetParam() + "=" + sample().text;
+  if (is_route_key(setting())) {
+    EXPECT_EQ(taken_from({"--route", route}, sample(), "/sample"), "");
+  } else {
+    EXPECT_EQ(error_of({"--route", route}),
+              "sluice: --route path=/sample: " + GetParam() +
+                  " is a setting of the whole process, not of a route");
+  }
+}
+
+TEST_P(EveryRouteKey, InRouteTable) {
+  std::string text = "[[route]]\n" + GetParam() + " = " + sample().toml + "\n";
+  if (GetParam() != "path") text += "path = \"/sample\"\n";
+  if (GetParam() != "upstream") text += "upstream = \"" + std::string(kUpstream) + "\"\n";
+  TomlFile file(text);
+  EXPECT_EQ(taken_from({"--config", file.path()}, sample(), "/sample"), "");
+}
+
+TEST_P(EveryInherited, RouteStartsFromTheFlag) {
+  std::string route = "path=/sample,upstream=" + std::string(kUpstream);
+  EXPECT_EQ(taken_from({"--" + GetParam(), sample().text, "--route", route}, sample(), "/sample"),
+            "");
+}
+
+TEST_P(EveryValued, NeedsItsValue) {
+  std::string flag = "--" + GetParam();
+  EXPECT_EQ(error_of({flag, "--demo"}),
+            "sluice: " + flag + ": a value is missing: " + flag + " " + setting().value_name);
+}
+
+bool is_any(const Setting&) {
+  return true;
+}
+
+bool is_valued(const Setting& setting) {
+  return is_flag(setting) && setting.form != Form::kSwitch;
+}
+
+bool is_inherited(const Setting& setting) {
+  return setting.scope == Scope::kStream && setting.name != "upstream";
+}
+
+auto names_where(bool (*filter)(const Setting&)) {
+  std::vector<std::string> names;
+  for (const Setting& setting : settings()) {
+    if (setting.scope != Scope::kCommand && filter(setting)) names.push_back(setting.name);
+  }
+  return testing::ValuesIn(names);
+}
+
+std::string test_name(const testing::TestParamInfo<std::string>& setting) {
+  std::string name = setting.param;
+  std::ranges::replace(name, '-', '_');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, EverySetting, names_where(is_any), test_name);
+INSTANTIATE_TEST_SUITE_P(Table, EveryFlag, names_where(is_flag), test_name);
+INSTANTIATE_TEST_SUITE_P(Table, EveryValued, names_where(is_valued), test_name);
+INSTANTIATE_TEST_SUITE_P(Table, EveryFileKey, names_where(is_file_key), test_name);
+INSTANTIATE_TEST_SUITE_P(Table, EveryRouteKey, names_where(is_route_key), test_name);
+INSTANTIATE_TEST_SUITE_P(Table, EveryInherited, names_where(is_inherited), test_name);
+
+TEST(Settings, NamesAreUnique) {
+  std::set<std::string> names;
+  for (const Setting& setting : settings()) EXPECT_TRUE(names.insert(setting.name).second);
+}
+
+// What each of these does is tested in config_test.cc.
+TEST(Settings, CommandFlags) {
+  std::set<std::string> names;
+  for (const Setting& setting : settings()) {
+    if (setting.scope == Scope::kCommand) names.insert(setting.name);
+  }
+  EXPECT_EQ(names, (std::set<std::string>{"config", "check", "help", "version"}));
+}
+
+TEST(Help, ListsEveryFlagWithItsDefault) {
+  ConfigResult result = read({"--help"});
+  EXPECT_EQ(result.exit_status, 0);
+  EXPECT_FALSE(result.config);
+  std::string unwrapped;  // blanks and line ends as one blank each
+  for (char c : result.message) {
+    if (c == '\n') c = ' ';
+    if (c != ' ' || !unwrapped.ends_with(' ')) unwrapped += c;
+  }
+  for (const Setting& setting : settings()) {
+    if (!is_flag(setting)) continue;
+    std::string row = "--" + setting.name + " ";
+    if (!setting.value_name.empty()) row += setting.value_name + " ";
+    row += setting.help;
+    if (!setting.default_text.empty()) row += " [" + setting.default_text + "]";
+    EXPECT_THAT(unwrapped, HasSubstr(row));
+  }
+}
+
+TEST(Help, FitsATerminal) {
+  std::istringstream lines(read({"-h"}).message);
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 100U) << line;
+}
+
+}  // namespace
+}  // namespace sluice
