@@ -1,0 +1,358 @@
+#include "net/side_server.h"
+
+#include <atomic>
+#include <future>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/side/side_client.h"
+
+namespace sluice {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+constexpr std::string_view kText = "text/plain";
+
+Address loopback() {
+  std::string error;
+  return *parse_address("127.0.0.1:0", &error);
+}
+
+// A server with one route for each way to answer.
+class SideServerTest : public ::testing::Test {
+ protected:
+  void start(const SideLimits& limits = {}) {
+    server_ = std::make_unique<SideServer>(limits);
+    server_->route("GET", "/hello", [](const SideRequest& request, SideResponder answer) {
+      std::string name(request.parameter("name").value_or("world"));
+      answer.respond(200, kText, "hello " + name);
+    });
+    server_->route("POST", "/echo", [](const SideRequest& request, SideResponder answer) {
+      answer.respond(200, kText, request.body);
+    });
+    server_->route("GET", "/empty",
+                   [](const SideRequest&, SideResponder answer) { answer.respond(204, "", ""); });
+    server_->route("GET", "/two", [](const SideRequest&, SideResponder answer) {
+      answer.begin_stream(kText);
+      answer.write("one\n");
+      answer.write("");
+      answer.after_ms(1, [answer] {
+        answer.write("two\n");
+        answer.end();
+        answer.write("after the end");
+      });
+    });
+    server_->route("GET", "/cut", [](const SideRequest&, SideResponder answer) {
+      answer.begin_stream(kText);
+      answer.write("half");
+      answer.abort();
+    });
+    server_->route("GET", "/endless", [this](const SideRequest&, SideResponder answer) {
+      answer.begin_stream(kText);
+      write_again(answer, counted(), "tick\n");
+    });
+    server_->route("GET", "/flood", [this](const SideRequest&, SideResponder answer) {
+      answer.begin_stream(kText);
+      write_again(answer, counted(), std::string(kFloodBytes, 'x'));
+    });
+    server_->route("GET", "/burst", [](const SideRequest&, SideResponder answer) {
+      answer.begin_stream(kText);
+      for (int i = 0; i < 200; ++i) answer.write(std::string(kFloodBytes, 'x'));
+      answer.end();
+    });
+    server_->route("GET", "/held", [this](const SideRequest&, SideResponder answer) {
+      answer.begin_stream(kText);
+      answer.write(std::string(kHeldBytes, 'x'));
+      answer.after_ms(3'600'000, [count = counted()] {});
+    });
+    server_->route("GET", "/later", [this](const SideRequest&, SideResponder answer) {
+      pending_.set_value(answer);
+    });
+    ASSERT_EQ("", server_->start(loopback(), "side-test"));
+  }
+
+  // While a stream's callbacks exist, streams_ counts it.
+  std::shared_ptr<std::atomic<int>> counted() {
+    ++streams_;
+    return {&streams_, [](std::atomic<int>* count) { --*count; }};
+  }
+  static void write_again(const SideResponder& answer,
+                          const std::shared_ptr<std::atomic<int>>& count, const std::string& text) {
+    answer.write(text);
+    answer.after_ms(0, [=] { write_again(answer, count, text); });
+  }
+
+  uint16_t port() const { return server_->address().port(); }
+  void await_streams(int count) const {
+    auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (streams_ != count && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::yield();
+    }
+    EXPECT_EQ(count, streams_);
+  }
+
+  static constexpr size_t kHeldBytes = 24 * 1024 * 1024;  // more than socket buffers hold
+  static constexpr size_t kFloodBytes = 32 * 1024;
+  std::atomic<int> streams_{0};
+  std::promise<SideResponder> pending_;
+  std::unique_ptr<SideServer> server_;  // last: its thread uses the others
+};
+
+std::string get(std::string_view target, std::string_view method = "GET") {
+  return std::string(method) + " " + std::string(target) + " HTTP/1.1\r\nHost: a\r\n\r\n";
+}
+
+TEST_F(SideServerTest, AnswersAndKeepsTheConnection) {
+  start();
+  SideClient client(port());
+  for (int i = 0; i < 3; ++i) {
+    client.send(get("/hello?x=1&name=you"));
+    std::string response = client.receive_response();
+    EXPECT_THAT(
+        response,
+        AllOf(StartsWith("HTTP/1.1 200 OK\r\nDate: "), EndsWith("\r\n\r\nhello you"),
+              HasSubstr("\r\nContent-Type: text/plain\r\n"), Not(HasSubstr("Connection:"))));
+  }
+}
+
+TEST_F(SideServerTest, TakesARequestByteByByte) {
+  start();
+  SideClient client(port());
+  for (char c : std::string("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcde")) {
+    client.send({&c, 1});
+  }
+  EXPECT_THAT(client.receive_response(), EndsWith("\r\n\r\nabcde"));
+}
+
+TEST_F(SideServerTest, AnswersPipelinedRequestsInOrder) {
+  start();
+  SideClient client(port());
+  client.send(get("/hello?name=1") + get("/two") + get("/empty") + get("/hello?name=2"));
+  EXPECT_THAT(client.receive_response(), EndsWith("hello 1"));
+  EXPECT_THAT(client.receive_through("\r\n\r\n"), HasSubstr("Transfer-Encoding: chunked\r\n"));
+  EXPECT_EQ("4\r\none\n\r\n4\r\ntwo\n\r\n0\r\n\r\n", client.receive_through("0\r\n\r\n"));
+  EXPECT_THAT(client.receive_response(),
+              AllOf(StartsWith("HTTP/1.1 204 No Content\r\n"), Not(HasSubstr("Content-"))));
+  EXPECT_THAT(client.receive_response(), EndsWith("hello 2"));
+}
+
+TEST_F(SideServerTest, AnswersAHeadWithTheHeadAlone) {
+  start();
+  SideClient client(port());
+  client.send(get("/hello", "HEAD") + get("/endless", "HEAD") + get("/hello"));
+  EXPECT_THAT(client.receive_through("\r\n\r\n"), HasSubstr("Content-Length: 11\r\n"));
+  EXPECT_THAT(client.receive_through("\r\n\r\n"), HasSubstr("Transfer-Encoding: chunked\r\n"));
+  EXPECT_THAT(client.receive_response(),
+              AllOf(StartsWith("HTTP/1.1 200"), EndsWith("hello world")));
+  await_streams(0);
+}
+
+TEST_F(SideServerTest, RefusesUnknownPathsAndMethods) {
+  start();
+  SideClient client(port());
+  client.send(get("/nothing") + get("/hello", "DELETE") + get("/echo") + get("/hello"));
+  EXPECT_THAT(client.receive_response(),
+              AllOf(StartsWith("HTTP/1.1 404 Not Found\r\n"), HasSubstr("application/problem+json"),
+                    HasSubstr(R"("status":404)")));
+  EXPECT_THAT(client.receive_response(),
+              AllOf(StartsWith("HTTP/1.1 405 "), HasSubstr("\r\nAllow: GET, HEAD\r\n")));
+  EXPECT_THAT(client.receive_response(),
+              AllOf(StartsWith("HTTP/1.1 405 "), HasSubstr("\r\nAllow: POST\r\n")));
+  EXPECT_THAT(client.receive_response(), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(SideServerTest, RefusesWhatIsNotHttpAndCloses) {
+  start();
+  for (std::string_view bytes : {"GET /hello HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02 hello",
+                                 "GET /hello HTTP/1.1\r\nHost : a\r\n\r\n"}) {
+    SideClient client(port());
+    client.send(bytes);
+    EXPECT_THAT(client.receive_to_close(),
+                AllOf(StartsWith("HTTP/1.1 400 "), HasSubstr("\r\nConnection: close\r\n")))
+        << bytes;
+    EXPECT_TRUE(client.closed_cleanly());
+  }
+}
+
+TEST_F(SideServerTest, RefusesALargeBodyAndStillDeliversTheAnswer) {
+  start({.body_bytes_max = 1000});
+  // More than the socket buffers hold: the server has to take it, though it has answered.
+  std::string body(16'000'000, 'x');
+  std::string post = "POST /echo HTTP/1.1\r\nHost: a\r\n";
+  for (const std::string& request :
+       {post + "Content-Length: 16000000\r\n\r\n" + body,
+        post + "Transfer-Encoding: chunked\r\n\r\nf42400\r\n" + body + "\r\n0\r\n\r\n"}) {
+    SideClient client(port());
+    client.send(request);
+    EXPECT_THAT(client.receive_to_close(), StartsWith("HTTP/1.1 413 "));
+    EXPECT_TRUE(client.closed_cleanly());
+  }
+  SideClient client(port());
+  client.send(post + "Content-Length: 1000\r\n\r\n" + std::string(1000, 'y'));
+  EXPECT_THAT(client.receive_response(), AllOf(StartsWith("HTTP/1.1 200"), EndsWith("yyy")));
+}
+
+TEST_F(SideServerTest, SendsContinueWhenTheClientWaitsForIt) {
+  start();
+  SideClient client(port());
+  client.send(
+      "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+  EXPECT_EQ("HTTP/1.1 100 Continue\r\n\r\n", client.receive_through("\r\n\r\n"));
+  client.send("ok");
+  EXPECT_THAT(client.receive_response(), AllOf(StartsWith("HTTP/1.1 200"), EndsWith("ok")));
+}
+
+TEST_F(SideServerTest, DelimitsByCloseForHttp10) {
+  start();
+  SideClient client(port());
+  client.send("GET /two HTTP/1.0\r\n\r\n");
+  EXPECT_THAT(client.receive_to_close(),
+              AllOf(HasSubstr("\r\nConnection: close\r\n"), Not(HasSubstr("chunked")),
+                    EndsWith("\r\n\r\none\ntwo\n")));
+}
+
+TEST_F(SideServerTest, AbortsWithoutTheLastChunk) {
+  start();
+  SideClient client(port());
+  client.send(get("/cut"));
+  EXPECT_THAT(client.receive_to_close(), EndsWith("\r\n\r\n4\r\nhalf\r\n"));
+  EXPECT_TRUE(client.closed_cleanly());
+}
+
+TEST_F(SideServerTest, DropsTheTimersOfAClientThatHasGone) {
+  start({.stream_bytes_max = 2 * kHeldBytes});
+  SideClient leaving(port());
+  SideClient half_closing(port());
+  for (SideClient* client : {&leaving, &half_closing}) {
+    client->send(get("/endless"));
+    client->receive_through("tick");
+  }
+  await_streams(2);
+  leaving.leave();
+  await_streams(1);
+  half_closing.shut_down_sending();
+  await_streams(0);
+  // One that has not even read what was written before.
+  SideClient unreading(port(), 4096);
+  unreading.send(get("/held"));
+  unreading.receive_through("\r\n\r\n");
+  await_streams(1);
+  unreading.shut_down_sending();
+  await_streams(0);
+}
+
+TEST_F(SideServerTest, AnswersAClientThatShutDownItsSendingSide) {
+  start();
+  SideClient client(port());
+  client.send(get("/hello?name=1") + get("/hello?name=2"));
+  client.shut_down_sending();
+  EXPECT_THAT(client.receive_to_close(), AllOf(HasSubstr("hello 1"), EndsWith("hello 2")));
+}
+
+TEST_F(SideServerTest, PausesAStreamWhoseClientIsSlow) {
+  start();
+  constexpr size_t kBytes = 24 * 1024 * 1024;  // far more than the socket buffers and the bound
+  SideClient slow(port(), 4096);
+  slow.send(get("/flood"));
+  slow.receive_through("\r\n\r\n");
+  SideClient fast(port());  // shows that the server could have overrun the slow one by now
+  fast.send(get("/flood"));
+  fast.receive_bytes(kBytes);
+  EXPECT_EQ(2, streams_);
+  slow.receive_bytes(kBytes / 4);
+  EXPECT_EQ(2, streams_);
+}
+
+TEST_F(SideServerTest, DropsAStreamAboveItsBound) {
+  start();
+  SideClient client(port());
+  client.send(get("/burst"));
+  EXPECT_THAT(client.receive_to_close(), Not(HasSubstr("\r\n0\r\n\r\n")));
+}
+
+TEST_F(SideServerTest, DropsAClientThatDoesNotRead) {
+  start({.write_timeout_ms = 50});
+  SideClient client(port(), 4096);
+  client.send(get("/flood"));
+  client.receive_through("\r\n\r\n");
+  await_streams(0);
+}
+
+TEST_F(SideServerTest, DropsAClientThatSendsNothingMore) {
+  start({.head_timeout_ms = 50, .body_timeout_ms = 50, .idle_timeout_ms = 50});
+  SideClient silent(port());
+  EXPECT_EQ("", silent.receive_to_close());
+  SideClient in_head(port());
+  in_head.send("GET /hel");
+  EXPECT_THAT(in_head.receive_to_close(), StartsWith("HTTP/1.1 408 "));
+  SideClient in_body(port());
+  in_body.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc");
+  EXPECT_THAT(in_body.receive_to_close(), StartsWith("HTTP/1.1 408 "));
+  SideClient idle(port());
+  idle.send(get("/hello"));
+  EXPECT_THAT(idle.receive_to_close(), AllOf(StartsWith("HTTP/1.1 200"), EndsWith("hello world")));
+}
+
+TEST_F(SideServerTest, HoldsNoMoreConnectionsThanItMay) {
+  start({.connections_max = 1});
+  SideClient first(port());
+  first.send(get("/hello?name=1"));
+  EXPECT_THAT(first.receive_response(), EndsWith("hello 1"));
+  SideClient second(port());
+  second.send(get("/hello?name=2"));
+  for (int i = 0; i < 50; ++i) {  // turns in which the second could have been answered
+    first.send(get("/hello?name=3"));
+    EXPECT_THAT(first.receive_response(), EndsWith("hello 3"));
+  }
+  EXPECT_FALSE(second.has_input());
+  first.leave();
+  EXPECT_THAT(second.receive_response(), EndsWith("hello 2"));
+}
+
+TEST_F(SideServerTest, AnswersLaterFromAPostedCallback) {
+  start();
+  SideClient client(port());
+  client.send(get("/later"));
+  SideResponder answer = pending_.get_future().get();
+  server_->post([answer] {
+    EXPECT_TRUE(answer.open());
+    answer.respond(200, kText, "at last");
+    answer.respond(200, kText, "twice");
+    EXPECT_FALSE(answer.open());
+  });
+  EXPECT_THAT(client.receive_response(), EndsWith("at last"));
+  client.send(get("/hello"));
+  EXPECT_THAT(client.receive_response(), EndsWith("hello world"));
+}
+
+TEST_F(SideServerTest, StopsWhileStreamsAreOpen) {
+  start();
+  SideClient clients[]{SideClient(port()), SideClient(port()), SideClient(port())};
+  for (SideClient& client : clients) {
+    client.send(get("/endless"));
+    client.receive_through("tick");
+  }
+  server_->stop();
+  EXPECT_EQ(0, streams_);
+  for (SideClient& client : clients) {
+    EXPECT_THAT(client.receive_to_close(), Not(HasSubstr("\r\n0\r\n\r\n")));
+  }
+  server_->stop();
+  server_->post([] { FAIL(); });
+}
+
+TEST_F(SideServerTest, SaysWhyItCannotStart) {
+  start();
+  SideServer second;
+  EXPECT_THAT(second.start(server_->address(), "side-test"),
+              HasSubstr("cannot bind 127.0.0.1:" + std::to_string(port()) + ": Address already"));
+}
+
+}  // namespace
+}  // namespace sluice
