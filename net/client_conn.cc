@@ -1,0 +1,318 @@
+#include "net/client_conn.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <poll.h>
+
+#include "core/limits.h"
+#include "core/socket.h"
+#include "net/gateway.h"
+
+namespace sluice {
+
+ClientConn::ClientConn(Gateway& gateway, int fd)
+    : Conn(gateway.loop(), gateway.memory(), fd),
+      gateway_(gateway),
+      parser_(Http1Parser::Role::kRequest, gateway.http1_limits()),
+      pending_(gateway.memory(), gateway.memory().http_response),
+      state_since_ms_(gateway.loop().now_ms()),
+      keepalive_timeout_ms_(gateway.default_settings().keepalive_timeout_ms) {
+  schedule(state_since_ms_ + gateway.config().header_timeout_ms);
+  wake();
+}
+
+ClientConn::~ClientConn() = default;
+
+void ClientConn::schedule(uint64_t deadline_ms) {
+  loop_.timers().schedule_earlier(timer_, deadline_ms);
+}
+
+// --- reading requests ---
+
+bool ClientConn::reads_requests() const {
+  return state_ != State::kResponding && state_ != State::kRefused && !closing() && !lingering();
+}
+
+void ClientConn::on_bytes(const Lease& lease, std::string_view bytes) {
+  gateway_.metrics().bytes_from_clients += bytes.size();
+  if (!pending_.empty() || state_ == State::kResponding)
+    pending_.append_copy(bytes);
+  else if (size_t used = feed(lease, bytes); state_ == State::kResponding)
+    pending_.append_copy(bytes.substr(used));
+}
+
+// Feeds requests to the parser up to the end of one; returns the bytes used.
+size_t ClientConn::feed(const Lease& lease, std::string_view bytes) {
+  size_t size = bytes.size();
+  lease_ = &lease;
+  bool more = true;
+  while (more && reads_requests()) {
+    if (state_ == State::kIdle && !head_) {
+      if (bytes.empty()) break;
+      head_ = gateway_.heads().acquire();
+      parser_.begin(head_.get());
+    }
+    Http1Parser::Step step = parser_.feed(bytes, *this);
+    bytes.remove_prefix(step.consumed);
+    if (!stream_ && !parser_.idle()) {
+      stream_ = gateway_.new_stream(*this);
+      state_ = State::kHead;
+      state_since_ms_ = loop_.now_ms();
+      schedule(state_since_ms_ + gateway_.config().header_timeout_ms);
+    }
+    on_step(step.event);
+    // A head is followed by one more step, be it with no bytes: a message without a body ends.
+    more = step.event == Http1Parser::Event::kHead || !bytes.empty();
+  }
+  lease_ = nullptr;
+  return size - bytes.size();
+}
+
+void ClientConn::on_step(Http1Parser::Event event) {
+  switch (event) {
+    case Http1Parser::Event::kNeedMore:
+      break;
+    case Http1Parser::Event::kHead:
+      state_ = State::kBody;
+      stream_->on_request_head(*head_, parser_.keep_alive());
+      gateway_.heads().release(std::move(head_));
+      if (stream_->has_route()) apply_route(stream_->settings());
+      break;
+    case Http1Parser::Event::kEnd:
+      state_ = State::kResponding;
+      state_since_ms_ = loop_.now_ms();
+      stream_->on_request_end();
+      break;
+    case Http1Parser::Event::kError:
+      refuse_bytes();
+      break;
+  }
+}
+
+void ClientConn::apply_route(const StreamSettings& settings) {
+  keepalive_timeout_ms_ = settings.keepalive_timeout_ms;
+  if (settings.write_timeout_ms > 0) schedule(loop_.now_ms() + settings.write_timeout_ms / 2);
+  if (settings.body_timeout_ms > 0) schedule(loop_.now_ms() + settings.body_timeout_ms);
+  const StreamSettings& accepted_with = gateway_.default_settings();
+  if (settings.client_sndbuf != accepted_with.client_sndbuf)
+    set_send_buffer(fd(), settings.client_sndbuf);
+  if (settings.client_notsent_lowat != accepted_with.client_notsent_lowat)
+    set_unsent_low_water(fd(), settings.client_notsent_lowat);
+}
+
+void ClientConn::on_body(std::string_view bytes) {
+  stream_->on_request_body(*lease_, bytes);
+}
+
+void ClientConn::refuse_bytes() {
+  Http1Error error = parser_.error();
+  ++gateway_.metrics().bad_requests[static_cast<unsigned>(error)];
+  if (!stream_) stream_ = gateway_.new_stream(*this);
+  state_ = State::kRefused;
+  if (head_) gateway_.heads().release(std::move(head_));
+  stream_->forbid_keep_alive();
+  std::string detail = std::string("The request is not valid: ") + http1_error_name(error) + ".";
+  stream_->refuse(http1_error_status(error), detail, Ending::kRefused);
+}
+
+// Pipelined requests that were read ahead, once their turn has come.
+void ClientConn::feed_pending() {
+  while (!pending_.empty() && reads_requests()) {
+    std::array<iovec, 1> piece;
+    uint64_t covered = 0;
+    pending_.fill(piece, 0, limits::kPipelineBytes, &covered);
+    Lease lease = pending_.front();
+    pending_.consume(feed(lease, {static_cast<const char*>(piece[0].iov_base), piece[0].iov_len}));
+  }
+}
+
+uint64_t ClientConn::receive_budget() {
+  switch (state_) {
+    case State::kIdle:
+    case State::kHead:
+      return limits::kPipelineBytes;
+    case State::kBody:
+      return stream_->request_budget();
+    case State::kResponding:
+      return pending_.bytes() * 2 > limits::kPipelineBytes
+                 ? 0
+                 : limits::kPipelineBytes - pending_.bytes();
+    case State::kRefused:
+      break;
+  }
+  return 0;
+}
+
+SlotPool& ClientConn::receive_pool() {
+  return state_ == State::kBody ? memory_.http_response : memory_.sse_event;
+}
+
+// --- the client leaves ---
+
+uint32_t ClientConn::watch_events() {
+  if (!stream_) return 0;
+  // After a FIN that is allowed, only a reset tells.
+  return receive_ended() ? POLLHUP : POLLRDHUP;
+}
+
+void ClientConn::on_hang_up() {
+  client_gone(Ending::kClientLeft);
+}
+
+void ClientConn::on_receive_end(int error) {
+  if (!stream_) {
+    close(CloseMode::kOrderly);
+    return;
+  }
+  bool half_close = error == 0 && state_ == State::kResponding && stream_->half_close_allowed();
+  if (!half_close) client_gone(Ending::kClientLeft);
+}
+
+void ClientConn::on_send_error(int) {
+  client_gone(Ending::kClientLeft);
+}
+
+void ClientConn::client_gone(Ending ending) {
+  if (stream_) stream_->on_client_gone(ending);
+  close(ending == Ending::kClientStalled ? CloseMode::kReset : CloseMode::kOrderly);
+}
+
+void ClientConn::drop() {
+  close(stream_ && stream_->close_delimited() ? CloseMode::kReset : CloseMode::kOrderly);
+}
+
+void ClientConn::on_closed() {
+  if (head_) gateway_.heads().release(std::move(head_));
+  pending_.clear();
+  if (stream_) stream_->client_released();
+  stream_ = nullptr;
+  gateway_.client_closed(*this);
+}
+
+// --- sending responses ---
+
+void ClientConn::prepare_flush() {
+  if (!stream_) {
+    if (!pending_.empty()) feed_pending();
+    if (!stream_) return;
+  }
+  if (send_in_flight()) return;
+  if (stream_->aborted()) {
+    if (stream_->response().has_work()) return;
+    // The end must not look like one: no last chunk, no full length, or a reset.
+    bool reset = stream_->close_delimited();
+    stream_->on_client_done();
+    close(reset ? CloseMode::kReset : CloseMode::kOrderly);
+  } else if (stream_->response().complete()) {
+    finish_response();
+  }
+}
+
+void ClientConn::on_sent(uint64_t body_bytes) {
+  stream_->on_client_sent(body_bytes);
+}
+
+void ClientConn::finish_response() {
+  bool request_done = state_ == State::kResponding;
+  bool reusable = request_done && stream_->keep_alive() && !receive_ended() && !gateway_.draining();
+  stream_->on_client_done();
+  stream_->client_released();
+  stream_ = nullptr;
+  if (!reusable) {
+    if (request_done && pending_.empty())
+      close(CloseMode::kOrderly);
+    else
+      linger();
+    return;
+  }
+  state_ = State::kIdle;
+  served_ = true;
+  state_since_ms_ = loop_.now_ms();
+  if (keepalive_timeout_ms_ > 0) schedule(state_since_ms_ + keepalive_timeout_ms_);
+  if (!pending_.empty()) wake();
+}
+
+void ClientConn::drain() {
+  if (stream_)
+    stream_->forbid_keep_alive();
+  else if (!closing() && !lingering())
+    close(CloseMode::kOrderly);
+}
+
+// --- time ---
+
+uint64_t ClientConn::write_timeout_ms() const {
+  return stream_ && stream_->has_route() ? stream_->settings().write_timeout_ms
+                                         : gateway_.default_settings().write_timeout_ms;
+}
+
+void ClientConn::refuse_late(Refusal refusal, std::string_view detail) {
+  ++gateway_.metrics().refusals[static_cast<unsigned>(refusal)];
+  state_ = State::kRefused;
+  if (head_) gateway_.heads().release(std::move(head_));
+  stream_->forbid_keep_alive();
+  stream_->refuse(408, detail, Ending::kClientTimedOut);
+}
+
+void ClientConn::on_timer() {
+  uint64_t now_ms = loop_.now_ms();
+  if (lingering()) {
+    close(CloseMode::kOrderly);
+    return;
+  }
+  uint64_t header_due = state_since_ms_ + gateway_.config().header_timeout_ms;
+  if (state_ == State::kIdle) {
+    // A connection that never sent a request gets the header's time, one that did the idle time.
+    uint64_t timeout_ms = served_ ? keepalive_timeout_ms_ : gateway_.config().header_timeout_ms;
+    if (timeout_ms == 0) return;
+    if (now_ms >= state_since_ms_ + timeout_ms)
+      close(CloseMode::kOrderly);
+    else
+      schedule(state_since_ms_ + timeout_ms);
+    return;
+  }
+  if (state_ == State::kHead && gateway_.config().header_timeout_ms > 0) {
+    if (now_ms >= header_due)
+      refuse_late(Refusal::kHeaderTimeout, "The request's head did not arrive in time.");
+    else
+      schedule(header_due);
+  }
+  if (state_ == State::kBody && stream_->has_route()) {
+    uint64_t timeout_ms = stream_->settings().body_timeout_ms;
+    // While it is we who do not read, the client is not late.
+    bool waiting = stream_->request_budget() > 0;
+    uint64_t due = waiting ? last_received_ms() + timeout_ms : now_ms + timeout_ms;
+    if (timeout_ms > 0 && now_ms >= due)
+      refuse_late(Refusal::kBodyTimeout, "The request's body did not arrive in time.");
+    else if (timeout_ms > 0)
+      schedule(due);
+  }
+  if (uint64_t timeout_ms = write_timeout_ms(); timeout_ms > 0) {
+    if (send_stalled(timeout_ms))
+      client_gone(Ending::kClientStalled);
+    else
+      schedule(now_ms + std::max<uint64_t>(timeout_ms / 2, 1));
+  }
+}
+
+// --- who the client is ---
+
+std::string_view ClientConn::client_ip() {
+  if (peer_ip_.empty()) {
+    Address peer;
+    peer.size = peer_address(fd(), &peer.storage);
+    if (peer.size > 0) {
+      peer_ip_ = peer.ip();
+      trusted_ = gateway_.trusts(peer);
+    }
+  }
+  return peer_ip_;
+}
+
+bool ClientConn::client_trusted() {
+  client_ip();
+  return trusted_;
+}
+
+}  // namespace sluice

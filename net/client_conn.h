@@ -1,0 +1,87 @@
+// An HTTP/1 connection from a client: keep-alive, pipelining, one stream at a time. Parses
+// requests, carries the stream's response, notices when the client leaves. Owned by the gateway,
+// used on its worker's thread; deletes itself once closed.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "net/conn.h"
+#include "net/http1_parser.h"
+#include "net/stream.h"
+
+namespace sluice {
+
+class Gateway;
+
+class ClientConn final : public Conn, public ClientHalf, private BodySink {
+ public:
+  ClientConn(Gateway& gateway, int fd);
+  ~ClientConn() override;
+
+  // No further request on this connection; closes now if none is under way.
+  void drain();
+  // Where the gateway keeps it.
+  size_t place = 0;
+
+  // ClientHalf
+  void response_ready() override { wake(); }
+  void request_window_opened() override { wake(); }
+  void response_aborted() override { wake(); }
+  void drop() override;
+  std::string_view client_ip() override;
+  bool client_trusted() override;
+
+  // TimerOwner
+  void on_timer() override;
+
+ private:
+  enum class State : uint8_t {
+    kIdle,        // between requests
+    kHead,        // a request's head is arriving
+    kBody,        // and its body
+    kResponding,  // the request is complete, its response is not
+    kRefused,     // nothing more is read: the request was not valid
+  };
+
+  void on_bytes(const Lease& lease, std::string_view bytes) override;
+  void on_receive_end(int error) override;
+  void on_sent(uint64_t body_bytes) override;
+  void on_send_error(int error) override;
+  void on_hang_up() override;
+  void on_closed() override;
+  void prepare_flush() override;
+  Outbox* outbox() override { return stream_ ? &stream_->response() : nullptr; }
+  uint64_t receive_budget() override;
+  SlotPool& receive_pool() override;
+  uint32_t watch_events() override;
+  void on_body(std::string_view bytes) override;
+
+  bool reads_requests() const;
+  size_t feed(const Lease& lease, std::string_view bytes);
+  void feed_pending();
+  void on_step(Http1Parser::Event event);
+  void apply_route(const StreamSettings& settings);
+  void refuse_bytes();
+  void refuse_late(Refusal refusal, std::string_view detail);
+  void finish_response();
+  void client_gone(Ending ending);
+  void schedule(uint64_t deadline_ms);
+  uint64_t write_timeout_ms() const;
+
+  Gateway& gateway_;
+  Http1Parser parser_;
+  Stream* stream_ = nullptr;
+  std::unique_ptr<Head> head_;
+  Chain pending_;                 // requests read ahead
+  const Lease* lease_ = nullptr;  // of the bytes being fed
+  std::string peer_ip_;           // found out once it is needed
+  State state_ = State::kIdle;
+  bool served_ = false;  // has answered a request before
+  bool trusted_ = false;
+  uint64_t state_since_ms_;
+  uint64_t keepalive_timeout_ms_;
+};
+
+}  // namespace sluice

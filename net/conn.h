@@ -1,0 +1,114 @@
+// One TCP connection on the ring: arming receives with a byte budget, gathering sends, deadlines,
+// and closing in the order that io_uring needs. ClientConn and UpstreamConn say what the bytes
+// mean. Owned by the gateway, used on its worker's thread; deletes itself (through the loop) when
+// it has closed and its last operation has completed.
+//
+// At most one receive, one send, one connect and one watch are in flight. Work is done once a
+// turn, in the flush phase: wake() asks for it. Closing: shut the socket down, cancel what is in
+// flight, wait until nothing is outstanding, close the fd, on_closed().
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "core/loop.h"
+#include "core/timer_wheel.h"
+#include "net/outbox.h"
+#include "pool/chain.h"
+
+namespace sluice {
+
+// How a connection ends: in order (FIN after what was sent), or by a reset, where the end of the
+// connection would otherwise read as the end of the message.
+enum class CloseMode : uint8_t { kOrderly, kReset };
+
+class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerOwner {
+ public:
+  ~Conn() override;
+  Conn(const Conn&) = delete;
+  Conn& operator=(const Conn&) = delete;
+
+  // Asks for on_flush() in this turn: sends what there is, reads where there is credit.
+  void wake() { loop_.flush_later(*this); }
+  void close(CloseMode mode);
+  bool closing() const { return state_ == State::kClosing; }
+  bool send_in_flight() const { return send_in_flight_; }
+  int fd() const { return fd_; }
+
+  void on_completion(OpKind kind, const Completion& completion) final;
+  void on_flush() final;
+  void on_slot_available() final {
+    starved_ = false;
+    wake();
+  }
+
+ protected:
+  Conn(Loop& loop, Memory& memory, int fd);
+
+  // Connects; on_connected() follows.
+  void connect(const sockaddr* address, socklen_t size);
+
+  // Bytes arrived, in a slot that the lease keeps alive.
+  virtual void on_bytes(const Lease& lease, std::string_view bytes) = 0;
+  // Nothing more will arrive: 0 for a FIN, else the errno.
+  virtual void on_receive_end(int error) = 0;
+  virtual void on_connected(int /*error*/) {}
+  // Bytes left; the outbox has been told.
+  virtual void on_sent(uint64_t body_bytes) = 0;
+  virtual void on_send_error(int error) = 0;
+  // The peer hung up or sent a FIN while nothing was being received (watch_while_not_reading()).
+  virtual void on_hang_up() {}
+  // No operation is left and the fd is closed. The object is deleted at the turn's end.
+  virtual void on_closed() = 0;
+  // Before sends and receives of a flush.
+  virtual void prepare_flush() {}
+
+  // The message that is being sent, or null.
+  virtual Outbox* outbox() = 0;
+  // Bytes to receive now; 0 = leave the socket alone.
+  virtual uint64_t receive_budget() = 0;
+  virtual SlotPool& receive_pool() = 0;
+  // poll(2) events to wait for while nothing is being received; 0 = none.
+  virtual uint32_t watch_events() { return 0; }
+
+  // Sends a FIN and drops what still arrives until the peer's FIN or a limit; then closes.
+  void linger();
+  bool lingering() const { return state_ == State::kLingering; }
+  bool connecting() const { return state_ == State::kConnecting; }
+  bool receive_ended() const { return receive_ended_; }
+
+  uint64_t last_received_ms() const { return last_received_ms_; }
+  // The write stall: true where the send in flight has made no progress for `timeout_ms`. To be
+  // asked at least every half of that, since progress shows only between two looks.
+  bool send_stalled(uint64_t timeout_ms);
+
+  Loop& loop_;
+  Memory& memory_;
+  Timer timer_;
+
+ private:
+  enum class State : uint8_t { kConnecting, kOpen, kLingering, kClosing };
+
+  void on_recv(const Completion& completion);
+  void on_send(const Completion& completion);
+  void try_send();
+  void try_receive();
+  void finish_close();
+
+  int fd_;
+  uint32_t index_;
+  State state_ = State::kOpen;
+  bool recv_in_flight_ = false;
+  bool send_in_flight_ = false;
+  bool watch_in_flight_ = false;
+  bool connect_in_flight_ = false;
+  bool starved_ = false;
+  bool receive_ended_ = false;
+  SlotPool* recv_pool_ = nullptr;  // of the receive in flight
+  uint64_t last_received_ms_;
+  uint64_t send_progress_ms_ = 0;
+  uint64_t unacknowledged_ = 0;
+  uint64_t lingered_bytes_ = 0;
+};
+
+}  // namespace sluice

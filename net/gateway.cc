@@ -1,0 +1,247 @@
+#include "net/gateway.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <sys/socket.h>
+#include <utility>
+
+#include "core/check.h"
+#include "core/limits.h"
+#include "core/socket.h"
+#include "net/client_conn.h"
+#include "net/stream.h"
+
+namespace sluice {
+
+namespace {
+
+constexpr uint64_t kHousekeepingMs = 1000;
+constexpr size_t kHeadsKept = 64;
+
+}  // namespace
+
+// --- Listener ---
+
+Listener::Listener(Gateway& gateway, int fd)
+    : gateway_(gateway), timer_(this), fd_(fd), index_(gateway.loop().attach(this)) {
+  arm();
+}
+
+Listener::~Listener() {
+  SLUICE_CHECK(fd_ < 0);
+}
+
+void Listener::arm() {
+  armed_ = true;
+  gateway_.loop().ring().accept(fd_, gateway_.loop().begin(index_, OpKind::kAccept));
+}
+
+void Listener::on_completion(OpKind kind, const Completion& completion) {
+  if (kind == OpKind::kAccept) {
+    if (!completion.more()) armed_ = false;
+    if (completion.result >= 0) {
+      if (closing_)
+        close_socket(completion.result);
+      else
+        gateway_.accepted(completion.result);
+    }
+    bool out_of_fds = completion.result == -EMFILE || completion.result == -ENFILE ||
+                      completion.result == -ENOBUFS || completion.result == -ENOMEM;
+    if (out_of_fds && !closing_) {
+      ++gateway_.metrics().accept_pauses;
+      gateway_.loop().timers().schedule(timer_, gateway_.loop().now_ms() + limits::kAcceptPauseMs);
+    } else if (!armed_ && !closing_) {
+      arm();
+    }
+  }
+  if (closing_) gateway_.loop().flush_later(*this);
+}
+
+void Listener::on_timer() {
+  if (!armed_ && !closing_) arm();
+}
+
+void Listener::close() {
+  closing_ = true;
+  Loop& loop = gateway_.loop();
+  loop.timers().cancel(timer_);
+  // Wakes the accept, and clients are refused from now on, before the last completion is in.
+  shutdown_socket(fd_);
+  if (armed_)
+    loop.ring().cancel(loop.id_of(index_, OpKind::kAccept), loop.begin(index_, OpKind::kCancel));
+  loop.flush_later(*this);
+}
+
+void Listener::on_flush() {
+  if (!closing_ || fd_ < 0 || gateway_.loop().outstanding(index_) > 0) return;
+  close_socket(fd_);
+  fd_ = -1;
+  gateway_.loop().detach(index_);
+  gateway_.loop().destroy_later(std::unique_ptr<OpTarget>(this));
+}
+
+// --- Gateway ---
+
+Gateway::Gateway(Loop& loop, Memory& memory, PoolBudget& budget, const Config& config,
+                 const std::vector<int>& listeners, AccessLog* access_log, unsigned worker)
+    : loop_(loop),
+      memory_(memory),
+      budget_(budget),
+      config_(config),
+      http1_limits_{config.max_header_size, config.max_headers},
+      access_log_(access_log),
+      worker_(worker),
+      timer_(this),
+      metrics_(config.routes.size()),
+      heads_(kHeadsKept),
+      upstreams_(*this, config) {
+  if (const Route* route = sluice::find_route(config, "/")) default_settings_ = route->settings;
+  loop.add_turn_hook(*this);
+  loop.timers().schedule(timer_, loop.now_ms() + kHousekeepingMs);
+  for (int fd : listeners) listeners_.push_back(new Listener(*this, fd));
+}
+
+Gateway::~Gateway() {
+  SLUICE_CHECK(clients_.empty() && !streams_);
+}
+
+std::string& Gateway::scratch() {
+  scratch_.clear();
+  return scratch_;
+}
+
+const Route* Gateway::find_route(std::string_view path) const {
+  return sluice::find_route(config_, path);
+}
+
+bool Gateway::trusts(const Address& client) const {
+  return std::any_of(config_.trusted_proxies.begin(), config_.trusted_proxies.end(),
+                     [&client](const AddressRange& range) { return range.contains(client); });
+}
+
+void Gateway::accepted(int fd) {
+  ++metrics_.client_connections;
+  set_no_delay(fd);
+  set_send_buffer(fd, default_settings_.client_sndbuf);
+  set_unsent_low_water(fd, default_settings_.client_notsent_lowat);
+  // Deletes itself when it has closed.
+  auto* conn = new ClientConn(*this, fd);
+  conn->place = clients_.size();
+  clients_.push_back(conn);
+}
+
+void Gateway::client_closed(ClientConn& conn) {
+  ++metrics_.client_connections_closed;
+  clients_[conn.place] = clients_.back();
+  clients_[conn.place]->place = conn.place;
+  clients_.pop_back();
+  stop_if_done();
+}
+
+Stream* Gateway::new_stream(ClientConn& conn) {
+  ++metrics_.streams;
+  // Ids are unique over workers.
+  auto* stream = new Stream(*this, conn, ++streams_made_ << 8 | worker_);
+  stream->next_live = streams_;
+  stream->live_link = &streams_;
+  if (streams_) streams_->live_link = &stream->next_live;
+  streams_ = stream;
+  return stream;
+}
+
+void Gateway::stream_ended(Stream& stream) {
+  ++metrics_.streams_ended;
+  ++metrics_.endings[static_cast<unsigned>(stream.ending())];
+  size_t route = stream.has_route() ? static_cast<size_t>(&stream.route() - config_.routes.data())
+                                    : config_.routes.size();
+  if (int status = stream.status(); status > 0 && status < RouteMetrics::kStatusMax)
+    ++metrics_.routes[route].by_status[static_cast<size_t>(status)];
+  else
+    ++metrics_.routes[route].unanswered;
+  if (access_log_ && !access_log_->write(stream, loop_.now_ns())) ++metrics_.log_lines_dropped;
+}
+
+void Gateway::bury(Stream* stream) {
+  *stream->live_link = stream->next_live;
+  if (stream->next_live) stream->next_live->live_link = stream->live_link;
+  stream->live_link = nullptr;
+  graveyard_.emplace_back(stream);
+}
+
+void Gateway::on_turn_end() {
+  graveyard_.clear();
+}
+
+void Gateway::on_timer() {
+  memory_.sse_event.trim();
+  memory_.http_response.trim();
+  loop_.timers().schedule(timer_, loop_.now_ms() + kHousekeepingMs);
+}
+
+void Gateway::drain() {
+  if (draining_) return;
+  draining_ = true;
+  for (Listener* listener : listeners_) listener->close();
+  listeners_.clear();
+  upstreams_.close_idle();
+  for (ClientConn* conn : clients_) conn->drain();
+  stop_if_done();
+}
+
+void Gateway::abort_all() {
+  drain();
+  for (Stream* stream = streams_; stream;) {
+    Stream* next = stream->next_live;
+    stream->shut_down();
+    stream = next;
+  }
+  for (ClientConn* conn : clients_) conn->drop();
+}
+
+void Gateway::stop_if_done() {
+  if (draining_ && clients_.empty() && upstreams_.connections() == 0) loop_.stop();
+}
+
+void Gateway::snapshot(WorkerSnapshot& into) const {
+  into.metrics = metrics_;
+  into.ring = loop_.ring().counters();
+  into.loop = loop_.counters();
+  into.operations = loop_.operations();
+  into.client_connections = clients_.size();
+  into.upstream_connections = upstreams_.connections();
+  into.upstream_idle = upstreams_.idle();
+  for (const Stream* stream = streams_; stream; stream = stream->next_live) {
+    ++into.streams;
+    if (stream->event_stream()) ++into.event_streams;
+  }
+  for (const SlotPool* pool : {&memory_.sse_event, &memory_.http_response})
+    into.pools.push_back({pool->name(), pool->slot_bytes(), pool->slots(), pool->provided(),
+                          pool->free(), pool->leased(), pool->heap_blocks(), pool->high_water(),
+                          pool->counters()});
+}
+
+void Gateway::list_streams(std::vector<StreamInfo>& into) const {
+  size_t listed = 0;
+  for (Stream* stream = streams_; stream && listed < limits::kStreamsListed;
+       stream = stream->next_live, ++listed) {
+    into.push_back({.id = stream->id(),
+                    .worker = worker_,
+                    .route = stream->has_route() ? stream->route().path : "",
+                    .upstream = std::string(stream->upstream_url()),
+                    .method = stream->method(),
+                    .target = stream->target(),
+                    .client = std::string(stream->client_ip()),
+                    .phase = std::string(phase_name(stream->phase())),
+                    .status = stream->status(),
+                    .age_ms = (loop_.now_ns() - stream->started_ns()) / 1'000'000,
+                    .events = stream->events(),
+                    .bytes = stream->response_body_bytes(),
+                    .window = stream->window(),
+                    .backlog = stream->response().backlog(),
+                    .held = stream->response().held(),
+                    .event_stream = stream->event_stream(),
+                    .stalled = stream->stalled()});
+  }
+}
+
+}  // namespace sluice

@@ -1,0 +1,141 @@
+// Everything that one worker's clients and upstreams share: listeners, connections, streams,
+// upstream pools, counters. Owned by the worker, used on its thread only. It makes objects and
+// lets go of them; what they do is theirs.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/log.h"
+#include "core/loop.h"
+#include "core/timer_wheel.h"
+#include "net/access_log.h"
+#include "net/address.h"
+#include "net/config.h"
+#include "net/http1_head.h"
+#include "net/http1_parser.h"
+#include "net/metrics.h"
+#include "net/upstream_pool.h"
+#include "pool/chain.h"
+
+namespace sluice {
+
+class ClientConn;
+class Stream;
+
+// Accepts on one socket; rests for a moment when fds have run out.
+class Listener final : public OpTarget, public TimerOwner, public FlushTask {
+ public:
+  Listener(Gateway& gateway, int fd);
+  ~Listener() override;
+  // No connection is accepted from here on; deletes itself once its operation has ended.
+  void close();
+  void on_completion(OpKind kind, const Completion& completion) override;
+  void on_timer() override;
+  void on_flush() override;
+
+ private:
+  void arm();
+
+  Gateway& gateway_;
+  Timer timer_;
+  int fd_;
+  uint32_t index_;
+  bool armed_ = false;
+  bool closing_ = false;
+};
+
+// A live stream, as /streams shows it.
+struct StreamInfo {
+  uint64_t id;
+  unsigned worker;
+  std::string route;
+  std::string upstream;
+  std::string method;
+  std::string target;
+  std::string client;
+  std::string phase;
+  int status;
+  uint64_t age_ms;
+  uint64_t events;
+  uint64_t bytes;
+  uint64_t window;
+  uint64_t backlog;
+  uint64_t held;
+  bool event_stream;
+  bool stalled;
+};
+
+class Gateway final : public TurnHook, public TimerOwner {
+ public:
+  // `listeners` are listening fds, owned from here on.
+  Gateway(Loop& loop, Memory& memory, PoolBudget& budget, const Config& config,
+          const std::vector<int>& listeners, AccessLog* access_log, unsigned worker);
+  ~Gateway();
+  Gateway(const Gateway&) = delete;
+  Gateway& operator=(const Gateway&) = delete;
+
+  Loop& loop() { return loop_; }
+  Memory& memory() { return memory_; }
+  const Config& config() const { return config_; }
+  // What applies before a route is known: the default route's, or the built-in ones.
+  const StreamSettings& default_settings() const { return default_settings_; }
+  const Http1Limits& http1_limits() const { return http1_limits_; }
+  Metrics& metrics() { return metrics_; }
+  HeadPool& heads() { return heads_; }
+  UpstreamPools& upstreams() { return upstreams_; }
+  // An empty string for building a head in; the next call empties it again.
+  std::string& scratch();
+  const Route* find_route(std::string_view path) const;
+  bool trusts(const Address& client) const;
+  bool draining() const { return draining_; }
+  // More than half of --pool-max is mapped: no stream gets a larger window.
+  bool memory_tight() const { return budget_.bytes * 2 > budget_.bytes_max; }
+
+  void accepted(int fd);
+  void client_closed(ClientConn& conn);
+  Stream* new_stream(ClientConn& conn);
+  void stream_ended(Stream& stream);
+  // Deletes the stream at the end of the turn.
+  void bury(Stream* stream);
+
+  // Stops accepting, closes idle connections; the loop stops when the last client is gone.
+  void drain();
+  // Aborts what is left.
+  void abort_all();
+
+  void snapshot(WorkerSnapshot& into) const;
+  void list_streams(std::vector<StreamInfo>& into) const;
+
+  void on_turn_end() override;
+  void on_timer() override;
+
+  // A connection has closed: while draining, the last one stops the loop.
+  void stop_if_done();
+
+ private:
+  Loop& loop_;
+  Memory& memory_;
+  PoolBudget& budget_;
+  const Config& config_;
+  StreamSettings default_settings_;
+  Http1Limits http1_limits_;
+  AccessLog* access_log_;
+  unsigned worker_;
+  Timer timer_;  // once a second: gives memory back
+  Metrics metrics_;
+  HeadPool heads_;
+  UpstreamPools upstreams_;
+  std::string scratch_;
+  std::vector<Listener*> listeners_;
+  std::vector<ClientConn*> clients_;
+  Stream* streams_ = nullptr;
+  std::vector<std::unique_ptr<Stream>> graveyard_;
+  uint64_t streams_made_ = 0;
+  bool draining_ = false;
+};
+
+}  // namespace sluice

@@ -1,0 +1,118 @@
+#include "net/outbox.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "core/check.h"
+#include "core/limits.h"
+
+namespace sluice {
+
+namespace {
+
+constexpr std::string_view kChunkEnd = "\r\n";
+constexpr std::string_view kChunkEndAndFinal = "\r\n0\r\n\r\n";
+constexpr std::string_view kFinal = "0\r\n\r\n";
+
+iovec piece_of(std::string_view bytes) {
+  return {const_cast<char*>(bytes.data()), bytes.size()};
+}
+
+}  // namespace
+
+void Outbox::append_head(std::string_view bytes) {
+  SLUICE_CHECK(sendable_ == 0 && held() == 0);
+  chain_.append_copy(bytes);
+  head_left_ += static_cast<uint32_t>(bytes.size());
+  head_total_ += static_cast<uint32_t>(bytes.size());
+}
+
+// Decides what the next batch holds. Needs the pieces only to learn how many bytes they cover.
+void Outbox::begin_batch(std::span<iovec> pieces) {
+  uint64_t head = 0;
+  size_t used = 0;
+  if (head_left_ > 0)
+    used = chain_.fill(pieces.first(pieces.size() - 3), 0,
+                       std::min<uint64_t>(head_left_, limits::kSendBatchBytes), &head);
+  uint64_t body = 0;
+  size_t room = pieces.size() - used;
+  if (head == head_left_ && sendable_ > 0 && room > 3 && head < limits::kSendBatchBytes)
+    chain_.fill(pieces.first(room - 2), head, std::min(sendable_, limits::kSendBatchBytes - head),
+                &body);
+  batch_head_ = static_cast<uint32_t>(head);
+  batch_body_ = static_cast<uint32_t>(body);
+  prefix_size_ = prefix_sent_ = 0;
+  suffix_ = {};
+  if (chunked_) {
+    bool last = finished_ && head == head_left_ && body == sendable_ && !final_chunk_sent_;
+    if (body > 0) {
+      char* end = std::to_chars(prefix_.data(), prefix_.data() + 10, body, 16).ptr;
+      *end++ = '\r';
+      *end++ = '\n';
+      prefix_size_ = static_cast<uint8_t>(end - prefix_.data());
+      suffix_ = last ? kChunkEndAndFinal : kChunkEnd;
+    } else if (last) {
+      suffix_ = kFinal;
+    }
+    final_chunk_sent_ |= last;
+  }
+  batch_bytes_ = batch_head_ + prefix_size_ + batch_body_ + static_cast<uint32_t>(suffix_.size());
+}
+
+size_t Outbox::build(std::span<iovec> pieces) {
+  if (!batch_under_way()) begin_batch(pieces);
+  if (!batch_under_way()) return 0;
+  size_t used = 0;
+  uint64_t covered = 0;
+  if (batch_head_ > 0) used = chain_.fill(pieces, 0, batch_head_, &covered);
+  if (prefix_sent_ < prefix_size_)
+    pieces[used++] = {prefix_.data() + prefix_sent_, size_t{prefix_size_} - prefix_sent_};
+  if (batch_body_ > 0) {
+    uint64_t body = 0;
+    used += chain_.fill(pieces.subspan(used), batch_head_, batch_body_, &body);
+    SLUICE_CHECK(body == batch_body_);
+  }
+  if (!suffix_.empty()) pieces[used++] = piece_of(suffix_);
+  return used;
+}
+
+uint64_t Outbox::sent(uint64_t bytes) {
+  SLUICE_CHECK(bytes <= batch_bytes_);
+  batch_bytes_ -= static_cast<uint32_t>(bytes);
+  auto head = static_cast<uint32_t>(std::min<uint64_t>(bytes, batch_head_));
+  batch_head_ -= head;
+  head_left_ -= head;
+  bytes -= head;
+  auto prefix = static_cast<uint8_t>(std::min<uint64_t>(bytes, prefix_size_ - prefix_sent_));
+  prefix_sent_ = static_cast<uint8_t>(prefix_sent_ + prefix);
+  bytes -= prefix;
+  auto body = static_cast<uint32_t>(std::min<uint64_t>(bytes, batch_body_));
+  batch_body_ -= body;
+  sendable_ -= body;
+  suffix_.remove_prefix(bytes - body);
+  chain_.consume(uint64_t{head} + body);
+  return body;
+}
+
+void Outbox::rewind() {
+  chain_.rewind();
+  head_left_ = head_total_;
+  sendable_ = chain_.bytes() - head_left_;
+  final_chunk_sent_ = false;
+  batch_bytes_ = batch_head_ = batch_body_ = 0;
+  prefix_size_ = prefix_sent_ = 0;
+  suffix_ = {};
+}
+
+void Outbox::reset() {
+  chain_.keep_consumed(false);
+  chain_.clear();
+  head_left_ = head_total_ = 0;
+  sendable_ = 0;
+  chunked_ = finished_ = final_chunk_sent_ = false;
+  batch_bytes_ = batch_head_ = batch_body_ = 0;
+  prefix_size_ = prefix_sent_ = 0;
+  suffix_ = {};
+}
+
+}  // namespace sluice

@@ -1,0 +1,89 @@
+// What is to be sent on one socket for one message: raw head bytes, then body bytes that may be
+// framed in chunks, then the end. Owned by the stream; the connection that carries the message
+// asks it for the next batch and reports what left. One batch is under way at a time: with
+// chunked framing a batch's body is exactly one chunk, so events that leave together share one.
+//
+// Body bytes are appended to the chain first and leave once released: what is held (an event
+// that is not complete) stays behind. Everything a batch points at lives until it has left.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "pool/chain.h"
+
+namespace sluice {
+
+class Outbox {
+ public:
+  Outbox(Memory& memory, SlotPool& spill) : chain_(memory, spill) {}
+
+  // Heads, interim ones too, before any body byte of the message.
+  void append_head(std::string_view bytes);
+  // Body bytes by reference; held until released.
+  void append(const Lease& lease, std::string_view bytes) { chain_.append(lease, bytes); }
+  void append_copy(std::string_view bytes) { chain_.append_copy(bytes); }
+  void append_static(std::string_view bytes) { chain_.append_static(bytes); }
+
+  void set_chunked(bool chunked) { chunked_ = chunked; }
+  void spill_to(SlotPool& spill) { chain_.spill_to(spill); }
+
+  // Everything appended so far may leave.
+  void release() { sendable_ = chain_.bytes() - head_left_; }
+  // Drops body bytes that were not released.
+  void discard_held() { chain_.truncate(head_left_ + sendable_); }
+  // Nothing more will be appended: after the released bytes the message is complete.
+  void finish() { finished_ = true; }
+
+  uint64_t held() const { return chain_.bytes() - head_left_ - sendable_; }
+  // Bytes that may leave and have not.
+  uint64_t backlog() const { return head_left_ + sendable_; }
+  bool batch_under_way() const { return batch_bytes_ > 0; }
+  bool finished() const { return finished_; }
+  // Everything has left, the end included.
+  bool complete() const {
+    return finished_ && backlog() == 0 && !final_chunk_due() && !batch_under_way();
+  }
+  // Something could be sent now.
+  bool has_work() const { return batch_under_way() || backlog() > 0 || final_chunk_due(); }
+
+  // Describes what to send next (a new batch, or the rest of the one under way); the number of
+  // pieces, 0 where there is nothing. `pieces` has room for at least 8.
+  size_t build(std::span<iovec> pieces);
+  // That many bytes of the batch have left; returns the body bytes among them.
+  uint64_t sent(uint64_t bytes);
+
+  // For a request that may have to be sent again on a fresh connection.
+  void keep_for_replay(bool keep) { chain_.keep_consumed(keep); }
+  bool kept_for_replay() const { return chain_.keeps_consumed(); }
+  uint64_t kept_bytes() const { return chain_.kept_bytes(); }
+  void rewind();
+
+  // Nothing left, as new.
+  void reset();
+
+ private:
+  bool final_chunk_due() const { return chunked_ && finished_ && !final_chunk_sent_; }
+  void begin_batch(std::span<iovec> pieces);
+
+  Chain chain_;
+  uint32_t head_left_ = 0;
+  uint32_t head_total_ = 0;
+  uint64_t sendable_ = 0;
+  bool chunked_ = false;
+  bool finished_ = false;
+  bool final_chunk_sent_ = false;
+
+  // The batch under way, in the order in which it leaves; what is left of it.
+  uint32_t batch_bytes_ = 0;
+  uint32_t batch_head_ = 0;
+  uint32_t batch_body_ = 0;
+  uint8_t prefix_size_ = 0;
+  uint8_t prefix_sent_ = 0;
+  std::array<char, 12> prefix_{};  // the chunk's size line
+  std::string_view suffix_;
+};
+
+}  // namespace sluice

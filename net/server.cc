@@ -1,0 +1,222 @@
+#include "net/server.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <poll.h>
+#include <sched.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/ring.h"
+#include "core/socket.h"
+#include "net/version.h"
+#include "sse/scanner.h"
+
+namespace sluice {
+
+namespace {
+
+// An abort that has not finished by then is not going to.
+constexpr uint64_t kAbortMs = 2000;
+
+std::vector<int> allowed_cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> cpus;
+  if (sched_getaffinity(0, sizeof(set), &set) == 0)
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+      if (CPU_ISSET(static_cast<size_t>(cpu), &set)) cpus.push_back(cpu);
+  if (cpus.empty()) cpus.push_back(0);
+  return cpus;
+}
+
+void raise_fd_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Before any thread starts, so that all of them leave these signals to the main thread.
+int take_signals() {
+  signal(SIGPIPE, SIG_IGN);
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int number : {SIGTERM, SIGINT, SIGUSR1}) sigaddset(&signals, number);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+}  // namespace
+
+Server::Server(std::shared_ptr<Config> config) : config_(std::move(config)) {}
+
+Server::~Server() {
+  if (stopped_fd_ >= 0) close(stopped_fd_);
+  if (signal_fd_ >= 0) close(signal_fd_);
+}
+
+bool Server::fail(const std::string& message) {
+  print_message(message);
+  return false;
+}
+
+int Server::run() {
+  if (!start()) {
+    for (auto& worker : workers_) worker->post([](Gateway& gateway) { gateway.abort_all(); });
+    for (auto& worker : workers_) worker->join();
+    return 1;
+  }
+  wait_for_signals();
+  for (auto& worker : workers_) worker->join();
+  if (admin_) admin_->stop();
+  demo_.stop();
+  log_.stop();
+  return 0;
+}
+
+bool Server::start() {
+  signal_fd_ = take_signals();
+  raise_fd_limit();
+  if (!select_scanner(config_->simd))
+    return fail("--simd " + config_->simd + " is not supported by this CPU; use --simd auto");
+  std::string error;
+  if (!Ring::probe(features_without(config_->uring_disable), &features_, &error))
+    return fail(error);
+  if (!log_.open(config_->access_log, &error)) return fail(error);
+  stopped_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (!start_demo() || !start_workers() || !start_admin()) return false;
+  log_.start();
+  print_facts();
+  return true;
+}
+
+bool Server::start_demo() {
+  if (!config_->demo) return true;
+  std::string error = demo_.start();
+  if (!error.empty()) return fail("cannot start the demo upstream: " + error);
+  std::string authority = "127.0.0.1:" + std::to_string(demo_.port());
+  std::optional<Address> address = parse_address(authority, &error);
+  for (Route& route : config_->routes)
+    if (route.upstreams.empty())
+      route.upstreams.push_back({"http://" + authority, authority, *address});
+  return true;
+}
+
+// One listener for each address and worker; the first of an address settles a port of 0.
+bool Server::open_listeners(unsigned workers, std::vector<std::vector<int>>& listeners) {
+  listeners.resize(workers);
+  for (Address& address : config_->listen) {
+    for (unsigned i = 0; i < workers; ++i) {
+      std::string error;
+      int fd = open_listener(address.sa(), address.size, i == 0, &error);
+      if (fd < 0) return fail("--listen " + address.text() + ": " + error);
+      if (i == 0) address.size = local_address(fd, &address.storage);
+      listeners[i].push_back(fd);
+    }
+    print_message("listening on " + address.text());
+  }
+  return true;
+}
+
+bool Server::start_workers() {
+  std::vector<int> cpus = allowed_cpus();
+  unsigned count = config_->threads > 0 ? config_->threads : static_cast<unsigned>(cpus.size());
+  std::vector<std::vector<int>> listeners;
+  if (!open_listeners(count, listeners)) return false;
+  for (unsigned i = 0; i < count; ++i) {
+    Worker::Options options{.index = i,
+                            .cpu = config_->pin ? cpus[i % cpus.size()] : -1,
+                            .config = config_.get(),
+                            .features = features_,
+                            .listeners = std::move(listeners[i]),
+                            .access_log = log_.access_on() ? &log_.add_queue() : nullptr};
+    auto worker = std::make_unique<Worker>(std::move(options));
+    std::string error = worker->start([this] {
+      uint64_t one = 1;
+      [[maybe_unused]] ssize_t written = write(stopped_fd_, &one, sizeof(one));
+    });
+    if (!error.empty()) return fail(error);
+    workers_.push_back(std::move(worker));
+  }
+  return true;
+}
+
+bool Server::start_admin() {
+  if (!config_->admin_on) return true;
+  admin_ = std::make_unique<Admin>(*config_, workers_, log_);
+  std::string error = admin_->start();
+  if (!error.empty()) return fail("--admin " + config_->admin.text() + ": " + error);
+  print_message("admin on " + admin_->address().text());
+  return true;
+}
+
+void Server::print_facts() {
+  if (config_->log_level > LogLevel::kInfo) return;
+  utsname system{};
+  uname(&system);
+  std::string in_use;
+  std::string missing;
+  for (const FeatureName& feature : kFeatureNames) {
+    std::string& list = features_.*feature.member ? in_use : missing;
+    list += list.empty() ? feature.name : std::string(" ") + feature.name;
+  }
+  std::string text = "sluice " + std::string(kVersion) + " on Linux " + system.release + ": " +
+                     std::to_string(workers_.size()) +
+                     (workers_.size() == 1 ? " worker" : " workers") +
+                     (config_->pin ? ", pinned" : "") + "; scanner " + active_scanner().name +
+                     "; io_uring with " + (in_use.empty() ? "none of its extras" : in_use);
+  if (!missing.empty()) text += ", without " + missing;
+  text += "; " + workers_[0]->memory_facts();
+  print_message(text);
+}
+
+void Server::wait_for_signals() {
+  size_t stopped = 0;
+  uint64_t end_ms = UINT64_MAX;  // of the grace, then of the abort
+  bool draining = false;
+  bool aborting = false;
+  while (stopped < workers_.size()) {
+    uint64_t now_ms = monotonic_ns() / 1'000'000;
+    int wait_ms = end_ms == UINT64_MAX ? -1
+                  : end_ms > now_ms ? static_cast<int>(std::min<uint64_t>(end_ms - now_ms, 60'000))
+                                    : 0;
+    std::array<pollfd, 2> fds{{{signal_fd_, POLLIN, 0}, {stopped_fd_, POLLIN, 0}}};
+    poll(fds.data(), fds.size(), wait_ms);
+    uint64_t count = 0;
+    if (read(stopped_fd_, &count, sizeof(count)) == sizeof(count)) stopped += count;
+    signalfd_siginfo signal{};
+    bool told_to_stop = false;
+    while (read(signal_fd_, &signal, sizeof(signal)) == sizeof(signal)) {
+      if (signal.ssi_signo == SIGUSR1)
+        log_.request_reopen();
+      else
+        told_to_stop = true;
+    }
+    now_ms = monotonic_ns() / 1'000'000;
+    if (told_to_stop && !draining) {
+      draining = true;
+      end_ms = now_ms + config_->shutdown_grace_ms;
+      if (config_->log_level <= LogLevel::kInfo) print_message("draining");
+      if (admin_) admin_->set_draining();
+      for (auto& worker : workers_) worker->post([](Gateway& gateway) { gateway.drain(); });
+    } else if (draining && !aborting && (told_to_stop || now_ms >= end_ms)) {
+      aborting = true;
+      end_ms = now_ms + kAbortMs;
+      for (auto& worker : workers_) worker->post([](Gateway& gateway) { gateway.abort_all(); });
+    } else if (aborting && now_ms >= end_ms) {
+      log_.stop();
+      _exit(0);
+    }
+  }
+}
+
+}  // namespace sluice

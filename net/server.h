@@ -1,0 +1,46 @@
+// The process: checks what the machine offers, opens listeners, starts the workers and the threads
+// beside them, waits for signals, drains, ends. Owned by main() and used on the main thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/features.h"
+#include "core/log.h"
+#include "net/admin.h"
+#include "net/config.h"
+#include "net/demo.h"
+#include "net/worker.h"
+
+namespace sluice {
+
+class Server {
+ public:
+  explicit Server(std::shared_ptr<Config> config);
+  ~Server();
+
+  // Runs until told to stop; the exit status.
+  int run();
+
+ private:
+  bool start();
+  bool start_demo();
+  bool open_listeners(unsigned workers, std::vector<std::vector<int>>& listeners);
+  bool start_workers();
+  bool start_admin();
+  void print_facts();
+  void wait_for_signals();
+  bool fail(const std::string& message);
+
+  std::shared_ptr<Config> config_;
+  Features features_;
+  LogWriter log_;
+  DemoUpstream demo_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<Admin> admin_;
+  int signal_fd_ = -1;
+  int stopped_fd_ = -1;  // counts workers that have stopped
+};
+
+}  // namespace sluice

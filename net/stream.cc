@@ -1,0 +1,584 @@
+#include "net/stream.h"
+
+#include <algorithm>
+
+#include "core/check.h"
+#include "core/clock.h"
+#include "core/limits.h"
+#include "net/gateway.h"
+#include "net/http1_rewrite.h"
+
+namespace sluice {
+
+namespace {
+
+constexpr std::string_view kHeartbeat = ": heartbeat\n\n";
+constexpr uint64_t kNever = TimerWheel::kNever;
+
+// `since` plus a time-out that is off when 0.
+uint64_t deadline(uint64_t since_ms, uint64_t timeout_ms) {
+  return timeout_ms == 0 ? kNever : since_ms + timeout_ms;
+}
+
+std::string cut(std::string_view text) {
+  return std::string(text.substr(0, limits::kLoggedTargetBytes));
+}
+
+}  // namespace
+
+Stream::Stream(Gateway& gateway, ClientHalf& client, uint64_t id)
+    : gateway_(gateway),
+      client_(&client),
+      timer_(this),
+      response_(gateway.memory(), gateway.memory().sse_event),
+      request_(gateway.memory(), gateway.memory().http_response),
+      id_(id),
+      started_ns_(gateway.loop().now_ns()),
+      started_wall_ms_(wall_clock_ms()),
+      phase_since_ms_(gateway.loop().now_ms()) {}
+
+Stream::~Stream() {
+  SLUICE_CHECK(!live_link && !waiting_link);
+}
+
+void Stream::set_phase(Phase phase) {
+  phase_ = phase;
+  phase_since_ms_ = gateway_.loop().now_ms();
+  uint64_t next = deadline_ms();
+  if (next != kNever) gateway_.loop().timers().schedule_earlier(timer_, next);
+}
+
+// --- the request ---
+
+void Stream::on_request_head(const Head& head, bool keep_alive) {
+  method_ = head.method();
+  target_ = cut(head.target());
+  method_is_head_ = head.method() == "HEAD";
+  client_http10_ = head.version_minor() == 0;
+  keep_alive_ = keep_alive && !gateway_.draining();
+  wants_event_stream_ = wants_event_stream(head);
+  no_transform_ = has_no_transform(head);
+  route_ = gateway_.find_route(target_path(head.target()));
+  if (refused_by_head(head)) {
+    if (head.body() != BodyKind::kNone) keep_alive_ = false;
+    return;
+  }
+  window_ = static_cast<uint32_t>(settings().buffer_size);
+  RequestRewrite rewrite;
+  rewrite.client_ip = client_->client_ip();
+  rewrite.client_trusted = client_->client_trusted();
+  rewrite.default_host = route_->upstreams[0].host;
+  std::string& text = gateway_.scratch();
+  write_request_head(head, rewrite, text);
+  request_.append_head(text);
+  request_.set_chunked(head.body() == BodyKind::kChunked);
+  ask_for_upstream(false);
+}
+
+// Answers what never reaches an upstream; true if it did.
+bool Stream::refused_by_head(const Head& head) {
+  auto refuse_as = [this, &head](Refusal refusal, int status, std::string_view detail) {
+    ++gateway_.metrics().refusals[static_cast<unsigned>(refusal)];
+    if (head.body() != BodyKind::kNone) keep_alive_ = false;
+    refuse(status, detail, Ending::kRefused);
+    return true;
+  };
+  if (head.method() == "CONNECT") {
+    keep_alive_ = false;
+    return refuse_as(Refusal::kConnect, 501, "CONNECT is not supported.");
+  }
+  // An h2c offer may be ignored (RFC 9110 section 7.8); a WebSocket cannot work without.
+  if (head.lists_token("upgrade", "websocket")) {
+    keep_alive_ = false;
+    return refuse_as(Refusal::kUpgrade, 501, "Upgrading to WebSocket is not supported.");
+  }
+  if (!route_) return refuse_as(Refusal::kNoRoute, 404, "No route matches the request's path.");
+  if (auto expect = head.find("expect"); expect && !head.lists_token("expect", "100-continue"))
+    return refuse_as(Refusal::kExpectation, 417, "The expectation is not known.");
+  if (max_forwards_exhausted(head))
+    return refuse_as(Refusal::kTrace, 501, "Max-Forwards ends here, and there is nothing to show.");
+  if (settings().max_body_size > 0 && head.body() == BodyKind::kLength &&
+      head.content_length() > settings().max_body_size) {
+    keep_alive_ = false;
+    return refuse_as(Refusal::kBodyTooLarge, 413, "The request's body is larger than allowed.");
+  }
+  return false;
+}
+
+void Stream::on_request_body(const Lease& lease, std::string_view bytes) {
+  if (ended_ || phase_ == Phase::kDraining) return;
+  request_body_bytes_ += bytes.size();
+  if (settings().max_body_size > 0 && request_body_bytes_ > settings().max_body_size) {
+    ++gateway_.metrics().refusals[static_cast<unsigned>(Refusal::kBodyTooLarge)];
+    keep_alive_ = false;
+    refuse(413, "The request's body is larger than allowed.", Ending::kRefused);
+    return;
+  }
+  if (bytes.size() <= lease.size() / limits::kSpillFraction)
+    request_.append_copy(bytes);
+  else
+    request_.append(lease, bytes);
+  request_.release();
+  if (upstream_) upstream_->request_ready();
+}
+
+void Stream::on_request_end() {
+  request_.finish();
+  if (upstream_) upstream_->request_ready();
+}
+
+uint64_t Stream::request_budget() const {
+  if (ended_ || phase_ == Phase::kDraining) return 0;
+  uint64_t waiting = request_.backlog();
+  return waiting * 2 > limits::kRequestWindow ? 0 : limits::kRequestWindow - waiting;
+}
+
+void Stream::on_request_sent(uint64_t body_bytes) {
+  gateway_.metrics().bytes_to_upstreams += body_bytes;
+  if (phase_ == Phase::kAwaitingHead) phase_since_ms_ = gateway_.loop().now_ms();
+  if (request_.kept_bytes() > limits::kRequestWindow) request_.keep_for_replay(false);
+  if (client_ && !request_.finished()) client_->request_window_opened();
+}
+
+// --- finding an upstream ---
+
+void Stream::ask_for_upstream(bool fresh) {
+  gateway_.upstreams().acquire(*this, fresh);
+}
+
+void Stream::on_queued() {
+  set_phase(Phase::kQueued);
+}
+
+void Stream::on_upstream(UpstreamHalf& upstream, bool reused) {
+  upstream_ = &upstream;
+  reused_ = reused;
+  request_.keep_for_replay(reused);
+  set_phase(reused ? Phase::kAwaitingHead : Phase::kConnecting);
+  upstream.request_ready();
+}
+
+void Stream::on_upstream_connected() {
+  set_phase(Phase::kAwaitingHead);
+}
+
+void Stream::on_no_upstream(Ending ending) {
+  fail(ending);
+}
+
+void Stream::on_upstream_lost(Ending ending) {
+  if (ended_ || phase_ == Phase::kDraining) return;
+  // A kept-alive connection that died before any byte of the response: stale, most likely. The
+  // request may go out once more on a fresh one (RFC 9110 section 9.2.2, 9112 section 9.3.1).
+  if (reused_ && !response_begun_ && !retried_ && request_.kept_for_replay()) {
+    retry_ = true;
+    return;
+  }
+  fail(ending);
+}
+
+void Stream::upstream_released() {
+  upstream_ = nullptr;
+  if (retry_ && !ended_) {
+    retry_ = false;
+    retried_ = true;
+    ++gateway_.metrics().upstream_retries;
+    request_.rewind();
+    ask_for_upstream(true);
+    return;
+  }
+  delete_if_unused();
+}
+
+void Stream::let_go_of_upstream() {
+  if (waiting_link) gateway_.upstreams().forget(*this);
+  retry_ = false;
+  if (upstream_) upstream_->cancel();
+}
+
+// --- the response ---
+
+void Stream::on_response_head(const Head& head) {
+  if (!response_begun_) {
+    response_begun_ = true;
+    request_.keep_for_replay(false);
+  }
+  if (ended_ || phase_ == Phase::kDraining) return;
+  uint64_t now_ms = gateway_.loop().now_ms();
+  last_upstream_ms_ = now_ms;
+  if (head.status() < 200) {
+    // HTTP/1.0 knows no interim responses (RFC 9110 section 15.2).
+    if (!client_http10_ && !head_queued_) {
+      std::string& text = gateway_.scratch();
+      write_interim_head(head, text);
+      response_.append_head(text);
+      client_->response_ready();
+    }
+    return;
+  }
+  if (early_head_) {
+    if (head.status() == 200 && is_event_stream(head)) {
+      no_transform_ |= has_no_transform(head);
+      set_phase(Phase::kFirstEvent);
+    } else {
+      fail(Ending::kUpstreamBadResponse);  // a 200 event stream has been promised
+    }
+    return;
+  }
+  commit_response(head);
+}
+
+void Stream::commit_response(const Head& head) {
+  status_ = head.status();
+  bool has_body = head.body() != BodyKind::kNone;
+  bool event_stream = is_event_stream(head);
+  framed_ = has_body && event_stream;
+  no_transform_ |= has_no_transform(head);
+  bool keeps_length = head.body() == BodyKind::kLength && !framed_;
+  bool chunked = has_body && !keeps_length && !client_http10_;
+  close_delimited_ = has_body && !keeps_length && !chunked;
+  if (close_delimited_ || gateway_.draining()) keep_alive_ = false;
+  ResponseRewrite rewrite;
+  rewrite.client_http10 = client_http10_;
+  rewrite.keep_alive = keep_alive_;
+  rewrite.event_stream = event_stream;
+  rewrite.chunked = chunked;
+  std::string& text = gateway_.scratch();
+  write_response_head(head, rewrite, text);
+  response_.append_head(text);
+  response_.set_chunked(chunked);
+  if (framed_)
+    ++gateway_.metrics().event_streams;
+  else
+    response_.spill_to(gateway_.memory().http_response);
+  head_queued_ = true;
+  last_output_ms_ = gateway_.loop().now_ms();
+  window_since_ms_ = last_output_ms_;
+  set_phase(Phase::kFirstEvent);
+  client_->response_ready();
+}
+
+void Stream::on_response_body(const Lease& lease, std::string_view bytes) {
+  if (ended_ || phase_ == Phase::kDraining) return;
+  if (phase_ == Phase::kFirstEvent) phase_ = Phase::kStreaming;
+  last_upstream_ms_ = gateway_.loop().now_ms();
+  response_body_bytes_ += bytes.size();
+  adapt_window(bytes.size());
+  if (framed_) {
+    append_event_bytes(lease, bytes);
+    return;
+  }
+  append_response(lease, bytes, response_.batch_under_way());
+  response_.release();
+  response_grew();
+}
+
+// What leaves in this turn goes by reference; what has to wait is copied where it is small, so
+// that it does not pin a whole slot.
+void Stream::append_response(const Lease& lease, std::string_view bytes, bool waits) {
+  if (waits && bytes.size() <= lease.size() / limits::kSpillFraction)
+    response_.append_copy(bytes);
+  else
+    response_.append(lease, bytes);
+}
+
+// A byte order mark counts only as the first bytes of a stream (html.spec.whatwg.org 9.2.5). Behind
+// a heartbeat of ours it would be content, so it is left out there: the one byte sequence that is
+// ever dropped from an event stream.
+std::string_view Stream::without_late_bom(std::string_view bytes) {
+  constexpr std::string_view kBom = "\xEF\xBB\xBF";
+  while (late_bom_ > 0 && !bytes.empty()) {
+    size_t seen = late_bom_ - 1U;
+    if (bytes.front() != kBom[seen]) {
+      framer_.feed(kBom.substr(0, seen));
+      response_.append_static(kBom.substr(0, seen));
+      late_bom_ = 0;
+    } else {
+      bytes.remove_prefix(1);
+      late_bom_ = seen + 1 == kBom.size() ? 0 : static_cast<uint8_t>(late_bom_ + 1);
+    }
+  }
+  return bytes;
+}
+
+void Stream::append_event_bytes(const Lease& lease, std::string_view bytes) {
+  if (late_bom_ > 0) bytes = without_late_bom(bytes);
+  Framer::Result found = framer_.feed(bytes);
+  if (found.whole > 0) {
+    append_response(lease, bytes.substr(0, found.whole), response_.batch_under_way());
+    response_.release();
+    torn_ = false;
+    if (found.events > 0) note_events(found.events);
+    response_grew();
+  }
+  std::string_view rest = bytes.substr(found.whole);
+  if (rest.empty()) return;
+  append_response(lease, rest, true);
+  if (!torn_ && framer_.pending() > settings().event_hold) {
+    torn_ = true;
+    ++gateway_.metrics().torn_events;
+  }
+  if (torn_) {
+    response_.release();
+    response_grew();
+  }
+}
+
+void Stream::response_grew() {
+  if (unsent_since_ns_ == 0) unsent_since_ns_ = gateway_.loop().now_ns();
+  client_->response_ready();
+}
+
+void Stream::note_events(uint32_t count) {
+  uint64_t now_ns = gateway_.loop().now_ns();
+  Metrics& metrics = gateway_.metrics();
+  metrics.events += count;
+  if (events_ == 0) {
+    first_event_ns_ = now_ns;
+    metrics.time_to_first_event.add(now_ns - started_ns_);
+  } else {
+    metrics.event_gap.add(now_ns - last_event_ns_);
+  }
+  if (count > 1) metrics.event_gap.add(0, count - 1);
+  last_event_ns_ = now_ns;
+  events_ += count;
+  unsent_events_ += count;
+}
+
+void Stream::on_response_end() {
+  if (ended_ || phase_ == Phase::kDraining) return;
+  // An event that the upstream ended without its blank line is the client's to discard
+  // (html.spec.whatwg.org 9.2.6): bytes are never altered.
+  if (late_bom_ > 1)
+    response_.append_static(std::string_view("\xEF\xBB").substr(0, late_bom_ - 1U));
+  response_.release();
+  response_.finish();
+  set_phase(Phase::kDraining);
+  client_->response_ready();
+}
+
+uint64_t Stream::response_budget() {
+  if (ended_ || phase_ == Phase::kDraining) return 0;
+  if (phase_ <= Phase::kAwaitingHead) return window_;
+  uint64_t now_ns = gateway_.loop().now_ns();
+  // Held bytes of an unfinished event are not charged, so that holding never waits for itself;
+  // --event-hold bounds them.
+  uint64_t backlog = response_.backlog();
+  if (backlog * 2 > window_) {
+    if (stalled_since_ns_ == 0) {
+      stalled_since_ns_ = now_ns;
+      ++gateway_.metrics().stalls;
+    }
+    return 0;
+  }
+  if (stalled_since_ns_ != 0) {
+    uint64_t stalled_ns = now_ns - stalled_since_ns_;
+    gateway_.metrics().stall_ns += stalled_ns;
+    stalled_since_ns_ = 0;
+    last_upstream_ms_ = gateway_.loop().now_ms();  // it was we who did not listen
+    if (stalled_ns > limits::kFastWindowMs * 1'000'000)
+      window_ = static_cast<uint32_t>(settings().buffer_size);
+  }
+  return window_ - backlog;
+}
+
+void Stream::adapt_window(size_t received) {
+  window_used_ += static_cast<uint32_t>(received);
+  if (window_used_ < window_) return;
+  window_used_ = 0;
+  uint64_t now_ms = gateway_.loop().now_ms();
+  uint64_t lasted_ms = now_ms - window_since_ms_;
+  window_since_ms_ = now_ms;
+  if (lasted_ms < limits::kFastWindowMs && !gateway_.memory_tight())
+    window_ = static_cast<uint32_t>(
+        std::min<uint64_t>(uint64_t{window_} * 2, settings().buffer_size_max));
+  else if (lasted_ms > limits::kSlowWindowMs)
+    window_ = static_cast<uint32_t>(std::max<uint64_t>(window_ / 2, settings().buffer_size));
+}
+
+void Stream::on_client_sent(uint64_t body_bytes) {
+  uint64_t now_ns = gateway_.loop().now_ns();
+  last_output_ms_ = now_ns / 1'000'000;
+  if (unsent_since_ns_ != 0 && body_bytes > 0) {
+    if (unsent_events_ > 0)
+      gateway_.metrics().residence.add(now_ns - unsent_since_ns_, unsent_events_);
+    unsent_events_ = 0;
+    unsent_since_ns_ = response_.backlog() > 0 ? now_ns : 0;
+  }
+  if (stalled_since_ns_ != 0 && upstream_) upstream_->read_on();
+}
+
+// --- endings ---
+
+void Stream::refuse(int status, std::string_view detail, Ending ending) {
+  if (ended_) return;
+  let_go_of_upstream();
+  if (head_queued_) {
+    fail(ending);
+    return;
+  }
+  if (!request_.finished() && phase_ != Phase::kRequest) keep_alive_ = false;
+  std::string& text = gateway_.scratch();
+  ProblemResponse problem{.status = status, .detail = detail, .close = !keep_alive_};
+  problem.head_only = method_is_head_;
+  problem.retry_after_s = status == 503 ? 1 : 0;
+  write_problem(problem, text);
+  response_.append_head(text);
+  response_.finish();
+  head_queued_ = true;
+  status_ = status;
+  ending_ = ending;
+  set_phase(Phase::kDraining);
+  client_->response_ready();
+}
+
+void Stream::fail(Ending ending) {
+  if (ended_ || aborted_) return;
+  if (!head_queued_) {
+    refuse(ending_status(ending), ending_detail(ending), ending);
+    return;
+  }
+  let_go_of_upstream();
+  gateway_.metrics().discarded_bytes += response_.held();
+  response_.discard_held();
+  aborted_ = true;
+  keep_alive_ = false;
+  ending_ = ending;
+  set_phase(Phase::kDraining);
+  client_->response_aborted();
+}
+
+void Stream::on_client_gone(Ending ending) {
+  if (ended_) return;
+  if (waiting_link || upstream_) {
+    ++gateway_.metrics().upstream_cancels[static_cast<unsigned>(phase_)];
+    if (!response_begun_) ++gateway_.metrics().cancelled_before_first_byte;
+  }
+  let_go_of_upstream();
+  end(aborted_ ? ending_ : ending);
+}
+
+void Stream::on_client_done() {
+  end(ending_);
+}
+
+void Stream::shut_down() {
+  if (ended_) return;
+  let_go_of_upstream();
+  end(Ending::kShutdown);
+  client_->drop();
+}
+
+void Stream::end(Ending ending) {
+  SLUICE_CHECK(!ended_);
+  ended_ = true;
+  ending_ = ending;
+  gateway_.loop().timers().cancel(timer_);
+  if (stalled_since_ns_ != 0)
+    gateway_.metrics().stall_ns += gateway_.loop().now_ns() - stalled_since_ns_;
+  gateway_.stream_ended(*this);
+}
+
+void Stream::client_released() {
+  client_ = nullptr;
+  delete_if_unused();
+}
+
+void Stream::delete_if_unused() {
+  if (ended_ && !client_ && !upstream_) gateway_.bury(this);
+}
+
+std::string_view Stream::upstream_url() const {
+  return route_ ? std::string_view(route_->upstreams[upstream_index].url) : std::string_view();
+}
+
+// --- time ---
+
+bool Stream::heartbeat_possible() const {
+  return (framed_ || early_head_) && settings().heartbeat_ms > 0 &&
+         (!no_transform_ || settings().heartbeat_named_by_route) && phase_ != Phase::kDraining;
+}
+
+// The earliest time at which something may be due; activity since then is found out by then.
+uint64_t Stream::deadline_ms() const {
+  uint64_t due = kNever;
+  switch (phase_) {
+    case Phase::kRequest:
+    case Phase::kDraining:
+      return kNever;
+    case Phase::kQueued:
+    case Phase::kConnecting:
+      due = deadline(phase_since_ms_, settings().connect_timeout_ms);
+      break;
+    case Phase::kAwaitingHead:
+      due = deadline(phase_since_ms_, settings().first_byte_timeout_ms);
+      break;
+    case Phase::kFirstEvent:
+    case Phase::kStreaming:
+      due = deadline(last_upstream_ms_, settings().stream_idle_timeout_ms);
+      break;
+  }
+  if (heartbeat_possible()) due = std::min(due, last_output_ms_ + settings().heartbeat_ms);
+  if (!head_queued_ && wants_event_stream_)
+    due = std::min(due, deadline(started_ns_ / 1'000'000, settings().heartbeat_head_after_ms));
+  return due;
+}
+
+void Stream::on_timer() {
+  if (ended_ || phase_ == Phase::kDraining) return;
+  uint64_t now_ms = gateway_.loop().now_ms();
+  if (stalled_since_ns_ != 0) last_upstream_ms_ = now_ms;
+  if (!head_queued_ && wants_event_stream_ && settings().heartbeat_head_after_ms > 0 &&
+      now_ms >= started_ns_ / 1'000'000 + settings().heartbeat_head_after_ms)
+    commit_early_head();
+  if (heartbeat_possible() && now_ms >= last_output_ms_ + settings().heartbeat_ms) send_heartbeat();
+  if (phase_ == Phase::kQueued &&
+      now_ms >= deadline(phase_since_ms_, settings().connect_timeout_ms)) {
+    fail(Ending::kUnavailable);
+  } else if (phase_ == Phase::kConnecting &&
+             now_ms >= deadline(phase_since_ms_, settings().connect_timeout_ms)) {
+    fail(Ending::kUpstreamConnectTimeout);
+  } else if (phase_ == Phase::kAwaitingHead &&
+             now_ms >= deadline(phase_since_ms_, settings().first_byte_timeout_ms)) {
+    fail(Ending::kUpstreamFirstByteTimeout);
+  } else if ((phase_ == Phase::kFirstEvent || phase_ == Phase::kStreaming) &&
+             now_ms >= deadline(last_upstream_ms_, settings().stream_idle_timeout_ms)) {
+    fail(Ending::kUpstreamIdleTimeout);
+  }
+  if (ended_ || phase_ == Phase::kDraining) return;
+  uint64_t next = deadline_ms();
+  if (next != kNever) gateway_.loop().timers().schedule(timer_, std::max(next, now_ms + 1));
+}
+
+void Stream::commit_early_head() {
+  if (!request_.finished() || (no_transform_ && !settings().heartbeat_named_by_route)) {
+    wants_event_stream_ = false;  // not for this one
+    return;
+  }
+  bool chunked = !client_http10_;
+  close_delimited_ = !chunked;
+  if (close_delimited_ || gateway_.draining()) keep_alive_ = false;
+  std::string& text = gateway_.scratch();
+  write_early_stream_head(client_http10_, keep_alive_, chunked, text);
+  response_.append_head(text);
+  response_.set_chunked(chunked);
+  status_ = 200;
+  head_queued_ = early_head_ = framed_ = true;
+  ++gateway_.metrics().event_streams;
+  window_since_ms_ = gateway_.loop().now_ms();
+  send_heartbeat();
+}
+
+void Stream::send_heartbeat() {
+  // Only between events, and only into silence: a client that is behind has bytes to read.
+  last_output_ms_ = gateway_.loop().now_ms();
+  bool silent = !response_.has_work() || (early_head_ && !response_begun_);
+  if (!silent || torn_ || response_.held() > 0 || !framer_.at_boundary()) return;
+  if (response_body_bytes_ == 0) late_bom_ = 1;
+  response_.append_static(kHeartbeat);
+  response_.release();
+  ++gateway_.metrics().heartbeats;
+  client_->response_ready();
+}
+
+}  // namespace sluice

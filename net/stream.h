@@ -1,0 +1,224 @@
+// One request and its response: where the client's half and the upstream's half meet. The stream
+// owns what is on its way in both directions, frames events, keeps the credit, and decides how
+// things end; the halves own sockets and parsers and are seen only through two small interfaces,
+// so that one client connection may carry many streams and a stream may outlive an upstream
+// connection. Owned by the gateway, used on its worker's thread. A stream is deleted when it has
+// ended and both halves have let go (their operations may still read its bytes until then).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "core/timer_wheel.h"
+#include "net/config.h"
+#include "net/ending.h"
+#include "net/http1_head.h"
+#include "net/outbox.h"
+#include "sse/framer.h"
+
+namespace sluice {
+
+class Gateway;
+class Stream;
+
+// What a stream asks of the connection that its client is on.
+class ClientHalf {
+ public:
+  // The response outbox has something to send, or its end.
+  virtual void response_ready() = 0;
+  // There is room for more of the request's body.
+  virtual void request_window_opened() = 0;
+  // The stream has failed: once the outbox is empty, end so that the client cannot take it for
+  // a clean end.
+  virtual void response_aborted() = 0;
+  // Ends the connection now.
+  virtual void drop() = 0;
+  virtual std::string_view client_ip() = 0;
+  virtual bool client_trusted() = 0;
+
+ protected:
+  ~ClientHalf() = default;
+};
+
+// What a stream asks of the connection to its upstream.
+class UpstreamHalf {
+ public:
+  // The request outbox has something to send, or its end.
+  virtual void request_ready() = 0;
+  // Credit is back: receive on.
+  virtual void read_on() = 0;
+  // Close at once; upstream_released() follows.
+  virtual void cancel() = 0;
+
+ protected:
+  ~UpstreamHalf() = default;
+};
+
+class Stream final : public TimerOwner {
+ public:
+  Stream(Gateway& gateway, ClientHalf& client, uint64_t id);
+  ~Stream();
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  // --- called by the client's half ---
+
+  // The request's head is complete. Answers it (refusal) or asks for an upstream.
+  void on_request_head(const Head& head, bool keep_alive);
+  void on_request_body(const Lease& lease, std::string_view bytes);
+  void on_request_end();
+  // An answer of our own, in place of the upstream's: a problem response with that status.
+  void refuse(int status, std::string_view detail, Ending ending);
+  // The client is gone; lets go of everything but the memory that sends still read.
+  void on_client_gone(Ending ending);
+  // Response bytes have left.
+  void on_client_sent(uint64_t body_bytes);
+  // The whole response has left.
+  void on_client_done();
+  // The client's half will not touch this stream again.
+  void client_released();
+  // Room for request body bytes; 0 = stop reading the client.
+  uint64_t request_budget() const;
+
+  Outbox& response() { return response_; }
+  bool request_complete() const { return request_.finished(); }
+  bool answered() const { return head_queued_; }
+  bool aborted() const { return aborted_; }
+  // The response is delimited by the connection's end, so that an abort has to reset it.
+  bool close_delimited() const { return close_delimited_; }
+  // After this response the client's connection may carry another request.
+  bool keep_alive() const { return keep_alive_; }
+  void forbid_keep_alive() { keep_alive_ = false; }
+  bool half_close_allowed() const { return route_ && settings().half_close; }
+
+  // --- called by the upstream's half and the upstream pool ---
+
+  void on_queued();
+  // A connection for this stream: kept alive from before, or about to connect.
+  void on_upstream(UpstreamHalf& upstream, bool reused);
+  void on_upstream_connected();
+  void on_no_upstream(Ending ending);
+  // A response head, interim ones too.
+  void on_response_head(const Head& head);
+  void on_response_body(const Lease& lease, std::string_view bytes);
+  void on_response_end();
+  // The upstream is lost before its response was complete.
+  void on_upstream_lost(Ending ending);
+  void on_request_sent(uint64_t body_bytes);
+  // Nothing of this request will be read by the upstream's half any more.
+  void upstream_released();
+  // Bytes to receive from the upstream now; 0 = the client has to catch up first.
+  uint64_t response_budget();
+
+  Outbox& request() { return request_; }
+  bool method_is_head() const { return method_is_head_; }
+  bool event_stream() const { return framed_; }
+  const Route& route() const { return *route_; }
+  const StreamSettings& settings() const { return route_->settings; }
+
+  // --- called by the gateway ---
+
+  void on_timer() override;
+  // The grace is over.
+  void shut_down();
+
+  // What /streams and the access log tell.
+  uint64_t id() const { return id_; }
+  Phase phase() const { return phase_; }
+  uint64_t events() const { return events_; }
+  uint64_t window() const { return window_; }
+  const std::string& method() const { return method_; }
+  const std::string& target() const { return target_; }
+  int status() const { return status_; }
+  Ending ending() const { return ending_; }
+  uint64_t started_ns() const { return started_ns_; }
+  uint64_t started_wall_ms() const { return started_wall_ms_; }
+  uint64_t first_event_ns() const { return first_event_ns_; }
+  uint64_t request_body_bytes() const { return request_body_bytes_; }
+  uint64_t response_body_bytes() const { return response_body_bytes_; }
+  std::string_view client_ip() const { return client_ ? client_->client_ip() : ""; }
+  std::string_view upstream_url() const;
+  bool has_route() const { return route_ != nullptr; }
+  bool stalled() const { return stalled_since_ns_ != 0; }
+
+  // For the gateway's list of live streams and an upstream pool's queue.
+  Stream* next_live = nullptr;
+  Stream** live_link = nullptr;
+  Stream* next_waiting = nullptr;
+  Stream** waiting_link = nullptr;
+  size_t upstream_index = 0;  // within the route's group
+
+ private:
+  bool refused_by_head(const Head& head);
+  void set_phase(Phase phase);
+  void ask_for_upstream(bool fresh);
+  void commit_response(const Head& head);
+  void append_response(const Lease& lease, std::string_view bytes, bool waits);
+  void append_event_bytes(const Lease& lease, std::string_view bytes);
+  std::string_view without_late_bom(std::string_view bytes);
+  void response_grew();
+  void note_events(uint32_t count);
+  void adapt_window(size_t received);
+  void fail(Ending ending);
+  void end(Ending ending);
+  void let_go_of_upstream();
+  void delete_if_unused();
+
+  uint64_t deadline_ms() const;
+  void commit_early_head();
+  bool heartbeat_possible() const;
+  void send_heartbeat();
+
+  Gateway& gateway_;
+  ClientHalf* client_;
+  UpstreamHalf* upstream_ = nullptr;
+  const Route* route_ = nullptr;
+  Timer timer_;
+  Outbox response_;
+  Outbox request_;
+  Framer framer_;
+
+  Phase phase_ = Phase::kRequest;
+  Ending ending_ = Ending::kComplete;
+  bool ended_ = false;
+  bool aborted_ = false;
+  bool head_queued_ = false;  // the final response head is on its way
+  bool early_head_ = false;   // it was ours, before the upstream's
+  bool framed_ = false;       // an unencoded event stream
+  bool torn_ = false;         // inside an event that is cut through
+  bool close_delimited_ = false;
+  bool keep_alive_ = false;
+  bool client_http10_ = false;
+  bool method_is_head_ = false;
+  bool wants_event_stream_ = false;
+  bool no_transform_ = false;
+  bool reused_ = false;
+  bool retry_ = false;  // on a fresh connection, once this one is released
+  bool retried_ = false;
+  bool response_begun_ = false;  // a byte of the response has come
+  uint8_t late_bom_ = 0;         // 1 + bytes seen of a BOM that a heartbeat has overtaken
+
+  uint64_t id_;
+  uint64_t started_ns_;
+  uint64_t started_wall_ms_;
+  uint64_t phase_since_ms_;
+  uint64_t last_upstream_ms_ = 0;
+  uint64_t last_output_ms_ = 0;
+  uint64_t last_event_ns_ = 0;
+  uint64_t first_event_ns_ = 0;
+  uint64_t unsent_since_ns_ = 0;  // when the oldest response byte not yet sent arrived
+  uint32_t unsent_events_ = 0;
+  uint32_t window_ = 0;
+  uint32_t window_used_ = 0;
+  uint64_t window_since_ms_ = 0;
+  uint64_t stalled_since_ns_ = 0;
+  uint64_t events_ = 0;
+  uint64_t request_body_bytes_ = 0;
+  uint64_t response_body_bytes_ = 0;
+  int status_ = 0;
+  std::string method_;
+  std::string target_;
+};
+
+}  // namespace sluice

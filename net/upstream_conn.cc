@@ -1,0 +1,154 @@
+#include "net/upstream_conn.h"
+
+#include <cerrno>
+
+#include "core/check.h"
+#include "core/limits.h"
+#include "net/gateway.h"
+#include "net/upstream_pool.h"
+
+namespace sluice {
+
+UpstreamConn::UpstreamConn(Gateway& gateway, UpstreamPool& pool, int fd)
+    : Conn(gateway.loop(), gateway.memory(), fd),
+      gateway_(gateway),
+      pool_(pool),
+      parser_(Http1Parser::Role::kResponse, gateway.http1_limits()) {
+  connect(pool.address().sa(), pool.address().size);
+}
+
+UpstreamConn::~UpstreamConn() = default;
+
+void UpstreamConn::assign(Stream& stream, bool reused) {
+  SLUICE_CHECK(!stream_);
+  loop_.timers().cancel(timer_);
+  stream_ = &stream;
+  in_message_ = head_done_ = false;
+  stream.on_upstream(*this, reused);
+}
+
+void UpstreamConn::rest(uint64_t until_ms) {
+  loop_.timers().schedule(timer_, until_ms);
+}
+
+void UpstreamConn::on_timer() {
+  close(CloseMode::kOrderly);
+}
+
+void UpstreamConn::on_connected(int error) {
+  if (error != 0) {
+    ++gateway_.metrics().upstream_connect_errors;
+    lose(error == ETIMEDOUT ? Ending::kUpstreamConnectTimeout : Ending::kUpstreamRefused);
+    return;
+  }
+  wake();
+  if (stream_) stream_->on_upstream_connected();
+}
+
+Outbox* UpstreamConn::outbox() {
+  return stream_ && !send_broken_ ? &stream_->request() : nullptr;
+}
+
+uint64_t UpstreamConn::receive_budget() {
+  // Idle: enough to see a close, or bytes that nobody asked for.
+  return stream_ ? stream_->response_budget() : limits::kIdleReceiveBytes;
+}
+
+SlotPool& UpstreamConn::receive_pool() {
+  return stream_ && head_done_ && !stream_->event_stream() ? memory_.http_response
+                                                           : memory_.sse_event;
+}
+
+void UpstreamConn::on_bytes(const Lease& lease, std::string_view bytes) {
+  gateway_.metrics().bytes_from_upstreams += bytes.size();
+  if (!stream_) {
+    close(CloseMode::kOrderly);  // a response that was not asked for
+    return;
+  }
+  lease_ = &lease;
+  bool more = true;
+  while (more && stream_ && !closing()) {
+    if (!in_message_) {
+      head_ = gateway_.heads().acquire();
+      parser_.begin(head_.get(), stream_->method_is_head());
+      in_message_ = true;
+    }
+    Http1Parser::Step step = parser_.feed(bytes, *this);
+    bytes.remove_prefix(step.consumed);
+    more = !bytes.empty();
+    switch (step.event) {
+      case Http1Parser::Event::kNeedMore:
+        break;
+      case Http1Parser::Event::kHead:
+        interim_ = head_->status() < 200;
+        head_done_ = !interim_;
+        stream_->on_response_head(*head_);
+        gateway_.heads().release(std::move(head_));
+        more = true;  // a message without a body ends in one more step
+        break;
+      case Http1Parser::Event::kEnd:
+        in_message_ = false;
+        if (!interim_) {
+          finish_response(!bytes.empty());
+          more = false;
+        }
+        break;
+      case Http1Parser::Event::kError:
+        ++gateway_.metrics().bad_responses[static_cast<unsigned>(parser_.error())];
+        lose(Ending::kUpstreamBadResponse);
+        break;
+    }
+  }
+  lease_ = nullptr;
+}
+
+void UpstreamConn::on_body(std::string_view bytes) {
+  stream_->on_response_body(*lease_, bytes);
+}
+
+void UpstreamConn::finish_response(bool bytes_left_over) {
+  Stream& stream = *stream_;
+  bool reusable = parser_.keep_alive() && stream.request().complete() && !send_in_flight() &&
+                  !send_broken_ && !bytes_left_over && !receive_ended();
+  stream.on_response_end();
+  if (reusable && !closing()) {
+    stream_ = nullptr;
+    pool_.release(*this);
+    stream.upstream_released();
+  } else {
+    close(CloseMode::kOrderly);
+  }
+}
+
+void UpstreamConn::on_receive_end(int error) {
+  if (!stream_)
+    close(CloseMode::kOrderly);
+  else if (error == 0 && in_message_ && parser_.finish())
+    finish_response(false);
+  else
+    lose(error == 0 ? Ending::kUpstreamTruncated : Ending::kUpstreamReset);
+}
+
+// The upstream reads no more. It may have answered before it closed, so the receive decides.
+void UpstreamConn::on_send_error(int) {
+  send_broken_ = true;
+}
+
+void UpstreamConn::on_sent(uint64_t body_bytes) {
+  if (stream_) stream_->on_request_sent(body_bytes);
+}
+
+void UpstreamConn::lose(Ending ending) {
+  if (stream_) stream_->on_upstream_lost(ending);
+  close(CloseMode::kOrderly);
+}
+
+void UpstreamConn::on_closed() {
+  if (head_) gateway_.heads().release(std::move(head_));
+  Stream* stream = stream_;
+  stream_ = nullptr;
+  pool_.conn_closed(*this);
+  if (stream) stream->upstream_released();
+}
+
+}  // namespace sluice

@@ -1,0 +1,66 @@
+// A connection to an upstream: carries one request after the other, parses responses, hands body
+// bytes to its stream. Between streams it waits in its UpstreamPool, with a receive armed so that
+// a close shows at once. Owned by that pool, used on its worker's thread; deletes itself once
+// closed.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "net/conn.h"
+#include "net/http1_parser.h"
+#include "net/stream.h"
+
+namespace sluice {
+
+class Gateway;
+class UpstreamPool;
+
+class UpstreamConn final : public Conn, public UpstreamHalf, private BodySink {
+ public:
+  // Starts to connect.
+  UpstreamConn(Gateway& gateway, UpstreamPool& pool, int fd);
+  ~UpstreamConn() override;
+
+  // Carries the stream's request from now on.
+  void assign(Stream& stream, bool reused);
+  // Goes idle: closes itself after the keep-alive time.
+  void rest(uint64_t until_ms);
+  void retire() { close(CloseMode::kOrderly); }
+
+  // UpstreamHalf
+  void request_ready() override { wake(); }
+  void read_on() override { wake(); }
+  void cancel() override { close(CloseMode::kOrderly); }
+
+  // TimerOwner
+  void on_timer() override;
+
+ private:
+  void on_connected(int error) override;
+  void on_bytes(const Lease& lease, std::string_view bytes) override;
+  void on_receive_end(int error) override;
+  void on_sent(uint64_t body_bytes) override;
+  void on_send_error(int error) override;
+  void on_closed() override;
+  Outbox* outbox() override;
+  uint64_t receive_budget() override;
+  SlotPool& receive_pool() override;
+  void on_body(std::string_view bytes) override;
+
+  void finish_response(bool bytes_left_over);
+  void lose(Ending ending);
+
+  Gateway& gateway_;
+  UpstreamPool& pool_;
+  Http1Parser parser_;
+  Stream* stream_ = nullptr;
+  std::unique_ptr<Head> head_;
+  const Lease* lease_ = nullptr;  // of the bytes being fed
+  bool in_message_ = false;       // the parser is between begin() and kEnd
+  bool interim_ = false;          // the message is a 1xx
+  bool head_done_ = false;        // of the final response
+  bool send_broken_ = false;
+};
+
+}  // namespace sluice

@@ -1,0 +1,132 @@
+#include "net/upstream_pool.h"
+
+#include <algorithm>
+
+#include "core/socket.h"
+#include "net/gateway.h"
+
+namespace sluice {
+
+void UpstreamPool::acquire(Stream& stream, bool fresh) {
+  if (!fresh && !idle_.empty()) {
+    UpstreamConn* conn = idle_.back();
+    idle_.pop_back();
+    ++gateway_.metrics().upstream_reuses;
+    conn->assign(stream, true);
+    return;
+  }
+  bool room =
+      settings_.upstream_max_connections == 0 || connections_ < settings_.upstream_max_connections;
+  if (room) {
+    if (!open(stream)) stream.on_no_upstream(Ending::kUnavailable);
+    return;
+  }
+  stream.next_waiting = nullptr;
+  stream.waiting_link = waiting_tail_;
+  *waiting_tail_ = &stream;
+  waiting_tail_ = &stream.next_waiting;
+  stream.on_queued();
+}
+
+bool UpstreamPool::open(Stream& stream) {
+  ++gateway_.metrics().upstream_connects;
+  int fd = open_tcp_socket(address().storage.ss_family);
+  if (fd < 0) {
+    ++gateway_.metrics().upstream_connect_errors;
+    return false;
+  }
+  // Before the connect: the window that is announced follows from it.
+  set_receive_buffer(fd, settings_.upstream_rcvbuf);
+  ++connections_;
+  // Deletes itself when it has closed.
+  auto* conn = new UpstreamConn(gateway_, *this, fd);
+  conn->assign(stream, false);
+  return true;
+}
+
+void UpstreamPool::release(UpstreamConn& conn) {
+  if (Stream* stream = pop_waiting()) {
+    ++gateway_.metrics().upstream_reuses;
+    conn.assign(*stream, true);
+  } else if (gateway_.draining() || idle_.size() >= settings_.upstream_keepalive) {
+    conn.retire();
+  } else {
+    idle_.push_back(&conn);
+    if (settings_.upstream_keepalive_timeout_ms > 0)
+      conn.rest(gateway_.loop().now_ms() + settings_.upstream_keepalive_timeout_ms);
+  }
+}
+
+void UpstreamPool::conn_closed(UpstreamConn& conn) {
+  --connections_;
+  ++gateway_.metrics().upstream_connections_closed;
+  std::erase(idle_, &conn);
+  if (Stream* stream = pop_waiting(); stream && !open(*stream))
+    stream->on_no_upstream(Ending::kUnavailable);
+  gateway_.stop_if_done();
+}
+
+Stream* UpstreamPool::pop_waiting() {
+  Stream* stream = waiting_head_;
+  if (stream) forget(*stream);
+  return stream;
+}
+
+void UpstreamPool::forget(Stream& stream) {
+  *stream.waiting_link = stream.next_waiting;
+  if (stream.next_waiting)
+    stream.next_waiting->waiting_link = stream.waiting_link;
+  else
+    waiting_tail_ = stream.waiting_link;
+  stream.waiting_link = nullptr;
+}
+
+void UpstreamPool::close_idle() {
+  for (UpstreamConn* conn : idle_) conn->retire();
+}
+
+UpstreamPools::UpstreamPools(Gateway& gateway, const Config& config) : config_(config) {
+  for (const Route& route : config.routes) {
+    Group& group = groups_.emplace_back();
+    for (const Upstream& upstream : route.upstreams)
+      group.pools.push_back(std::make_unique<UpstreamPool>(gateway, route, upstream));
+  }
+}
+
+UpstreamPool& UpstreamPools::pool_of(Stream& stream) {
+  Group& group = groups_[static_cast<size_t>(&stream.route() - config_.routes.data())];
+  return *group.pools[stream.upstream_index];
+}
+
+void UpstreamPools::acquire(Stream& stream, bool fresh) {
+  if (!fresh) {
+    Group& group = groups_[static_cast<size_t>(&stream.route() - config_.routes.data())];
+    stream.upstream_index = group.next++ % group.pools.size();
+  }
+  pool_of(stream).acquire(stream, fresh);
+}
+
+void UpstreamPools::forget(Stream& stream) {
+  pool_of(stream).forget(stream);
+}
+
+void UpstreamPools::close_idle() {
+  for (Group& group : groups_)
+    for (auto& pool : group.pools) pool->close_idle();
+}
+
+size_t UpstreamPools::connections() const {
+  size_t count = 0;
+  for (const Group& group : groups_)
+    for (const auto& pool : group.pools) count += pool->connections();
+  return count;
+}
+
+size_t UpstreamPools::idle() const {
+  size_t count = 0;
+  for (const Group& group : groups_)
+    for (const auto& pool : group.pools) count += pool->idle();
+  return count;
+}
+
+}  // namespace sluice

@@ -1,0 +1,71 @@
+// The connections of one worker to one upstream of one route: idle ones to use again (last in,
+// first out), a limit, and the queue of streams that wait for one. Owned by the gateway, used on
+// its worker's thread. UpstreamPools is all of them, with the choice within a group.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "net/config.h"
+#include "net/stream.h"
+#include "net/upstream_conn.h"
+
+namespace sluice {
+
+class Gateway;
+
+class UpstreamPool {
+ public:
+  UpstreamPool(Gateway& gateway, const Route& route, const Upstream& upstream)
+      : gateway_(gateway), settings_(route.settings), upstream_(upstream) {}
+
+  // Gives the stream a connection: idle (unless it needs a fresh one), new, or once one is free.
+  void acquire(Stream& stream, bool fresh);
+  // A connection that has done its response and may carry another request.
+  void release(UpstreamConn& conn);
+  void conn_closed(UpstreamConn& conn);
+  void forget(Stream& stream);
+  void close_idle();
+
+  const Address& address() const { return upstream_.address; }
+  size_t connections() const { return connections_; }
+  size_t idle() const { return idle_.size(); }
+
+ private:
+  bool open(Stream& stream);
+  void serve_waiting();
+  Stream* pop_waiting();
+
+  Gateway& gateway_;
+  const StreamSettings& settings_;
+  const Upstream& upstream_;
+  size_t connections_ = 0;
+  std::vector<UpstreamConn*> idle_;
+  Stream* waiting_head_ = nullptr;
+  Stream** waiting_tail_ = &waiting_head_;
+};
+
+class UpstreamPools {
+ public:
+  UpstreamPools(Gateway& gateway, const Config& config);
+
+  void acquire(Stream& stream, bool fresh);
+  void forget(Stream& stream);
+  void close_idle();
+  size_t connections() const;
+  size_t idle() const;
+
+ private:
+  struct Group {
+    std::vector<std::unique_ptr<UpstreamPool>> pools;
+    size_t next = 0;  // round robin
+  };
+
+  UpstreamPool& pool_of(Stream& stream);
+
+  const Config& config_;
+  std::vector<Group> groups_;  // as config.routes
+};
+
+}  // namespace sluice

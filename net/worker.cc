@@ -1,0 +1,114 @@
+#include "net/worker.h"
+
+#include <cstring>
+#include <future>
+#include <pthread.h>
+#include <sched.h>
+#include <utility>
+
+#include "core/ring.h"
+#include "core/socket.h"
+#include "core/units.h"
+#include "pool/chain.h"
+
+namespace sluice {
+
+namespace {
+
+constexpr uint16_t kSseEventGroup = 0;
+constexpr uint16_t kHttpResponseGroup = 1;
+
+SlotPool::Options pool_options(const char* name, uint16_t group, const PoolSettings& settings) {
+  return {name, group, static_cast<uint32_t>(settings.slot_bytes),
+          static_cast<uint32_t>(settings.slots)};
+}
+
+void pin_to(int cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(static_cast<size_t>(cpu), &set);
+  pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+}
+
+std::string describe(const SlotPool& sse_event, const SlotPool& http_response) {
+  uint64_t bytes = sse_event.bytes() + http_response.bytes();
+  std::string text = format_size(bytes) + " of slots a worker in ";
+  text += page_kind_name(sse_event.first_region().pages());
+  bool registered =
+      sse_event.first_region().registered() && http_response.first_region().registered();
+  if (registered) return text + ", registered";
+  int error = sse_event.first_region().register_error();
+  if (error == 0) error = http_response.first_region().register_error();
+  if (error == ENOMEM)
+    return text + ", not registered: RLIMIT_MEMLOCK is too small (ulimit -l, LimitMEMLOCK)";
+  return text + ", not registered";
+}
+
+}  // namespace
+
+Worker::~Worker() {
+  join();
+}
+
+std::string Worker::start(std::function<void()> on_stopped) {
+  std::promise<std::string> started;
+  std::future<std::string> result = started.get_future();
+  thread_ = std::thread([this, &started, stopped = std::move(on_stopped)] {
+    run([&started](std::string error) { started.set_value(std::move(error)); });
+    stopped();
+  });
+  return result.get();
+}
+
+void Worker::post(std::function<void(Gateway&)> message) {
+  mailbox_.post([this, run = std::move(message)] {
+    if (gateway_) run(*gateway_);
+  });
+}
+
+void Worker::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+void Worker::run(const std::function<void(std::string)>& ready) {
+  std::string name = "sluice/" + std::to_string(options_.index);
+  pthread_setname_np(pthread_self(), name.c_str());
+  if (options_.cpu >= 0) pin_to(options_.cpu);
+  const Config& config = *options_.config;
+  // On this thread: the ring has one issuer, and memory is first touched where it is used.
+  std::string error;
+  std::unique_ptr<Ring> ring = Ring::create(options_.features, &error);
+  if (!ring) {
+    for (int fd : options_.listeners) close_socket(fd);
+    ready(std::move(error));
+    return;
+  }
+  Loop loop(*ring);
+  PoolBudget budget;
+  budget.bytes_max = config.pool_max;
+  SlotPool sse_event(loop, budget,
+                     pool_options("sse_event", kSseEventGroup, config.pool_sse_event));
+  SlotPool http_response(
+      loop, budget, pool_options("http_response", kHttpResponseGroup, config.pool_http_response));
+  if (!sse_event.ok() || !http_response.ok()) {
+    for (int fd : options_.listeners) close_socket(fd);
+    ready(std::string("cannot set up the buffer pools: ") + std::strerror(errno));
+    return;
+  }
+  memory_facts_ = describe(sse_event, http_response);
+  Memory memory{sse_event, http_response, {}};
+  std::unique_ptr<AccessLog> access_log;
+  if (options_.access_log)
+    access_log = std::make_unique<AccessLog>(*options_.access_log, config.access_log_format);
+  Gateway gateway(loop, memory, budget, config, options_.listeners, access_log.get(),
+                  options_.index);
+  gateway_ = &gateway;
+  mailbox_.open(loop);
+  ready("");
+  loop.run();
+  gateway_ = nullptr;
+  // What was cancelled completes; then only the mailbox's read is left.
+  for (int turns = 0; loop.operations() > 1 && turns < 1000; ++turns) loop.turn(true);
+}
+
+}  // namespace sluice
