@@ -1,0 +1,223 @@
+#!/usr/bin/env python3
+"""Proves that perf/load sees what a bad gateway does: each test puts a stand-in between origin and
+load that harms one stream in one way, and looks for that harm in load's report.
+
+Usage: load_test.py ORIGIN LOAD   (the two executables)
+"""
+
+import http.client
+import http.server
+import json
+import subprocess
+import sys
+import threading
+import unittest
+
+ORIGIN, LOAD = sys.argv[1:3]
+TARGET = "/stream?rate=0&size=200&count=50"
+
+
+def chunk(data):
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def drop(events):
+    return events[:20] + events[21:]
+
+
+def drop_last(events):
+    return events[:-1]
+
+
+def duplicate(events):
+    return events[:21] + events[20:]
+
+
+def reorder(events):
+    return events[:20] + [events[21], events[20]] + events[22:]
+
+
+def tear(events):
+    return events[:20] + [events[20][:100] + b"\n\n" + events[20][100:]] + events[21:]
+
+
+def join(events):
+    return events[:20] + [events[20][:-1] + events[21]] + events[22:]
+
+
+def alter(events):
+    return events[:20] + [events[20][:150] + b"!" + events[20][151:]] + events[21:]
+
+
+def heartbeat(events):
+    return events[:20] + [b": heartbeat\n\n"] + events[20:]
+
+
+def heartbeat_inside(events):
+    return events[:20] + [events[20][:100] + b": heartbeat\n\n" + events[20][100:]] + events[21:]
+
+
+def mix(events):
+    """Another stream's event in place of one's own."""
+    other = b"data: 0000ffff" + events[20][14:]
+    return events[:20] + [other] + events[21:]
+
+
+def split_chunks(events):
+    return chunk(b"".join(events[:20]) + events[20][:50]) + chunk(
+        events[20][50:] + b"".join(events[21:]))
+
+
+class StandIn(http.server.ThreadingHTTPServer):
+    """A gateway that fetches the whole stream, harms it and sends it on."""
+
+    daemon_threads = True
+
+    def __init__(self, origin_port, harm, framed=False, complete=True):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.origin_port, self.harm, self.framed, self.complete = (
+            origin_port, harm, framed, complete)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        upstream = http.client.HTTPConnection("127.0.0.1", self.server.origin_port)
+        upstream.request("GET", self.path)
+        try:
+            body = upstream.getresponse().read()
+        except http.client.IncompleteRead as partial:
+            body = partial.partial
+        upstream.close()
+        events = [event + b"\n\n" for event in body.split(b"\n\n")[:-1]]
+        harmed = self.server.harm(events)
+        out = harmed if self.server.framed else b"".join(chunk(event) for event in harmed)
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(out + (b"0\r\n\r\n" if self.server.complete else b""))
+        self.close_connection = not self.server.complete
+
+    def log_message(self, *_):
+        pass
+
+
+class LoadTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.origin = subprocess.Popen([ORIGIN, "--listen", "127.0.0.1:0"],
+                                      stderr=subprocess.PIPE, text=True)
+        cls.origin_port = int(cls.origin.stderr.readline().rsplit(":", 1)[1])
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.origin.terminate()
+        cls.origin.communicate(timeout=10)
+
+    def load(self, port, *flags, target=TARGET):
+        done = subprocess.run(
+            [LOAD, "--connect", f"127.0.0.1:{port}", "--target", target, "--connections", "1",
+             "--duration", "20s", "--quiet", "--json", "-", *flags],
+            capture_output=True, text=True, timeout=60, check=False)
+        report = json.loads(done.stdout)
+        self.assertEqual(done.returncode, 0 if report["passed"] else 1, done.stderr)
+        return report
+
+    def through(self, harm, *flags, target=TARGET, **how):
+        server = StandIn(self.origin_port, harm, **how)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            return self.load(server.server_address[1], *flags, target=target)
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+    def assert_wrong(self, report, **wanted):
+        self.assertFalse(report["passed"], report)
+        kinds = ("lost", "duplicated", "reordered", "torn", "bad")
+        self.assertEqual({kind: report[kind] for kind in kinds if report[kind]}, wanted)
+
+    def test_direct_is_clean(self):
+        for target in (TARGET, "/stream?rate=500&count=50&burst=3", "/llm?deltas=10&every=1"):
+            with self.subTest(target=target):
+                report = self.load(self.origin_port, target=target)
+                self.assertTrue(report["passed"], report)
+                self.assertEqual(report["events"], 11 if "llm" in target else 50)
+                self.assertEqual(report["streams_clean"], 1)
+                self.assertEqual(report["split"], 0)
+
+    def test_faithful_gateway_is_clean(self):
+        report = self.through(lambda events: events)
+        self.assertTrue(report["passed"], report)
+
+    def test_lost(self):
+        self.assert_wrong(self.through(drop), lost=1)
+
+    def test_lost_at_the_end(self):
+        self.assert_wrong(self.through(drop_last), lost=1)
+
+    def test_done_lost(self):
+        self.assert_wrong(self.through(drop_last, target="/llm?deltas=10&every=0"), lost=1)
+
+    def test_duplicated(self):
+        self.assert_wrong(self.through(duplicate), duplicated=1)
+
+    def test_reordered(self):
+        self.assert_wrong(self.through(reorder), reordered=1)
+
+    def test_torn(self):
+        self.assert_wrong(self.through(tear), torn=2, lost=1)
+
+    def test_joined(self):
+        self.assert_wrong(self.through(join), torn=1, lost=2)
+
+    def test_altered(self):
+        self.assert_wrong(self.through(alter), bad=1, lost=1)
+
+    def test_of_another_stream(self):
+        self.assert_wrong(self.through(mix), bad=1, lost=1)
+
+    def test_heartbeat_between_events_is_clean(self):
+        report = self.through(heartbeat)
+        self.assertTrue(report["passed"], report)
+        self.assertEqual(report["heartbeats"], 1)
+
+    def test_heartbeat_inside_an_event(self):
+        self.assert_wrong(self.through(heartbeat_inside), torn=2, lost=1)
+
+    def test_split_chunks_are_counted_and_wrong_on_demand(self):
+        report = self.through(split_chunks, framed=True)
+        self.assertTrue(report["passed"], report)
+        self.assertEqual(report["split"], 1)
+        report = self.through(split_chunks, "--whole", framed=True)
+        self.assert_wrong(report)
+        self.assertEqual(report["split"], 1)
+
+    def test_aborted(self):
+        report = self.through(lambda events: events, complete=False)
+        self.assert_wrong(report)
+        self.assertEqual(report["streams_aborted"], 1)
+
+    def test_abort_of_the_origin_passed_on(self):
+        report = self.through(lambda events: events, target=TARGET + "&end=truncate",
+                              complete=False)
+        self.assertTrue(report["passed"], report)
+        self.assertEqual(report["streams_aborted_rightly"], 1)
+
+    def test_truncation_made_to_look_complete(self):
+        report = self.through(lambda events: events, target=TARGET + "&end=truncate")
+        self.assert_wrong(report)
+        self.assertEqual(report["streams_ended_wrongly"], 1)
+
+    def test_nothing_came(self):
+        report = self.through(lambda events: [], "--duration", "2s",
+                              target="/stream?rate=0&size=200&count=1")
+        self.assert_wrong(report, lost=1)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])

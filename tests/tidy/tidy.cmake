@@ -1,0 +1,18 @@
+# Tests of the repository itself, one ctest a class of tidy_test.py, and of perf/load, which other
+# tests and figures rely on.
+foreach(check Layering Size Format Flags Scripts)
+  string(TOLOWER ${check} name)
+  add_test(NAME tidy.${name}
+    COMMAND /usr/bin/python3 ${CMAKE_CURRENT_SOURCE_DIR}/tidy/tidy_test.py ${check})
+  set_tests_properties(tidy.${name} PROPERTIES LABELS tidy TIMEOUT 120)
+endforeach()
+if(TARGET sluice)
+  set_tests_properties(tidy.flags PROPERTIES
+    ENVIRONMENT "SLUICE_BIN=$<TARGET_FILE:sluice>")
+endif()
+if(TARGET perf_load)
+  add_test(NAME perf.load
+    COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/perf/load_test.py
+      $<TARGET_FILE:perf_origin> $<TARGET_FILE:perf_load>)
+  set_tests_properties(perf.load PROPERTIES LABELS perf TIMEOUT 120)
+endif()
