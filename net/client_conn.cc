@@ -151,9 +151,9 @@ SlotPool& ClientConn::receive_pool() {
 // --- the client leaves ---
 
 uint32_t ClientConn::watch_events() {
-  if (!stream_) return 0;
-  // After a FIN that is allowed, only a reset tells.
-  return receive_ended() ? POLLHUP : POLLRDHUP;
+  // After a FIN that was allowed a poll would report that FIN for ever (the kernel adds POLLRDHUP to
+  // every mask): a reset shows with the next write then, a heartbeat at the latest.
+  return stream_ && !receive_ended() ? POLLRDHUP : 0;
 }
 
 void ClientConn::on_hang_up() {

@@ -129,6 +129,13 @@ void append_list_field(const Head& head, std::string_view name, bool keep,
   out.append(addition).append("\r\n");
 }
 
+// What the first trusted hop said, for what is compared as a whole and not as a list; else ours.
+void append_first_hop_field(const Head& head, std::string_view name, bool keep,
+                            std::string_view ours, std::string& out) {
+  const std::string_view theirs = keep ? head.find(name).value_or("") : "";
+  append_field(name, theirs.empty() ? ours : theirs, out);
+}
+
 void append_via(const Head& head, std::string_view pseudonym, std::string& out) {
   begin_list_field(head, "Via", /*keep=*/true, out);
   out.append(head.version_minor() == 0 ? "1.0 " : "1.1 ").append(pseudonym).append("\r\n");
@@ -239,8 +246,8 @@ void write_request_head(const Head& head, const RequestRewrite& rewrite, std::st
   if (head.body() == BodyKind::kChunked) append_field("Transfer-Encoding", "chunked", out);
   const bool keep = rewrite.client_trusted;
   append_list_field(head, "X-Forwarded-For", keep, rewrite.client_ip, out);
-  append_list_field(head, "X-Forwarded-Proto", keep, rewrite.scheme, out);
-  append_list_field(head, "X-Forwarded-Host", keep, host, out);
+  append_first_hop_field(head, "X-Forwarded-Proto", keep, rewrite.scheme, out);
+  append_first_hop_field(head, "X-Forwarded-Host", keep, host, out);
   append_via(head, rewrite.via, out);
   out.append("\r\n");
 }

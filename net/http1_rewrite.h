@@ -15,7 +15,7 @@ namespace sluice {
 
 struct RequestRewrite {
   std::string_view client_ip;   // text form; IPv6 without brackets
-  bool client_trusted = false;  // in --trusted-proxies: X-Forwarded-* appended to, else replaced
+  bool client_trusted = false;  // in --trusted-proxies: X-Forwarded-For appended to, -Proto and -Host kept; else replaced
   std::string_view scheme = "http";
   std::string_view via = "sluice";  // pseudonym
   std::string_view default_host;    // Host for an HTTP/1.0 client that sent none

@@ -58,7 +58,9 @@ void Stream::on_request_head(const Head& head, bool keep_alive) {
   keep_alive_ = keep_alive && !gateway_.draining();
   wants_event_stream_ = wants_event_stream(head);
   no_transform_ = has_no_transform(head);
-  route_ = gateway_.find_route(target_path(head.target()));
+  // `OPTIONS *` asks about the server as a whole: the default route's.
+  std::string_view path = target_path(head.target());
+  route_ = gateway_.find_route(path == "*" ? "/" : path);
   if (refused_by_head(head)) {
     if (head.body() != BodyKind::kNone) keep_alive_ = false;
     return;
@@ -198,11 +200,12 @@ void Stream::let_go_of_upstream() {
 
 // --- the response ---
 
+void Stream::on_response_begun() {
+  response_begun_ = true;
+  request_.keep_for_replay(false);
+}
+
 void Stream::on_response_head(const Head& head) {
-  if (!response_begun_) {
-    response_begun_ = true;
-    request_.keep_for_replay(false);
-  }
   if (ended_ || phase_ == Phase::kDraining) return;
   uint64_t now_ms = gateway_.loop().now_ms();
   last_upstream_ms_ = now_ms;
@@ -237,7 +240,8 @@ void Stream::commit_response(const Head& head) {
   bool keeps_length = head.body() == BodyKind::kLength && !framed_;
   bool chunked = has_body && !keeps_length && !client_http10_;
   close_delimited_ = has_body && !keeps_length && !chunked;
-  if (close_delimited_ || gateway_.draining()) keep_alive_ = false;
+  // An answer before the request is complete: what is still to come cannot be told from the next.
+  if (close_delimited_ || gateway_.draining() || !request_.finished()) keep_alive_ = false;
   ResponseRewrite rewrite;
   rewrite.client_http10 = client_http10_;
   rewrite.keep_alive = keep_alive_;

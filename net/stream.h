@@ -99,6 +99,8 @@ class Stream final : public TimerOwner {
   void on_upstream(UpstreamHalf& upstream, bool reused);
   void on_upstream_connected();
   void on_no_upstream(Ending ending);
+  // The first bytes of the response have come: from here on the request is never sent again.
+  void on_response_begun();
   // A response head, interim ones too.
   void on_response_head(const Head& head);
   void on_response_body(const Lease& lease, std::string_view bytes);

@@ -72,6 +72,7 @@ void UpstreamConn::on_bytes(const Lease& lease, std::string_view bytes) {
       head_ = gateway_.heads().acquire();
       parser_.begin(head_.get(), stream_->method_is_head());
       in_message_ = true;
+      stream_->on_response_begun();
     }
     Http1Parser::Step step = parser_.feed(bytes, *this);
     bytes.remove_prefix(step.consumed);

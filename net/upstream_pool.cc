@@ -8,9 +8,10 @@
 namespace sluice {
 
 void UpstreamPool::acquire(Stream& stream, bool fresh) {
-  if (!fresh && !idle_.empty()) {
+  while (!fresh && !idle_.empty()) {
     UpstreamConn* conn = idle_.back();
     idle_.pop_back();
+    if (conn->closing()) continue;
     ++gateway_.metrics().upstream_reuses;
     conn->assign(stream, true);
     return;

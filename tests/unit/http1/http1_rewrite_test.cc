@@ -125,7 +125,7 @@ TEST(RequestRewrite, TrustedClientsForwardingFieldsAreAppendedTo) {
           "Forwarded: for=1.1.1.1\r\n"),
       from("::1", /*trusted=*/true));
   EXPECT_THAT(out, HasSubstr("X-Forwarded-For: 1.1.1.1, 2.2.2.2, ::1\r\n"));
-  EXPECT_THAT(out, HasSubstr("X-Forwarded-Proto: https, http\r\n"));
+  EXPECT_THAT(out, HasSubstr("X-Forwarded-Proto: https\r\n"));
   EXPECT_THAT(out, HasSubstr("X-Forwarded-Host: a\r\n"));
   EXPECT_THAT(out, HasSubstr("Forwarded: for=1.1.1.1\r\n"));
 }

@@ -1,0 +1,55 @@
+# End-to-end tests: the real process between scripted peers. One ctest a file, named e2e.<file>; a
+# smoke set again with each io_uring feature forced off, named e2e.<file>.without-<feature>. With
+# SLUICE_TEST_ALL every file runs that way.
+option(SLUICE_TEST_ALL "Run all end-to-end tests with each io_uring feature forced off, not only a smoke set" OFF)
+
+if(NOT TARGET sluice)
+  return()
+endif()
+
+set(E2E_FEATURES defer-taskrun single-issuer registered-ring-fd multishot-accept multishot-recv
+  recv-budget fixed-buffers huge-pages)
+set(E2E_SMOKE prompt_forwarding large_events client_disconnect slow_reader keep_alive big_bodies)
+
+# What measures time or memory does not share the machine with another test.
+set(E2E_ALONE slow_reader browser)
+
+# sluice_e2e_test(file [suffix feature,...]): the test of that file, with these features forced off.
+function(sluice_e2e_test file)
+  set(name e2e.${file})
+  set(label e2e)
+  set(environment SLUICE_BIN=$<TARGET_FILE:sluice> PYTHONDONTWRITEBYTECODE=1)
+  if(ARGC GREATER 1)
+    string(APPEND name .without-${ARGV1})
+    set(label e2e-features)
+    list(APPEND environment SLUICE_EXTRA_FLAGS=--uring-disable=${ARGV2})
+  endif()
+  add_test(NAME ${name}
+    COMMAND /usr/bin/python3 -m pytest test_${file}.py
+    WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/e2e)
+  set_tests_properties(${name} PROPERTIES ENVIRONMENT "${environment}" LABELS ${label} TIMEOUT 300)
+  if(file IN_LIST E2E_ALONE)
+    set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
+  endif()
+endfunction()
+
+file(GLOB E2E_SOURCES CONFIGURE_DEPENDS e2e/test_*.py)
+foreach(source IN LISTS E2E_SOURCES)
+  get_filename_component(file ${source} NAME_WE)
+  string(REPLACE test_ "" file ${file})
+  list(APPEND E2E_FILES ${file})
+  sluice_e2e_test(${file})
+endforeach()
+
+if(SLUICE_TEST_ALL)
+  set(E2E_AGAIN ${E2E_FILES})
+else()
+  set(E2E_AGAIN ${E2E_SMOKE})
+endif()
+string(REPLACE ";" "," E2E_EVERY_FEATURE "${E2E_FEATURES}")
+foreach(file IN LISTS E2E_AGAIN)
+  foreach(feature IN LISTS E2E_FEATURES)
+    sluice_e2e_test(${file} ${feature} ${feature})
+  endforeach()
+  sluice_e2e_test(${file} any-feature ${E2E_EVERY_FEATURE})
+endforeach()

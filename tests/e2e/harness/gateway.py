@@ -1,0 +1,164 @@
+"""The gateway's process under test, as an operator sees it: flags, standard error, signals, exit
+status and the admin port."""
+
+import http.client
+import json
+import os
+import re
+import resource
+import shlex
+import signal
+import subprocess
+import threading
+
+from .wire import DEADLINE_S, wait_until
+
+SANITIZER_REPORT = re.compile(
+    r"(Address|Leak|Thread|UndefinedBehavior|Memory)Sanitizer|runtime error:")
+SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)")
+LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
+
+
+def binary():
+    path = os.environ.get("SLUICE_BIN")
+    assert path, "SLUICE_BIN must name the gateway's binary"
+    return path
+
+
+def sanitized():
+    """Whether the binary carries a sanitizer, whose own memory and time must be allowed for."""
+    with open(binary(), "rb") as file:
+        return b"__asan_init" in file.read()
+
+
+class Metrics:
+    """One scrape: sums of samples by name and labels."""
+
+    def __init__(self, text):
+        self.samples = []
+        for line in text.splitlines():
+            if line and not line.startswith("#"):
+                found = SAMPLE.match(line)
+                assert found, f"not a sample: {line!r}"
+                name, labels, value = found.groups()
+                self.samples.append((name, dict(LABEL.findall(labels or "")), float(value)))
+        self.names = {name for name, _, _ in self.samples}
+
+    def sum(self, name, **labels):
+        """The sum over all samples of that name that carry those labels; 0 where there is none."""
+        return sum(value for sample, have, value in self.samples
+                   if sample == name and labels.items() <= have.items())
+
+
+class Gateway:
+    """Starts the gateway on free ports and waits until it listens. `open_files`: RLIMIT_NOFILE's
+    soft and hard value."""
+
+    def __init__(self, *flags, open_files=None):
+        command = [binary(), *flags]
+        for name, value in (("--listen", "127.0.0.1:0"), ("--admin", "127.0.0.1:0"), ("--threads", "1")):
+            if name not in flags:
+                command += [name, value]
+        command += shlex.split(os.environ.get("SLUICE_EXTRA_FLAGS", ""))
+
+        def limit_open_files():
+            if open_files:
+                resource.setrlimit(resource.RLIMIT_NOFILE, open_files)
+
+        # Freed memory returns at once, so that a resident size means something.
+        sanitizer = ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), "quarantine_size_mb=1"]))
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, errors="replace", preexec_fn=limit_open_files,
+            env={**os.environ, "ASAN_OPTIONS": sanitizer})
+        self.pid = self.process.pid
+        self.stderr = []
+        self.stdout = []
+        self.readers = [threading.Thread(target=self._collect, args=pipe, daemon=True)
+                        for pipe in ((self.process.stderr, self.stderr),
+                                     (self.process.stdout, self.stdout))]
+        for reader in self.readers:
+            reader.start()
+        self.port = self._wait_port("listening")
+        wants_admin = "off" not in [value for name, value in zip(flags, flags[1:]) if name == "--admin"]
+        self.admin_port = self._wait_port("admin") if wants_admin else None
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait_exit(self, timeout_s=DEADLINE_S):
+        """Waits for the process to end by itself; returns its status. No sanitizer report allowed."""
+        try:
+            status = self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still running after {timeout_s} s:\n{self.errors()}") from None
+        for reader in self.readers:
+            reader.join(DEADLINE_S)
+        assert not SANITIZER_REPORT.search(self.errors()), self.errors()
+        return status
+
+    def stop(self):
+        """SIGTERM, and a clean exit."""
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+        status = self.wait_exit()
+        assert status == 0, f"exit status {status}:\n{self.errors()}"
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def errors(self):
+        return "".join(self.stderr)
+
+    def resident_bytes(self):
+        with open(f"/proc/{self.pid}/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def admin(self, path, accept=None, method="GET"):
+        """Asks the admin port; returns the response (status, headers) and its body."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=DEADLINE_S)
+        try:
+            connection.request(method, path, headers={"Accept": accept} if accept else {})
+            response = connection.getresponse()
+            return response, response.read().decode()
+        finally:
+            connection.close()
+
+    def metrics(self):
+        response, text = self.admin("/metrics")
+        assert response.status == 200
+        return Metrics(text)
+
+    def streams(self):
+        """The live streams that /streams lists."""
+        return json.loads(self.admin("/streams")[1])
+
+    def wait_metric(self, name, value, timeout_s=DEADLINE_S, **labels):
+        """Waits until the sum of these samples is at least `value`."""
+        wait_until(lambda: self.metrics().sum(name, **labels) >= value,
+                   f"{name} {labels} >= {value}", timeout_s)
+
+    def wait_idle(self):
+        """No stream is open, and every buffer is back in its pool."""
+        for gauge in ("sluice_active_streams", "sluice_buffer_pool_leases"):
+            assert gauge in self.metrics().names, f"no metric {gauge}"
+            wait_until(lambda: self.metrics().sum(gauge) == 0, f"{gauge} back at 0")
+
+    def _collect(self, pipe, lines):
+        for line in pipe:
+            lines.append(line)
+
+    def _wait_port(self, what):
+        pattern = re.compile(rf"^sluice: {what} on \S*:(\d+)\s*$", re.MULTILINE)
+
+        def port():
+            assert self.process.poll() is None, f"the gateway did not start:\n{self.errors()}"
+            return pattern.search(self.errors())
+
+        return int(wait_until(port, f"the line 'sluice: {what} on ...'").group(1))

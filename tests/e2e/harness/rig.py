@@ -1,0 +1,84 @@
+"""All that one test starts, with the checks that every test ends with."""
+
+import contextlib
+import socket
+
+from .client import Client
+from .gateway import Gateway
+from .upstream import ScriptedUpstream
+
+
+class Rig:
+    """Starts gateways, upstreams and clients; finish() ends them and asserts that each gateway is
+    idle again, holds no buffer, exits with 0 and has nothing to report."""
+
+    def __init__(self):
+        self.gateways = []
+        self.upstreams = []
+        self.clients = []
+        self.threads = []
+
+    def upstream(self, handler=None, **options):
+        self.upstreams.append(ScriptedUpstream(handler, **options))
+        return self.upstreams[-1]
+
+    def gateway(self, upstream, *flags, **options):
+        """A gateway in front of an upstream (or None: the flags say it all)."""
+        if upstream:
+            flags = ("--upstream", upstream.url, *flags)
+        self.gateways.append(Gateway(*flags, **options))
+        return self.gateways[-1]
+
+    def client(self, gateway, **options):
+        self.clients.append(Client(gateway.port, **options))
+        return self.clients[-1]
+
+    def exchange(self, *flags, request=("GET", "/events"), version="1.1", body=None, **options):
+        """A client, and the upstream's end of its request, which has arrived and is unanswered."""
+        upstream = self.upstream()
+        client = self.client(self.gateway(upstream, *flags), **options)
+        client.request(*request, version=version, body=body)
+        server = upstream.accept()
+        assert server.read_request()
+        return client, server
+
+    def stream(self, *flags, **options):
+        """A client and the upstream's end of an event stream that both have seen the head of."""
+        client, server = self.exchange(*flags, **options)
+        server.start_events()
+        assert client.read_head().status == 200
+        return client, server
+
+    def finish(self):
+        for client in self.clients:
+            client.close()
+        with contextlib.ExitStack() as cleanup:  # every step is tried
+            for gateway in self.gateways:
+                cleanup.callback(gateway.kill)
+            for gateway in self.gateways:
+                cleanup.callback(self._finish_gateway, gateway)
+            for upstream in self.upstreams:
+                cleanup.callback(upstream.close)
+
+    @staticmethod
+    def _finish_gateway(gateway):
+        if gateway.admin_port and gateway.process.poll() is None:
+            gateway.wait_idle()
+        gateway.stop()
+
+
+@contextlib.contextmanager
+def blackhole():
+    """The port of a listener whose queue is full: a connection attempt is neither taken nor refused."""
+    with contextlib.ExitStack() as sockets:
+        listener = sockets.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        while True:
+            filler = sockets.enter_context(socket.socket())
+            filler.settimeout(0.2)
+            try:
+                filler.connect(listener.getsockname())
+            except TimeoutError:
+                break
+        yield listener.getsockname()[1]

@@ -1,0 +1,25 @@
+// openai.js BASE_URL stream|whole|abort: one chat completion; prints its text, and the error that
+// ended it, if any. `abort` leaves after the first token.
+import OpenAI from 'openai';
+
+const [baseURL, mode] = process.argv.slice(2);
+const client = new OpenAI({baseURL, apiKey: 'none', maxRetries: 0});
+const request = {model: 'demo', messages: [{role: 'user', content: 'Say something.'}]};
+const chat = {text: '', chunks: 0, error: null};
+
+try {
+  if (mode === 'whole') {
+    const answer = await client.chat.completions.create(request);
+    chat.text = answer.choices[0].message.content;
+  } else {
+    const stream = await client.chat.completions.create({...request, stream: true});
+    for await (const chunk of stream) {
+      ++chat.chunks;
+      chat.text += chunk.choices[0]?.delta?.content ?? '';
+      if (mode === 'abort') stream.controller.abort();
+    }
+  }
+} catch (error) {
+  chat.error = String(error);
+}
+console.log(JSON.stringify(chat));

@@ -1,0 +1,115 @@
+"""The admin port: metrics in both formats, health, live streams."""
+
+import json
+
+
+def test_prometheus_text(rig):
+    client, server = rig.stream()
+    server.chunk(b"data: 1\n\ndata: 2\n\n")
+    client.body.read(18)
+    response, text = rig.gateways[0].admin("/metrics")
+    assert response.status == 200
+    assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert "# EOF" not in text
+    metrics = rig.gateways[0].metrics()
+    assert metrics.sum("sluice_active_streams") == 1
+    assert metrics.sum("sluice_events_total") == 2
+    assert metrics.sum("sluice_buffer_pool_allocations_total") >= 1
+    for name in ("sluice_buffer_pool_reuse_rate", "sluice_buffer_pool_discards_total", "sluice_buffer_pool_current_size"):
+        assert name in metrics.names, name
+    assert_families_are_declared_once(text)
+
+
+def assert_families_are_declared_once(text):
+    declared = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
+    assert len(declared) == len(set(declared))
+    samples = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert len(samples) == len({line.rsplit(" ", 1)[0] for line in samples}), "a sample twice"
+
+
+def test_openmetrics(rig):
+    gateway = rig.gateway(rig.upstream())
+    response, text = gateway.admin("/metrics", accept="application/openmetrics-text; version=1.0.0")
+    assert response.headers["content-type"].startswith("application/openmetrics-text")
+    assert text.endswith("# EOF\n")
+    for line in text.splitlines():  # a counter's family is named without _total
+        if line.startswith("# TYPE") and line.endswith(" counter"):
+            assert not line.split()[2].endswith("_total")
+    assert_families_are_declared_once(text)
+
+
+def test_histograms_are_cumulative(rig):
+    client, server = rig.stream()
+    for i in range(3):
+        server.chunk(b"data: %d\n\n" % i)
+        client.body.event()
+    server.end_chunks()
+    client.body.rest()
+    samples = rig.gateways[0].metrics().samples
+    families = {name.removesuffix("_bucket") for name, _, _ in samples if name.endswith("_bucket")}
+    assert families
+    for family in families:
+        by_labels = {}
+        for name, labels, value in samples:
+            if name == family + "_bucket":
+                key = tuple(sorted((k, v) for k, v in labels.items() if k != "le"))
+                by_labels.setdefault(key, []).append((float(labels["le"].replace("+Inf", "inf")), value))
+        for key, buckets in by_labels.items():
+            assert buckets == sorted(buckets)
+            assert [count for _, count in buckets] == sorted(count for _, count in buckets)
+            total = [value for name, labels, value in samples
+                     if name == family + "_count" and tuple(sorted(labels.items())) == key]
+            assert total == [buckets[-1][1]]
+
+
+def test_requests_are_counted_by_route_and_code(rig):
+    upstream = rig.upstream(lambda server, request: server.respond(b"", status="404 Not Found"))
+    gateway = rig.gateway(upstream)
+    client = rig.client(gateway)
+    for _ in range(3):
+        client.get("/nothing")
+        client.response()
+    gateway.wait_metric("sluice_requests_total", 3, route="/", code="404")
+
+
+def test_health(rig):
+    gateway = rig.gateway(rig.upstream())
+    assert gateway.admin("/healthz")[0].status == 200
+    assert gateway.admin("/readyz")[0].status == 200
+
+
+def test_streams(rig):
+    client, server = rig.stream()
+    server.chunk(b"data: 1\n\ndata: 2\n\n")
+    client.body.read(18)
+    streams = rig.gateways[0].streams()
+    assert len(streams) == 1
+    stream = streams[0]
+    assert stream["route"] == "/"
+    assert stream["events"] == 2
+    assert stream["bytes"] >= 18
+    assert stream["age_ms"] >= 0
+    assert stream["credit"] > 0
+    assert isinstance(stream["state"], str)
+    server.end_chunks()
+    client.body.rest()
+    rig.gateways[0].wait_idle()
+    assert rig.gateways[0].streams() == []
+
+
+def test_what_is_not_there(rig):
+    gateway = rig.gateway(rig.upstream())
+    response, body = gateway.admin("/nothing")
+    assert response.status == 404
+    assert json.loads(body)["status"] == 404
+    response, _ = gateway.admin("/metrics", method="POST")
+    assert response.status == 405
+    assert "GET" in response.headers["allow"]
+
+
+def test_it_may_be_off(rig):
+    upstream = rig.upstream(lambda server, request: server.respond(b"ok"))
+    gateway = rig.gateway(upstream, "--admin", "off")
+    client = rig.client(gateway)
+    client.get()
+    assert client.response()[1] == b"ok"

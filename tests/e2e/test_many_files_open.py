@@ -1,0 +1,31 @@
+"""Out of file descriptors: nobody is dropped, and the gateway goes on once some are free."""
+
+from harness import wait_until
+
+
+def test_emfile_is_survived(rig):
+    upstream = rig.upstream(lambda server, request: server.respond(b"ok"))
+    gateway = rig.gateway(upstream, open_files=(64, 64))
+    served = rig.client(gateway)
+    served.get("/before")
+    assert served.response()[1] == b"ok"
+
+    hoard = [rig.client(gateway) for _ in range(100)]  # the kernel's backlog takes what we cannot
+    late = rig.client(gateway)
+    late.get("/late")
+    late.assert_silent(0.2)
+    served.get("/meanwhile")  # on connections that are open already
+    assert served.response()[1] == b"ok"
+
+    for client in hoard:
+        client.close()
+    assert late.response()[1] == b"ok"
+    wait_until(lambda: gateway.metrics().sum("sluice_client_connections") <= 2, "the hoard is closed")
+    assert gateway.metrics().sum("sluice_accept_pauses_total") >= 1
+
+
+def test_the_limit_is_raised_at_start(rig):
+    gateway = rig.gateway(rig.upstream(), open_files=(64, 500))
+    with open(f"/proc/{gateway.pid}/limits") as limits:
+        line = next(line for line in limits if line.startswith("Max open files"))
+    assert line.split()[3:5] == ["500", "500"]
