@@ -61,6 +61,27 @@ void LogQueue::copy_out(uint64_t at, char* bytes, size_t size) const {
   std::copy_n(ring_.data(), size - first, bytes + first);
 }
 
+void MessageLog::write(LogLevel level, uint64_t now_ms, std::string_view text) {
+  if (!on(level)) return;
+  if (now_ms / 1000 != second_) {
+    second_ = now_ms / 1000;
+    written_ = 0;
+    if (left_out_ > 0) {
+      line_ = "sluice: " + std::to_string(left_out_) + " messages were left out";
+      queue_.push(LogTarget::kMessages, line_);
+      left_out_ = 0;
+    }
+  }
+  if (written_ == kMessagesPerSecond) {
+    ++left_out_;
+    return;
+  }
+  ++written_;
+  line_ = "sluice: ";
+  line_ += text;
+  queue_.push(LogTarget::kMessages, line_);
+}
+
 bool LogWriter::open(const std::string& access_path, std::string* error) {
   if (access_path == "off") return true;
   access_path_ = access_path;

@@ -44,6 +44,27 @@ class LogQueue {
   static constexpr size_t kQueueBytes = 256 * 1024;
 };
 
+// A worker's messages to the operator, through its queue: those at or above a level, and no more
+// than kMessagesPerSecond, so that a failing upstream cannot flood the log; what was left out is
+// said when the next second begins.
+class MessageLog {
+ public:
+  MessageLog(LogQueue& queue, LogLevel least) : queue_(queue), least_(least) {}
+
+  bool on(LogLevel level) const { return level >= least_; }
+  void write(LogLevel level, uint64_t now_ms, std::string_view text);
+
+ private:
+  static constexpr unsigned kMessagesPerSecond = 20;
+
+  LogQueue& queue_;
+  LogLevel least_;
+  uint64_t second_ = 0;
+  unsigned written_ = 0;
+  uint64_t left_out_ = 0;
+  std::string line_;
+};
+
 class LogWriter {
  public:
   // access_path: a file, "-" (stdout) or "off". The file is opened here: false and *error where

@@ -151,8 +151,8 @@ SlotPool& ClientConn::receive_pool() {
 // --- the client leaves ---
 
 uint32_t ClientConn::watch_events() {
-  // After a FIN that was allowed a poll would report that FIN for ever (the kernel adds POLLRDHUP to
-  // every mask): a reset shows with the next write then, a heartbeat at the latest.
+  // After a FIN that was allowed a poll would report that FIN for ever (the kernel adds POLLRDHUP
+  // to every mask): a reset shows with the next write then, a heartbeat at the latest.
   return stream_ && !receive_ended() ? POLLRDHUP : 0;
 }
 

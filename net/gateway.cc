@@ -83,12 +83,14 @@ void Listener::on_flush() {
 // --- Gateway ---
 
 Gateway::Gateway(Loop& loop, Memory& memory, PoolBudget& budget, const Config& config,
-                 const std::vector<int>& listeners, AccessLog* access_log, unsigned worker)
+                 const std::vector<int>& listeners, MessageLog& messages, AccessLog* access_log,
+                 unsigned worker)
     : loop_(loop),
       memory_(memory),
       budget_(budget),
       config_(config),
       http1_limits_{config.max_header_size, config.max_headers},
+      messages_(messages),
       access_log_(access_log),
       worker_(worker),
       timer_(this),
@@ -158,7 +160,28 @@ void Gateway::stream_ended(Stream& stream) {
     ++metrics_.routes[route].by_status[static_cast<size_t>(status)];
   else
     ++metrics_.routes[route].unanswered;
+  log_ending(stream);
   if (access_log_ && !access_log_->write(stream, loop_.now_ns())) ++metrics_.log_lines_dropped;
+}
+
+// What went wrong on the upstream's side or ours is worth a warning; the rest is for debugging.
+void Gateway::log_ending(const Stream& stream) {
+  Side side = ending_side(stream.ending());
+  bool worth_a_warning = side == Side::kUpstream || side == Side::kSelf;
+  LogLevel level = worth_a_warning ? LogLevel::kWarn : LogLevel::kDebug;
+  if (!messages_.on(level)) return;
+  std::string& text = scratch();
+  text += ending_name(stream.ending());
+  text += ": ";
+  append_json_escaped(text, stream.method());
+  text += ' ';
+  append_json_escaped(text, stream.target());
+  text += " from ";
+  text += stream.client_ip();
+  text += " to ";
+  text += stream.has_route() ? stream.upstream_url() : "no route";
+  text += " after " + std::to_string(stream.events()) + " events";
+  messages_.write(level, loop_.now_ms(), text);
 }
 
 void Gateway::bury(Stream* stream) {

@@ -73,7 +73,8 @@ class Gateway final : public TurnHook, public TimerOwner {
  public:
   // `listeners` are listening fds, owned from here on.
   Gateway(Loop& loop, Memory& memory, PoolBudget& budget, const Config& config,
-          const std::vector<int>& listeners, AccessLog* access_log, unsigned worker);
+          const std::vector<int>& listeners, MessageLog& messages, AccessLog* access_log,
+          unsigned worker);
   ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
@@ -117,12 +118,15 @@ class Gateway final : public TurnHook, public TimerOwner {
   void stop_if_done();
 
  private:
+  void log_ending(const Stream& stream);
+
   Loop& loop_;
   Memory& memory_;
   PoolBudget& budget_;
   const Config& config_;
   StreamSettings default_settings_;
   Http1Limits http1_limits_;
+  MessageLog& messages_;
   AccessLog* access_log_;
   unsigned worker_;
   Timer timer_;  // once a second: gives memory back

@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 #include <cstddef>
+#include <ctime>
 #include <limits>
 #include <optional>
 #include <system_error>
@@ -298,6 +299,7 @@ void write_problem(const ProblemResponse& problem, std::string& out) {
   body.append("\"}\n");
 
   append_status_line(problem.status, out);
+  if (!problem.date.empty()) append_field("Date", problem.date, out);
   append_field("Content-Type", "application/problem+json", out);
   append_number_field("Content-Length", body.size(), out);
   if (problem.retry_after_s > 0)
@@ -307,15 +309,25 @@ void write_problem(const ProblemResponse& problem, std::string& out) {
   if (!problem.head_only) out.append(body);
 }
 
-void write_early_stream_head(bool client_http10, bool keep_alive, bool chunked, std::string& out) {
+void write_early_stream_head(bool client_http10, bool keep_alive, bool chunked,
+                             std::string_view date, std::string& out) {
   SLUICE_CHECK(!(chunked && client_http10));
   append_status_line(200, out);
+  if (!date.empty()) append_field("Date", date, out);
   append_field("Content-Type", "text/event-stream", out);
   append_field("Cache-Control", "no-cache", out);
   append_field("X-Accel-Buffering", "no", out);
   if (chunked) append_field("Transfer-Encoding", "chunked", out);
   append_connection(keep_alive && chunked, client_http10, out);
   out.append("\r\n");
+}
+
+std::string http_date(uint64_t wall_ms) {
+  const auto seconds = static_cast<time_t>(wall_ms / 1000);
+  tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  std::array<char, 32> text{};
+  return {text.data(), ::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &utc)};
 }
 
 std::string_view reason_phrase(int status) {

@@ -15,7 +15,8 @@ namespace sluice {
 
 struct RequestRewrite {
   std::string_view client_ip;   // text form; IPv6 without brackets
-  bool client_trusted = false;  // in --trusted-proxies: X-Forwarded-For appended to, -Proto and -Host kept; else replaced
+  bool client_trusted = false;  // in --trusted-proxies: X-Forwarded-For appended to, -Proto and
+                                // -Host kept; else replaced
   std::string_view scheme = "http";
   std::string_view via = "sluice";  // pseudonym
   std::string_view default_host;    // Host for an HTTP/1.0 client that sent none
@@ -61,12 +62,17 @@ struct ProblemResponse {
   bool close = true;
   bool head_only = false;
   int retry_after_s = 0;
+  std::string_view date = {};  // an HTTP date; "" leaves the field out
 };
 void write_problem(const ProblemResponse& problem, std::string& out);
 
 // The head that commits a 200 event stream before the upstream has answered
 // (--heartbeat-head-after).
-void write_early_stream_head(bool client_http10, bool keep_alive, bool chunked, std::string& out);
+void write_early_stream_head(bool client_http10, bool keep_alive, bool chunked,
+                             std::string_view date, std::string& out);
+
+// A Date (IMF-fixdate, RFC 9110 section 5.6.7) of milliseconds since 1970.
+std::string http_date(uint64_t wall_ms);
 
 // The standard reason phrase, or "Unknown". Never llhttp's, which aborts on what it does not know.
 std::string_view reason_phrase(int status);

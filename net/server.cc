@@ -138,7 +138,8 @@ bool Server::start_workers() {
                             .config = config_.get(),
                             .features = features_,
                             .listeners = std::move(listeners[i]),
-                            .access_log = log_.access_on() ? &log_.add_queue() : nullptr};
+                            .log = &log_.add_queue(),
+                            .access_log = log_.access_on()};
     auto worker = std::make_unique<Worker>(std::move(options));
     std::string error = worker->start([this] {
       uint64_t one = 1;

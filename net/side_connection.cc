@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/check.h"
+#include "core/clock.h"
 #include "net/http1_rewrite.h"
 
 namespace sluice {
@@ -15,15 +16,6 @@ namespace {
 
 constexpr size_t kReceiveBytes = 32 * 1024;
 constexpr std::string_view kLastChunk = "0\r\n\r\n";
-
-// IMF-fixdate (RFC 9110 section 5.6.7).
-std::string http_date() {
-  time_t now = ::time(nullptr);
-  tm utc{};
-  ::gmtime_r(&now, &utc);
-  char text[40];
-  return {text, ::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc)};
-}
 
 std::string hex(size_t value) {
   char text[20];
@@ -236,7 +228,10 @@ void SideConnection::refuse(int status, std::string_view detail) {
 void SideConnection::write_head(int status, std::string_view content_type, std::string_view framing,
                                 const SideResponder::Fields& fields) {
   out_.append("HTTP/1.1 ").append(std::to_string(status)).append(" ");
-  out_.append(reason_phrase(status)).append("\r\nDate: ").append(http_date()).append("\r\n");
+  out_.append(reason_phrase(status))
+      .append("\r\nDate: ")
+      .append(http_date(wall_clock_ms()))
+      .append("\r\n");
   if (!content_type.empty()) out_.append("Content-Type: ").append(content_type).append("\r\n");
   for (const auto& [name, value] : fields) {
     out_.append(name).append(": ").append(value).append("\r\n");

@@ -421,10 +421,13 @@ void Stream::refuse(int status, std::string_view detail, Ending ending) {
     fail(ending);
     return;
   }
-  if (!request_.finished() && phase_ != Phase::kRequest) keep_alive_ = false;
+  // HTTP/1.0 would want to be told that the connection stays; ours need not.
+  if (client_http10_ || (!request_.finished() && phase_ != Phase::kRequest)) keep_alive_ = false;
   std::string& text = gateway_.scratch();
   ProblemResponse problem{.status = status, .detail = detail, .close = !keep_alive_};
   problem.head_only = method_is_head_;
+  const std::string date = http_date(wall_clock_ms());
+  problem.date = date;
   problem.retry_after_s = status == 503 ? 1 : 0;
   write_problem(problem, text);
   response_.append_head(text);
@@ -563,7 +566,7 @@ void Stream::commit_early_head() {
   close_delimited_ = !chunked;
   if (close_delimited_ || gateway_.draining()) keep_alive_ = false;
   std::string& text = gateway_.scratch();
-  write_early_stream_head(client_http10_, keep_alive_, chunked, text);
+  write_early_stream_head(client_http10_, keep_alive_, chunked, http_date(wall_clock_ms()), text);
   response_.append_head(text);
   response_.set_chunked(chunked);
   status_ = 200;

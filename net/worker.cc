@@ -99,8 +99,9 @@ void Worker::run(const std::function<void(std::string)>& ready) {
   Memory memory{sse_event, http_response, {}};
   std::unique_ptr<AccessLog> access_log;
   if (options_.access_log)
-    access_log = std::make_unique<AccessLog>(*options_.access_log, config.access_log_format);
-  Gateway gateway(loop, memory, budget, config, options_.listeners, access_log.get(),
+    access_log = std::make_unique<AccessLog>(*options_.log, config.access_log_format);
+  MessageLog messages(*options_.log, config.log_level);
+  Gateway gateway(loop, memory, budget, config, options_.listeners, messages, access_log.get(),
                   options_.index);
   gateway_ = &gateway;
   mailbox_.open(loop);

@@ -25,7 +25,8 @@ class Worker {
     const Config* config;
     Features features;
     std::vector<int> listeners;  // owned from start() on
-    LogQueue* access_log;        // null: off
+    LogQueue* log;               // for messages, and the access log if that is on
+    bool access_log;
   };
 
   explicit Worker(Options options) : options_(std::move(options)) {}

@@ -254,6 +254,12 @@ TEST(Problem, IsACompleteResponse) {
   EXPECT_EQ(parse(Role::kResponse, out).summary, "length(" + body + ")");
 }
 
+TEST(Problem, CarriesTheDateItIsGiven) {
+  std::string out;
+  write_problem({.status = 404, .detail = "x", .date = http_date(784111777000)}, out);
+  EXPECT_THAT(out, HasSubstr("\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"));
+}
+
 TEST(Problem, ToHeadHasNoBody) {
   std::string out;
   write_problem({.status = 404, .detail = "x", .close = false, .head_only = true}, out);
@@ -264,12 +270,12 @@ TEST(Problem, ToHeadHasNoBody) {
 
 TEST(EarlyStreamHead, Framing) {
   std::string out;
-  write_early_stream_head(/*client_http10=*/false, /*keep_alive=*/true, /*chunked=*/true, out);
+  write_early_stream_head(/*client_http10=*/false, /*keep_alive=*/true, /*chunked=*/true, "", out);
   EXPECT_EQ(out,
             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n"
             "X-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n\r\n");
   out.clear();
-  write_early_stream_head(/*client_http10=*/true, /*keep_alive=*/true, /*chunked=*/false, out);
+  write_early_stream_head(/*client_http10=*/true, /*keep_alive=*/true, /*chunked=*/false, "", out);
   EXPECT_EQ(out,
             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n"
             "X-Accel-Buffering: no\r\nConnection: close\r\n\r\n");
