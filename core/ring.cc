@@ -58,6 +58,9 @@ struct Ring::Kernel {
     return (bytes + 4095) & ~size_t{4095};
   }
 
+  void submit_queued(RingCounters& counters);
+  io_uring_sqe* next_sqe(RingCounters& counters);
+
   int init(const Features& features, unsigned sq_entries, unsigned cq_entries) {
     io_uring_params params{};
     params.flags = IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
@@ -238,38 +241,42 @@ std::unique_ptr<Ring> Ring::create(const Features& features, std::string* error)
   return self;
 }
 
-namespace {
-
-// A free submission entry. A full queue is submitted first; where the kernel says that its
-// completions must be reaped before it takes more (EBUSY), they are set aside for reap().
-io_uring_sqe* next_sqe(io_uring& ring, std::vector<Completion>& early, RingCounters& counters) {
-  io_uring_sqe* sqe = io_uring_get_sqe(&ring);
-  while (!sqe) {
+// Submits everything that is queued. Where the kernel says that its completions must be reaped
+// before it takes more (EBUSY), they are set aside for reap().
+void Ring::Kernel::submit_queued(RingCounters& counters) {
+  while (io_uring_sq_ready(&ring) > 0) {
     int submitted = io_uring_submit(&ring);
     ++counters.enters;
-    if (submitted > 0) counters.submissions += static_cast<uint64_t>(submitted);
-    if (submitted < 0) {
-      SLUICE_CHECK(submitted == -EBUSY || submitted == -EAGAIN || submitted == -EINTR);
-      ++counters.busy;
-      unsigned head = 0;
-      unsigned taken = 0;
-      io_uring_cqe* cqe = nullptr;
-      io_uring_for_each_cqe(&ring, head, cqe) {
-        early.push_back({cqe->user_data, cqe->res, cqe->flags});
-        ++taken;
-      }
-      io_uring_cq_advance(&ring, taken);
-      io_uring_get_events(&ring);
+    if (submitted >= 0) {
+      counters.submissions += static_cast<uint64_t>(submitted);
+      continue;
     }
-    sqe = io_uring_get_sqe(&ring);
+    SLUICE_CHECK(submitted == -EBUSY || submitted == -EAGAIN || submitted == -EINTR);
+    ++counters.busy;
+    unsigned head = 0;
+    unsigned taken = 0;
+    io_uring_cqe* cqe = nullptr;
+    io_uring_for_each_cqe(&ring, head, cqe) {
+      early.push_back({cqe->user_data, cqe->res, cqe->flags});
+      ++taken;
+    }
+    io_uring_cq_advance(&ring, taken);
+    io_uring_get_events(&ring);
   }
-  return sqe;
+  // The kernel has copied what these described (FEAT_SUBMIT_STABLE, 5.5).
+  iovecs.clear();
+  messages.clear();
 }
 
-}  // namespace
+io_uring_sqe* Ring::Kernel::next_sqe(RingCounters& counters) {
+  io_uring_sqe* sqe = io_uring_get_sqe(&ring);
+  if (sqe) return sqe;
+  submit_queued(counters);
+  return io_uring_get_sqe(&ring);
+}
 
 void Ring::accept(int fd, uint64_t id) {
-  io_uring_sqe* sqe = next_sqe(kernel_->ring, kernel_->early, counters_);
+  io_uring_sqe* sqe = kernel_->next_sqe(counters_);
   if (features_.multishot_accept)
     io_uring_prep_multishot_accept(sqe, fd, nullptr, nullptr, SOCK_CLOEXEC);
   else
@@ -278,13 +285,13 @@ void Ring::accept(int fd, uint64_t id) {
 }
 
 void Ring::connect(int fd, const sockaddr* address, socklen_t size, uint64_t id) {
-  io_uring_sqe* sqe = next_sqe(kernel_->ring, kernel_->early, counters_);
+  io_uring_sqe* sqe = kernel_->next_sqe(counters_);
   io_uring_prep_connect(sqe, fd, address, size);
   sqe->user_data = id;
 }
 
 void Ring::recv(int fd, uint16_t group, uint32_t budget, uint64_t id) {
-  io_uring_sqe* sqe = next_sqe(kernel_->ring, kernel_->early, counters_);
+  io_uring_sqe* sqe = kernel_->next_sqe(counters_);
   if (features_.multishot_recv && features_.recv_budget) {
     io_uring_prep_recv_multishot(sqe, fd, nullptr, 0, 0);
     sqe->file_index = budget;  // optlen of newer headers: the same place in the entry
@@ -299,47 +306,40 @@ void Ring::recv(int fd, uint16_t group, uint32_t budget, uint64_t id) {
 void Ring::send(int fd, std::span<const iovec> pieces, uint64_t id) {
   Kernel& kernel = *kernel_;
   if (pieces.size() == 1) {
-    io_uring_sqe* sqe = next_sqe(kernel.ring, kernel.early, counters_);
+    io_uring_sqe* sqe = kernel.next_sqe(counters_);
     io_uring_prep_send(sqe, fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
     sqe->user_data = id;
     return;
   }
+  // Room for the entry, too: submitting for it later would drop the description made here.
   if (kernel.iovecs.size() + pieces.size() > kernel.iovecs.capacity() ||
-      kernel.messages.size() == kernel.messages.capacity()) {
-    // What was submitted has been copied by the kernel (FEAT_SUBMIT_STABLE, 5.5).
-    while (io_uring_sq_ready(&kernel.ring) > 0) {
-      int submitted = io_uring_submit(&kernel.ring);
-      ++counters_.enters;
-      if (submitted > 0) counters_.submissions += static_cast<uint64_t>(submitted);
-      if (submitted < 0) ++counters_.busy;
-    }
-    kernel.iovecs.clear();
-    kernel.messages.clear();
-  }
+      kernel.messages.size() == kernel.messages.capacity() ||
+      io_uring_sq_space_left(&kernel.ring) == 0)
+    kernel.submit_queued(counters_);
   size_t first = kernel.iovecs.size();
   kernel.iovecs.insert(kernel.iovecs.end(), pieces.begin(), pieces.end());
   msghdr& message = kernel.messages.emplace_back();
   message.msg_iov = &kernel.iovecs[first];
   message.msg_iovlen = pieces.size();
-  io_uring_sqe* sqe = next_sqe(kernel.ring, kernel.early, counters_);
+  io_uring_sqe* sqe = kernel.next_sqe(counters_);
   io_uring_prep_sendmsg(sqe, fd, &message, MSG_NOSIGNAL);
   sqe->user_data = id;
 }
 
 void Ring::poll(int fd, uint32_t events, uint64_t id) {
-  io_uring_sqe* sqe = next_sqe(kernel_->ring, kernel_->early, counters_);
+  io_uring_sqe* sqe = kernel_->next_sqe(counters_);
   io_uring_prep_poll_add(sqe, fd, events);
   sqe->user_data = id;
 }
 
 void Ring::read(int fd, void* into, uint32_t size, uint64_t id) {
-  io_uring_sqe* sqe = next_sqe(kernel_->ring, kernel_->early, counters_);
+  io_uring_sqe* sqe = kernel_->next_sqe(counters_);
   io_uring_prep_read(sqe, fd, into, size, 0);
   sqe->user_data = id;
 }
 
 void Ring::cancel(uint64_t target, uint64_t id) {
-  io_uring_sqe* sqe = next_sqe(kernel_->ring, kernel_->early, counters_);
+  io_uring_sqe* sqe = kernel_->next_sqe(counters_);
   io_uring_prep_cancel64(sqe, target, 0);
   sqe->user_data = id;
 }

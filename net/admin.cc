@@ -30,11 +30,14 @@ std::optional<std::vector<Answer>> ask_all(std::vector<std::unique_ptr<Worker>>&
   shared->answers.assign(workers.size(), initial);
   shared->missing = workers.size();
   for (size_t i = 0; i < workers.size(); ++i) {
-    workers[i]->post([shared, i, ask](Gateway& gateway) {
+    bool posted = workers[i]->post([shared, i, ask](Gateway& gateway) {
       ask(gateway, shared->answers[i]);
       std::lock_guard lock(shared->mutex);
       if (--shared->missing == 0) shared->done.notify_one();
     });
+    if (posted) continue;
+    std::lock_guard lock(shared->mutex);
+    --shared->missing;  // it has drained, and has nothing to tell
   }
   std::unique_lock lock(shared->mutex);
   if (!shared->done.wait_for(lock, kAnswerWithin, [&] { return shared->missing == 0; }))

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <poll.h>
 
+#include "core/check.h"
 #include "core/limits.h"
 #include "core/socket.h"
 #include "net/gateway.h"
@@ -74,12 +75,14 @@ void ClientConn::on_step(Http1Parser::Event event) {
     case Http1Parser::Event::kNeedMore:
       break;
     case Http1Parser::Event::kHead:
+      SLUICE_CHECK(stream_ && head_);
       state_ = State::kBody;
       stream_->on_request_head(*head_, parser_.keep_alive());
       gateway_.heads().release(std::move(head_));
       if (stream_->has_route()) apply_route(stream_->settings());
       break;
     case Http1Parser::Event::kEnd:
+      SLUICE_CHECK(stream_);
       state_ = State::kResponding;
       state_since_ms_ = loop_.now_ms();
       stream_->on_request_end();

@@ -113,6 +113,7 @@ void Conn::on_recv(const Completion& completion) {
       if (lingered_bytes_ > limits::kLingerBytes) close(CloseMode::kOrderly);
       return;
     }
+    SLUICE_CHECK(lease);  // bytes come in a slot, always
     on_bytes(lease, {lease.data(), static_cast<size_t>(result)});
   } else if (result == -ENOBUFS) {
     if (!starved_) recv_pool_->wait(*this);

@@ -24,6 +24,10 @@ constexpr size_t kHeadsKept = 64;
 
 Listener::Listener(Gateway& gateway, int fd)
     : gateway_(gateway), timer_(this), fd_(fd), index_(gateway.loop().attach(this)) {
+  // Accepted sockets inherit these, which spares three system calls for each.
+  set_no_delay(fd);
+  set_send_buffer(fd, gateway.default_settings().client_sndbuf);
+  set_unsent_low_water(fd, gateway.default_settings().client_notsent_lowat);
   arm();
 }
 
@@ -123,9 +127,6 @@ bool Gateway::trusts(const Address& client) const {
 
 void Gateway::accepted(int fd) {
   ++metrics_.client_connections;
-  set_no_delay(fd);
-  set_send_buffer(fd, default_settings_.client_sndbuf);
-  set_unsent_low_water(fd, default_settings_.client_notsent_lowat);
   // Deletes itself when it has closed.
   auto* conn = new ClientConn(*this, fd);
   conn->place = clients_.size();

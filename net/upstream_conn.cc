@@ -81,6 +81,7 @@ void UpstreamConn::on_bytes(const Lease& lease, std::string_view bytes) {
       case Http1Parser::Event::kNeedMore:
         break;
       case Http1Parser::Event::kHead:
+        SLUICE_CHECK(head_);
         interim_ = head_->status() < 200;
         head_done_ = !interim_;
         stream_->on_response_head(*head_);

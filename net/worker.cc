@@ -55,15 +55,18 @@ std::string Worker::start(std::function<void()> on_stopped) {
   std::future<std::string> result = started.get_future();
   thread_ = std::thread([this, &started, stopped = std::move(on_stopped)] {
     run([&started](std::string error) { started.set_value(std::move(error)); });
+    stopped_.store(true, std::memory_order_release);
     stopped();
   });
   return result.get();
 }
 
-void Worker::post(std::function<void(Gateway&)> message) {
+bool Worker::post(std::function<void(Gateway&)> message) {
+  if (stopped_.load(std::memory_order_acquire)) return false;
   mailbox_.post([this, run = std::move(message)] {
     if (gateway_) run(*gateway_);
   });
+  return true;
 }
 
 void Worker::join() {

@@ -3,6 +3,7 @@
 // for the main thread, post() for any.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -38,8 +39,8 @@ class Worker {
   // What memory it got, for the start-up line; valid after start().
   const std::string& memory_facts() const { return memory_facts_; }
 
-  // Runs on the worker's thread, soon; never, where the worker has stopped.
-  void post(std::function<void(Gateway&)> message);
+  // Runs on the worker's thread, soon. False, and never, where the worker has stopped.
+  bool post(std::function<void(Gateway&)> message);
   void join();
 
  private:
@@ -47,6 +48,7 @@ class Worker {
 
   Options options_;
   Mailbox mailbox_;
+  std::atomic<bool> stopped_{false};
   Gateway* gateway_ = nullptr;  // on the worker's thread, while it runs
   std::string memory_facts_;
   std::thread thread_;

@@ -144,6 +144,7 @@ void Chain::truncate(uint64_t count) {
     link = &last->next;
   }
   if (keep > 0) {
+    SLUICE_CHECK(*link);
     (*link)->size = static_cast<uint32_t>(keep);
     last = *link;
     link = &last->next;

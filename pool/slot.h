@@ -55,8 +55,6 @@ class Lease {
   Slot* slot() const { return slot_; }
   char* data() const { return slot_->data; }
   uint32_t size() const { return slot_->size; }
-  // Nobody else reads the slot, so its unused bytes may be written.
-  bool sole() const { return slot_->leases == 1; }
 
  private:
   Slot* slot_ = nullptr;

@@ -158,13 +158,13 @@ void SlotPool::stop_waiting(SlotWaiter& waiter) {
 }
 
 void SlotPool::on_turn_end() {
-  if (trimming_) finish_trim();
+  if (trim_turns_ > 0 && --trim_turns_ == 0) finish_trim();
   replenish();
   wake_waiters();
 }
 
 void SlotPool::replenish() {
-  if (trimming_ || provided_ >= ring_target_) return;
+  if (trim_turns_ > 0 || provided_ >= ring_target_) return;
   Ring& ring = loop_.ring();
   while (provided_ < ring_target_) {
     if (free_ <= reserve_ && (provided_ >= ring_target_ / 2 || !grow())) break;
@@ -177,6 +177,7 @@ void SlotPool::replenish() {
 }
 
 void SlotPool::wake_waiters() {
+  if (trim_turns_ > 0) return;
   // No more than there are slots; who finds none again goes back to the queue's end.
   for (uint32_t slots = provided_; slots > 0 && waiting_head_; --slots) {
     SlotWaiter& waiter = *waiting_head_;
@@ -186,7 +187,7 @@ void SlotPool::wake_waiters() {
 }
 
 void SlotPool::trim() {
-  if (trimming_ || slots_ == options_.slots) return;
+  if (trim_turns_ > 0 || slots_ == options_.slots) return;
   bool provided_beyond_first = false;
   for (size_t i = 1; i < regions_.size(); ++i) {
     RegionSlots& region = regions_[i];
@@ -199,7 +200,8 @@ void SlotPool::trim() {
     for (uint32_t s = 0; s < options_.slots; ++s) held += region.slots[s].leases > 0 ? 1 : 0;
     provided_beyond_first |= held == 0;
   }
-  if (provided_beyond_first && loop_.ring().reset_buffer_group(options_.group)) trimming_ = true;
+  // This turn's end, and the next one's, which has reaped.
+  if (provided_beyond_first && loop_.ring().reset_buffer_group(options_.group)) trim_turns_ = 2;
 }
 
 // A completion that was on its way when the group was emptied has been reaped and has claimed its
@@ -215,7 +217,6 @@ void SlotPool::finish_trim() {
     }
   }
   provided_ = 0;
-  trimming_ = false;
 }
 
 }  // namespace sluice

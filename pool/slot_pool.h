@@ -123,7 +123,8 @@ class SlotPool final : public TurnHook {
   uint32_t heap_blocks_ = 0;
   uint32_t high_water_ = 0;
   bool ok_ = false;
-  bool trimming_ = false;  // the group is empty until the next turn has reaped what was on its way
+  // Turns until the emptied group is filled again: what was on its way is reaped in between.
+  uint8_t trim_turns_ = 0;
   std::vector<RegionSlots> regions_;  // a region's place is its id
   SlotWaiter* waiting_head_ = nullptr;
   SlotWaiter** waiting_tail_ = &waiting_head_;
