@@ -291,6 +291,7 @@ void Ring::connect(int fd, const sockaddr* address, socklen_t size, uint64_t id)
 }
 
 void Ring::recv(int fd, uint16_t group, uint32_t budget, uint64_t id) {
+  ++counters_.receives;
   io_uring_sqe* sqe = kernel_->next_sqe(counters_);
   if (features_.multishot_recv && features_.recv_budget) {
     io_uring_prep_recv_multishot(sqe, fd, nullptr, 0, 0);
@@ -305,6 +306,7 @@ void Ring::recv(int fd, uint16_t group, uint32_t budget, uint64_t id) {
 
 void Ring::send(int fd, std::span<const iovec> pieces, uint64_t id) {
   Kernel& kernel = *kernel_;
+  ++counters_.sends;
   if (pieces.size() == 1) {
     io_uring_sqe* sqe = kernel.next_sqe(counters_);
     io_uring_prep_send(sqe, fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);

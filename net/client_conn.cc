@@ -18,8 +18,9 @@ ClientConn::ClientConn(Gateway& gateway, int fd)
       parser_(Http1Parser::Role::kRequest, gateway.http1_limits()),
       pending_(gateway.memory(), gateway.memory().http_response),
       state_since_ms_(gateway.loop().now_ms()),
+      header_timeout_ms_(gateway.default_settings().header_timeout_ms),
       keepalive_timeout_ms_(gateway.default_settings().keepalive_timeout_ms) {
-  schedule(state_since_ms_ + gateway.config().header_timeout_ms);
+  schedule(state_since_ms_ + header_timeout_ms_);
   wake();
 }
 
@@ -60,7 +61,7 @@ size_t ClientConn::feed(const Lease& lease, std::string_view bytes) {
       stream_ = gateway_.new_stream(*this);
       state_ = State::kHead;
       state_since_ms_ = loop_.now_ms();
-      schedule(state_since_ms_ + gateway_.config().header_timeout_ms);
+      schedule(state_since_ms_ + header_timeout_ms_);
     }
     on_step(step.event);
     // A head is followed by one more step, be it with no bytes: a message without a body ends.
@@ -94,6 +95,7 @@ void ClientConn::on_step(Http1Parser::Event event) {
 }
 
 void ClientConn::apply_route(const StreamSettings& settings) {
+  header_timeout_ms_ = settings.header_timeout_ms;
   keepalive_timeout_ms_ = settings.keepalive_timeout_ms;
   if (settings.write_timeout_ms > 0) schedule(loop_.now_ms() + settings.write_timeout_ms / 2);
   if (settings.body_timeout_ms > 0) schedule(loop_.now_ms() + settings.body_timeout_ms);
@@ -264,10 +266,10 @@ void ClientConn::on_timer() {
     close(CloseMode::kOrderly);
     return;
   }
-  uint64_t header_due = state_since_ms_ + gateway_.config().header_timeout_ms;
+  uint64_t header_due = state_since_ms_ + header_timeout_ms_;
   if (state_ == State::kIdle) {
     // A connection that never sent a request gets the header's time, one that did the idle time.
-    uint64_t timeout_ms = served_ ? keepalive_timeout_ms_ : gateway_.config().header_timeout_ms;
+    uint64_t timeout_ms = served_ ? keepalive_timeout_ms_ : header_timeout_ms_;
     if (timeout_ms == 0) return;
     if (now_ms >= state_since_ms_ + timeout_ms)
       close(CloseMode::kOrderly);
@@ -275,7 +277,7 @@ void ClientConn::on_timer() {
       schedule(state_since_ms_ + timeout_ms);
     return;
   }
-  if (state_ == State::kHead && gateway_.config().header_timeout_ms > 0) {
+  if (state_ == State::kHead && header_timeout_ms_ > 0) {
     if (now_ms >= header_due)
       refuse_late(Refusal::kHeaderTimeout, "The request's head did not arrive in time.");
     else

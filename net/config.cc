@@ -127,6 +127,7 @@ std::shared_ptr<Config> build_config(const Source& file, const Source& flags) {
   apply(flags.assignments, *config, defaults);
   check_stream(defaults);
   check_pool(defaults, *config);
+  config->defaults = defaults.route.settings;
   if (config->listen.empty()) config->listen.push_back(*parse_address(kDefaultListen, nullptr));
 
   // A route of the flags takes the place of the file's with its path.

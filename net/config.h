@@ -24,7 +24,8 @@ struct StreamSettings {
   uint64_t buffer_size = 8ULL * 1024;
   uint64_t buffer_size_max = 256ULL * 1024;
   uint64_t event_hold = 64ULL * 1024;
-  uint64_t max_body_size = 0;  // request body; 0 = unlimited
+  uint64_t max_body_size = 0;           // request body; 0 = unlimited
+  uint64_t header_timeout_ms = 10'000;  // of the request after one on this route
   uint64_t body_timeout_ms = 30'000;
   uint64_t connect_timeout_ms = 5'000;
   uint64_t first_byte_timeout_ms = 60'000;
@@ -63,6 +64,7 @@ enum class AccessLogFormat : uint8_t { kText, kJson };
 struct Config {
   std::vector<Address> listen;
   std::vector<Route> routes;  // longest path first
+  StreamSettings defaults;    // of routes, and of a request that has none yet and no "/" to go by
   unsigned threads = 0;       // 0 = one per allowed CPU
   bool pin = true;
   std::string uring_disable;  // comma list, checked against core/features
@@ -72,7 +74,6 @@ struct Config {
   uint64_t pool_max = 256ULL * 1024 * 1024;  // bytes a worker, all classes together
   uint64_t max_header_size = 16ULL * 1024;
   uint64_t max_headers = 128;
-  uint64_t header_timeout_ms = 10'000;
   std::vector<AddressRange> trusted_proxies;
   bool admin_on = true;
   Address admin;

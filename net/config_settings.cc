@@ -227,6 +227,9 @@ std::vector<Setting> stream_settings() {
 std::vector<Setting> timeout_settings() {
   using S = StreamSettings;
   return {
+      number_setting("header-timeout", &S::header_timeout_ms, kTime, kTimeout,
+                     "For the head of a request to arrive; a connection's first one has the "
+                     "default route's, later ones that of the route before; 0 = off"),
       number_setting("body-timeout", &S::body_timeout_ms, kTime, kTimeout,
                      "Without a byte of a request body that is due; 0 = off"),
       number_setting("connect-timeout", &S::connect_timeout_ms, kTime, kTimeout,
@@ -273,8 +276,6 @@ std::vector<Setting> limit_settings() {
                      "Largest head of a request or response; more is answered 431 or 502"),
       number_setting("max-headers", &Config::max_headers, kCount, {8, 1024},
                      "Most fields in one head; more is answered 431 or 502"),
-      number_setting("header-timeout", &Config::header_timeout_ms, kTime, kTimeout,
-                     "Time for a client to send the head of a request; 0 = off"),
       pool_setting("pool-sse-event", &Config::pool_sse_event,
                    "Buffer slots of a worker for event streams: a power of two from 512 to 64k, "
                    "and how many at first (16 to 32768)"),

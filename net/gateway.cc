@@ -18,6 +18,11 @@ namespace {
 constexpr uint64_t kHousekeepingMs = 1000;
 constexpr size_t kHeadsKept = 64;
 
+const StreamSettings& before_a_route(const Config& config) {
+  const Route* route = find_route(config, "/");
+  return route ? route->settings : config.defaults;
+}
+
 }  // namespace
 
 // --- Listener ---
@@ -93,6 +98,7 @@ Gateway::Gateway(Loop& loop, Memory& memory, PoolBudget& budget, const Config& c
       memory_(memory),
       budget_(budget),
       config_(config),
+      default_settings_(before_a_route(config)),
       http1_limits_{config.max_header_size, config.max_headers},
       messages_(messages),
       access_log_(access_log),
@@ -101,7 +107,6 @@ Gateway::Gateway(Loop& loop, Memory& memory, PoolBudget& budget, const Config& c
       metrics_(config.routes.size()),
       heads_(kHeadsKept),
       upstreams_(*this, config) {
-  if (const Route* route = sluice::find_route(config, "/")) default_settings_ = route->settings;
   loop.add_turn_hook(*this);
   loop.timers().schedule(timer_, loop.now_ms() + kHousekeepingMs);
   for (int fd : listeners) listeners_.push_back(new Listener(*this, fd));

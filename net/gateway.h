@@ -82,7 +82,7 @@ class Gateway final : public TurnHook, public TimerOwner {
   Loop& loop() { return loop_; }
   Memory& memory() { return memory_; }
   const Config& config() const { return config_; }
-  // What applies before a route is known: the default route's, or the built-in ones.
+  // What applies before a route is known: the default route's, else the global ones.
   const StreamSettings& default_settings() const { return default_settings_; }
   const Http1Limits& http1_limits() const { return http1_limits_; }
   Metrics& metrics() { return metrics_; }
@@ -124,7 +124,7 @@ class Gateway final : public TurnHook, public TimerOwner {
   Memory& memory_;
   PoolBudget& budget_;
   const Config& config_;
-  StreamSettings default_settings_;
+  const StreamSettings& default_settings_;
   Http1Limits http1_limits_;
   MessageLog& messages_;
   AccessLog* access_log_;

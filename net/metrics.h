@@ -60,8 +60,6 @@ struct Metrics {
   uint64_t bytes_to_upstreams = 0;
   uint64_t stalls = 0;  // an upstream was stopped because its client was slow
   uint64_t stall_ns = 0;
-  uint64_t receives = 0;  // receive operations armed
-  uint64_t sends = 0;     // send operations submitted
   uint64_t log_lines_dropped = 0;
 
   Histogram time_to_first_event;
