@@ -20,12 +20,19 @@ inline constexpr size_t kIovecArena = 8192;
 inline constexpr size_t kSendBatchBytes = 64 * 1024;
 inline constexpr size_t kSendBatchPieces = 128;
 
+// Messages to the operator in a second, per worker.
+inline constexpr unsigned kMessagesPerSecond = 20;
+// Log lines that wait for a file or pipe that takes none; more are dropped and counted.
+inline constexpr size_t kLogBacklogBytes = 1024 * 1024;
+// A log that takes nothing holds up the end of the process no longer than this.
+inline constexpr uint64_t kLogStopMs = 1000;
+
 // Slots of a class that the kernel may hold at a time, and the part kept back for our own
 // writing (heads, spills), as a fraction of the class's first size.
 inline constexpr uint32_t kRingSlotsMax = 512;
 inline constexpr uint32_t kReserveFraction = 8;
 // A provided-buffer id has 16 bits, so a class never has more slots than that.
-inline constexpr uint32_t kSlotsMax = 65535;
+inline constexpr uint32_t kSlotsMax = 65536;
 
 // What is appended to a chain that does not leave in this turn is copied when it is at most this
 // part of a slot, so that a small event does not pin a whole slot behind a slow client.
@@ -35,6 +42,8 @@ inline constexpr uint32_t kSpillFraction = 2;
 inline constexpr size_t kPipelineBytes = 16 * 1024;
 // What an idle upstream connection may receive before anybody asked: enough to see a close.
 inline constexpr size_t kIdleReceiveBytes = 4096;
+// Interim (1xx) responses before the final one; more is a broken upstream.
+inline constexpr unsigned kInterimHeadsMax = 16;
 // Request body bytes held between client and upstream; also the most that can be replayed on a
 // fresh connection when a kept-alive one turns out to be stale.
 inline constexpr size_t kRequestWindow = 64 * 1024;

@@ -8,9 +8,25 @@
 #include <cstring>
 #include <ctime>
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 namespace sluice {
+
+namespace {
+
+// Not blocking, for a FIFO; a regular file does not care.
+constexpr int kOpenFlags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK;
+
+// The most that a pipe which is ready takes without blocking (pipe(7)).
+constexpr size_t kPieceBytes = 4096;
+
+bool ready_to_write(int fd) {
+  pollfd ready{fd, POLLOUT, 0};
+  return poll(&ready, 1, 0) == 1 && (ready.revents & (POLLOUT | POLLERR)) != 0;
+}
+
+}  // namespace
 
 bool LogQueue::push(LogTarget target, std::string_view line) {
   uint64_t at = written_.load(std::memory_order_relaxed);
@@ -72,7 +88,7 @@ void MessageLog::write(LogLevel level, uint64_t now_ms, std::string_view text) {
       left_out_ = 0;
     }
   }
-  if (written_ == kMessagesPerSecond) {
+  if (written_ == limits::kMessagesPerSecond) {
     ++left_out_;
     return;
   }
@@ -89,7 +105,7 @@ bool LogWriter::open(const std::string& access_path, std::string* error) {
     access_fd_ = STDOUT_FILENO;
     return true;
   }
-  access_fd_ = ::open(access_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  access_fd_ = ::open(access_path.c_str(), kOpenFlags, 0644);
   if (access_fd_ >= 0) return true;
   *error = "--access-log: cannot open " + access_path + ": " + std::strerror(errno);
   return false;
@@ -121,18 +137,28 @@ void LogWriter::run() {
     drain_all();
     if (reopen_.exchange(false, std::memory_order_acquire)) reopen();
   }
-  drain_all();
+  auto give_up = std::chrono::steady_clock::now() + std::chrono::milliseconds(limits::kLogStopMs);
+  for (drain_all(); !messages_.empty() || !access_.empty(); drain_all()) {
+    if (std::chrono::steady_clock::now() >= give_up) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
 }
 
 void LogWriter::drain_all() {
   for (auto& queue : queues_) queue->drain(messages_, access_);
-  write_all(STDERR_FILENO, messages_);
-  write_all(access_fd_, access_);
+  write_out(STDERR_FILENO, messages_);
+  write_out(access_fd_, access_);
+}
+
+uint64_t LogWriter::dropped() const {
+  uint64_t count = lines_given_up_.load(std::memory_order_relaxed);
+  for (const auto& queue : queues_) count += queue->dropped();
+  return count;
 }
 
 void LogWriter::reopen() {
   if (access_fd_ < 0 || access_fd_ == STDOUT_FILENO) return;
-  int fd = ::open(access_path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  int fd = ::open(access_path_.c_str(), kOpenFlags, 0644);
   if (fd < 0) {
     // The old file stays in use: lines that are written somewhere beat lines that are lost.
     write_errors_.fetch_add(1, std::memory_order_relaxed);
@@ -143,17 +169,25 @@ void LogWriter::reopen() {
   access_fd_ = fd;
 }
 
-void LogWriter::write_all(int fd, std::string& text) {
+// Writes what the file takes now; the rest stays for the next time, up to a bound.
+void LogWriter::write_out(int fd, std::string& text) {
   size_t done = 0;
-  while (fd >= 0 && done < text.size()) {
-    ssize_t n = ::write(fd, text.data() + done, text.size() - done);
+  while (fd >= 0 && done < text.size() && ready_to_write(fd)) {
+    size_t size = std::min(text.size() - done, kPieceBytes);
+    ssize_t n = ::write(fd, text.data() + done, size);
     if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) break;
     if (n < 0) {
       write_errors_.fetch_add(1, std::memory_order_relaxed);
-      break;  // ENOSPC and the like: these lines are lost, the next ones are tried
+      done = text.size();  // ENOSPC and the like: these lines are lost, the next ones are tried
+      break;
     }
     done += static_cast<size_t>(n);
   }
+  text.erase(0, fd < 0 ? text.size() : done);
+  if (text.size() <= limits::kLogBacklogBytes) return;
+  auto lines = static_cast<uint64_t>(std::count(text.begin(), text.end(), '\n'));
+  lines_given_up_.fetch_add(lines, std::memory_order_relaxed);
   text.clear();
 }
 
@@ -172,6 +206,8 @@ void print_message(std::string_view text) {
   std::string line = "sluice: ";
   line += text;
   line += '\n';
+  // A stderr that takes nothing must not stop the process.
+  if (!ready_to_write(STDERR_FILENO)) return;
   [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
 }
 

@@ -1,8 +1,9 @@
 // Log lines, written by one thread of their own so that no worker ever waits for a disk or a
 // pipe. Each producer thread has a bounded queue (single producer, single consumer); what does
 // not fit is dropped and counted. The writer drains the queues ten times a second, owns the
-// files, survives ENOSPC and vanished directories (it counts, and tries again), and reopens the
-// access log on request. Before start() and after stop() lines go to stderr directly.
+// files, never waits for one that takes nothing (a pipe that nobody reads), survives ENOSPC and
+// vanished directories (it counts, and tries again), and reopens the access log on request. Before
+// start() and after stop() lines go to stderr directly.
 #pragma once
 
 #include <atomic>
@@ -14,6 +15,8 @@
 #include <string_view>
 #include <thread>
 #include <vector>
+
+#include "core/limits.h"
 
 namespace sluice {
 
@@ -32,6 +35,7 @@ class LogQueue {
 
  private:
   static constexpr size_t kHeaderBytes = 5;  // target, length
+  static constexpr size_t kQueueBytes = limits::kLogQueueBytes;
 
   void copy_in(uint64_t at, const char* bytes, size_t size);
   void copy_out(uint64_t at, char* bytes, size_t size) const;
@@ -40,8 +44,6 @@ class LogQueue {
   alignas(64) std::atomic<uint64_t> written_{0};
   alignas(64) std::atomic<uint64_t> read_{0};
   std::atomic<uint64_t> dropped_{0};
-
-  static constexpr size_t kQueueBytes = 256 * 1024;
 };
 
 // A worker's messages to the operator, through its queue: those at or above a level, and no more
@@ -55,8 +57,6 @@ class MessageLog {
   void write(LogLevel level, uint64_t now_ms, std::string_view text);
 
  private:
-  static constexpr unsigned kMessagesPerSecond = 20;
-
   LogQueue& queue_;
   LogLevel least_;
   uint64_t second_ = 0;
@@ -71,7 +71,8 @@ class LogWriter {
   // that fails.
   bool open(const std::string& access_path, std::string* error);
   void start();
-  void stop();  // drains everything, then ends the thread
+  // Ends the thread once everything is written, or kLogStopMs have passed.
+  void stop();
   ~LogWriter() { stop(); }
 
   // A new queue; before start().
@@ -79,12 +80,14 @@ class LogWriter {
   void request_reopen() { reopen_.store(true, std::memory_order_release); }
   bool access_on() const { return access_fd_ >= 0; }
   uint64_t write_errors() const { return write_errors_.load(std::memory_order_relaxed); }
+  // Lines dropped: their queue was full, or the file took none for too long.
+  uint64_t dropped() const;
 
  private:
   void run();
   void drain_all();
   void reopen();
-  void write_all(int fd, std::string& text);
+  void write_out(int fd, std::string& text);
 
   std::string access_path_;
   int access_fd_ = -1;
@@ -93,6 +96,7 @@ class LogWriter {
   std::string access_;
   std::atomic<bool> reopen_{false};
   std::atomic<uint64_t> write_errors_{0};
+  std::atomic<uint64_t> lines_given_up_{0};
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;

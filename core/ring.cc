@@ -144,6 +144,14 @@ std::map<uint64_t, int> collect(io_uring& ring, unsigned count) {
   return results;
 }
 
+// Can operations be entered at all? A seccomp filter may let the ring be made and deny its use.
+int probe_enter(io_uring& ring) {
+  io_uring_prep_nop(io_uring_get_sqe(&ring));
+  int submitted = io_uring_submit(&ring);
+  if (submitted < 0) return submitted;
+  return collect(ring, 1).empty() ? -EPERM : 0;
+}
+
 // A multishot receive on a group that has no buffers ends at once: with EINVAL where the kernel
 // does not know the request, with ENOBUFS where it does.
 bool probe_recv(io_uring& ring, uint32_t budget) {
@@ -155,10 +163,10 @@ bool probe_recv(io_uring& ring, uint32_t budget) {
   sqe->buf_group = 0;
   sqe->file_index = budget;  // optlen of newer headers: the same place in the entry
   sqe->user_data = 1;
-  int result = collect(ring, 1)[1];
+  std::map<uint64_t, int> results = collect(ring, 1);
   close(pair[0]);
   close(pair[1]);
-  return result != -EINVAL;
+  return results.contains(1) && results[1] != -EINVAL;
 }
 
 bool probe_accept(io_uring& ring) {
@@ -176,9 +184,9 @@ bool probe_accept(io_uring& ring) {
   sqe = io_uring_get_sqe(&ring);
   io_uring_prep_cancel64(sqe, 2, 0);
   sqe->user_data = 3;
-  int result = collect(ring, 2)[2];
+  std::map<uint64_t, int> results = collect(ring, 2);
   close(listener);
-  return result != -EINVAL;
+  return results.contains(2) && results[2] != -EINVAL;
 }
 
 }  // namespace
@@ -200,6 +208,11 @@ bool Ring::probe(const Features& wanted, Features* available, std::string* error
     return false;
   }
   if (!features.single_issuer) features.defer_taskrun = false;
+  result = probe_enter(probe.ring);
+  if (result != 0) {
+    *error = refusal_advice(-result);
+    return false;
+  }
 
   void* ring_memory =
       mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -35,7 +35,7 @@ struct RingCounters {
   uint64_t enters = 0;
   uint64_t submissions = 0;
   uint64_t completions = 0;
-  uint64_t receives = 0;   // receive operations: armed for the first time or anew
+  uint64_t receives = 0;  // receive operations: armed for the first time or anew
   uint64_t sends = 0;
   uint64_t overflows = 0;  // completions that did not fit the queue (the kernel kept them)
   uint64_t busy = 0;       // enters refused with EBUSY or EAGAIN and tried again

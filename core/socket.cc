@@ -65,7 +65,7 @@ void set_send_buffer(int fd, uint64_t bytes) {
 }
 
 void set_unsent_low_water(int fd, uint64_t bytes) {
-  if (bytes > 0) set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, static_cast<int>(bytes));
+  set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, static_cast<int>(bytes));
 }
 
 void reset_on_close(int fd) {

@@ -20,10 +20,11 @@ int open_listener(const sockaddr* address, socklen_t size, bool first, std::stri
 
 void set_no_delay(int fd);
 // Bytes of socket buffer; the kernel doubles them for its own bookkeeping (socket(7)).
-// 0 leaves the kernel's automatic sizing.
+// 0 changes nothing: the kernel's automatic sizing, unless a size was set before.
 void set_receive_buffer(int fd, uint64_t bytes);
 void set_send_buffer(int fd, uint64_t bytes);
-// Unsent bytes beyond which a socket stops being writable (TCP_NOTSENT_LOWAT); 0: unlimited.
+// Unsent bytes beyond which a socket stops being writable (TCP_NOTSENT_LOWAT); 0: the
+// system's default.
 void set_unsent_low_water(int fd, uint64_t bytes);
 
 // close_socket() will reset the connection instead of ending it in order.

@@ -1,19 +1,11 @@
 #include "net/access_log.h"
 
-#include <array>
-#include <charconv>
-
+#include "core/text.h"
 #include "net/stream.h"
 
 namespace sluice {
 
 namespace {
-
-void append_number(std::string& out, uint64_t value) {
-  std::array<char, 20> digits{};
-  char* end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
-  out.append(digits.data(), end);
-}
 
 // Milliseconds with three decimals.
 void append_ms(std::string& out, uint64_t ns) {
@@ -34,30 +26,13 @@ void append_or_dash(std::string& out, std::string_view text) {
 
 }  // namespace
 
-void append_json_escaped(std::string& out, std::string_view text) {
-  constexpr std::string_view kHex = "0123456789abcdef";
-  for (char c : text) {
-    auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte < 0x20 || byte >= 0x7f) {
-      out += "\\u00";
-      out += kHex[byte >> 4];
-      out += kHex[byte & 15];
-    } else {
-      out += c;
-    }
-  }
-}
-
-bool AccessLog::write(const Stream& stream, uint64_t now_ns) {
+void AccessLog::write(const Stream& stream, uint64_t now_ns) {
   line_.clear();
   if (format_ == AccessLogFormat::kJson)
     format_json(stream, now_ns);
   else
     format_text(stream, now_ns);
-  return queue_.push(LogTarget::kAccess, line_);
+  queue_.push(LogTarget::kAccess, line_);
 }
 
 void AccessLog::format_text(const Stream& stream, uint64_t now_ns) {
@@ -87,6 +62,10 @@ void AccessLog::format_text(const Stream& stream, uint64_t now_ns) {
   append_or_dash(line_, stream.upstream_url());
   line_ += " ending=";
   line_ += ending_name(stream.ending());
+  if (!stream.refusal_reason().empty()) {
+    line_ += " reason=";
+    line_ += stream.refusal_reason();
+  }
 }
 
 void AccessLog::format_json(const Stream& stream, uint64_t now_ns) {
@@ -125,6 +104,7 @@ void AccessLog::format_json(const Stream& stream, uint64_t now_ns) {
   append_ms(line_, now_ns - stream.started_ns());
   text("ending", ending_name(stream.ending()));
   text("side", side_name(ending_side(stream.ending())));
+  if (!stream.refusal_reason().empty()) text("reason", stream.refusal_reason());
   line_ += '}';
 }
 

@@ -17,8 +17,8 @@ class AccessLog {
  public:
   AccessLog(LogQueue& queue, AccessLogFormat format) : queue_(queue), format_(format) {}
 
-  // False: the queue is full and the line was dropped.
-  bool write(const Stream& stream, uint64_t now_ns);
+  // Where the queue is full the line is dropped, and the queue counts it.
+  void write(const Stream& stream, uint64_t now_ns);
 
  private:
   void format_text(const Stream& stream, uint64_t now_ns);
@@ -28,9 +28,5 @@ class AccessLog {
   AccessLogFormat format_;
   std::string line_;
 };
-
-// Appends text with ", \ and control characters escaped as JSON has them. Bytes that are not
-// UTF-8 are escaped as if they were Latin-1, so that the line is always valid.
-void append_json_escaped(std::string& out, std::string_view text);
 
 }  // namespace sluice

@@ -7,6 +7,7 @@
 #include <optional>
 #include <unistd.h>
 
+#include "core/text.h"
 #include "net/version.h"
 
 namespace sluice {
@@ -140,8 +141,7 @@ void Admin::on_metrics(const SideRequest& request, const SideResponder& responde
       std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
   process.open_fds = count_open_fds();
   process.resident_bytes = resident_bytes();
-  for (const WorkerSnapshot& worker : *answers)
-    process.log_lines_dropped += worker.metrics.log_lines_dropped;
+  process.log_lines_dropped = log_.dropped();
   process.log_write_errors = log_.write_errors();
   process.draining = draining_.load(std::memory_order_relaxed);
   MetricsFormat format = request.head.lists_token("accept", "application/openmetrics-text")

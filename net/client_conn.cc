@@ -18,6 +18,8 @@ ClientConn::ClientConn(Gateway& gateway, int fd)
       parser_(Http1Parser::Role::kRequest, gateway.http1_limits()),
       pending_(gateway.memory(), gateway.memory().http_response),
       state_since_ms_(gateway.loop().now_ms()),
+      sndbuf_(gateway.default_settings().client_sndbuf),
+      notsent_lowat_(gateway.default_settings().client_notsent_lowat),
       header_timeout_ms_(gateway.default_settings().header_timeout_ms),
       keepalive_timeout_ms_(gateway.default_settings().keepalive_timeout_ms) {
   schedule(state_since_ms_ + header_timeout_ms_);
@@ -59,6 +61,7 @@ size_t ClientConn::feed(const Lease& lease, std::string_view bytes) {
     bytes.remove_prefix(step.consumed);
     if (!stream_ && !parser_.idle()) {
       stream_ = gateway_.new_stream(*this);
+      client_ip();  // while there is a peer to ask about
       state_ = State::kHead;
       state_since_ms_ = loop_.now_ms();
       schedule(state_since_ms_ + header_timeout_ms_);
@@ -99,11 +102,11 @@ void ClientConn::apply_route(const StreamSettings& settings) {
   keepalive_timeout_ms_ = settings.keepalive_timeout_ms;
   if (settings.write_timeout_ms > 0) schedule(loop_.now_ms() + settings.write_timeout_ms / 2);
   if (settings.body_timeout_ms > 0) schedule(loop_.now_ms() + settings.body_timeout_ms);
-  const StreamSettings& accepted_with = gateway_.default_settings();
-  if (settings.client_sndbuf != accepted_with.client_sndbuf)
-    set_send_buffer(fd(), settings.client_sndbuf);
-  if (settings.client_notsent_lowat != accepted_with.client_notsent_lowat)
+  if (settings.client_sndbuf != sndbuf_) set_send_buffer(fd(), settings.client_sndbuf);
+  sndbuf_ = settings.client_sndbuf;
+  if (settings.client_notsent_lowat != notsent_lowat_)
     set_unsent_low_water(fd(), settings.client_notsent_lowat);
+  notsent_lowat_ = settings.client_notsent_lowat;
 }
 
 void ClientConn::on_body(std::string_view bytes) {
@@ -118,7 +121,7 @@ void ClientConn::refuse_bytes() {
   if (head_) gateway_.heads().release(std::move(head_));
   stream_->forbid_keep_alive();
   std::string detail = std::string("The request is not valid: ") + http1_error_name(error) + ".";
-  stream_->refuse(http1_error_status(error), detail, Ending::kRefused);
+  stream_->refuse(http1_error_status(error), detail, Ending::kRefused, http1_error_name(error));
 }
 
 // Pipelined requests that were read ahead, once their turn has come.
@@ -257,7 +260,7 @@ void ClientConn::refuse_late(Refusal refusal, std::string_view detail) {
   state_ = State::kRefused;
   if (head_) gateway_.heads().release(std::move(head_));
   stream_->forbid_keep_alive();
-  stream_->refuse(408, detail, Ending::kClientTimedOut);
+  stream_->refuse(408, detail, Ending::kClientTimedOut, refusal_name(refusal));
 }
 
 void ClientConn::on_timer() {

@@ -81,6 +81,8 @@ class ClientConn final : public Conn, public ClientHalf, private BodySink {
   bool served_ = false;  // has answered a request before
   bool trusted_ = false;
   uint64_t state_since_ms_;
+  uint64_t sndbuf_;  // as set on the socket
+  uint64_t notsent_lowat_;
   // Of the route of the latest request, for the next one; at first the default route's.
   uint64_t header_timeout_ms_;
   uint64_t keepalive_timeout_ms_;

@@ -252,12 +252,12 @@ std::vector<Setting> timeout_settings() {
 std::vector<Setting> connection_settings() {
   using S = StreamSettings;
   return {
-      number_setting("upstream-max-connections", &S::upstream_max_connections, kCount,
-                     {1, 1'000'000, true},
-                     "Connections to one upstream from one worker, further requests wait; 0 = "
-                     "unlimited"),
+      number_setting(
+          "upstream-max-connections", &S::upstream_max_connections, kCount, {1, 1'000'000, true},
+          "Connections to one upstream of a route from one worker, further requests wait; 0 = "
+          "unlimited"),
       number_setting("upstream-keepalive", &S::upstream_keepalive, kCount, {1, 100'000, true},
-                     "Idle connections kept to one upstream by one worker; 0 = none"),
+                     "Idle connections kept to one upstream of a route by one worker; 0 = none"),
       number_setting("upstream-rcvbuf", &S::upstream_rcvbuf, kSize, kSocketBuffer,
                      "SO_RCVBUF towards upstreams: what the kernel may hold for a stalled stream; "
                      "0 = the kernel's default"),

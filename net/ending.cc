@@ -34,7 +34,7 @@ constexpr std::string_view kPhaseNames[kPhases] = {
 
 constexpr std::string_view kRefusalNames[kRefusals] = {
     "header_timeout", "body_timeout", "body_too_large", "no_route",
-    "upgrade",        "connect",      "expectation",    "trace"};
+    "upgrade",        "connect",      "expectation",    "max_forwards"};
 
 }  // namespace
 

@@ -57,9 +57,9 @@ enum class Refusal : uint8_t {
   kUpgrade,
   kConnect,
   kExpectation,
-  kTrace,
+  kMaxForwards,
 };
-inline constexpr unsigned kRefusals = static_cast<unsigned>(Refusal::kTrace) + 1;
+inline constexpr unsigned kRefusals = static_cast<unsigned>(Refusal::kMaxForwards) + 1;
 std::string_view refusal_name(Refusal refusal);
 
 }  // namespace sluice

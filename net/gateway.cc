@@ -8,6 +8,7 @@
 #include "core/check.h"
 #include "core/limits.h"
 #include "core/socket.h"
+#include "core/text.h"
 #include "net/client_conn.h"
 #include "net/stream.h"
 
@@ -59,7 +60,7 @@ void Listener::on_completion(OpKind kind, const Completion& completion) {
     if (out_of_fds && !closing_) {
       ++gateway_.metrics().accept_pauses;
       gateway_.loop().timers().schedule(timer_, gateway_.loop().now_ms() + limits::kAcceptPauseMs);
-    } else if (!armed_ && !closing_) {
+    } else if (!armed_ && !closing_ && !paused_) {
       arm();
     }
   }
@@ -67,7 +68,20 @@ void Listener::on_completion(OpKind kind, const Completion& completion) {
 }
 
 void Listener::on_timer() {
-  if (!armed_ && !closing_) arm();
+  if (!armed_ && !closing_ && !paused_) arm();
+}
+
+void Listener::pause() {
+  paused_ = true;
+  Loop& loop = gateway_.loop();
+  if (armed_)
+    loop.ring().cancel(loop.id_of(index_, OpKind::kAccept), loop.begin(index_, OpKind::kCancel));
+}
+
+void Listener::resume() {
+  paused_ = false;
+  // Where the cancelled accept has not ended yet, its last completion arms the next.
+  if (!armed_ && !closing_ && !timer_.scheduled()) arm();
 }
 
 void Listener::close() {
@@ -93,7 +107,7 @@ void Listener::on_flush() {
 
 Gateway::Gateway(Loop& loop, Memory& memory, PoolBudget& budget, const Config& config,
                  const std::vector<int>& listeners, MessageLog& messages, AccessLog* access_log,
-                 unsigned worker)
+                 uint64_t client_connections_max, unsigned worker)
     : loop_(loop),
       memory_(memory),
       budget_(budget),
@@ -102,6 +116,7 @@ Gateway::Gateway(Loop& loop, Memory& memory, PoolBudget& budget, const Config& c
       http1_limits_{config.max_header_size, config.max_headers},
       messages_(messages),
       access_log_(access_log),
+      client_connections_max_(client_connections_max),
       worker_(worker),
       timer_(this),
       metrics_(config.routes.size()),
@@ -136,6 +151,16 @@ void Gateway::accepted(int fd) {
   auto* conn = new ClientConn(*this, fd);
   conn->place = clients_.size();
   clients_.push_back(conn);
+  if (clients_.size() < client_connections_max_ || !accepting_) return;
+  accepting_ = false;
+  ++metrics_.accept_pauses;
+  warn("RLIMIT_NOFILE leaves room for " + std::to_string(client_connections_max_) +
+       " clients on this worker; others wait until one leaves");
+  for (Listener* listener : listeners_) listener->pause();
+}
+
+void Gateway::warn(std::string_view text) {
+  messages_.write(LogLevel::kWarn, loop_.now_ms(), text);
 }
 
 void Gateway::client_closed(ClientConn& conn) {
@@ -143,11 +168,15 @@ void Gateway::client_closed(ClientConn& conn) {
   clients_[conn.place] = clients_.back();
   clients_[conn.place]->place = conn.place;
   clients_.pop_back();
+  if (!accepting_ && clients_.size() < client_connections_max_) {
+    accepting_ = true;
+    for (Listener* listener : listeners_) listener->resume();
+  }
   stop_if_done();
 }
 
 Stream* Gateway::new_stream(ClientConn& conn) {
-  ++metrics_.streams;
+  ++metrics_.streams_started;
   // Ids are unique over workers.
   auto* stream = new Stream(*this, conn, ++streams_made_ << 8 | worker_);
   stream->next_live = streams_;
@@ -167,7 +196,7 @@ void Gateway::stream_ended(Stream& stream) {
   else
     ++metrics_.routes[route].unanswered;
   log_ending(stream);
-  if (access_log_ && !access_log_->write(stream, loop_.now_ns())) ++metrics_.log_lines_dropped;
+  if (access_log_) access_log_->write(stream, loop_.now_ns());
 }
 
 // What went wrong on the upstream's side or ours is worth a warning; the rest is for debugging.

@@ -33,6 +33,9 @@ class Listener final : public OpTarget, public TimerOwner, public FlushTask {
   ~Listener() override;
   // No connection is accepted from here on; deletes itself once its operation has ended.
   void close();
+  // Accepts no more, until resume(): what waits stays in the kernel's backlog.
+  void pause();
+  void resume();
   void on_completion(OpKind kind, const Completion& completion) override;
   void on_timer() override;
   void on_flush() override;
@@ -45,6 +48,7 @@ class Listener final : public OpTarget, public TimerOwner, public FlushTask {
   int fd_;
   uint32_t index_;
   bool armed_ = false;
+  bool paused_ = false;
   bool closing_ = false;
 };
 
@@ -74,7 +78,7 @@ class Gateway final : public TurnHook, public TimerOwner {
   // `listeners` are listening fds, owned from here on.
   Gateway(Loop& loop, Memory& memory, PoolBudget& budget, const Config& config,
           const std::vector<int>& listeners, MessageLog& messages, AccessLog* access_log,
-          unsigned worker);
+          uint64_t client_connections_max, unsigned worker);
   ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
@@ -95,6 +99,9 @@ class Gateway final : public TurnHook, public TimerOwner {
   bool draining() const { return draining_; }
   // More than half of --pool-max is mapped: no stream gets a larger window.
   bool memory_tight() const { return budget_.bytes * 2 > budget_.bytes_max; }
+
+  // A warning to the operator.
+  void warn(std::string_view text);
 
   void accepted(int fd);
   void client_closed(ClientConn& conn);
@@ -128,6 +135,7 @@ class Gateway final : public TurnHook, public TimerOwner {
   Http1Limits http1_limits_;
   MessageLog& messages_;
   AccessLog* access_log_;
+  uint64_t client_connections_max_;
   unsigned worker_;
   Timer timer_;  // once a second: gives memory back
   Metrics metrics_;
@@ -140,6 +148,7 @@ class Gateway final : public TurnHook, public TimerOwner {
   std::vector<std::unique_ptr<Stream>> graveyard_;
   uint64_t streams_made_ = 0;
   bool draining_ = false;
+  bool accepting_ = true;
 };
 
 }  // namespace sluice

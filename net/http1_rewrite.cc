@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "core/check.h"
+#include "core/text.h"
 #include "net/http1_parser.h"
 #include "net/http1_target.h"
 #include "net/http1_text.h"
@@ -88,19 +89,13 @@ class ConnectionOptions {
   size_t count_ = 0;
 };
 
-void append_number(uint64_t number, std::string& out) {
-  std::array<char, std::numeric_limits<uint64_t>::digits10 + 1> digits;
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
-  out.append(digits.data(), end);
-}
-
 void append_field(std::string_view name, std::string_view value, std::string& out) {
   out.append(name).append(": ").append(value).append("\r\n");
 }
 
 void append_number_field(std::string_view name, uint64_t number, std::string& out) {
   out.append(name).append(": ");
-  append_number(number, out);
+  append_number(out, number);
   out.append("\r\n");
 }
 
@@ -144,7 +139,7 @@ void append_via(const Head& head, std::string_view pseudonym, std::string& out) 
 
 void append_status_line(int status, std::string& out) {
   out.append("HTTP/1.1 ");
-  append_number(static_cast<uint64_t>(status), out);
+  append_number(out, static_cast<uint64_t>(status));
   out.append(" ").append(reason_phrase(status)).append("\r\n");
 }
 
@@ -212,22 +207,6 @@ void append_connection(bool keep_alive, bool client_http10, std::string& out) {
   }
 }
 
-void append_json_escaped(std::string_view text, std::string& out) {
-  constexpr std::string_view kHex = "0123456789abcdef";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out.push_back('\\');
-      out.push_back(c);
-    } else if (byte < 0x20) {
-      out.append("\\u00").push_back(kHex[byte >> 4U]);
-      out.push_back(kHex[byte & 15U]);
-    } else {
-      out.push_back(c);
-    }
-  }
-}
-
 }  // namespace
 
 void write_request_head(const Head& head, const RequestRewrite& rewrite, std::string& out) {
@@ -261,9 +240,13 @@ bool wants_event_stream(const Head& request) {
   return request.lists_token("accept", "text/event-stream");
 }
 
-bool is_event_stream(const Head& response) {
+bool has_event_stream_type(const Head& response) {
   const std::string_view type = response.find("content-type").value_or("");
-  if (!equals_ignoring_case(without_parameters(type), "text/event-stream")) return false;
+  return equals_ignoring_case(without_parameters(type), "text/event-stream");
+}
+
+bool is_event_stream(const Head& response) {
+  if (!has_event_stream_type(response)) return false;
   return equals_ignoring_case(response.find("content-encoding").value_or("identity"), "identity");
 }
 
@@ -275,7 +258,8 @@ void write_response_head(const Head& head, const ResponseRewrite& rewrite, std::
   SLUICE_CHECK(!(rewrite.chunked && rewrite.client_http10));
   append_status_line(head.status(), out);
   append_fields(head, kHopByHop | kContentLength | kVia, out);
-  if (rewrite.event_stream && !head.find("x-accel-buffering"))
+  // An encoded event stream, too, must not be gathered up by a proxy in front of us.
+  if (has_event_stream_type(head) && !head.find("x-accel-buffering"))
     append_field("X-Accel-Buffering", "no", out);
   const bool framed = append_response_framing(head, rewrite, out);
   append_via(head, rewrite.via, out);
@@ -291,11 +275,11 @@ void write_interim_head(const Head& head, std::string& out) {
 
 void write_problem(const ProblemResponse& problem, std::string& out) {
   std::string body = R"({"type":"about:blank","title":")";
-  append_json_escaped(reason_phrase(problem.status), body);
+  append_json_escaped(body, reason_phrase(problem.status));
   body.append(R"(","status":)");
-  append_number(static_cast<uint64_t>(problem.status), body);
+  append_number(body, static_cast<uint64_t>(problem.status));
   body.append(R"(,"detail":")");
-  append_json_escaped(problem.detail, body);
+  append_json_escaped(body, problem.detail);
   body.append("\"}\n");
 
   append_status_line(problem.status, out);

@@ -34,7 +34,9 @@ bool max_forwards_exhausted(const Head& request);
 
 // Accept lists text/event-stream.
 bool wants_event_stream(const Head& request);
-// Content-Type is text/event-stream and no content coding is applied.
+// Content-Type is text/event-stream, whatever its parameters.
+bool has_event_stream_type(const Head& response);
+// The same, and no content coding is applied.
 bool is_event_stream(const Head& response);
 // Cache-Control lists no-transform (requests and responses).
 bool has_no_transform(const Head& head);

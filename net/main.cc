@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <exception>
 #include <utility>
 
 #include "net/config.h"
@@ -10,5 +11,10 @@ int main(int argc, char** argv) {
     std::fprintf(read.exit_status == 0 ? stdout : stderr, "%s\n", read.message.c_str());
     return read.exit_status;
   }
-  return sluice::Server(std::move(read.config)).run();
+  try {
+    return sluice::Server(std::move(read.config)).run();
+  } catch (const std::exception& error) {  // no memory, no thread: at start, before any traffic
+    std::fprintf(stderr, "sluice: cannot start: %s\n", error.what());
+    return 1;
+  }
 }

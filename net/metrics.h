@@ -40,7 +40,7 @@ struct Metrics {
   uint64_t upstream_connections_closed = 0;
   uint64_t upstream_retries = 0;  // of stale connections
 
-  uint64_t streams = 0;  // requests that began to arrive
+  uint64_t streams_started = 0;  // requests that began to arrive
   uint64_t streams_ended = 0;
   std::array<uint64_t, kEndings> endings{};
   std::array<uint64_t, kPhases> upstream_cancels{};  // because the client was gone, by phase
@@ -60,7 +60,6 @@ struct Metrics {
   uint64_t bytes_to_upstreams = 0;
   uint64_t stalls = 0;  // an upstream was stopped because its client was slow
   uint64_t stall_ns = 0;
-  uint64_t log_lines_dropped = 0;
 
   Histogram time_to_first_event;
   Histogram event_gap;

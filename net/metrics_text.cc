@@ -112,8 +112,14 @@ struct SimpleCounter {
 constexpr SimpleCounter kCounters[] = {
     {"sluice_client_connections_accepted", "Client connections accepted.",
      &Metrics::client_connections},
+    {"sluice_client_connections_closed", "Client connections closed.",
+     &Metrics::client_connections_closed},
     {"sluice_accept_pauses", "Pauses of accepting for want of file descriptors.",
      &Metrics::accept_pauses},
+    {"sluice_streams_started", "Requests that began to arrive.", &Metrics::streams_started},
+    {"sluice_streams_ended", "Requests ended.", &Metrics::streams_ended},
+    {"sluice_upstream_connections_closed", "Connections to upstreams closed.",
+     &Metrics::upstream_connections_closed},
     {"sluice_upstream_connects", "Connections to upstreams attempted.",
      &Metrics::upstream_connects},
     {"sluice_upstream_connect_errors", "Connections to upstreams that failed.",
@@ -143,7 +149,8 @@ constexpr SimpleCounter kCounters[] = {
 };
 
 void render_requests(Page& page, const Config& config, const Workers& workers) {
-  page.counter("sluice_requests", "Requests ended, by route and status (0: no answer was due).");
+  page.counter("sluice_requests",
+               "Requests ended, by route and status (0: the client left before any answer).");
   for (size_t route = 0; route <= config.routes.size(); ++route) {
     std::string path = route < config.routes.size() ? config.routes[route].path : "none";
     for (size_t status = 0; status < RouteMetrics::kStatusMax; ++status) {

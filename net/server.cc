@@ -27,6 +27,11 @@ namespace {
 // An abort that has not finished by then is not going to.
 constexpr uint64_t kAbortMs = 2000;
 
+// Beside connections: standard streams, logs, signals, the admin port and its clients, the demo.
+constexpr uint64_t kOwnFds = 24;
+// Ring, mailbox, and one that is being accepted.
+constexpr uint64_t kFdsPerWorker = 4;
+
 std::vector<int> allowed_cpus() {
   cpu_set_t set;
   CPU_ZERO(&set);
@@ -38,11 +43,13 @@ std::vector<int> allowed_cpus() {
   return cpus;
 }
 
-void raise_fd_limit() {
+// To the hard limit; returns what holds now.
+uint64_t raise_fd_limit() {
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  getrlimit(RLIMIT_NOFILE, &limit);
+  rlim_t before = limit.rlim_cur;
   limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
+  return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : before;
 }
 
 // Before any thread starts, so that all of them leave these signals to the main thread.
@@ -69,10 +76,14 @@ bool Server::fail(const std::string& message) {
   return false;
 }
 
+void Server::say(const std::string& message) {
+  if (config_->log_level <= LogLevel::kInfo) print_message(message);
+}
+
 int Server::run() {
   if (!start()) {
     for (auto& worker : workers_) worker->post([](Gateway& gateway) { gateway.abort_all(); });
-    for (auto& worker : workers_) worker->join();
+    workers_.clear();
     return 1;
   }
   wait_for_signals();
@@ -85,7 +96,6 @@ int Server::run() {
 
 bool Server::start() {
   signal_fd_ = take_signals();
-  raise_fd_limit();
   if (!select_scanner(config_->simd))
     return fail("--simd " + config_->simd + " is not supported by this CPU; use --simd auto");
   std::string error;
@@ -122,7 +132,7 @@ bool Server::open_listeners(unsigned workers, std::vector<std::vector<int>>& lis
       if (i == 0) address.size = local_address(fd, &address.storage);
       listeners[i].push_back(fd);
     }
-    print_message("listening on " + address.text());
+    say("listening on " + address.text());
   }
   return true;
 }
@@ -130,6 +140,7 @@ bool Server::open_listeners(unsigned workers, std::vector<std::vector<int>>& lis
 bool Server::start_workers() {
   std::vector<int> cpus = allowed_cpus();
   unsigned count = config_->threads > 0 ? config_->threads : static_cast<unsigned>(cpus.size());
+  if (!enough_fds(count)) return false;
   std::vector<std::vector<int>> listeners;
   if (!open_listeners(count, listeners)) return false;
   for (unsigned i = 0; i < count; ++i) {
@@ -137,17 +148,35 @@ bool Server::start_workers() {
                             .cpu = config_->pin ? cpus[i % cpus.size()] : -1,
                             .config = config_.get(),
                             .features = features_,
+                            .client_connections_max = connection_fds_ / 2 / count,
                             .listeners = std::move(listeners[i]),
                             .log = &log_.add_queue(),
                             .access_log = log_.access_on()};
-    auto worker = std::make_unique<Worker>(std::move(options));
-    std::string error = worker->start([this] {
+    workers_.push_back(std::make_unique<Worker>(std::move(options)));
+    std::string error = workers_.back()->start();
+    if (!error.empty()) return fail(error);
+  }
+  for (auto& worker : workers_) {
+    std::string error = worker->serve([this] {
       uint64_t one = 1;
       [[maybe_unused]] ssize_t written = write(stopped_fd_, &one, sizeof(one));
     });
     if (!error.empty()) return fail(error);
-    workers_.push_back(std::move(worker));
   }
+  return true;
+}
+
+// Half of the fds that are left serve clients, and half the upstreams that their requests need.
+bool Server::enough_fds(unsigned workers) {
+  uint64_t own = kOwnFds + uint64_t{workers} * (kFdsPerWorker + config_->listen.size());
+  uint64_t needed = own + 2 * uint64_t{workers};
+  uint64_t limit = raise_fd_limit();
+  if (limit < needed)
+    return fail("RLIMIT_NOFILE is " + std::to_string(limit) + ", and " + std::to_string(workers) +
+                (workers == 1 ? " worker needs" : " workers need") + " at least " +
+                std::to_string(needed) +
+                "; raise it (ulimit -n, or LimitNOFILE in the service's unit), or use --threads");
+  connection_fds_ = limit - own;
   return true;
 }
 
@@ -156,18 +185,18 @@ bool Server::start_admin() {
   admin_ = std::make_unique<Admin>(*config_, workers_, log_);
   std::string error = admin_->start();
   if (!error.empty()) return fail("--admin " + config_->admin.text() + ": " + error);
-  print_message("admin on " + admin_->address().text());
+  say("admin on " + admin_->address().text());
   return true;
 }
 
 void Server::print_facts() {
-  if (config_->log_level > LogLevel::kInfo) return;
+  const Features& got = workers_[0]->features();
   utsname system{};
   uname(&system);
   std::string in_use;
   std::string missing;
   for (const FeatureName& feature : kFeatureNames) {
-    std::string& list = features_.*feature.member ? in_use : missing;
+    std::string& list = got.*feature.member ? in_use : missing;
     list += list.empty() ? feature.name : std::string(" ") + feature.name;
   }
   std::string text = "sluice " + std::string(kVersion) + " on Linux " + system.release + ": " +
@@ -177,7 +206,7 @@ void Server::print_facts() {
                      "; io_uring with " + (in_use.empty() ? "none of its extras" : in_use);
   if (!missing.empty()) text += ", without " + missing;
   text += "; " + workers_[0]->memory_facts();
-  print_message(text);
+  say(text);
 }
 
 void Server::wait_for_signals() {
@@ -206,7 +235,7 @@ void Server::wait_for_signals() {
     if (told_to_stop && !draining) {
       draining = true;
       end_ms = now_ms + config_->shutdown_grace_ms;
-      if (config_->log_level <= LogLevel::kInfo) print_message("draining");
+      say("draining");
       if (admin_) admin_->set_draining();
       for (auto& worker : workers_) worker->post([](Gateway& gateway) { gateway.drain(); });
     } else if (draining && !aborting && (told_to_stop || now_ms >= end_ms)) {

@@ -31,6 +31,8 @@ class Server {
   bool start_admin();
   void print_facts();
   void wait_for_signals();
+  bool enough_fds(unsigned workers);
+  void say(const std::string& message);  // at --log-level info
   bool fail(const std::string& message);
 
   std::shared_ptr<Config> config_;
@@ -39,6 +41,7 @@ class Server {
   DemoUpstream demo_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<Admin> admin_;
+  uint64_t connection_fds_ = 0;  // RLIMIT_NOFILE less our own
   int signal_fd_ = -1;
   int stopped_fd_ = -1;  // counts workers that have stopped
 };

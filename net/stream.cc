@@ -56,7 +56,8 @@ void Stream::on_request_head(const Head& head, bool keep_alive) {
   method_is_head_ = head.method() == "HEAD";
   client_http10_ = head.version_minor() == 0;
   keep_alive_ = keep_alive && !gateway_.draining();
-  wants_event_stream_ = wants_event_stream(head);
+  // The answer to a HEAD has no body that a heartbeat could be in.
+  wants_event_stream_ = wants_event_stream(head) && !method_is_head_;
   no_transform_ = has_no_transform(head);
   // `OPTIONS *` asks about the server as a whole: the default route's.
   std::string_view path = target_path(head.target());
@@ -82,7 +83,7 @@ bool Stream::refused_by_head(const Head& head) {
   auto refuse_as = [this, &head](Refusal refusal, int status, std::string_view detail) {
     ++gateway_.metrics().refusals[static_cast<unsigned>(refusal)];
     if (head.body() != BodyKind::kNone) keep_alive_ = false;
-    refuse(status, detail, Ending::kRefused);
+    refuse(status, detail, Ending::kRefused, refusal_name(refusal));
     return true;
   };
   if (head.method() == "CONNECT") {
@@ -98,7 +99,8 @@ bool Stream::refused_by_head(const Head& head) {
   if (auto expect = head.find("expect"); expect && !head.lists_token("expect", "100-continue"))
     return refuse_as(Refusal::kExpectation, 417, "The expectation is not known.");
   if (max_forwards_exhausted(head))
-    return refuse_as(Refusal::kTrace, 501, "Max-Forwards ends here, and there is nothing to show.");
+    return refuse_as(Refusal::kMaxForwards, 501,
+                     "Max-Forwards ends here, and there is nothing to show.");
   if (settings().max_body_size > 0 && head.body() == BodyKind::kLength &&
       head.content_length() > settings().max_body_size) {
     keep_alive_ = false;
@@ -113,7 +115,8 @@ void Stream::on_request_body(const Lease& lease, std::string_view bytes) {
   if (settings().max_body_size > 0 && request_body_bytes_ > settings().max_body_size) {
     ++gateway_.metrics().refusals[static_cast<unsigned>(Refusal::kBodyTooLarge)];
     keep_alive_ = false;
-    refuse(413, "The request's body is larger than allowed.", Ending::kRefused);
+    refuse(413, "The request's body is larger than allowed.", Ending::kRefused,
+           refusal_name(Refusal::kBodyTooLarge));
     return;
   }
   if (bytes.size() <= lease.size() / limits::kSpillFraction)
@@ -210,6 +213,10 @@ void Stream::on_response_head(const Head& head) {
   uint64_t now_ms = gateway_.loop().now_ms();
   last_upstream_ms_ = now_ms;
   if (head.status() < 200) {
+    if (++interim_heads_ > limits::kInterimHeadsMax) {
+      fail(Ending::kUpstreamBadResponse);
+      return;
+    }
     // HTTP/1.0 knows no interim responses (RFC 9110 section 15.2).
     if (!client_http10_ && !head_queued_) {
       std::string& text = gateway_.scratch();
@@ -363,7 +370,6 @@ void Stream::on_response_end() {
 
 uint64_t Stream::response_budget() {
   if (ended_ || phase_ == Phase::kDraining) return 0;
-  if (phase_ <= Phase::kAwaitingHead) return window_;
   uint64_t now_ns = gateway_.loop().now_ns();
   // Held bytes of an unfinished event are not charged, so that holding never waits for itself;
   // --event-hold bounds them.
@@ -414,8 +420,9 @@ void Stream::on_client_sent(uint64_t body_bytes) {
 
 // --- endings ---
 
-void Stream::refuse(int status, std::string_view detail, Ending ending) {
+void Stream::refuse(int status, std::string_view detail, Ending ending, std::string_view reason) {
   if (ended_) return;
+  refusal_reason_ = reason;
   let_go_of_upstream();
   if (head_queued_) {
     fail(ending);
@@ -428,7 +435,8 @@ void Stream::refuse(int status, std::string_view detail, Ending ending) {
   problem.head_only = method_is_head_;
   const std::string date = http_date(wall_clock_ms());
   problem.date = date;
-  problem.retry_after_s = status == 503 ? 1 : 0;
+  // Spread, so that clients do not come back all at once.
+  problem.retry_after_s = status == 503 ? 1 + static_cast<int>((id_ >> 8) % 3) : 0;
   write_problem(problem, text);
   response_.append_head(text);
   response_.finish();
@@ -496,7 +504,8 @@ void Stream::delete_if_unused() {
 }
 
 std::string_view Stream::upstream_url() const {
-  return route_ ? std::string_view(route_->upstreams[upstream_index].url) : std::string_view();
+  return upstream_asked_ ? std::string_view(route_->upstreams[upstream_index].url)
+                         : std::string_view();
 }
 
 // --- time ---

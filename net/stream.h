@@ -69,7 +69,8 @@ class Stream final : public TimerOwner {
   void on_request_body(const Lease& lease, std::string_view bytes);
   void on_request_end();
   // An answer of our own, in place of the upstream's: a problem response with that status.
-  void refuse(int status, std::string_view detail, Ending ending);
+  // `reason` is what the log says, a name that lives as long as the program.
+  void refuse(int status, std::string_view detail, Ending ending, std::string_view reason = {});
   // The client is gone; lets go of everything but the memory that sends still read.
   void on_client_gone(Ending ending);
   // Response bytes have left.
@@ -134,6 +135,8 @@ class Stream final : public TimerOwner {
   const std::string& target() const { return target_; }
   int status() const { return status_; }
   Ending ending() const { return ending_; }
+  // Why a request was refused; empty for every other ending.
+  std::string_view refusal_reason() const { return refusal_reason_; }
   uint64_t started_ns() const { return started_ns_; }
   uint64_t started_wall_ms() const { return started_wall_ms_; }
   uint64_t first_event_ns() const { return first_event_ns_; }
@@ -198,6 +201,7 @@ class Stream final : public TimerOwner {
   bool reused_ = false;
   bool retry_ = false;  // on a fresh connection, once this one is released
   bool retried_ = false;
+  bool upstream_asked_ = false;
   bool response_begun_ = false;  // a byte of the response has come
   uint8_t late_bom_ = 0;         // 1 + bytes seen of a BOM that a heartbeat has overtaken
 
@@ -219,6 +223,8 @@ class Stream final : public TimerOwner {
   uint64_t request_body_bytes_ = 0;
   uint64_t response_body_bytes_ = 0;
   int status_ = 0;
+  unsigned interim_heads_ = 0;
+  std::string_view refusal_reason_;
   std::string method_;
   std::string target_;
 };

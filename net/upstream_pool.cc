@@ -1,6 +1,8 @@
 #include "net/upstream_pool.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 #include "core/socket.h"
 #include "net/gateway.h"
@@ -34,6 +36,7 @@ bool UpstreamPool::open(Stream& stream) {
   int fd = open_tcp_socket(address().storage.ss_family);
   if (fd < 0) {
     ++gateway_.metrics().upstream_connect_errors;
+    gateway_.warn("no socket for " + upstream_.url + ": " + std::strerror(errno));
     return false;
   }
   // Before the connect: the window that is announced follows from it.

@@ -1,7 +1,6 @@
 #include "net/worker.h"
 
 #include <cstring>
-#include <future>
 #include <pthread.h>
 #include <sched.h>
 #include <utility>
@@ -47,18 +46,24 @@ std::string describe(const SlotPool& sse_event, const SlotPool& http_response) {
 }  // namespace
 
 Worker::~Worker() {
+  // Never told to serve: the thread ends without.
+  if (thread_.joinable() && !on_stopped_) go_.set_value(false);
   join();
 }
 
-std::string Worker::start(std::function<void()> on_stopped) {
-  std::promise<std::string> started;
-  std::future<std::string> result = started.get_future();
-  thread_ = std::thread([this, &started, stopped = std::move(on_stopped)] {
-    run([&started](std::string error) { started.set_value(std::move(error)); });
+std::string Worker::start() {
+  thread_ = std::thread([this] {
+    run();
     stopped_.store(true, std::memory_order_release);
-    stopped();
+    if (on_stopped_) on_stopped_();
   });
-  return result.get();
+  return ring_made_.get_future().get();
+}
+
+std::string Worker::serve(std::function<void()> on_stopped) {
+  on_stopped_ = std::move(on_stopped);
+  go_.set_value(true);
+  return serving_.get_future().get();
 }
 
 bool Worker::post(std::function<void(Gateway&)> message) {
@@ -73,20 +78,24 @@ void Worker::join() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Worker::run(const std::function<void(std::string)>& ready) {
+void Worker::run() {
   std::string name = "sluice/" + std::to_string(options_.index);
   pthread_setname_np(pthread_self(), name.c_str());
   if (options_.cpu >= 0) pin_to(options_.cpu);
-  const Config& config = *options_.config;
-  // On this thread: the ring has one issuer, and memory is first touched where it is used.
+  // On this thread: a ring has one issuer, and memory is first touched where it is used.
   std::string error;
   std::unique_ptr<Ring> ring = Ring::create(options_.features, &error);
-  if (!ring) {
+  ring_made_.set_value(error);
+  bool go = go_.get_future().get();
+  if (ring && go)
+    serve_until_drained(*ring);
+  else
     for (int fd : options_.listeners) close_socket(fd);
-    ready(std::move(error));
-    return;
-  }
-  Loop loop(*ring);
+}
+
+void Worker::serve_until_drained(Ring& ring) {
+  const Config& config = *options_.config;
+  Loop loop(ring);
   PoolBudget budget;
   budget.bytes_max = config.pool_max;
   SlotPool sse_event(loop, budget,
@@ -95,24 +104,31 @@ void Worker::run(const std::function<void(std::string)>& ready) {
       loop, budget, pool_options("http_response", kHttpResponseGroup, config.pool_http_response));
   if (!sse_event.ok() || !http_response.ok()) {
     for (int fd : options_.listeners) close_socket(fd);
-    ready(std::string("cannot set up the buffer pools: ") + std::strerror(errno));
+    serving_.set_value(std::string("cannot set up the buffer pools: ") + std::strerror(errno));
     return;
   }
   memory_facts_ = describe(sse_event, http_response);
+  options_.features = ring.features();
+  options_.features.fixed_buffers =
+      sse_event.first_region().registered() && http_response.first_region().registered();
+  options_.features.huge_pages = sse_event.first_region().pages() != PageKind::kNormal ||
+                                 http_response.first_region().pages() != PageKind::kNormal;
   Memory memory{sse_event, http_response, {}};
   std::unique_ptr<AccessLog> access_log;
   if (options_.access_log)
     access_log = std::make_unique<AccessLog>(*options_.log, config.access_log_format);
   MessageLog messages(*options_.log, config.log_level);
   Gateway gateway(loop, memory, budget, config, options_.listeners, messages, access_log.get(),
-                  options_.index);
+                  options_.client_connections_max, options_.index);
   gateway_ = &gateway;
   mailbox_.open(loop);
-  ready("");
+  serving_.set_value("");
   loop.run();
-  gateway_ = nullptr;
-  // What was cancelled completes; then only the mailbox's read is left.
+  stopped_.store(true, std::memory_order_release);
+  // What was cancelled completes, and messages that were on their way are answered; then only the
+  // mailbox's read is left.
   for (int turns = 0; loop.operations() > 1 && turns < 1000; ++turns) loop.turn(true);
+  gateway_ = nullptr;
 }
 
 }  // namespace sluice

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <functional>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -25,7 +26,8 @@ class Worker {
     int cpu;  // to pin to; -1: not pinned
     const Config* config;
     Features features;
-    std::vector<int> listeners;  // owned from start() on
+    uint64_t client_connections_max;
+    std::vector<int> listeners;  // owned from here on
     LogQueue* log;               // for messages, and the access log if that is on
     bool access_log;
   };
@@ -33,10 +35,14 @@ class Worker {
   explicit Worker(Options options) : options_(std::move(options)) {}
   ~Worker();
 
-  // Starts the thread and waits until it serves. "" or why not. `on_stopped` runs on the worker's
+  // Starts the thread and makes its ring. "" or why not. Apart from serve(), so that every worker
+  // has its ring, which counts towards RLIMIT_MEMLOCK, before any registers memory.
+  std::string start();
+  // Makes pools and gateway and begins to serve. "" or why not. `on_stopped` runs on the worker's
   // thread when it has drained.
-  std::string start(std::function<void()> on_stopped);
-  // What memory it got, for the start-up line; valid after start().
+  std::string serve(std::function<void()> on_stopped);
+  // What it got, for the start-up line; valid after serve().
+  const Features& features() const { return options_.features; }
   const std::string& memory_facts() const { return memory_facts_; }
 
   // Runs on the worker's thread, soon. False, and never, where the worker has stopped.
@@ -44,10 +50,15 @@ class Worker {
   void join();
 
  private:
-  void run(const std::function<void(std::string)>& ready);
+  void run();
+  void serve_until_drained(Ring& ring);
 
   Options options_;
   Mailbox mailbox_;
+  std::promise<std::string> ring_made_;
+  std::promise<bool> go_;
+  std::promise<std::string> serving_;
+  std::function<void()> on_stopped_;
   std::atomic<bool> stopped_{false};
   Gateway* gateway_ = nullptr;  // on the worker's thread, while it runs
   std::string memory_facts_;
