@@ -50,8 +50,8 @@ inline constexpr size_t kRequestWindow = 64 * 1024;
 
 // After a response that ends the connection while the client is still sending: what is read and
 // dropped, so that the close does not reset the response away (RFC 9112 section 9.6).
-inline constexpr uint64_t kLingerMs = 1000;
-inline constexpr size_t kLingerBytes = 1024 * 1024;
+inline constexpr uint64_t kLingerMs = 2000;
+inline constexpr size_t kLingerBytes = 16 * 1024 * 1024;
 
 // After EMFILE the listener rests this long.
 inline constexpr uint64_t kAcceptPauseMs = 100;

@@ -288,9 +288,9 @@ io_uring_sqe* Ring::Kernel::next_sqe(RingCounters& counters) {
   return io_uring_get_sqe(&ring);
 }
 
-void Ring::accept(int fd, uint64_t id) {
+void Ring::accept(int fd, bool multishot, uint64_t id) {
   io_uring_sqe* sqe = kernel_->next_sqe(counters_);
-  if (features_.multishot_accept)
+  if (multishot && features_.multishot_accept)
     io_uring_prep_multishot_accept(sqe, fd, nullptr, nullptr, SOCK_CLOEXEC);
   else
     io_uring_prep_accept(sqe, fd, nullptr, nullptr, SOCK_CLOEXEC);

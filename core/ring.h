@@ -57,9 +57,9 @@ class Ring {
   const Features& features() const { return features_; }
   const RingCounters& counters() const { return counters_; }
 
-  // Accepts on a listening socket: the result is a close-on-exec fd. Multishot
-  // where the feature is there, else once.
-  void accept(int fd, uint64_t id);
+  // Accepts on a listening socket: the result is a close-on-exec fd. Once, or, where the feature is
+  // there, multishot: as long as connections come.
+  void accept(int fd, bool multishot, uint64_t id);
   void connect(int fd, const sockaddr* address, socklen_t size, uint64_t id);
   // Receives into a slot of `group`. With multishot_recv and recv_budget the operation goes on
   // until `budget` bytes have arrived (it ends after the slot that crosses it); else it is one

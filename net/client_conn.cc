@@ -153,15 +153,16 @@ uint64_t ClientConn::receive_budget() {
 }
 
 SlotPool& ClientConn::receive_pool() {
-  return state_ == State::kBody ? memory_.http_response : memory_.sse_event;
+  return memory_.http_response;
 }
 
 // --- the client leaves ---
 
 uint32_t ClientConn::watch_events() {
-  // After a FIN that was allowed a poll would report that FIN for ever (the kernel adds POLLRDHUP
-  // to every mask): a reset shows with the next write then, a heartbeat at the latest.
-  return stream_ && !receive_ended() ? POLLRDHUP : 0;
+  // Where a FIN is allowed a poll would report it for ever (the kernel adds POLLRDHUP to every
+  // mask), also while bytes before it are unread: a reset shows with the next write then, a
+  // heartbeat at the latest.
+  return stream_ && !receive_ended() && !stream_->half_close_allowed() ? POLLRDHUP : 0;
 }
 
 void ClientConn::on_hang_up() {
@@ -203,18 +204,27 @@ void ClientConn::on_closed() {
 void ClientConn::prepare_flush() {
   if (!stream_) {
     if (!pending_.empty()) feed_pending();
-    if (!stream_) return;
+    // After a FIN no request can be completed any more.
+    if (receive_ended() && reads_requests()) client_gone(Ending::kClientLeft);
+    if (!stream_ || closing()) return;
   }
   if (send_in_flight()) return;
-  if (stream_->aborted()) {
-    if (stream_->response().has_work()) return;
-    // The end must not look like one: no last chunk, no full length, or a reset.
-    bool reset = stream_->close_delimited();
-    stream_->on_client_done();
-    close(reset ? CloseMode::kReset : CloseMode::kOrderly);
-  } else if (stream_->response().complete()) {
+  if (stream_->aborted() && !stream_->response().has_work())
+    finish_aborted();
+  else if (stream_->response().complete())
     finish_response();
-  }
+}
+
+// The end must not look like one: no last chunk, no full length, or a reset.
+void ClientConn::finish_aborted() {
+  bool reset = stream_->close_delimited();
+  stream_->on_client_done();
+  stream_->client_released();
+  stream_ = nullptr;
+  if (reset)
+    close(CloseMode::kReset);
+  else
+    linger();
 }
 
 void ClientConn::on_sent(uint64_t body_bytes) {
@@ -222,16 +232,15 @@ void ClientConn::on_sent(uint64_t body_bytes) {
 }
 
 void ClientConn::finish_response() {
-  bool request_done = state_ == State::kResponding;
-  bool reusable = request_done && stream_->keep_alive() && !receive_ended() && !gateway_.draining();
+  // After a FIN that was allowed, requests that came before it are still to be answered.
+  bool more_to_come = !receive_ended() || !pending_.empty();
+  bool reusable =
+      state_ == State::kResponding && stream_->keep_alive() && more_to_come && !gateway_.draining();
   stream_->on_client_done();
   stream_->client_released();
   stream_ = nullptr;
   if (!reusable) {
-    if (request_done && pending_.empty())
-      close(CloseMode::kOrderly);
-    else
-      linger();
+    linger();
     return;
   }
   state_ = State::kIdle;
@@ -288,9 +297,7 @@ void ClientConn::on_timer() {
   }
   if (state_ == State::kBody && stream_->has_route()) {
     uint64_t timeout_ms = stream_->settings().body_timeout_ms;
-    // While it is we who do not read, the client is not late.
-    bool waiting = stream_->request_budget() > 0;
-    uint64_t due = waiting ? last_received_ms() + timeout_ms : now_ms + timeout_ms;
+    uint64_t due = waiting_since_ms() + timeout_ms;
     if (timeout_ms > 0 && now_ms >= due)
       refuse_late(Refusal::kBodyTimeout, "The request's body did not arrive in time.");
     else if (timeout_ms > 0)

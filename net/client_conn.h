@@ -66,6 +66,7 @@ class ClientConn final : public Conn, public ClientHalf, private BodySink {
   void refuse_bytes();
   void refuse_late(Refusal refusal, std::string_view detail);
   void finish_response();
+  void finish_aborted();
   void client_gone(Ending ending);
   void schedule(uint64_t deadline_ms);
   uint64_t write_timeout_ms() const;

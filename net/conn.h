@@ -8,6 +8,7 @@
 // flight, wait until nothing is outstanding, close the fd, on_closed().
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
 
@@ -39,6 +40,7 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   void on_flush() final;
   void on_slot_available() final {
     starved_ = false;
+    slot_granted_ = true;
     wake();
   }
 
@@ -77,7 +79,11 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   bool connecting() const { return state_ == State::kConnecting; }
   bool receive_ended() const { return receive_ended_; }
 
-  uint64_t last_received_ms() const { return last_received_ms_; }
+  bool receive_in_flight() const { return recv_in_flight_; }
+  // Since when the peer has kept us waiting; now, while it is we who do not listen.
+  uint64_t waiting_since_ms() const {
+    return recv_in_flight_ ? std::max(last_received_ms_, recv_armed_ms_) : loop_.now_ms();
+  }
   // The write stall: true where the send in flight has made no progress for `timeout_ms`. To be
   // asked at least every half of that, since progress shows only between two looks.
   bool send_stalled(uint64_t timeout_ms);
@@ -102,10 +108,12 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   bool send_in_flight_ = false;
   bool watch_in_flight_ = false;
   bool connect_in_flight_ = false;
-  bool starved_ = false;
+  bool starved_ = false;       // waits for a slot
+  bool slot_granted_ = false;  // has waited for one
   bool receive_ended_ = false;
   SlotPool* recv_pool_ = nullptr;  // of the receive in flight
   uint64_t last_received_ms_;
+  uint64_t recv_armed_ms_ = 0;
   uint64_t send_progress_ms_ = 0;
   uint64_t unacknowledged_ = 0;
   uint64_t lingered_bytes_ = 0;

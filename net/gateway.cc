@@ -43,7 +43,9 @@ Listener::~Listener() {
 
 void Listener::arm() {
   armed_ = true;
-  gateway_.loop().ring().accept(fd_, gateway_.loop().begin(index_, OpKind::kAccept));
+  // A multishot accept takes the whole backlog at once, so it needs room for that.
+  multishot_ = gateway_.accept_room() > SOMAXCONN;
+  gateway_.loop().ring().accept(fd_, multishot_, gateway_.loop().begin(index_, OpKind::kAccept));
 }
 
 void Listener::on_completion(OpKind kind, const Completion& completion) {
@@ -55,6 +57,7 @@ void Listener::on_completion(OpKind kind, const Completion& completion) {
       else
         gateway_.accepted(completion.result);
     }
+    if (armed_ && multishot_ && gateway_.accept_room() <= SOMAXCONN) cancel();
     bool out_of_fds = completion.result == -EMFILE || completion.result == -ENFILE ||
                       completion.result == -ENOBUFS || completion.result == -ENOMEM;
     if (out_of_fds && !closing_) {
@@ -73,7 +76,12 @@ void Listener::on_timer() {
 
 void Listener::pause() {
   paused_ = true;
+  cancel();
+}
+
+void Listener::cancel() {
   Loop& loop = gateway_.loop();
+  multishot_ = false;
   if (armed_)
     loop.ring().cancel(loop.id_of(index_, OpKind::kAccept), loop.begin(index_, OpKind::kCancel));
 }
@@ -90,8 +98,7 @@ void Listener::close() {
   loop.timers().cancel(timer_);
   // Wakes the accept, and clients are refused from now on, before the last completion is in.
   shutdown_socket(fd_);
-  if (armed_)
-    loop.ring().cancel(loop.id_of(index_, OpKind::kAccept), loop.begin(index_, OpKind::kCancel));
+  cancel();
   loop.flush_later(*this);
 }
 
@@ -157,6 +164,10 @@ void Gateway::accepted(int fd) {
   warn("RLIMIT_NOFILE leaves room for " + std::to_string(client_connections_max_) +
        " clients on this worker; others wait until one leaves");
   for (Listener* listener : listeners_) listener->pause();
+}
+
+uint64_t Gateway::accept_room() const {
+  return clients_.size() < client_connections_max_ ? client_connections_max_ - clients_.size() : 0;
 }
 
 void Gateway::warn(std::string_view text) {
@@ -228,6 +239,10 @@ void Gateway::bury(Stream* stream) {
 
 void Gateway::on_turn_end() {
   graveyard_.clear();
+  // Nothing is left to receive into: events that are held for being incomplete must not wait for
+  // the very slots that they hold.
+  if (memory_.sse_event.exhausted())
+    for (Stream* stream = streams_; stream; stream = stream->next_live) stream->tear_held();
 }
 
 void Gateway::on_timer() {

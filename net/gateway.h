@@ -42,12 +42,14 @@ class Listener final : public OpTarget, public TimerOwner, public FlushTask {
 
  private:
   void arm();
+  void cancel();
 
   Gateway& gateway_;
   Timer timer_;
   int fd_;
   uint32_t index_;
   bool armed_ = false;
+  bool multishot_ = false;
   bool paused_ = false;
   bool closing_ = false;
 };
@@ -103,6 +105,8 @@ class Gateway final : public TurnHook, public TimerOwner {
   // A warning to the operator.
   void warn(std::string_view text);
 
+  // Clients that may still be accepted.
+  uint64_t accept_room() const;
   void accepted(int fd);
   void client_closed(ClientConn& conn);
   Stream* new_stream(ClientConn& conn);

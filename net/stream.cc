@@ -148,6 +148,7 @@ void Stream::on_request_sent(uint64_t body_bytes) {
 // --- finding an upstream ---
 
 void Stream::ask_for_upstream(bool fresh) {
+  upstream_asked_ = true;
   gateway_.upstreams().acquire(*this, fresh);
 }
 
@@ -325,14 +326,19 @@ void Stream::append_event_bytes(const Lease& lease, std::string_view bytes) {
   std::string_view rest = bytes.substr(found.whole);
   if (rest.empty()) return;
   append_response(lease, rest, true);
-  if (!torn_ && framer_.pending() > settings().event_hold) {
-    torn_ = true;
-    ++gateway_.metrics().torn_events;
-  }
-  if (torn_) {
+  if (framer_.pending() > settings().event_hold) tear_held();
+  if (torn_ && response_.held() > 0) {
     response_.release();
     response_grew();
   }
+}
+
+void Stream::tear_held() {
+  if (!framed_ || torn_ || ended_ || phase_ == Phase::kDraining || response_.held() == 0) return;
+  torn_ = true;
+  ++gateway_.metrics().torn_events;
+  response_.release();
+  response_grew();
 }
 
 void Stream::response_grew() {
@@ -378,6 +384,7 @@ uint64_t Stream::response_budget() {
     if (stalled_since_ns_ == 0) {
       stalled_since_ns_ = now_ns;
       ++gateway_.metrics().stalls;
+      if (gateway_.memory_tight()) window_ = static_cast<uint32_t>(settings().buffer_size);
     }
     return 0;
   }
@@ -389,7 +396,8 @@ uint64_t Stream::response_budget() {
     if (stalled_ns > limits::kFastWindowMs * 1'000'000)
       window_ = static_cast<uint32_t>(settings().buffer_size);
   }
-  return window_ - backlog;
+  // The head decides which class of slots the body goes to: one receive, and then anew.
+  return phase_ <= Phase::kAwaitingHead ? 1 : window_ - backlog;
 }
 
 void Stream::adapt_window(size_t received) {
@@ -543,7 +551,7 @@ uint64_t Stream::deadline_ms() const {
 void Stream::on_timer() {
   if (ended_ || phase_ == Phase::kDraining) return;
   uint64_t now_ms = gateway_.loop().now_ms();
-  if (stalled_since_ns_ != 0) last_upstream_ms_ = now_ms;
+  if (stalled_since_ns_ != 0 || (upstream_ && !upstream_->receiving())) last_upstream_ms_ = now_ms;
   if (!head_queued_ && wants_event_stream_ && settings().heartbeat_head_after_ms > 0 &&
       now_ms >= started_ns_ / 1'000'000 + settings().heartbeat_head_after_ms)
     commit_early_head();
@@ -581,8 +589,9 @@ void Stream::commit_early_head() {
   status_ = 200;
   head_queued_ = early_head_ = framed_ = true;
   ++gateway_.metrics().event_streams;
-  window_since_ms_ = gateway_.loop().now_ms();
-  send_heartbeat();
+  last_output_ms_ = window_since_ms_ = gateway_.loop().now_ms();
+  if (settings().heartbeat_ms > 0) send_heartbeat();
+  client_->response_ready();
 }
 
 void Stream::send_heartbeat() {

@@ -50,6 +50,8 @@ class UpstreamHalf {
   virtual void read_on() = 0;
   // Close at once; upstream_released() follows.
   virtual void cancel() = 0;
+  // It is listening: silence is the upstream's.
+  virtual bool receiving() const = 0;
 
  protected:
   ~UpstreamHalf() = default;
@@ -125,6 +127,8 @@ class Stream final : public TimerOwner {
   void on_timer() override;
   // The grace is over.
   void shut_down();
+  // Memory has run out: lets go of the part of an event that is held, as if it were too long.
+  void tear_held();
 
   // What /streams and the access log tell.
   uint64_t id() const { return id_; }
@@ -152,6 +156,7 @@ class Stream final : public TimerOwner {
   Stream** live_link = nullptr;
   Stream* next_waiting = nullptr;
   Stream** waiting_link = nullptr;
+  bool needs_fresh = false;   // no kept-alive connection, in that queue
   size_t upstream_index = 0;  // within the route's group
 
  private:

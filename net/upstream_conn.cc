@@ -46,7 +46,7 @@ void UpstreamConn::on_connected(int error) {
 }
 
 Outbox* UpstreamConn::outbox() {
-  return stream_ && !send_broken_ ? &stream_->request() : nullptr;
+  return stream_ && send_error_ == 0 ? &stream_->request() : nullptr;
 }
 
 uint64_t UpstreamConn::receive_budget() {
@@ -55,8 +55,10 @@ uint64_t UpstreamConn::receive_budget() {
 }
 
 SlotPool& UpstreamConn::receive_pool() {
-  return stream_ && head_done_ && !stream_->event_stream() ? memory_.http_response
-                                                           : memory_.sse_event;
+  // Event streams have a class of their own, so that a crowd of stalled ones cannot keep new
+  // requests and their answers' heads from being read.
+  return stream_ && head_done_ && stream_->event_stream() ? memory_.sse_event
+                                                          : memory_.http_response;
 }
 
 void UpstreamConn::on_bytes(const Lease& lease, std::string_view bytes) {
@@ -111,7 +113,7 @@ void UpstreamConn::on_body(std::string_view bytes) {
 void UpstreamConn::finish_response(bool bytes_left_over) {
   Stream& stream = *stream_;
   bool reusable = parser_.keep_alive() && stream.request().complete() && !send_in_flight() &&
-                  !send_broken_ && !bytes_left_over && !receive_ended();
+                  send_error_ == 0 && !bytes_left_over && !receive_ended();
   stream.on_response_end();
   if (reusable && !closing()) {
     stream_ = nullptr;
@@ -123,6 +125,9 @@ void UpstreamConn::finish_response(bool bytes_left_over) {
 }
 
 void UpstreamConn::on_receive_end(int error) {
+  // A reset is told only once, and the send may have been the one to hear of it: what reads as a
+  // FIN then may have cut the response, which a body that ends with the connection would not show.
+  if (error == 0) error = send_error_;
   if (!stream_)
     close(CloseMode::kOrderly);
   else if (error == 0 && in_message_ && parser_.finish())
@@ -132,8 +137,8 @@ void UpstreamConn::on_receive_end(int error) {
 }
 
 // The upstream reads no more. It may have answered before it closed, so the receive decides.
-void UpstreamConn::on_send_error(int) {
-  send_broken_ = true;
+void UpstreamConn::on_send_error(int error) {
+  send_error_ = error;
 }
 
 void UpstreamConn::on_sent(uint64_t body_bytes) {
@@ -149,8 +154,9 @@ void UpstreamConn::on_closed() {
   if (head_) gateway_.heads().release(std::move(head_));
   Stream* stream = stream_;
   stream_ = nullptr;
-  pool_.conn_closed(*this);
+  // First the stream: if it is to try again, the place that becomes free is its own.
   if (stream) stream->upstream_released();
+  pool_.conn_closed(*this);
 }
 
 }  // namespace sluice

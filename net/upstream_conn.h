@@ -32,6 +32,7 @@ class UpstreamConn final : public Conn, public UpstreamHalf, private BodySink {
   void request_ready() override { wake(); }
   void read_on() override { wake(); }
   void cancel() override { close(CloseMode::kOrderly); }
+  bool receiving() const override { return receive_in_flight(); }
 
   // TimerOwner
   void on_timer() override;
@@ -60,7 +61,7 @@ class UpstreamConn final : public Conn, public UpstreamHalf, private BodySink {
   bool in_message_ = false;       // the parser is between begin() and kEnd
   bool interim_ = false;          // the message is a 1xx
   bool head_done_ = false;        // of the final response
-  bool send_broken_ = false;
+  int send_error_ = 0;            // errno of the send that failed, after which nothing is sent
 };
 
 }  // namespace sluice

@@ -24,11 +24,21 @@ void UpstreamPool::acquire(Stream& stream, bool fresh) {
     if (!open(stream)) stream.on_no_upstream(Ending::kUnavailable);
     return;
   }
-  stream.next_waiting = nullptr;
-  stream.waiting_link = waiting_tail_;
-  *waiting_tail_ = &stream;
-  waiting_tail_ = &stream.next_waiting;
+  enqueue(stream, fresh);
   stream.on_queued();
+}
+
+// A stream that tries again has waited its turn before, and goes to the front.
+void UpstreamPool::enqueue(Stream& stream, bool front) {
+  Stream** link = front ? &waiting_head_ : waiting_tail_;
+  stream.needs_fresh = front;
+  stream.next_waiting = *link;
+  stream.waiting_link = link;
+  if (*link)
+    (*link)->waiting_link = &stream.next_waiting;
+  else
+    waiting_tail_ = &stream.next_waiting;
+  *link = &stream;
 }
 
 bool UpstreamPool::open(Stream& stream) {
@@ -49,7 +59,7 @@ bool UpstreamPool::open(Stream& stream) {
 }
 
 void UpstreamPool::release(UpstreamConn& conn) {
-  if (Stream* stream = pop_waiting()) {
+  if (Stream* stream = pop_waiting(/*reused=*/true)) {
     ++gateway_.metrics().upstream_reuses;
     conn.assign(*stream, true);
   } else if (gateway_.draining() || idle_.size() >= settings_.upstream_keepalive) {
@@ -65,13 +75,18 @@ void UpstreamPool::conn_closed(UpstreamConn& conn) {
   --connections_;
   ++gateway_.metrics().upstream_connections_closed;
   std::erase(idle_, &conn);
-  if (Stream* stream = pop_waiting(); stream && !open(*stream))
+  Stream* stream = pop_waiting(/*reused=*/false);
+  while (stream && !open(*stream)) {
     stream->on_no_upstream(Ending::kUnavailable);
+    stream = pop_waiting(/*reused=*/false);
+  }
   gateway_.stop_if_done();
 }
 
-Stream* UpstreamPool::pop_waiting() {
+// The first in the queue; for a reused connection the first that may have one.
+Stream* UpstreamPool::pop_waiting(bool reused) {
   Stream* stream = waiting_head_;
+  while (stream && reused && stream->needs_fresh) stream = stream->next_waiting;
   if (stream) forget(*stream);
   return stream;
 }

@@ -34,8 +34,8 @@ class UpstreamPool {
 
  private:
   bool open(Stream& stream);
-  void serve_waiting();
-  Stream* pop_waiting();
+  void enqueue(Stream& stream, bool front);
+  Stream* pop_waiting(bool reused);
 
   Gateway& gateway_;
   const StreamSettings& settings_;

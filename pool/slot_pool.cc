@@ -167,7 +167,9 @@ void SlotPool::replenish() {
   if (trim_turns_ > 0 || provided_ >= ring_target_) return;
   Ring& ring = loop_.ring();
   while (provided_ < ring_target_) {
-    if (free_ <= reserve_ && (provided_ >= ring_target_ / 2 || !grow())) break;
+    // The reserve is for our own writing, as long as the kernel has enough. Where the class cannot
+    // grow the kernel has what there is: our writing has the heap, a receive has nothing else.
+    if (free_ <= reserve_ && (provided_ >= ring_target_ / 2 || (!grow() && free_ == 0))) break;
     Slot* slot = pop_free();
     slot->provided = true;
     ++provided_;

@@ -74,6 +74,9 @@ class SlotPool final : public TurnHook {
   // Queues until a slot is with the kernel again.
   void wait(SlotWaiter& waiter);
   void stop_waiting(SlotWaiter& waiter);
+  bool has_waiters() const { return waiting_head_ != nullptr; }
+  // Receives wait, and there is no slot to give them and no room to grow.
+  bool exhausted() const { return waiting_head_ && provided_ == 0 && trim_turns_ == 0; }
 
   // Gives back grown regions that hold no lease; called about once a second. Where such a region
   // still has slots with the kernel, the group is emptied first and refilled a turn later.
