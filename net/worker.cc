@@ -1,5 +1,6 @@
 #include "net/worker.h"
 
+#include <cerrno>
 #include <cstring>
 #include <pthread.h>
 #include <sched.h>
@@ -103,8 +104,13 @@ void Worker::serve_until_drained(Ring& ring) {
   SlotPool http_response(
       loop, budget, pool_options("http_response", kHttpResponseGroup, config.pool_http_response));
   if (!sse_event.ok() || !http_response.ok()) {
+    int error_number = errno;
     for (int fd : options_.listeners) close_socket(fd);
-    serving_.set_value(std::string("cannot set up the buffer pools: ") + std::strerror(errno));
+    std::string why = std::string("cannot set up the buffer pools: ") + std::strerror(error_number);
+    if (error_number == ENOMEM)
+      why +=
+          "; raise RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK), or use --uring-disable fixed-buffers";
+    serving_.set_value(why);
     return;
   }
   memory_facts_ = describe(sse_event, http_response);

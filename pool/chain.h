@@ -61,7 +61,8 @@ class Chain {
   // Where copies go from now on.
   void spill_to(SlotPool& spill) { spill_ = &spill; }
 
-  // Shares the slot; `bytes` lie in it.
+  // Shares the slot; `bytes` lie in it. Pieces of a slot are appended in their order; a piece may
+  // be moved down within its slot, to the end of the one before.
   void append(const Lease& lease, std::string_view bytes);
   // Copies into the chain's own slots, densely.
   void append_copy(std::string_view bytes);

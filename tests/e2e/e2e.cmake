@@ -12,7 +12,7 @@ set(E2E_FEATURES defer-taskrun single-issuer registered-ring-fd multishot-accept
 set(E2E_SMOKE prompt_forwarding large_events client_disconnect slow_reader keep_alive big_bodies)
 
 # What measures time or memory does not share the machine with another test.
-set(E2E_ALONE slow_reader browser)
+set(E2E_ALONE slow_reader browser interim_flood)
 
 # sluice_e2e_test(file [suffix feature,...]): the test of that file, with these features forced off.
 function(sluice_e2e_test file)

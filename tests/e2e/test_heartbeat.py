@@ -145,3 +145,20 @@ def test_head_after_needs_a_request_for_an_event_stream(rig):
     client.assert_silent(QUIET_S)
     server.respond(b"", status="404 Not Found")
     assert client.read_head().status == 404
+
+
+def test_head_after_leaves_a_head_request_alone(rig):
+    """The answer to HEAD has no body, so nothing can be kept alive in it."""
+    upstream = rig.upstream()
+    client = rig.client(rig.gateway(upstream, *OFTEN, "--heartbeat-head-after", "50ms"))
+    client.request("HEAD", "/events", "Accept: text/event-stream")
+    client.get("/next")  # pipelined: a stray byte would be taken for its answer
+    server = upstream.accept()
+    assert server.read_request().method == "HEAD"
+    client.assert_silent(QUIET_S)
+    server.send_head("Content-Type: text/event-stream", "X-From: upstream")
+    assert client.read_head(to_head=True).get("x-from") == "upstream"
+    server = upstream.accept() if server.read_request() is None else server
+    client.assert_silent(QUIET_S)
+    server.respond(b"next")
+    assert client.response()[1] == b"next"

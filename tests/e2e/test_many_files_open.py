@@ -1,5 +1,7 @@
 """Out of file descriptors: nobody is dropped, and the gateway goes on once some are free."""
 
+import threading
+
 from harness import wait_until
 
 
@@ -29,3 +31,25 @@ def test_the_limit_is_raised_at_start(rig):
     with open(f"/proc/{gateway.pid}/limits") as limits:
         line = next(line for line in limits if line.startswith("Max open files"))
     assert line.split()[3:5] == ["500", "500"]
+
+
+def test_requests_wait_for_a_file_descriptor(rig):
+    """A request needs two: its client's and its upstream's. Clients do not take them all."""
+    go = threading.Event()
+
+    def serve(server, request):
+        go.wait(30)
+        server.respond(request.target.encode())
+
+    upstream = rig.upstream(serve)
+    gateway = rig.gateway(upstream, open_files=(64, 64))
+    clients = [rig.client(gateway) for _ in range(40)]
+    for i, client in enumerate(clients):
+        client.get(f"/{i}")
+    upstream.wait_requests(5)
+    assert gateway.admin("/metrics")[0].status == 200
+    go.set()
+    for i, client in enumerate(clients):
+        head, body = client.response()
+        assert (head.status, body) == (200, f"/{i}".encode())
+        client.close()

@@ -28,7 +28,7 @@ CORE_LEAVES = {"core/bytes.h", "core/check.h", "core/units.h"}
 
 # Third-party headers stay in the files that wrap them.
 WRAPPED = {
-    r"liburing(\.h|/.*)|linux/io_uring\.h": r"core/(ring\.cc|uring_abi\.h)",
+    r"liburing(\.h|/.*)|linux/io_uring\.h": r"core/(ring\.cc|uring_abi\.h)|perf/relay\.cc",
     r"llhttp\.h": r"net/http1_parser\.cc",
     r"CLI/.*": r"net/config\w*\.cc",
     r"toml(\+\+|plusplus)/.*|toml\+\+\.h": r"net/config\w*\.cc",

@@ -79,9 +79,13 @@ class Gateway:
                                      (self.process.stdout, self.stdout))]
         for reader in self.readers:
             reader.start()
-        self.port = self._wait_port("listening")
         wants_admin = "off" not in [value for name, value in zip(flags, flags[1:]) if name == "--admin"]
-        self.admin_port = self._wait_port("admin") if wants_admin else None
+        try:
+            self.port = self._wait_port("listening")
+            self.admin_port = self._wait_port("admin") if wants_admin else None
+        except AssertionError:
+            self.kill()
+            raise
 
     @property
     def url(self):

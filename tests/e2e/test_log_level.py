@@ -1,0 +1,82 @@
+"""--log-level says what standard error is told."""
+
+import contextlib
+import signal
+import socket
+import subprocess
+
+import pytest
+
+from harness import DEADLINE_S, Client, wait_until
+from harness.gateway import SANITIZER_REPORT, binary
+
+REQUESTS = 200
+INFO = ("listening on", "io_uring with", "draining")
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+@contextlib.contextmanager
+def client_of(port):
+    def connect():
+        try:
+            return Client(port)
+        except ConnectionRefusedError:
+            return None
+
+    client = wait_until(connect, f"the gateway listens on port {port}")
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def run_against_nobody(level):
+    """Standard error of a gateway whose upstream refuses, and that upstream's address. It does not
+    tell its own port at every level, so it is told one."""
+    port, upstream = free_port(), f"127.0.0.1:{free_port()}"
+    with subprocess.Popen(
+            [binary(), "--upstream", f"http://{upstream}", "--listen", f"127.0.0.1:{port}", "--admin",
+             "off", "--threads", "1", "--log-level", level],
+            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            with client_of(port) as client:
+                for _ in range(REQUESTS):
+                    client.get()
+                    assert client.response()[0].status == 502
+            process.send_signal(signal.SIGTERM)
+            errors = process.communicate(timeout=DEADLINE_S)[1]
+        finally:
+            process.kill()
+    assert process.returncode == 0, errors
+    assert not SANITIZER_REPORT.search(errors), errors
+    return errors, upstream
+
+
+def test_info():
+    errors, upstream = run_against_nobody("info")
+    for words in INFO:
+        assert words in errors
+    assert upstream in errors
+
+
+def test_warn_names_a_failed_upstream_and_only_that():
+    errors, upstream = run_against_nobody("warn")
+    assert "upstream_refused" in errors
+    assert upstream in errors
+    for words in INFO:
+        assert words not in errors
+
+
+def test_error_says_neither():
+    errors, _ = run_against_nobody("error")
+    assert errors == ""
+
+
+@pytest.mark.parametrize("level", ["info", "warn"])
+def test_failures_without_end_are_not_all_told(level):
+    errors, _ = run_against_nobody(level)
+    assert 0 < errors.count("upstream_refused") < REQUESTS
