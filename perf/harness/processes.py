@@ -1,0 +1,133 @@
+"""Processes of a comparison: started on one CPU, ended by pid, never outliving the script."""
+
+import ctypes
+import os
+import pathlib
+import resource
+import signal
+import socket
+import subprocess
+import time
+
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class StartError(Exception):
+    """A program did not come up; the text says why."""
+
+
+def raise_file_limit():
+    """As many descriptors as the system lets us have; returns that number."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    for limit in (1 << 20, hard):
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, max(limit, hard)))
+            return limit
+        except (ValueError, OSError):
+            continue
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def free_port():
+    """A port below the range that the kernel takes for outgoing connections."""
+    first = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for port in range(first - 1, 10_000, -1):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise StartError("no free port below the ephemeral range")
+
+
+class Process:
+    """A program on one CPU, with its output in a file."""
+
+    def __init__(self, name, command, cpu, directory):
+        self.name = name
+        self.log = pathlib.Path(directory) / f"{name}.log"
+
+        def prepare():
+            os.sched_setaffinity(0, {cpu})
+            LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+        with open(self.log, "wb") as log:
+            try:
+                self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
+                                              stderr=log, cwd=directory, preexec_fn=prepare)
+            except OSError as error:
+                raise StartError(f"{name}: {error}") from error
+
+    @property
+    def running(self):
+        return self.child.poll() is None
+
+    def tree(self):
+        """The pids of the process and everything below it."""
+        pids = [self.child.pid]
+        for pid in pids:  # grows while it is walked
+            for children in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+                try:
+                    pids.extend(int(child) for child in children.read_text().split())
+                except OSError:
+                    continue
+        return pids
+
+    def last_words(self):
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "said nothing"
+
+    def fail(self, what):
+        raise StartError(f"{self.name} {what}: {self.last_words()}")
+
+    def wait_for_line(self, text, within_s):
+        """The first line with the text in it; None where it does not come in time."""
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            for line in self.log.read_text(errors="replace").splitlines():
+                if text in line:
+                    return line
+            if not self.running:
+                return None
+            time.sleep(0.02)
+        return None
+
+    def wait_for_port(self, port, within_s=10):
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            if not self.running:
+                self.fail(f"has ended with status {self.child.returncode}")
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+        self.fail(f"does not listen on port {port}")
+
+    def interrupt(self):
+        if self.running:
+            self.child.send_signal(signal.SIGINT)
+
+    def wait(self, within_s):
+        """The exit status; None where it is still running after that time."""
+        try:
+            return self.child.wait(timeout=within_s)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def stop(self):
+        """Asks it to end, then makes it end, its children too."""
+        pids = self.tree() if self.running else []
+        if self.running:
+            self.child.terminate()
+            if self.wait(2) is None:
+                self.child.kill()
+                self.wait(5)
+        for pid in pids[1:]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue

@@ -1,0 +1,109 @@
+"""The proxies of a comparison: how each is configured and started, by name.
+
+NAME or NAME+VARIANT. Names: nginx, haproxy, h2o, sluice, relay, and direct (no proxy: what origin
+and load cost by themselves). Variants: +unix has the upstream on a unix socket; any other adds
+flags to sluice (VARIANTS, or compare's --variant).
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+from .processes import Process, StartError
+
+PEERS_DIRECTORY = pathlib.Path(__file__).resolve().parents[1] / "peers"
+PEERS = ("nginx", "haproxy", "h2o")
+NAMES = (*PEERS, "sluice", "relay", "direct")
+VARIANTS = {
+    "unix": [],
+    "budget": ["--latency-budget", "500us"],
+    "pace": ["--pace", "40ms"],
+}
+
+
+def split_name(name):
+    base, _, variant = name.partition("+")
+    return base, variant
+
+
+def is_peer(name):
+    return split_name(name)[0] in PEERS
+
+
+def check_name(name, programs):
+    """None, or why this proxy cannot run here."""
+    base, variant = split_name(name)
+    if base not in NAMES:
+        return f"there is no proxy {base}; there are {', '.join(NAMES)}"
+    if variant and variant not in VARIANTS:
+        return f"there is no variant {variant}; there are {', '.join(VARIANTS)} (and --variant)"
+    if variant not in ("", "unix") and base != "sluice":
+        return f"the variant {variant} is sluice's"
+    if base != "direct" and not shutil.which(programs.get(base, base)):
+        hint = "scripts/setup --perf" if base in PEERS else "build the release preset"
+        return f"{programs.get(base, base)} was not found ({hint})"
+    return None
+
+
+def version_of(base, programs):
+    flags = {"nginx": "-v", "haproxy": "-v", "h2o": "--version", "sluice": "--version"}
+    if base not in flags:
+        return ""
+    done = subprocess.run([programs.get(base, base), flags[base]], capture_output=True, text=True,
+                          timeout=10, check=False)
+    first = (done.stdout + done.stderr).splitlines()[:1]
+    return first[0] if first else ""
+
+
+def start(name, port, upstream, scenario, environment):
+    """Starts it on its CPU, listening on the port, and waits until it does. `upstream` is
+    127.0.0.1:PORT or unix:PATH."""
+    base, variant = split_name(name)
+    directory = environment.directory
+    program = environment.programs.get(base, base)
+    if base in PEERS:
+        config = render(base, port, upstream, scenario, environment)
+        command = {
+            "nginx": [program, "-p", str(directory), "-c", str(config), "-e", "stderr"],
+            "haproxy": [program, "-db", "-q", "-f", str(config)],
+            "h2o": [program, "-m", "worker", "-c", str(config)],
+        }[base]
+    elif base == "relay":
+        command = [program, "--listen", f"127.0.0.1:{port}", "--upstream", upstream]
+    elif base == "sluice":
+        url = upstream if upstream.startswith("unix:") else f"http://{upstream}"
+        command = [program, "--listen", f"127.0.0.1:{port}", "--upstream", url, "--threads", "1",
+                   "--admin", "off", "--log-level", "warn", *VARIANTS.get(variant, [])]
+    else:
+        raise StartError(f"{name} cannot be started")
+    process = Process(name, command, environment.proxy_cpu, directory)
+    try:
+        process.wait_for_port(port)
+    except StartError:
+        process.stop()
+        raise
+    return process
+
+
+def render(base, port, upstream, scenario, environment):
+    """Writes the peer's configuration file and returns its path."""
+    template = next(PEERS_DIRECTORY.glob(f"{base}.*.in"))
+    path = upstream.removeprefix("unix:")
+    unix = {"nginx": f"unix:{path}", "haproxy": f"unix@{path}", "h2o": f"[unix:{path}]"}
+    as_root = {"nginx": "user root;", "h2o": "user: root"}  # else it could not reach our directory
+    values = {
+        "DIR": str(environment.directory),
+        "PORT": str(port),
+        "UPSTREAM": unix[base] if upstream.startswith("unix:") else upstream,
+        "FILES": str(environment.files),
+        "CONNECTIONS": str(min(environment.files // 2 - 100, 65536)),
+        "BUFFER": scenario.nginx_buffer,
+        "USER": as_root.get(base, "") if os.geteuid() == 0 else "",
+    }
+    text = re.sub(r"@([A-Z]+)@", lambda match: values.get(match[1], match[0]),
+                  template.read_text())
+    config = environment.directory / template.name.removesuffix(".in")
+    config.write_text(text)
+    return config

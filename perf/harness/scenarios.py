@@ -1,0 +1,66 @@
+"""The scenarios of a comparison: what the load does, for how long, and which figure counts."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    name: str
+    about: str
+    target: str
+    connections: int
+    mode: str = "stream"
+    flags: tuple = ()            # more of perf/load's
+    ramp: int = 2000             # connections opened a second
+    settle_s: float = 3          # after the last one is open, before the window
+    window_s: float = 10
+    unit: str = "event"          # CPU time per: event, request or GB
+    figure: str = "cpu"          # what ratios are taken of: cpu, pss_per_stream or rss_growth
+    memory_at_end: bool = False  # else before the window, where it disturbs no latency
+    neighbours: str = ""         # target of ordinary clients beside a misbehaving load
+    neighbour_connections: int = 200
+    nginx_buffer: str = "4k"
+
+    @property
+    def warmup_s(self):
+        return self.connections / self.ramp + self.settle_s
+
+
+SCENARIOS = {scenario.name: scenario for scenario in (
+    Scenario("tokens", "1,000 streams x 50/s x 220 B", "/stream?rate=50&size=220", 1000),
+    Scenario("tokens-lo", "1,000 streams x 20/s x 220 B", "/stream?rate=20&size=220", 1000),
+    Scenario("firehose", "16 streams at full speed, 220 B events", "/stream?rate=0&size=220", 16,
+             unit="GB", nginx_buffer="16k"),
+    Scenario("churn", "64 connections, 20-event streams one after the other",
+             "/stream?rate=0&size=220&count=20", 64, mode="churn", unit="request"),
+    Scenario("churn-new", "the same, a new client connection each",
+             "/stream?rate=0&size=220&count=20", 64, mode="churn", flags=("--new-connections",),
+             unit="request"),
+    Scenario("idle", "8,000 open streams, an event in 50 s", "/stream?rate=0.02&size=220", 8000,
+             mode="idle", window_s=5, figure="pss_per_stream", memory_at_end=True),
+    Scenario("slow", "200 readers at 2 KB/s of fast streams, 200 others x 20/s",
+             "/stream?rate=0&size=220", 200, mode="slow", flags=("--read-rate", "2000"),
+             figure="rss_growth", memory_at_end=True, neighbours="/stream?rate=20&size=220"),
+    Scenario("llm", "500 streams, 64 deltas every 20 ms, one after the other",
+             "/llm?deltas=64&every=20", 500, mode="churn", ramp=400),
+    Scenario("growth-1k", "1,000 streams x 20/s", "/stream?rate=20&size=220", 1000),
+    Scenario("growth-8k", "8,000 streams x 2.5/s, the same total", "/stream?rate=2.5&size=220",
+             8000),
+)}
+
+GROUPS = {"growth": ("growth-1k", "growth-8k")}
+
+
+def choose(names):
+    """The scenarios of a comma-separated list; "all" for all of them."""
+    wanted = list(SCENARIOS) if names == "all" else names.split(",")
+    names = [name for each in wanted for name in GROUPS.get(each, (each,))]
+    unknown = [name for name in names if name not in SCENARIOS]
+    if unknown:
+        known = ", ".join([*SCENARIOS, *GROUPS])
+        raise SystemExit(f"compare: there is no scenario {unknown[0]}; there are {known}")
+    return [SCENARIOS[name] for name in dict.fromkeys(names)]
+
+
+def with_window(scenario, seconds):
+    return dataclasses.replace(scenario, window_s=seconds)
