@@ -184,6 +184,12 @@ void Chain::clear() {
 }
 
 void Chain::keep_consumed(bool keep) {
+  if (keep && !keep_ && cursor_) {
+    // What has left of the front slice is not kept.
+    cursor_->data += cursor_offset_;
+    cursor_->size -= cursor_offset_;
+    cursor_offset_ = 0;
+  }
   keep_ = keep;
   if (keep) return;
   while (head_ != cursor_) drop_front();

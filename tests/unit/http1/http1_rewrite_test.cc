@@ -210,8 +210,15 @@ TEST(ResponseRewrite, Table) {
       {"event stream, X-Accel-Buffering there", ok("x-accel-buffering: yes\r\n"), stream,
        "HTTP/1.1 200 OK\r\nx-accel-buffering: yes\r\nTransfer-Encoding: chunked\r\n"
        "Via: 1.1 sluice\r\n\r\n"},
-      {"event stream to a 1.0 client, length removed", ok("Content-Length: 3\r\n"), http10_stream,
-       "HTTP/1.1 200 OK\r\nX-Accel-Buffering: no\r\nVia: 1.1 sluice\r\nConnection: close\r\n\r\n"},
+      {"event stream to a 1.0 client, length removed",
+       ok("Content-Type: text/event-stream\r\nContent-Length: 3\r\n"), http10_stream,
+       "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nX-Accel-Buffering: no\r\n"
+       "Via: 1.1 sluice\r\nConnection: close\r\n\r\n"},
+      {"encoded event stream keeps its length",
+       ok("Content-Type: text/event-stream\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n"),
+       {},
+       "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\n"
+       "X-Accel-Buffering: no\r\nContent-Length: 3\r\nVia: 1.1 sluice\r\n\r\n"},
       {"204", "HTTP/1.1 204 N\r\nContent-Length: 3\r\n\r\n", chunked,
        "HTTP/1.1 204 No Content\r\nVia: 1.1 sluice\r\n\r\n"},
       {"304 keeps its length", "HTTP/1.1 304 N\r\nContent-Length: 3\r\n\r\n", chunked,

@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/unit/sse/random_source.h"
+#include "tests/unit/random_source.h"
 #include "tests/unit/sse/reference.h"
 
 namespace sluice::test {

@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/unit/sse/random_source.h"
+#include "tests/unit/random_source.h"
 #include "tests/unit/sse/reference.h"
 
 namespace sluice::test {

@@ -1,0 +1,280 @@
+#include "core/log.h"
+
+#include <chrono>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/random_source.h"
+
+namespace sluice {
+namespace {
+
+TEST(LogQueue, SortsLinesByTargetAndKeepsTheirOrder) {
+  LogQueue queue;
+  EXPECT_TRUE(queue.push(LogTarget::kAccess, "a1"));
+  EXPECT_TRUE(queue.push(LogTarget::kMessages, "m1"));
+  EXPECT_TRUE(queue.push(LogTarget::kAccess, ""));
+  EXPECT_TRUE(queue.push(LogTarget::kMessages, "m2"));
+  std::string messages = "before\n";
+  std::string access;
+  queue.drain(messages, access);
+  EXPECT_EQ(messages, "before\nm1\nm2\n");
+  EXPECT_EQ(access, "a1\n\n");
+  queue.drain(messages, access);
+  EXPECT_EQ(access, "a1\n\n") << "drained twice";
+}
+
+TEST(LogQueue, DropsAndCountsWhatDoesNotFit) {
+  LogQueue queue;
+  std::string line(1000, 'x');
+  size_t pushed = 0;
+  while (queue.push(LogTarget::kAccess, line)) ++pushed;
+  EXPECT_GT(pushed, 200U);
+  EXPECT_EQ(queue.dropped(), 1U);
+  EXPECT_FALSE(queue.push(LogTarget::kAccess, line));
+  EXPECT_EQ(queue.dropped(), 2U);
+  std::string messages;
+  std::string access;
+  queue.drain(messages, access);
+  EXPECT_EQ(access.size(), pushed * (line.size() + 1));
+  EXPECT_TRUE(queue.push(LogTarget::kAccess, line));
+  EXPECT_EQ(queue.dropped(), 2U);
+  EXPECT_FALSE(queue.push(LogTarget::kAccess, std::string(size_t{1} << 20, 'x')));
+}
+
+TEST(LogQueue, WrapsAroundAtEveryOffset) {
+  test::RandomSource random;
+  SCOPED_TRACE(random.trace());
+  LogQueue queue;
+  std::string access;
+  std::string messages;
+  std::string expected;
+  for (size_t i = 0; expected.size() < (size_t{3} << 20); ++i) {
+    std::string line = std::to_string(i) + std::string(random.between(0, 3000), 'x');
+    ASSERT_TRUE(queue.push(LogTarget::kAccess, line));
+    expected += line + '\n';
+    if (random.between(0, 9) == 0) queue.drain(messages, access);
+  }
+  queue.drain(messages, access);
+  EXPECT_TRUE(access == expected);
+  EXPECT_EQ(messages, "");
+}
+
+TEST(LogQueue, OneThreadPushesWhileAnotherDrains) {
+  LogQueue queue;
+  constexpr int kLines = 20'000;
+  std::thread producer([&queue] {
+    for (int i = 0; i < kLines; ++i)
+      while (!queue.push(LogTarget::kAccess, std::to_string(i))) std::this_thread::yield();
+  });
+  std::string expected;
+  for (int i = 0; i < kLines; ++i) expected += std::to_string(i) + '\n';
+  std::string messages;
+  std::string access;
+  while (access.size() < expected.size()) queue.drain(messages, access);
+  producer.join();
+  EXPECT_TRUE(access == expected);
+}
+
+// Messages of a queue, all at once.
+std::string messages_of(LogQueue& queue) {
+  std::string messages;
+  std::string access;
+  queue.drain(messages, access);
+  EXPECT_EQ(access, "");
+  return messages;
+}
+
+TEST(MessageLog, WritesFromItsLevelOn) {
+  LogQueue queue;
+  MessageLog log(queue, LogLevel::kWarn);
+  EXPECT_FALSE(log.on(LogLevel::kInfo));
+  EXPECT_TRUE(log.on(LogLevel::kWarn));
+  EXPECT_TRUE(log.on(LogLevel::kError));
+  log.write(LogLevel::kInfo, 0, "quiet");
+  log.write(LogLevel::kWarn, 0, "loud");
+  EXPECT_EQ(messages_of(queue), "sluice: loud\n");
+}
+
+TEST(MessageLog, LeavesOutWhatIsTooMuchForASecond) {
+  LogQueue queue;
+  MessageLog log(queue, LogLevel::kInfo);
+  std::string expected;
+  for (unsigned i = 0; i < limits::kMessagesPerSecond; ++i) expected += "sluice: again\n";
+  for (unsigned i = 0; i < limits::kMessagesPerSecond + 7; ++i)
+    log.write(LogLevel::kInfo, 5000 + i, "again");
+  EXPECT_EQ(messages_of(queue), expected);
+  log.write(LogLevel::kInfo, 6000, "next second");
+  EXPECT_EQ(messages_of(queue), "sluice: 7 messages were left out\nsluice: next second\n");
+  EXPECT_EQ(queue.dropped(), 0U);
+}
+
+class LogFile : public testing::Test {
+ protected:
+  LogFile() { std::filesystem::create_directory(directory_); }
+  ~LogFile() override { std::filesystem::remove_all(directory_); }
+
+  std::string path(const char* name = "access.log") const { return directory_ + "/" + name; }
+  static std::string text_of(const std::string& path) {
+    std::ostringstream text;
+    text << std::ifstream(path).rdbuf();
+    return text.str();
+  }
+  // Until the writer's next rounds have done it.
+  template <typename Condition>
+  static void await(Condition condition) {
+    for (int i = 0; i < 1000 && !condition(); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    ASSERT_TRUE(condition());
+  }
+
+ private:
+  std::string directory_ = testing::TempDir() + "sluice_log_" + std::to_string(getpid());
+};
+
+TEST_F(LogFile, WritesAllQueuesAndDrainsThemAtTheStop) {
+  LogWriter writer;
+  std::string error;
+  ASSERT_TRUE(writer.open(path(), &error)) << error;
+  EXPECT_TRUE(writer.access_on());
+  LogQueue& one = writer.add_queue();
+  LogQueue& two = writer.add_queue();
+  writer.start();
+  one.push(LogTarget::kAccess, "one");
+  two.push(LogTarget::kAccess, "two");
+  await([this] { return text_of(path()).size() == 8; });
+  one.push(LogTarget::kAccess, "last");
+  writer.stop();
+  EXPECT_TRUE(text_of(path()).ends_with("last\n")) << text_of(path());
+  EXPECT_EQ(writer.write_errors(), 0U);
+}
+
+TEST_F(LogFile, AppendsToWhatIsThere) {
+  std::ofstream(path()) << "old\n";
+  LogWriter writer;
+  std::string error;
+  ASSERT_TRUE(writer.open(path(), &error));
+  writer.add_queue().push(LogTarget::kAccess, "new");
+  writer.start();
+  writer.stop();
+  EXPECT_EQ(text_of(path()), "old\nnew\n");
+}
+
+TEST_F(LogFile, ReopensAfterARotation) {
+  LogWriter writer;
+  std::string error;
+  ASSERT_TRUE(writer.open(path(), &error));
+  LogQueue& queue = writer.add_queue();
+  writer.start();
+  queue.push(LogTarget::kAccess, "first");
+  std::filesystem::rename(path(), path("rotated"));
+  writer.request_reopen();
+  await([this] { return std::filesystem::exists(path()); });
+  queue.push(LogTarget::kAccess, "second");
+  writer.stop();
+  EXPECT_EQ(text_of(path("rotated")), "first\n");
+  EXPECT_EQ(text_of(path()), "second\n");
+}
+
+TEST_F(LogFile, KeepsTheOldFileWhereItCannotReopen) {
+  std::string directory = path("directory");
+  std::filesystem::create_directory(directory);
+  LogWriter writer;
+  std::string error;
+  ASSERT_TRUE(writer.open(directory + "/access.log", &error));
+  LogQueue& queue = writer.add_queue();
+  writer.start();
+  std::filesystem::rename(directory, path("moved"));
+  testing::internal::CaptureStderr();
+  writer.request_reopen();
+  await([&writer] { return writer.write_errors() == 1; });
+  queue.push(LogTarget::kAccess, "kept");
+  writer.stop();
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("cannot reopen"), std::string::npos);
+  EXPECT_EQ(text_of(path("moved/access.log")), "kept\n");
+}
+
+TEST_F(LogFile, CountsWritesThatFailAndGoesOn) {
+  LogWriter writer;
+  std::string error;
+  ASSERT_TRUE(writer.open("/dev/full", &error)) << error;
+  LogQueue& queue = writer.add_queue();
+  writer.start();
+  queue.push(LogTarget::kAccess, "lost");
+  await([&writer] { return writer.write_errors() == 1; });
+  queue.push(LogTarget::kAccess, "lost too");
+  await([&writer] { return writer.write_errors() == 2; });
+  testing::internal::CaptureStderr();
+  queue.push(LogTarget::kMessages, "still there");
+  writer.stop();
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "still there\n");
+}
+
+TEST_F(LogFile, DoesNotWaitForAPipeThatNobodyReads) {
+  ASSERT_EQ(mkfifo(path().c_str(), 0600), 0);
+  int reader = open(path().c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  ASSERT_GE(reader, 0);
+  LogWriter writer;
+  std::string error;
+  ASSERT_TRUE(writer.open(path(), &error)) << error;
+  LogQueue& queue = writer.add_queue();
+  std::string line(1000, 'x');
+  while (queue.push(LogTarget::kAccess, line)) {
+  }
+  writer.start();
+  auto before = std::chrono::steady_clock::now();
+  writer.stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - before,
+            std::chrono::milliseconds(limits::kLogStopMs + 3000));
+  std::string got(4 * (line.size() + 1), 0);
+  EXPECT_EQ(read(reader, got.data(), got.size()), static_cast<ssize_t>(got.size()));
+  line += '\n';
+  EXPECT_EQ(got, line + line + line + line);
+  EXPECT_EQ(writer.write_errors(), 0U);
+  EXPECT_EQ(writer.dropped(), 1U);
+  close(reader);
+}
+
+TEST_F(LogFile, RefusesAFileThatCannotBeOpened) {
+  LogWriter writer;
+  std::string error;
+  EXPECT_FALSE(writer.open(path("missing/access.log"), &error));
+  EXPECT_EQ(error, "--access-log: cannot open " + path("missing/access.log") +
+                       ": No such file or directory");
+}
+
+TEST_F(LogFile, WritesNoAccessLogWhenOff) {
+  LogWriter writer;
+  std::string error;
+  ASSERT_TRUE(writer.open("off", &error));
+  EXPECT_FALSE(writer.access_on());
+  writer.add_queue().push(LogTarget::kAccess, "nowhere");
+  writer.start();
+  writer.stop();
+  EXPECT_EQ(writer.write_errors(), 0U);
+}
+
+TEST(Timestamp, IsIso8601InUtc) {
+  std::string text = "at ";
+  append_timestamp(text, 0);
+  EXPECT_EQ(text, "at 1970-01-01T00:00:00.000Z");
+  text.clear();
+  append_timestamp(text, 1'709'210'096'007);  // a leap day
+  EXPECT_EQ(text, "2024-02-29T12:34:56.007Z");
+}
+
+TEST(PrintMessage, IsOneLineOfStderr) {
+  testing::internal::CaptureStderr();
+  print_message("the kernel is too old");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "sluice: the kernel is too old\n");
+}
+
+}  // namespace
+}  // namespace sluice

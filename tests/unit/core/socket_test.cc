@@ -1,0 +1,175 @@
+#include "core/socket.h"
+
+#include <array>
+#include <cerrno>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string>
+#include <unistd.h>
+#include <utility>
+
+#include <gtest/gtest.h>
+
+namespace sluice {
+namespace {
+
+class Fd {
+ public:
+  explicit Fd(int fd) : fd_(fd) {}
+  ~Fd() {
+    if (fd_ >= 0) close_socket(fd_);
+  }
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+  operator int() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_;
+};
+
+sockaddr_in loopback(uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return address;
+}
+
+int listen_at(uint16_t port, bool first, std::string* error) {
+  sockaddr_in address = loopback(port);
+  return open_listener(reinterpret_cast<sockaddr*>(&address), sizeof(address), first, error);
+}
+
+uint16_t port_of(int fd) {
+  sockaddr_storage address{};
+  EXPECT_GT(local_address(fd, &address), 0U);
+  return ntohs(reinterpret_cast<sockaddr_in*>(&address)->sin_port);
+}
+
+int option_of(int fd, int level, int name) {
+  int value = -1;
+  socklen_t size = sizeof(value);
+  EXPECT_EQ(getsockopt(fd, level, name, &value, &size), 0);
+  return value;
+}
+
+// A connected pair of TCP sockets.
+struct TcpPair {
+  TcpPair() : listener(listen_at(0, true, &error)), client(open_tcp_socket(AF_INET)), server(-1) {
+    sockaddr_in address = loopback(port_of(listener));
+    EXPECT_EQ(connect(client, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    server = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+    EXPECT_GE(server, 0);
+  }
+  ~TcpPair() {
+    if (server >= 0) close_socket(server);
+  }
+
+  std::string error;
+  Fd listener;
+  Fd client;
+  int server;
+};
+
+// Waits for the peer's end: 0 for a FIN, else the errno.
+int end_of(int fd) {
+  std::array<char, 16> bytes{};
+  ssize_t n = recv(fd, bytes.data(), bytes.size(), 0);
+  return n < 0 ? errno : static_cast<int>(n);
+}
+
+TEST(Listener, TheFirstOfAPortTakesItAndFurtherOnesShareIt) {
+  std::string error;
+  Fd first(listen_at(0, true, &error));
+  ASSERT_GE(first, 0) << error;
+  uint16_t port = port_of(first);
+  Fd second(listen_at(port, false, &error));
+  EXPECT_GE(second, 0) << error;
+  EXPECT_EQ(port_of(second), port);
+}
+
+TEST(Listener, TheFirstOfAPortRefusesOneThatIsTaken) {
+  std::string error;
+  Fd other(listen_at(0, true, &error));  // would share: it has SO_REUSEPORT
+  ASSERT_GE(other, 0) << error;
+  EXPECT_EQ(listen_at(port_of(other), true, &error), -1);
+  EXPECT_EQ(error, "Address already in use");
+}
+
+TEST(Listener, SaysWhatIsWrong) {
+  std::string error;
+  sockaddr_in address = loopback(0);
+  address.sin_addr.s_addr = htonl(0xc0000201);  // 192.0.2.1, of nobody
+  EXPECT_EQ(open_listener(reinterpret_cast<sockaddr*>(&address), sizeof(address), true, &error),
+            -1);
+  EXPECT_EQ(error, "Cannot assign requested address");
+}
+
+TEST(Socket, IsCloseOnExecBlockingAndWithoutDelay) {
+  Fd fd(open_tcp_socket(AF_INET));
+  ASSERT_GE(fd, 0);
+  EXPECT_EQ(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+  EXPECT_EQ(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+  EXPECT_EQ(option_of(fd, IPPROTO_TCP, TCP_NODELAY), 1);
+}
+
+TEST(Socket, BuffersAreSetAndZeroLeavesThem) {
+  Fd fd(open_tcp_socket(AF_INET));
+  int receive = option_of(fd, SOL_SOCKET, SO_RCVBUF);
+  int send = option_of(fd, SOL_SOCKET, SO_SNDBUF);
+  set_receive_buffer(fd, 0);
+  set_send_buffer(fd, 0);
+  set_unsent_low_water(fd, 0);
+  EXPECT_EQ(option_of(fd, SOL_SOCKET, SO_RCVBUF), receive);
+  EXPECT_EQ(option_of(fd, SOL_SOCKET, SO_SNDBUF), send);
+  set_receive_buffer(fd, 20'000);
+  set_send_buffer(fd, 30'000);
+  set_unsent_low_water(fd, 16'384);
+  EXPECT_EQ(option_of(fd, SOL_SOCKET, SO_RCVBUF), 40'000);  // doubled, as socket(7) says
+  EXPECT_EQ(option_of(fd, SOL_SOCKET, SO_SNDBUF), 60'000);
+  EXPECT_EQ(option_of(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT), 16'384);
+}
+
+TEST(Socket, KnowsBothAddresses) {
+  TcpPair pair;
+  sockaddr_storage peer{};
+  ASSERT_GT(peer_address(pair.server, &peer), 0U);
+  EXPECT_EQ(ntohs(reinterpret_cast<sockaddr_in*>(&peer)->sin_port), port_of(pair.client));
+  EXPECT_EQ(peer_address(pair.listener, &peer), 0U);
+}
+
+TEST(Socket, EndsInOrderOrByAReset) {
+  TcpPair orderly;
+  close_socket(std::exchange(orderly.server, -1));
+  EXPECT_EQ(end_of(orderly.client), 0);
+  TcpPair reset;
+  reset_on_close(reset.server);
+  close_socket(std::exchange(reset.server, -1));
+  EXPECT_EQ(end_of(reset.client), ECONNRESET);
+}
+
+TEST(Socket, ShutsDownOneDirectionOrBoth) {
+  TcpPair pair;
+  shutdown_sending(pair.server);
+  EXPECT_EQ(end_of(pair.client), 0);
+  ASSERT_EQ(send(pair.client, "x", 1, 0), 1);
+  EXPECT_EQ(end_of(pair.server), 1);  // the byte: it still receives
+  shutdown_socket(pair.server);
+  EXPECT_EQ(end_of(pair.server), 0);
+}
+
+TEST(Socket, CountsUnacknowledgedBytes) {
+  TcpPair pair;
+  EXPECT_EQ(unacknowledged_bytes(pair.server), 0U);
+  // More than the peer's buffer takes while it does not read.
+  set_send_buffer(pair.server, 1 << 20);
+  std::string bytes(size_t{8} << 20, 'x');
+  ASSERT_GT(send(pair.server, bytes.data(), bytes.size(), MSG_DONTWAIT), 0);
+  EXPECT_GT(unacknowledged_bytes(pair.server), 0U);
+}
+
+}  // namespace
+}  // namespace sluice

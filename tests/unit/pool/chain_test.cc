@@ -1,0 +1,207 @@
+#include "pool/chain.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/pool/chain_testing.h"
+#include "tests/unit/pool/pool_testing.h"
+
+namespace sluice {
+namespace {
+
+using test::ChainRig;
+using test::text_of;
+
+constexpr uint32_t kSlotBytes = test::PoolRig::kSlotBytes;
+
+size_t pieces_of(const Chain& chain) {
+  std::array<iovec, 64> pieces{};
+  uint64_t covered = 0;
+  return chain.fill(pieces, 0, UINT64_MAX, &covered);
+}
+
+TEST(Chain, SharesASlotAndKeepsItAlive) {
+  ChainRig rig;
+  {
+    Chain chain(rig.memory, rig.pool());
+    Lease lease = rig.slot("hello world");
+    chain.append(lease, {lease.data(), 5});
+    EXPECT_EQ(lease.slot()->leases, 2U);
+    lease = {};
+    EXPECT_EQ(text_of(chain), "hello");
+    EXPECT_EQ(rig.pool().leased(), 1U);
+    chain.consume(5);
+    EXPECT_EQ(rig.pool().leased(), 0U) << "kept a slot of which nothing is left";
+  }
+  rig.expect_clean();
+}
+
+TEST(Chain, JoinsPiecesOfASlot) {
+  ChainRig rig;
+  Chain chain(rig.memory, rig.pool());
+  Lease lease = rig.slot("ab<framing>cd<framing>efgh");
+  chain.append(lease, {lease.data(), 1});
+  chain.append(lease, {lease.data() + 1, 1});
+  EXPECT_EQ(pieces_of(chain), 1U);
+  chain.append(lease, {lease.data() + 11, 2});
+  chain.append(lease, {lease.data() + 22, 2});
+  EXPECT_EQ(pieces_of(chain), 1U) << "what lies between has been parsed";
+  EXPECT_EQ(text_of(chain), "abcdef");
+  EXPECT_EQ(std::string(lease.data() + 24, 2), "gh") << "what has not been parsed yet";
+}
+
+TEST(Chain, APieceBeforeTheTailIsASliceOfItsOwn) {
+  ChainRig rig;
+  Chain chain(rig.memory, rig.pool());
+  Lease lease = rig.slot("abcdef");
+  chain.append(lease, {lease.data() + 3, 3});
+  chain.append(lease, {lease.data(), 3});
+  EXPECT_EQ(pieces_of(chain), 2U);
+  EXPECT_EQ(text_of(chain), "defabc");
+}
+
+TEST(Chain, CopiesDenselyIntoItsOwnSlots) {
+  ChainRig rig;
+  Chain chain(rig.memory, rig.pool());
+  std::string expected;
+  for (int i = 0; i < 30; ++i) {
+    std::string text = "event " + std::to_string(i) + ";";
+    chain.append_copy(text);
+    expected += text;
+  }
+  EXPECT_EQ(text_of(chain), expected);
+  EXPECT_EQ(rig.pool().leased(), (expected.size() + kSlotBytes - 1) / kSlotBytes);
+}
+
+TEST(Chain, CopiesNeverWriteIntoASlotThatIsShared) {
+  ChainRig rig;
+  Chain chain(rig.memory, rig.pool());
+  Lease lease = rig.slot("received and more");
+  chain.append(lease, {lease.data(), 8});
+  chain.append_copy("COPY");
+  EXPECT_EQ(std::string(lease.data(), 17), "received and more");
+  EXPECT_EQ(text_of(chain), "receivedCOPY");
+}
+
+TEST(Chain, StaticBytesHoldNoSlot) {
+  ChainRig rig;
+  Chain chain(rig.memory, rig.pool());
+  chain.append_static(": heartbeat\n\n");
+  EXPECT_EQ(rig.pool().leased(), 0U);
+  EXPECT_FALSE(chain.front());
+  EXPECT_EQ(text_of(chain), ": heartbeat\n\n");
+  chain.append_copy("x");
+  chain.consume(13);
+  EXPECT_TRUE(chain.front());
+}
+
+TEST(Chain, NothingAppendedIsNothing) {
+  ChainRig rig;
+  Chain chain(rig.memory, rig.pool());
+  Lease lease = rig.slot("x");
+  chain.append(lease, {});
+  chain.append_copy({});
+  chain.append_static({});
+  EXPECT_TRUE(chain.empty());
+  EXPECT_EQ(rig.memory.nodes.in_use(), 0U);
+}
+
+TEST(Chain, FillIsBoundedByPiecesAndBytes) {
+  ChainRig rig;
+  Chain chain(rig.memory, rig.pool());
+  chain.append_static("one");
+  chain.append_copy("two");
+  chain.append_static("three");
+  std::array<iovec, 2> pieces{};
+  uint64_t covered = 0;
+  EXPECT_EQ(chain.fill(pieces, 0, 100, &covered), 2U);
+  EXPECT_EQ(covered, 6U);
+  covered = 0;
+  EXPECT_EQ(chain.fill(pieces, 4, 3, &covered), 2U);
+  EXPECT_EQ(covered, 3U);
+  EXPECT_EQ(std::string(static_cast<char*>(pieces[0].iov_base), pieces[0].iov_len), "wo");
+  EXPECT_EQ(std::string(static_cast<char*>(pieces[1].iov_base), pieces[1].iov_len), "t");
+  covered = 0;
+  EXPECT_EQ(chain.fill(pieces, 11, 100, &covered), 0U);
+  EXPECT_EQ(chain.fill(pieces, 0, 0, &covered), 0U);
+  EXPECT_EQ(covered, 0U);
+}
+
+TEST(Chain, RewindsWhatItKept) {
+  ChainRig rig;
+  Chain chain(rig.memory, rig.pool());
+  chain.keep_consumed(true);
+  chain.append_copy("request head");
+  chain.append_static("body");
+  chain.consume(14);
+  EXPECT_EQ(chain.kept_bytes(), 14U);
+  EXPECT_EQ(text_of(chain), "dy");
+  chain.rewind();
+  EXPECT_EQ(chain.kept_bytes(), 0U);
+  EXPECT_EQ(text_of(chain), "request headbody");
+  chain.consume(16);
+  EXPECT_TRUE(chain.empty());
+  EXPECT_GT(rig.memory.nodes.in_use(), 0U);
+  chain.keep_consumed(false);
+  EXPECT_EQ(chain.kept_bytes(), 0U);
+  rig.expect_clean();
+}
+
+TEST(Chain, TruncateDropsTheEnd) {
+  ChainRig rig;
+  Chain chain(rig.memory, rig.pool());
+  chain.append_copy("whole event|half");
+  chain.truncate(12);
+  EXPECT_EQ(text_of(chain), "whole event|");
+  chain.append_copy("next");
+  EXPECT_EQ(text_of(chain), "whole event|next");
+  chain.consume(6);
+  chain.truncate(0);
+  EXPECT_TRUE(chain.empty());
+  rig.expect_clean();
+  chain.append_copy("again");
+  EXPECT_EQ(text_of(chain), "again");
+}
+
+TEST(Chain, CopiesAfterATruncationDoNotWriteIntoASharedSlot) {
+  ChainRig rig;
+  Chain chain(rig.memory, rig.pool());
+  Lease lease = rig.slot("received and more");
+  chain.append(lease, {lease.data(), 8});
+  chain.append_copy("|half");
+  chain.truncate(8);
+  chain.append_copy("COPY");
+  EXPECT_EQ(std::string(lease.data(), 17), "received and more");
+  EXPECT_EQ(text_of(chain), "receivedCOPY");
+}
+
+TEST(Chain, CopiesGoWhereItSpills) {
+  ChainRig rig;
+  SlotPool other(rig.pool_rig.loop, rig.pool_rig.budget, {"other", 2, 128, 16});
+  ASSERT_TRUE(other.ok());
+  Chain chain(rig.memory, rig.pool());
+  chain.spill_to(other);
+  chain.append_copy("text");
+  EXPECT_EQ(rig.pool().leased(), 0U);
+  EXPECT_EQ(other.leased(), 1U);
+}
+
+TEST(ChainNodes, KeepsItsBlocks) {
+  ChainNodes nodes;
+  std::vector<ChainNode*> taken;
+  for (int i = 0; i < 2000; ++i) taken.push_back(nodes.take());
+  EXPECT_EQ(nodes.in_use(), 2000U);
+  std::sort(taken.begin(), taken.end());
+  EXPECT_EQ(std::unique(taken.begin(), taken.end()), taken.end()) << "handed out twice";
+  ChainNode* last = taken.back();
+  for (ChainNode* node : taken) nodes.give_back(node);
+  EXPECT_EQ(nodes.in_use(), 0U);
+  EXPECT_EQ(nodes.take(), last);
+}
+
+}  // namespace
+}  // namespace sluice
