@@ -12,14 +12,6 @@ namespace sluice {
 
 namespace {
 
-constexpr std::string_view kHeartbeat = ": heartbeat\n\n";
-constexpr uint64_t kNever = TimerWheel::kNever;
-
-// `since` plus a time-out that is off when 0.
-uint64_t deadline(uint64_t since_ms, uint64_t timeout_ms) {
-  return timeout_ms == 0 ? kNever : since_ms + timeout_ms;
-}
-
 std::string cut(std::string_view text) {
   return std::string(text.substr(0, limits::kLoggedTargetBytes));
 }
@@ -45,7 +37,7 @@ void Stream::set_phase(Phase phase) {
   phase_ = phase;
   phase_since_ms_ = gateway_.loop().now_ms();
   uint64_t next = deadline_ms();
-  if (next != kNever) gateway_.loop().timers().schedule_earlier(timer_, next);
+  if (next != TimerWheel::kNever) gateway_.loop().timers().schedule_earlier(timer_, next);
 }
 
 // --- the request ---
@@ -514,96 +506,6 @@ void Stream::delete_if_unused() {
 std::string_view Stream::upstream_url() const {
   return upstream_asked_ ? std::string_view(route_->upstreams[upstream_index].url)
                          : std::string_view();
-}
-
-// --- time ---
-
-bool Stream::heartbeat_possible() const {
-  return (framed_ || early_head_) && settings().heartbeat_ms > 0 &&
-         (!no_transform_ || settings().heartbeat_named_by_route) && phase_ != Phase::kDraining;
-}
-
-// The earliest time at which something may be due; activity since then is found out by then.
-uint64_t Stream::deadline_ms() const {
-  uint64_t due = kNever;
-  switch (phase_) {
-    case Phase::kRequest:
-    case Phase::kDraining:
-      return kNever;
-    case Phase::kQueued:
-    case Phase::kConnecting:
-      due = deadline(phase_since_ms_, settings().connect_timeout_ms);
-      break;
-    case Phase::kAwaitingHead:
-      due = deadline(phase_since_ms_, settings().first_byte_timeout_ms);
-      break;
-    case Phase::kFirstEvent:
-    case Phase::kStreaming:
-      due = deadline(last_upstream_ms_, settings().stream_idle_timeout_ms);
-      break;
-  }
-  if (heartbeat_possible()) due = std::min(due, last_output_ms_ + settings().heartbeat_ms);
-  if (!head_queued_ && wants_event_stream_)
-    due = std::min(due, deadline(started_ns_ / 1'000'000, settings().heartbeat_head_after_ms));
-  return due;
-}
-
-void Stream::on_timer() {
-  if (ended_ || phase_ == Phase::kDraining) return;
-  uint64_t now_ms = gateway_.loop().now_ms();
-  if (stalled_since_ns_ != 0 || (upstream_ && !upstream_->receiving())) last_upstream_ms_ = now_ms;
-  if (!head_queued_ && wants_event_stream_ && settings().heartbeat_head_after_ms > 0 &&
-      now_ms >= started_ns_ / 1'000'000 + settings().heartbeat_head_after_ms)
-    commit_early_head();
-  if (heartbeat_possible() && now_ms >= last_output_ms_ + settings().heartbeat_ms) send_heartbeat();
-  if (phase_ == Phase::kQueued &&
-      now_ms >= deadline(phase_since_ms_, settings().connect_timeout_ms)) {
-    fail(Ending::kUnavailable);
-  } else if (phase_ == Phase::kConnecting &&
-             now_ms >= deadline(phase_since_ms_, settings().connect_timeout_ms)) {
-    fail(Ending::kUpstreamConnectTimeout);
-  } else if (phase_ == Phase::kAwaitingHead &&
-             now_ms >= deadline(phase_since_ms_, settings().first_byte_timeout_ms)) {
-    fail(Ending::kUpstreamFirstByteTimeout);
-  } else if ((phase_ == Phase::kFirstEvent || phase_ == Phase::kStreaming) &&
-             now_ms >= deadline(last_upstream_ms_, settings().stream_idle_timeout_ms)) {
-    fail(Ending::kUpstreamIdleTimeout);
-  }
-  if (ended_ || phase_ == Phase::kDraining) return;
-  uint64_t next = deadline_ms();
-  if (next != kNever) gateway_.loop().timers().schedule(timer_, std::max(next, now_ms + 1));
-}
-
-void Stream::commit_early_head() {
-  if (!request_.finished() || (no_transform_ && !settings().heartbeat_named_by_route)) {
-    wants_event_stream_ = false;  // not for this one
-    return;
-  }
-  bool chunked = !client_http10_;
-  close_delimited_ = !chunked;
-  if (close_delimited_ || gateway_.draining()) keep_alive_ = false;
-  std::string& text = gateway_.scratch();
-  write_early_stream_head(client_http10_, keep_alive_, chunked, http_date(wall_clock_ms()), text);
-  response_.append_head(text);
-  response_.set_chunked(chunked);
-  status_ = 200;
-  head_queued_ = early_head_ = framed_ = true;
-  ++gateway_.metrics().event_streams;
-  last_output_ms_ = window_since_ms_ = gateway_.loop().now_ms();
-  if (settings().heartbeat_ms > 0) send_heartbeat();
-  client_->response_ready();
-}
-
-void Stream::send_heartbeat() {
-  // Only between events, and only into silence: a client that is behind has bytes to read.
-  last_output_ms_ = gateway_.loop().now_ms();
-  bool silent = !response_.has_work() || (early_head_ && !response_begun_);
-  if (!silent || torn_ || response_.held() > 0 || !framer_.at_boundary()) return;
-  if (response_body_bytes_ == 0) late_bom_ = 1;
-  response_.append_static(kHeartbeat);
-  response_.release();
-  ++gateway_.metrics().heartbeats;
-  client_->response_ready();
 }
 
 }  // namespace sluice
