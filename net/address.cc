@@ -143,6 +143,8 @@ std::optional<Address> parse_address(std::string_view text, std::string* error) 
   size_t colon = bracketed && host_end != text.npos ? host_end + 1 : host_end;
   if (colon >= text.size() || text[colon] != ':') {
     *error = "'" + std::string(text) + "' has no port (HOST:PORT)";
+    bool digits = !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+    if (digits) *error += "; did you mean :" + std::string(text) + "?";
     return std::nullopt;
   }
   std::string host(text.substr(bracketed, host_end - bracketed));

@@ -162,7 +162,8 @@ TEST(Flags, BadValues) {
             "sluice: --uring-disable: 'multishot-rcv' is not one of defer-taskrun, single-issuer, "
             "registered-ring-fd, multishot-accept, multishot-recv, recv-budget, fixed-buffers, "
             "huge-pages; did you mean multishot-recv?");
-  EXPECT_EQ(error("listen", "8080"), "sluice: --listen: '8080' has no port (HOST:PORT)");
+  EXPECT_EQ(error("listen", "8080"),
+            "sluice: --listen: '8080' has no port (HOST:PORT); did you mean :8080?");
   EXPECT_EQ(error("listen", ":1,,:2"), "sluice: --listen: an item of the list is empty");
   EXPECT_EQ(error("admin", "on"), "sluice: --admin: 'on' has no port (HOST:PORT)");
   EXPECT_EQ(error("trusted-proxies", "10.0.0.0/33"),
