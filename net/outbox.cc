@@ -104,15 +104,4 @@ void Outbox::rewind() {
   suffix_ = {};
 }
 
-void Outbox::reset() {
-  chain_.keep_consumed(false);
-  chain_.clear();
-  head_left_ = head_total_ = 0;
-  sendable_ = 0;
-  chunked_ = finished_ = final_chunk_sent_ = false;
-  batch_bytes_ = batch_head_ = batch_body_ = 0;
-  prefix_size_ = prefix_sent_ = 0;
-  suffix_ = {};
-}
-
 }  // namespace sluice

@@ -61,9 +61,6 @@ class Outbox {
   uint64_t kept_bytes() const { return chain_.kept_bytes(); }
   void rewind();
 
-  // Nothing left, as new.
-  void reset();
-
  private:
   bool final_chunk_due() const { return chunked_ && finished_ && !final_chunk_sent_; }
   void begin_batch(std::span<iovec> pieces);

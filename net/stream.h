@@ -85,8 +85,6 @@ class Stream final : public TimerOwner {
   uint64_t request_budget() const;
 
   Outbox& response() { return response_; }
-  bool request_complete() const { return request_.finished(); }
-  bool answered() const { return head_queued_; }
   bool aborted() const { return aborted_; }
   // The response is delimited by the connection's end, so that an abort has to reset it.
   bool close_delimited() const { return close_delimited_; }

@@ -168,26 +168,6 @@ TEST_F(OutboxTest, RewindsFromAnywhere) {
   rig_.expect_clean();
 }
 
-TEST_F(OutboxTest, IsAsNewAfterAReset) {
-  outbox_.keep_for_replay(true);
-  outbox_.append_head("HEAD");
-  outbox_.set_chunked(true);
-  outbox_.append_copy("released");
-  outbox_.release();
-  outbox_.append_copy("held");
-  outbox_.finish();
-  batch_of(outbox_);
-  outbox_.sent(6);
-  outbox_.reset();
-  rig_.expect_clean();
-  EXPECT_FALSE(outbox_.has_work());
-  EXPECT_FALSE(outbox_.finished());
-  outbox_.append_head("NEW\r\n\r\n");
-  outbox_.append_copy("not chunked");
-  outbox_.release();
-  EXPECT_EQ(send_all(), "NEW\r\n\r\nnot chunked");
-}
-
 TEST_F(OutboxTest, NothingMoreThanTheBatchCanHaveLeft) {
   outbox_.append_copy("x");
   outbox_.release();
