@@ -17,6 +17,9 @@ uint64_t read_clock_ns(clockid_t clock) {
 uint64_t monotonic_ns() {
   return read_clock_ns(CLOCK_MONOTONIC);
 }
+uint64_t thread_cpu_ns() {
+  return read_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
 uint64_t wall_clock_ms() {
   return read_clock_ns(CLOCK_REALTIME) / 1'000'000;
 }

@@ -8,6 +8,7 @@
 namespace sluice {
 
 uint64_t monotonic_ns();
+uint64_t thread_cpu_ns();  // that the calling thread has used, kernel included; a system call
 uint64_t wall_clock_ms();  // milliseconds since 1970, for log lines only
 
 }  // namespace sluice

@@ -16,6 +16,7 @@ struct Features {
   bool multishot_accept = true;    // 5.19
   bool multishot_recv = true;      // 6.0: used where the receive can carry a byte budget
   bool recv_budget = true;         // 6.17: a multishot receive that ends after so many bytes
+  bool min_wait = true;            // 6.12: a wait that gathers completions for a while
   bool fixed_buffers = true;       // registered (pinned) slabs; needs RLIMIT_MEMLOCK
   bool huge_pages = true;          // for the slabs
 };
@@ -25,13 +26,14 @@ struct FeatureName {
   bool Features::*member;
 };
 
-inline constexpr std::array<FeatureName, 8> kFeatureNames{{
+inline constexpr std::array<FeatureName, 9> kFeatureNames{{
     {"defer-taskrun", &Features::defer_taskrun},
     {"single-issuer", &Features::single_issuer},
     {"registered-ring-fd", &Features::registered_ring_fd},
     {"multishot-accept", &Features::multishot_accept},
     {"multishot-recv", &Features::multishot_recv},
     {"recv-budget", &Features::recv_budget},
+    {"min-wait", &Features::min_wait},
     {"fixed-buffers", &Features::fixed_buffers},
     {"huge-pages", &Features::huge_pages},
 }};

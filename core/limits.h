@@ -13,6 +13,8 @@ inline constexpr unsigned kSqEntries = 2048;
 inline constexpr unsigned kCqEntries = 16384;
 // Completions copied out and dispatched before the queue's head is moved.
 inline constexpr size_t kReapBatch = 256;
+// Completions that end a gathering wait early: a batch this large costs nothing more per event.
+inline constexpr unsigned kGatherCompletions = 256;
 // iovecs that wait for the next submission; a full arena only costs one more enter.
 inline constexpr size_t kIovecArena = 8192;
 
@@ -42,6 +44,10 @@ inline constexpr uint32_t kSpillFraction = 2;
 inline constexpr size_t kPipelineBytes = 16 * 1024;
 // What an idle upstream connection may receive before anybody asked: enough to see a close.
 inline constexpr size_t kIdleReceiveBytes = 4096;
+// The least time by which Linux delays an ACK (TCP_DELACK_MIN), and the reads of an upstream within
+// it from one renewal of that wish to the next.
+inline constexpr uint64_t kDelayedAckMs = 40;
+inline constexpr uint32_t kQuickReads = 64;
 // Interim (1xx) responses before the final one; more is a broken upstream.
 inline constexpr unsigned kInterimHeadsMax = 16;
 // Request body bytes held between client and upstream; also the most that can be replayed on a
@@ -58,6 +64,8 @@ inline constexpr uint64_t kAcceptPauseMs = 100;
 
 // A stream whose window lasts less than this is fast and its window doubles; one whose window
 // lasts longer than the second falls back.
+// From kFastWindow on a stream reads into the larger slots.
+inline constexpr uint32_t kFastWindow = 64 * 1024;
 inline constexpr uint64_t kFastWindowMs = 50;
 inline constexpr uint64_t kSlowWindowMs = 1000;
 

@@ -27,7 +27,7 @@ Loop::Loop(Ring& ring)
 
 uint32_t Loop::attach(OpTarget* target) {
   if (first_free_ == UINT32_MAX) {
-    targets_.push_back({target, 1, 0, 0});
+    targets_.push_back({.target = target, .generation = 1, .outstanding = 0, .next_free = 0});
     return static_cast<uint32_t>(targets_.size() - 1);
   }
   uint32_t index = first_free_;
@@ -46,7 +46,9 @@ void Loop::detach(uint32_t index) {
 }
 
 uint64_t Loop::begin(uint32_t index, OpKind kind) {
-  ++targets_[index].outstanding;
+  TargetEntry& entry = targets_[index];
+  ++entry.outstanding;
+  SLUICE_CHECK(entry.outstanding > 0);
   ++operations_;
   return id_of(index, kind);
 }
@@ -70,7 +72,7 @@ void Loop::run() {
 
 void Loop::turn(bool wait) {
   uint64_t timeout_ns = 0;
-  if (wait) {
+  if (wait && !again_) {
     uint64_t next_ms = timers_.next_ms();
     timeout_ns = kLongestWaitNs;
     if (next_ms != TimerWheel::kNever) {
@@ -79,12 +81,21 @@ void Loop::turn(bool wait) {
       timeout_ns = at_ns <= now_ns ? 0 : std::min(at_ns - now_ns, kLongestWaitNs);
     }
   }
-  ring_.submit_and_wait(timeout_ns);
+  again_ = false;
+  uint64_t gather_ns = latency_budget_.gather_ns(last_reaped_ > 0);
+  counters_.gathered_turns += gather_ns > 0 ? 1 : 0;
+  ring_.submit_and_wait(timeout_ns, gather_ns);
   now_ns_ = monotonic_ns();
   ++counters_.turns;
+  if (latency_budget_.sample_due(now_ns_)) {
+    counters_.cpu_ns = thread_cpu_ns();
+    latency_budget_.sample(now_ns_, counters_.cpu_ns);
+  }
+  last_reaped_ = 0;
   size_t count = reaped_.size();
   while (count == reaped_.size()) {
     count = ring_.reap(reaped_);
+    last_reaped_ += count;
     for (size_t i = 0; i < count; ++i) dispatch(reaped_[i]);
   }
   timers_.advance(now_ms());

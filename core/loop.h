@@ -12,6 +12,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/latency_budget.h"
 #include "core/ring.h"
 #include "core/timer_wheel.h"
 
@@ -48,6 +49,8 @@ class TurnHook {
 
 struct LoopCounters {
   uint64_t turns = 0;
+  uint64_t gathered_turns = 0;     // that began with a gathering wait
+  uint64_t cpu_ns = 0;             // of the thread, kernel included; read now and then
   uint64_t stale_completions = 0;  // for a target that is gone: a bug if ever above zero
 };
 
@@ -61,6 +64,8 @@ class Loop {
   uint64_t now_ns() const { return now_ns_; }
   uint64_t now_ms() const { return now_ns_ / 1'000'000; }
   const LoopCounters& counters() const { return counters_; }
+  // None until it is set: every wait ends with its first completion.
+  void set_latency_budget(LatencyBudget budget) { latency_budget_ = budget; }
 
   uint32_t attach(OpTarget* target);
   void detach(uint32_t index);
@@ -77,6 +82,9 @@ class Loop {
   // Deletes the object at the end of the turn, when nothing on the stack refers to it.
   void destroy_later(std::unique_ptr<OpTarget> target) { doomed_.push_back(std::move(target)); }
 
+  // The next turn does not wait: something is left to do in it.
+  void turn_again() { again_ = true; }
+
   // Runs turns until stop().
   void run();
   void stop() { running_ = false; }
@@ -85,10 +93,10 @@ class Loop {
 
  private:
   struct TargetEntry {
-    OpTarget* target = nullptr;
-    uint32_t generation = 0;  // 24 bits used
-    uint32_t outstanding = 0;
-    uint32_t next_free = 0;
+    OpTarget* target;
+    uint32_t generation : 24;
+    uint32_t outstanding : 8;  // a connection has at most four operations and their cancels
+    uint32_t next_free;
   };
 
   void dispatch(const Completion& completion);
@@ -105,8 +113,11 @@ class Loop {
   std::vector<TurnHook*> hooks_;
   std::vector<std::unique_ptr<OpTarget>> doomed_;
   std::vector<Completion> reaped_;
+  LatencyBudget latency_budget_;
+  size_t last_reaped_ = 0;
   LoopCounters counters_;
   bool running_ = false;
+  bool again_ = false;
 };
 
 }  // namespace sluice

@@ -18,9 +18,9 @@ void set_option(int fd, int level, int name, int value) {
 
 }  // namespace
 
-int open_tcp_socket(int family) {
+int open_stream_socket(int family) {
   int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd >= 0) set_no_delay(fd);
+  if (fd >= 0 && family != AF_UNIX) set_no_delay(fd);
   return fd;
 }
 
@@ -54,6 +54,10 @@ int open_listener(const sockaddr* address, socklen_t size, bool first, std::stri
 
 void set_no_delay(int fd) {
   set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+void delay_acks(int fd) {
+  set_option(fd, IPPROTO_TCP, TCP_QUICKACK, 0);
 }
 
 void set_receive_buffer(int fd, uint64_t bytes) {
@@ -93,9 +97,9 @@ socklen_t local_address(int fd, sockaddr_storage* into) {
   return getsockname(fd, reinterpret_cast<sockaddr*>(into), &size) == 0 ? size : 0;
 }
 
-uint64_t unacknowledged_bytes(int fd) {
+uint32_t unacknowledged_bytes(int fd) {
   int bytes = 0;
-  return ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? static_cast<uint64_t>(bytes) : 0;
+  return ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? static_cast<uint32_t>(bytes) : 0;
 }
 
 }  // namespace sluice

@@ -12,13 +12,16 @@ namespace sluice {
 // The fds block, as far as read(2) and the like go: io_uring polls by itself, and gives up with
 // EAGAIN where O_NONBLOCK is set.
 
-// A close-on-exec TCP socket with TCP_NODELAY, or -1 with errno set.
-int open_tcp_socket(int family);
+// A close-on-exec stream socket, TCP with TCP_NODELAY, or -1 with errno set.
+int open_stream_socket(int family);
 // A bound, listening socket with SO_REUSEPORT, or -1 and *error in words. `first` of its port:
 // refused where anyone else listens there already, which SO_REUSEPORT alone would share with.
 int open_listener(const sockaddr* address, socklen_t size, bool first, std::string* error);
 
 void set_no_delay(int fd);
+// Received data is acknowledged with what is sent, or when a timer of 40 ms runs out, not each time
+// it has been read (TCP_QUICKACK off). Until that timer does run out: then the kernel goes back.
+void delay_acks(int fd);
 // Bytes of socket buffer; the kernel doubles them for its own bookkeeping (socket(7)).
 // 0 changes nothing: the kernel's automatic sizing, unless a size was set before.
 void set_receive_buffer(int fd, uint64_t bytes);
@@ -37,6 +40,6 @@ void close_socket(int fd);
 socklen_t peer_address(int fd, sockaddr_storage* into);
 socklen_t local_address(int fd, sockaddr_storage* into);
 // Bytes written that the peer has not acknowledged (SIOCOUTQ).
-uint64_t unacknowledged_bytes(int fd);
+uint32_t unacknowledged_bytes(int fd);
 
 }  // namespace sluice

@@ -20,6 +20,8 @@ struct Unit {
 // Largest first: format_scaled takes the first that divides.
 constexpr Unit kSizeUnits[] = {{"g", 1ULL << 30}, {"m", 1ULL << 20}, {"k", 1ULL << 10}, {"", 1}};
 constexpr Unit kDurationUnits[] = {{"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"ms", 1}};
+constexpr Unit kFineDurationUnits[] = {
+    {"h", 3'600'000'000}, {"m", 60'000'000}, {"s", 1'000'000}, {"ms", 1'000}, {"us", 1}};
 
 char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -57,12 +59,21 @@ std::optional<uint64_t> parse_duration_ms(std::string_view text) {
   return parse_scaled(text, kDurationUnits);
 }
 
+std::optional<uint64_t> parse_duration_us(std::string_view text) {
+  if (text == "0") return 0;
+  return parse_scaled(text, kFineDurationUnits);
+}
+
 std::string format_size(uint64_t bytes) {
   return format_scaled(bytes, kSizeUnits);
 }
 
 std::string format_duration_ms(uint64_t ms) {
   return format_scaled(ms, kDurationUnits);
+}
+
+std::string format_duration_us(uint64_t us) {
+  return format_scaled(us, kFineDurationUnits);
 }
 
 size_t edit_distance(std::string_view a, std::string_view b) {

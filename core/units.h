@@ -17,9 +17,13 @@ std::optional<uint64_t> parse_size(std::string_view text);
 // non-zero number is refused, since its unit would be a guess.
 std::optional<uint64_t> parse_duration_ms(std::string_view text);
 
+// Microseconds, in the same form, with us too.
+std::optional<uint64_t> parse_duration_us(std::string_view text);
+
 // The shortest text that the parsers above read back as the same value.
 std::string format_size(uint64_t bytes);
 std::string format_duration_ms(uint64_t ms);
+std::string format_duration_us(uint64_t us);
 
 // The entry of `candidates` that is closest to `word` by edit distance, or "" where none is near
 // enough to be a likely slip of the keyboard.

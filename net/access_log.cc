@@ -1,5 +1,6 @@
 #include "net/access_log.h"
 
+#include "core/clock.h"
 #include "core/text.h"
 #include "net/stream.h"
 
@@ -36,7 +37,7 @@ void AccessLog::write(const Stream& stream, uint64_t now_ns) {
 }
 
 void AccessLog::format_text(const Stream& stream, uint64_t now_ns) {
-  append_timestamp(line_, stream.started_wall_ms());
+  append_timestamp(line_, wall_clock_ms() - (now_ns - stream.started_ns()) / 1'000'000);
   line_ += ' ';
   append_or_dash(line_, stream.client_ip());
   line_ += " \"";
@@ -83,7 +84,7 @@ void AccessLog::format_json(const Stream& stream, uint64_t now_ns) {
     append_number(line_, value);
   };
   line_ += "{\"time\":\"";
-  append_timestamp(line_, stream.started_wall_ms());
+  append_timestamp(line_, wall_clock_ms() - (now_ns - stream.started_ns()) / 1'000'000);
   line_ += '"';
   number("id", stream.id());
   text("client", stream.client_ip());

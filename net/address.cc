@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <arpa/inet.h>
 #include <charconv>
+#include <cstddef>
 #include <cstring>
 #include <memory>
 #include <netdb.h>
 #include <span>
+#include <sys/un.h>
 #include <unistd.h>
 
 namespace sluice {
@@ -164,6 +166,29 @@ std::optional<Address> parse_address(std::string_view text, std::string* error) 
     address = resolve(host, bracketed ? AF_INET6 : AF_UNSPEC, error);
   }
   if (address) address->set_port(*port);
+  return address;
+}
+
+std::optional<Address> unix_address(std::string_view path, std::string* error) {
+  sockaddr_un un{};
+  if (path.size() < 2 || (path[0] != '/' && path[0] != '@')) {
+    *error = "a unix socket is named by an absolute path (unix:/run/app.sock) or as @NAME";
+    return std::nullopt;
+  }
+  // A path ends in a zero byte; an abstract name begins with one and ends with the address.
+  if (path.size() >= sizeof un.sun_path) {
+    *error = "the path of a unix socket has at most " + std::to_string(sizeof un.sun_path - 1) +
+             " bytes";
+    return std::nullopt;
+  }
+  un.sun_family = AF_UNIX;
+  path.copy(un.sun_path, path.size());
+  bool abstract = path[0] == '@';
+  if (abstract) un.sun_path[0] = '\0';
+  Address address;
+  std::memcpy(&address.storage, &un, sizeof un);
+  address.size =
+      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (abstract ? 0 : 1));
   return address;
 }
 

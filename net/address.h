@@ -1,5 +1,6 @@
-// A TCP address (IPv4 or IPv6) as value. Names are resolved when the configuration is read
-// (getaddrinfo, blocking, before threads start); the data path sees addresses only.
+// The address of a stream socket (IPv4, IPv6 or unix) as value. Names are resolved when the
+// configuration is read (getaddrinfo, blocking, before threads start); the data path sees addresses
+// only.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,8 @@ struct Address {
 
   const sockaddr* sa() const { return reinterpret_cast<const sockaddr*>(&storage); }
   sockaddr* sa() { return reinterpret_cast<sockaddr*>(&storage); }
+  bool is_unix() const { return storage.ss_family == AF_UNIX; }
+  // Port and IP address are a TCP address's alone.
   uint16_t port() const;
   void set_port(uint16_t port);
   // "127.0.0.1" or "::1"; an IPv4 address mapped into IPv6 as the IPv4 address that it is.
@@ -29,6 +32,9 @@ struct Address {
 // too while IPV6_V6ONLY is off). A name with both kinds gives its IPv4 address. On failure nullopt
 // and *error says why in a few words.
 std::optional<Address> parse_address(std::string_view text, std::string* error);
+
+// Of a unix socket: an absolute path, or "@name" for one in the abstract namespace (unix(7)).
+std::optional<Address> unix_address(std::string_view path, std::string* error);
 
 // Address ranges in CIDR form ("10.0.0.0/8", "::1", "127.0.0.1"). An IPv4 range holds its addresses
 // also where they come mapped into IPv6.

@@ -8,6 +8,7 @@
 #include "core/check.h"
 #include "core/limits.h"
 #include "core/socket.h"
+#include "net/body_run.h"
 #include "net/gateway.h"
 
 namespace sluice {
@@ -15,14 +16,9 @@ namespace sluice {
 ClientConn::ClientConn(Gateway& gateway, int fd)
     : Conn(gateway.loop(), gateway.memory(), fd),
       gateway_(gateway),
-      parser_(Http1Parser::Role::kRequest, gateway.http1_limits()),
-      pending_(gateway.memory(), gateway.memory().http_response),
       state_since_ms_(gateway.loop().now_ms()),
-      sndbuf_(gateway.default_settings().client_sndbuf),
-      notsent_lowat_(gateway.default_settings().client_notsent_lowat),
-      header_timeout_ms_(gateway.default_settings().header_timeout_ms),
-      keepalive_timeout_ms_(gateway.default_settings().keepalive_timeout_ms) {
-  schedule(state_since_ms_ + header_timeout_ms_);
+      settings_(&gateway.default_settings()) {
+  schedule(state_since_ms_ + settings_->header_timeout_ms);
   wake();
 }
 
@@ -38,39 +34,46 @@ bool ClientConn::reads_requests() const {
   return state_ != State::kResponding && state_ != State::kRefused && !closing() && !lingering();
 }
 
-void ClientConn::on_bytes(const Lease& lease, std::string_view bytes) {
+void ClientConn::on_bytes(const Lease& lease, std::string_view bytes, uint64_t /*after_ms*/) {
   gateway_.metrics().bytes_from_clients += bytes.size();
-  if (!pending_.empty() || state_ == State::kResponding)
-    pending_.append_copy(bytes);
+  if (pending_ || state_ == State::kResponding)
+    read_ahead(bytes);
   else if (size_t used = feed(lease, bytes); state_ == State::kResponding)
-    pending_.append_copy(bytes.substr(used));
+    read_ahead(bytes.substr(used));
+}
+
+void ClientConn::read_ahead(std::string_view bytes) {
+  if (bytes.empty()) return;
+  if (!pending_) pending_ = std::make_unique<Chain>(memory_, memory_.http_response);
+  pending_->append_copy(bytes);
 }
 
 // Feeds requests to the parser up to the end of one; returns the bytes used.
 size_t ClientConn::feed(const Lease& lease, std::string_view bytes) {
   size_t size = bytes.size();
-  lease_ = &lease;
+  BodyRun body(lease);
   bool more = true;
   while (more && reads_requests()) {
     if (state_ == State::kIdle && !head_) {
       if (bytes.empty()) break;
       head_ = gateway_.heads().acquire();
-      parser_.begin(head_.get());
+      parser_ = std::make_unique<Http1Parser>(Http1Parser::Role::kRequest, gateway_.http1_limits());
+      parser_->begin(head_.get());
     }
-    Http1Parser::Step step = parser_.feed(bytes, *this);
+    Http1Parser::Step step = parser_->feed(bytes, body);
     bytes.remove_prefix(step.consumed);
-    if (!stream_ && !parser_.idle()) {
+    if (std::string_view run = body.take(); !run.empty()) stream_->on_request_body(lease, run);
+    if (!stream_ && !parser_->idle()) {
       stream_ = gateway_.new_stream(*this);
       client_ip();  // while there is a peer to ask about
       state_ = State::kHead;
       state_since_ms_ = loop_.now_ms();
-      schedule(state_since_ms_ + header_timeout_ms_);
+      schedule(state_since_ms_ + settings_->header_timeout_ms);
     }
     on_step(step.event);
     // A head is followed by one more step, be it with no bytes: a message without a body ends.
     more = step.event == Http1Parser::Event::kHead || !bytes.empty();
   }
-  lease_ = nullptr;
   return size - bytes.size();
 }
 
@@ -81,7 +84,7 @@ void ClientConn::on_step(Http1Parser::Event event) {
     case Http1Parser::Event::kHead:
       SLUICE_CHECK(stream_ && head_);
       state_ = State::kBody;
-      stream_->on_request_head(*head_, parser_.keep_alive());
+      stream_->on_request_head(*head_, parser_->keep_alive());
       gateway_.heads().release(std::move(head_));
       if (stream_->has_route()) apply_route(stream_->settings());
       break;
@@ -89,6 +92,7 @@ void ClientConn::on_step(Http1Parser::Event event) {
       SLUICE_CHECK(stream_);
       state_ = State::kResponding;
       state_since_ms_ = loop_.now_ms();
+      parser_.reset();
       stream_->on_request_end();
       break;
     case Http1Parser::Event::kError:
@@ -98,23 +102,17 @@ void ClientConn::on_step(Http1Parser::Event event) {
 }
 
 void ClientConn::apply_route(const StreamSettings& settings) {
-  header_timeout_ms_ = settings.header_timeout_ms;
-  keepalive_timeout_ms_ = settings.keepalive_timeout_ms;
   if (settings.write_timeout_ms > 0) schedule(loop_.now_ms() + settings.write_timeout_ms / 2);
   if (settings.body_timeout_ms > 0) schedule(loop_.now_ms() + settings.body_timeout_ms);
-  if (settings.client_sndbuf != sndbuf_) set_send_buffer(fd(), settings.client_sndbuf);
-  sndbuf_ = settings.client_sndbuf;
-  if (settings.client_notsent_lowat != notsent_lowat_)
+  if (settings.client_sndbuf != settings_->client_sndbuf)
+    set_send_buffer(fd(), settings.client_sndbuf);
+  if (settings.client_notsent_lowat != settings_->client_notsent_lowat)
     set_unsent_low_water(fd(), settings.client_notsent_lowat);
-  notsent_lowat_ = settings.client_notsent_lowat;
-}
-
-void ClientConn::on_body(std::string_view bytes) {
-  stream_->on_request_body(*lease_, bytes);
+  settings_ = &settings;
 }
 
 void ClientConn::refuse_bytes() {
-  Http1Error error = parser_.error();
+  Http1Error error = parser_->error();
   ++gateway_.metrics().bad_requests[static_cast<unsigned>(error)];
   if (!stream_) stream_ = gateway_.new_stream(*this);
   state_ = State::kRefused;
@@ -126,12 +124,13 @@ void ClientConn::refuse_bytes() {
 
 // Pipelined requests that were read ahead, once their turn has come.
 void ClientConn::feed_pending() {
-  while (!pending_.empty() && reads_requests()) {
+  while (pending_ && reads_requests()) {
     std::array<iovec, 1> piece;
     uint64_t covered = 0;
-    pending_.fill(piece, 0, limits::kPipelineBytes, &covered);
-    Lease lease = pending_.front();
-    pending_.consume(feed(lease, {static_cast<const char*>(piece[0].iov_base), piece[0].iov_len}));
+    pending_->fill(piece, 0, limits::kPipelineBytes, &covered);
+    Lease lease = pending_->front();
+    pending_->consume(feed(lease, {static_cast<const char*>(piece[0].iov_base), piece[0].iov_len}));
+    if (pending_->empty()) pending_.reset();
   }
 }
 
@@ -142,10 +141,10 @@ uint64_t ClientConn::receive_budget() {
       return limits::kPipelineBytes;
     case State::kBody:
       return stream_->request_budget();
-    case State::kResponding:
-      return pending_.bytes() * 2 > limits::kPipelineBytes
-                 ? 0
-                 : limits::kPipelineBytes - pending_.bytes();
+    case State::kResponding: {
+      uint64_t ahead = pending_ ? pending_->bytes() : 0;
+      return ahead * 2 > limits::kPipelineBytes ? 0 : limits::kPipelineBytes - ahead;
+    }
     case State::kRefused:
       break;
   }
@@ -193,7 +192,7 @@ void ClientConn::drop() {
 
 void ClientConn::on_closed() {
   if (head_) gateway_.heads().release(std::move(head_));
-  pending_.clear();
+  pending_.reset();
   if (stream_) stream_->client_released();
   stream_ = nullptr;
   gateway_.client_closed(*this);
@@ -203,7 +202,7 @@ void ClientConn::on_closed() {
 
 void ClientConn::prepare_flush() {
   if (!stream_) {
-    if (!pending_.empty()) feed_pending();
+    if (pending_) feed_pending();
     // After a FIN no request can be completed any more.
     if (receive_ended() && reads_requests()) client_gone(Ending::kClientLeft);
     if (!stream_ || closing()) return;
@@ -233,7 +232,7 @@ void ClientConn::on_sent(uint64_t body_bytes) {
 
 void ClientConn::finish_response() {
   // After a FIN that was allowed, requests that came before it are still to be answered.
-  bool more_to_come = !receive_ended() || !pending_.empty();
+  bool more_to_come = !receive_ended() || pending_;
   bool reusable =
       state_ == State::kResponding && stream_->keep_alive() && more_to_come && !gateway_.draining();
   stream_->on_client_done();
@@ -246,8 +245,9 @@ void ClientConn::finish_response() {
   state_ = State::kIdle;
   served_ = true;
   state_since_ms_ = loop_.now_ms();
-  if (keepalive_timeout_ms_ > 0) schedule(state_since_ms_ + keepalive_timeout_ms_);
-  if (!pending_.empty()) wake();
+  if (settings_->keepalive_timeout_ms > 0)
+    schedule(state_since_ms_ + settings_->keepalive_timeout_ms);
+  if (pending_) wake();
 }
 
 void ClientConn::drain() {
@@ -278,10 +278,10 @@ void ClientConn::on_timer() {
     close(CloseMode::kOrderly);
     return;
   }
-  uint64_t header_due = state_since_ms_ + header_timeout_ms_;
+  uint64_t header_due = state_since_ms_ + settings_->header_timeout_ms;
   if (state_ == State::kIdle) {
     // A connection that never sent a request gets the header's time, one that did the idle time.
-    uint64_t timeout_ms = served_ ? keepalive_timeout_ms_ : header_timeout_ms_;
+    uint64_t timeout_ms = served_ ? settings_->keepalive_timeout_ms : settings_->header_timeout_ms;
     if (timeout_ms == 0) return;
     if (now_ms >= state_since_ms_ + timeout_ms)
       close(CloseMode::kOrderly);
@@ -289,7 +289,7 @@ void ClientConn::on_timer() {
       schedule(state_since_ms_ + timeout_ms);
     return;
   }
-  if (state_ == State::kHead && header_timeout_ms_ > 0) {
+  if (state_ == State::kHead && settings_->header_timeout_ms > 0) {
     if (now_ms >= header_due)
       refuse_late(Refusal::kHeaderTimeout, "The request's head did not arrive in time.");
     else

@@ -15,7 +15,7 @@ namespace sluice {
 
 class Gateway;
 
-class ClientConn final : public Conn, public ClientHalf, private BodySink {
+class ClientConn final : public Conn, public ClientHalf {
  public:
   ClientConn(Gateway& gateway, int fd);
   ~ClientConn() override;
@@ -45,7 +45,7 @@ class ClientConn final : public Conn, public ClientHalf, private BodySink {
     kRefused,     // nothing more is read: the request was not valid
   };
 
-  void on_bytes(const Lease& lease, std::string_view bytes) override;
+  void on_bytes(const Lease& lease, std::string_view bytes, uint64_t after_ms) override;
   void on_receive_end(int error) override;
   void on_sent(uint64_t body_bytes) override;
   void on_send_error(int error) override;
@@ -56,11 +56,11 @@ class ClientConn final : public Conn, public ClientHalf, private BodySink {
   uint64_t receive_budget() override;
   SlotPool& receive_pool() override;
   uint32_t watch_events() override;
-  void on_body(std::string_view bytes) override;
 
   bool reads_requests() const;
   size_t feed(const Lease& lease, std::string_view bytes);
   void feed_pending();
+  void read_ahead(std::string_view bytes);
   void on_step(Http1Parser::Event event);
   void apply_route(const StreamSettings& settings);
   void refuse_bytes();
@@ -72,21 +72,18 @@ class ClientConn final : public Conn, public ClientHalf, private BodySink {
   uint64_t write_timeout_ms() const;
 
   Gateway& gateway_;
-  Http1Parser parser_;
   Stream* stream_ = nullptr;
-  std::unique_ptr<Head> head_;
-  Chain pending_;                 // requests read ahead
-  const Lease* lease_ = nullptr;  // of the bytes being fed
-  std::string peer_ip_;           // found out once it is needed
   State state_ = State::kIdle;
   bool served_ = false;  // has answered a request before
   bool trusted_ = false;
   uint64_t state_since_ms_;
-  uint64_t sndbuf_;  // as set on the socket
-  uint64_t notsent_lowat_;
-  // Of the route of the latest request, for the next one; at first the default route's.
-  uint64_t header_timeout_ms_;
-  uint64_t keepalive_timeout_ms_;
+  // Of the route of the latest request, for the socket and the next head; at first the default's.
+  const StreamSettings* settings_;
+  // While a request arrives; a stream that is being answered has neither.
+  std::unique_ptr<Http1Parser> parser_;
+  std::unique_ptr<Head> head_;
+  std::unique_ptr<Chain> pending_;  // requests read ahead, where there are any
+  std::string peer_ip_;             // found out once it is needed
 };
 
 }  // namespace sluice

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,7 @@ struct StreamSettings {
   uint64_t buffer_size = 8ULL * 1024;
   uint64_t buffer_size_max = 256ULL * 1024;
   uint64_t event_hold = 64ULL * 1024;
+  uint64_t pace_ms = 0;                 // between two reads of an event stream; 0 = read at once
   uint64_t max_body_size = 0;           // request body; 0 = unlimited
   uint64_t header_timeout_ms = 10'000;  // of the request after one on this route
   uint64_t body_timeout_ms = 30'000;
@@ -38,13 +40,14 @@ struct StreamSettings {
   uint64_t upstream_keepalive_timeout_ms = 30'000;
   // Kernel memory bounds (bytes; 0 = the kernel's default).
   uint64_t upstream_rcvbuf = 64ULL * 1024;
+  bool upstream_quickack = false;  // acknowledge every read, however fast they come
   uint64_t client_sndbuf = 64ULL * 1024;
   uint64_t client_notsent_lowat = 16ULL * 1024;
 };
 
 struct Upstream {
-  std::string url;   // as given, "http://127.0.0.1:9000"
-  std::string host;  // authority of the url
+  std::string url;   // as given, "http://127.0.0.1:9000" or "unix:/run/app.sock"
+  std::string host;  // authority of the url; "localhost" for a unix socket
   Address address;
 };
 
@@ -67,7 +70,8 @@ struct Config {
   StreamSettings defaults;    // of routes, and of a request that has none yet and no "/" to go by
   unsigned threads = 0;       // 0 = one per allowed CPU
   bool pin = true;
-  std::string uring_disable;  // comma list, checked against core/features
+  std::optional<uint64_t> latency_budget_us;  // nullopt = automatic; 0 = off
+  std::string uring_disable;                  // comma list, checked against core/features
   std::string simd = "auto";
   PoolSettings pool_sse_event{4096, 1000};
   PoolSettings pool_http_response{16384, 500};

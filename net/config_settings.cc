@@ -47,8 +47,8 @@ Setting upstream_setting() {
           .form = Form::kList,
           .value_name = "URL",
           .help =
-              "http://HOST:PORT that requests go to when no other route matches; repeated, "
-              "they take turns (round robin)",
+              "http://HOST:PORT or unix:/PATH that requests go to when no other route matches; "
+              "repeated, they take turns (round robin)",
           .set =
               [](Target target, std::string_view text) {
                 Upstream upstream;
@@ -98,6 +98,27 @@ Setting threads_setting() {
             std::string wrong =
                 text == "all" ? "" : parse_number(kCount, {1, kThreadsMax, true}, text, &count);
             target.config.threads = static_cast<unsigned>(count);
+            return wrong;
+          }};
+}
+
+Setting latency_budget_setting() {
+  return {.name = "latency-budget",
+          .value_name = "auto|off|TIME",
+          .default_text = "auto",
+          .help =
+              "How long a worker may gather events before it wakes for them: TIME (10us to 20ms) "
+              "whenever there is work, or auto, which grows from nothing to 200us as the worker's "
+              "core goes from half to fully busy",
+          .set = [](Target target, std::string_view text) {
+            if (text == "auto") {
+              target.config.latency_budget_us.reset();
+              return std::string();
+            }
+            uint64_t us = 0;
+            std::string wrong =
+                text == "off" ? "" : parse_number(kFineTime, {10, 20'000, true}, text, &us);
+            if (wrong.empty()) target.config.latency_budget_us = us;
             return wrong;
           }};
 }
@@ -216,6 +237,11 @@ std::vector<Setting> stream_settings() {
       number_setting("event-hold", &S::event_hold, kSize, kBuffer,
                      "Largest event that is held until it is whole; a longer one is sent on piece "
                      "by piece, without heartbeats inside it"),
+      number_setting(
+          "pace", &S::pace_ms, kTime, {1, 10'000, true},
+          "Least time between two reads of an event stream, so that what comes meanwhile "
+          "leaves together; the first event, and one after a pause, is not delayed; 0 = "
+          "read at once"),
       number_setting("max-body-size", &S::max_body_size, kSize, {1, 1024 * kGiB, true},
                      "Largest request body, more is answered 413; 0 = unlimited"),
       choice_setting("half-close", &S::half_close, Choices<bool>{{"deny", false}, {"allow", true}},
@@ -261,6 +287,10 @@ std::vector<Setting> connection_settings() {
       number_setting("upstream-rcvbuf", &S::upstream_rcvbuf, kSize, kSocketBuffer,
                      "SO_RCVBUF towards upstreams: what the kernel may hold for a stalled stream; "
                      "0 = the kernel's default"),
+      choice_setting(
+          "upstream-quickack", &S::upstream_quickack, Choices<bool>{{"auto", false}, {"on", true}},
+          "Whether TCP acknowledges each event of an upstream at once: on, or auto, which "
+          "lets acknowledgements be delayed while events come less than 40 ms apart"),
       number_setting("client-sndbuf", &S::client_sndbuf, kSize, kSocketBuffer,
                      "SO_SNDBUF towards clients; 0 = the kernel's default"),
       number_setting("client-notsent-lowat", &S::client_notsent_lowat, kSize,
@@ -290,6 +320,7 @@ std::vector<Setting> process_settings() {
       threads_setting(),
       switch_setting("pin", &Config::pin,
                      "Pin each worker to its CPU (--pin=off or --no-pin: leave it to the kernel)"),
+      latency_budget_setting(),
       uring_disable_setting(),
       choice_setting("simd", &Config::simd,
                      Choices<std::string>{{"auto", "auto"},

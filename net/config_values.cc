@@ -42,6 +42,8 @@ const NumberKind kSize{"SIZE", "a size: a number of bytes, or one with k, m or g
                        format_size};
 const NumberKind kTime{"TIME", "a time: a number with ms, s, m or h", parse_duration_ms,
                        format_duration_ms};
+const NumberKind kFineTime{"TIME", "auto, off or a time: a number with us, ms or s",
+                           parse_duration_us, format_duration_us};
 const NumberKind kCount{"N", "a number", parse_count, format_count};
 
 std::string quoted(std::string_view text) {
@@ -93,11 +95,27 @@ std::string parse_pool(std::string_view text, PoolSettings* pool) {
   return wrong.empty() ? "" : "the count " + wrong;
 }
 
+namespace {
+
+constexpr std::string_view kUnixScheme = "unix:";
+
+// A request that names no host (HTTP/1.0) is told to be for localhost, as it is.
+std::string parse_unix_upstream(std::string_view text, Upstream* upstream) {
+  std::string error;
+  auto address = unix_address(text.substr(kUnixScheme.size()), &error);
+  if (!address) return error;
+  *upstream = {std::string(text), "localhost", *address};
+  return "";
+}
+
+}  // namespace
+
 std::string parse_upstream(std::string_view text, Upstream* upstream) {
   if (has_scheme(text, "https:")) return "TLS to upstreams comes later: use http://";
-  if (has_scheme(text, "unix:")) return "unix sockets come later: use http://HOST:PORT";
+  if (has_scheme(text, kUnixScheme)) return parse_unix_upstream(text, upstream);
   constexpr std::string_view kScheme = "http://";
-  if (!has_scheme(text, kScheme)) return quoted(text) + " is not of the form http://HOST:PORT";
+  if (!has_scheme(text, kScheme))
+    return quoted(text) + " is not of the form http://HOST:PORT or unix:/PATH";
   std::string_view authority = text.substr(kScheme.size());
   std::string_view path;
   if (size_t end = authority.find_first_of("/?#"); end != authority.npos) {

@@ -30,6 +30,7 @@ struct NumberKind {
 };
 extern const NumberKind kSize;
 extern const NumberKind kTime;
+extern const NumberKind kFineTime;
 extern const NumberKind kCount;
 
 std::string parse_number(const NumberKind& kind, Bounds bounds, std::string_view text,

@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <memory>
+#include <utility>
 
 #include "core/check.h"
 #include "core/limits.h"
@@ -14,10 +15,10 @@ namespace sluice {
 Conn::Conn(Loop& loop, Memory& memory, int fd)
     : loop_(loop),
       memory_(memory),
-      timer_(this),
       fd_(fd),
       index_(loop.attach(this)),
-      last_received_ms_(loop.now_ms()) {}
+      last_received_ms_(loop.now_ms()),
+      timer_(this) {}
 
 Conn::~Conn() {
   SLUICE_CHECK(fd_ < 0);
@@ -107,14 +108,14 @@ void Conn::on_recv(const Completion& completion) {
   if (state_ == State::kClosing) return;
   int result = completion.result;
   if (result > 0) {
-    last_received_ms_ = loop_.now_ms();
+    uint64_t previous_ms = std::exchange(last_received_ms_, loop_.now_ms());
     if (state_ == State::kLingering) {
-      lingered_bytes_ += static_cast<uint64_t>(result);
+      lingered_bytes_ += static_cast<uint32_t>(result);
       if (lingered_bytes_ > limits::kLingerBytes) close(CloseMode::kOrderly);
       return;
     }
     SLUICE_CHECK(lease);  // bytes come in a slot, always
-    on_bytes(lease, {lease.data(), static_cast<size_t>(result)});
+    on_bytes(lease, {lease.data(), static_cast<size_t>(result)}, last_received_ms_ - previous_ms);
   } else if (result == -ENOBUFS) {
     if (!starved_) recv_pool_->wait(*this);
     starved_ = true;
@@ -191,7 +192,7 @@ void Conn::try_receive() {
 bool Conn::send_stalled(uint64_t timeout_ms) {
   if (!send_in_flight_) return false;
   // A slow peer acknowledges bytes long before it makes room for more: that is progress too.
-  uint64_t unacknowledged = unacknowledged_bytes(fd_);
+  uint32_t unacknowledged = unacknowledged_bytes(fd_);
   if (unacknowledged < unacknowledged_) send_progress_ms_ = loop_.now_ms();
   unacknowledged_ = unacknowledged;
   return loop_.now_ms() >= send_progress_ms_ + timeout_ms;

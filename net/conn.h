@@ -50,8 +50,8 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   // Connects; on_connected() follows.
   void connect(const sockaddr* address, socklen_t size);
 
-  // Bytes arrived, in a slot that the lease keeps alive.
-  virtual void on_bytes(const Lease& lease, std::string_view bytes) = 0;
+  // Bytes arrived, in a slot that the lease keeps alive, so long after the ones before.
+  virtual void on_bytes(const Lease& lease, std::string_view bytes, uint64_t after_ms) = 0;
   // Nothing more will arrive: 0 for a FIN, else the errno.
   virtual void on_receive_end(int error) = 0;
   virtual void on_connected(int /*error*/) {}
@@ -90,7 +90,6 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
 
   Loop& loop_;
   Memory& memory_;
-  Timer timer_;
 
  private:
   enum class State : uint8_t { kConnecting, kOpen, kLingering, kClosing };
@@ -115,8 +114,11 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   uint64_t last_received_ms_;
   uint64_t recv_armed_ms_ = 0;
   uint64_t send_progress_ms_ = 0;
-  uint64_t unacknowledged_ = 0;
-  uint64_t lingered_bytes_ = 0;
+  uint32_t unacknowledged_ = 0;
+  uint32_t lingered_bytes_ = 0;
+
+ protected:
+  Timer timer_;
 };
 
 }  // namespace sluice

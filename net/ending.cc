@@ -32,7 +32,7 @@ constexpr EndingFacts kEndingFacts[kEndings] = {
 constexpr std::string_view kPhaseNames[kPhases] = {
     "request", "queued", "connecting", "awaiting_head", "first_event", "streaming", "draining"};
 
-constexpr std::string_view kRefusalNames[kRefusals] = {
+constexpr const char* kRefusalNames[kRefusals] = {
     "header_timeout", "body_timeout", "body_too_large", "no_route",
     "upgrade",        "connect",      "expectation",    "max_forwards"};
 
@@ -53,7 +53,7 @@ std::string_view ending_detail(Ending ending) {
 std::string_view phase_name(Phase phase) {
   return kPhaseNames[static_cast<unsigned>(phase)];
 }
-std::string_view refusal_name(Refusal refusal) {
+const char* refusal_name(Refusal refusal) {
   return kRefusalNames[static_cast<unsigned>(refusal)];
 }
 

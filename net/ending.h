@@ -60,6 +60,6 @@ enum class Refusal : uint8_t {
   kMaxForwards,
 };
 inline constexpr unsigned kRefusals = static_cast<unsigned>(Refusal::kMaxForwards) + 1;
-std::string_view refusal_name(Refusal refusal);
+const char* refusal_name(Refusal refusal);
 
 }  // namespace sluice

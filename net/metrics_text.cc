@@ -182,7 +182,7 @@ void render_endings(Page& page, const Workers& workers) {
              {{"reason", http1_error_name(static_cast<Http1Error>(i))}});
   for (unsigned i = 0; i < kRefusals; ++i)
     page.add(sum(workers, [i](const WorkerSnapshot& w) { return w.metrics.refusals[i]; }),
-             {{"reason", std::string(refusal_name(static_cast<Refusal>(i)))}});
+             {{"reason", refusal_name(static_cast<Refusal>(i))}});
   page.counter("sluice_bad_responses", "Upstream responses that were not valid, by reason.");
   for (unsigned i = 1; i < Metrics::kHttp1Errors; ++i)
     page.add(sum(workers, [i](const WorkerSnapshot& w) { return w.metrics.bad_responses[i]; }),
@@ -296,12 +296,17 @@ void render_rings(Page& page, const Workers& workers) {
        [](const WorkerSnapshot& w) { return w.loop.stale_completions; }},
       {"sluice_loop_turns", "Turns of the event loop.",
        [](const WorkerSnapshot& w) { return w.loop.turns; }},
+      {"sluice_loop_gathered_turns", "Turns that waited to gather completions (--latency-budget).",
+       [](const WorkerSnapshot& w) { return w.loop.gathered_turns; }},
   };
   for (const RingCounter& counter : counters) {
     page.counter(counter.name, counter.help);
     for (size_t i = 0; i < workers.size(); ++i)
       page.add(counter.get(workers[i]), {{"worker", std::to_string(i)}});
   }
+  page.counter("sluice_loop_cpu_seconds", "CPU time of the worker's thread, kernel included.");
+  for (size_t i = 0; i < workers.size(); ++i)
+    page.add(static_cast<double>(workers[i].loop.cpu_ns) / 1e9, {{"worker", std::to_string(i)}});
 }
 
 void render_process(Page& page, const ProcessFacts& process) {

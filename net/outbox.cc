@@ -10,9 +10,9 @@ namespace sluice {
 
 namespace {
 
-constexpr std::string_view kChunkEnd = "\r\n";
-constexpr std::string_view kChunkEndAndFinal = "\r\n0\r\n\r\n";
-constexpr std::string_view kFinal = "0\r\n\r\n";
+// The end of a chunk, and the last chunk: a batch ends with a part of it.
+constexpr std::string_view kChunkEnds = "\r\n0\r\n\r\n";
+constexpr size_t kChunkEndSize = 2;
 
 iovec piece_of(std::string_view bytes) {
   return {const_cast<char*>(bytes.data()), bytes.size()};
@@ -37,26 +37,27 @@ void Outbox::begin_batch(std::span<iovec> pieces) {
   uint64_t body = 0;
   size_t room = pieces.size() - used;
   if (head == head_left_ && sendable_ > 0 && room > 3 && head < limits::kSendBatchBytes)
-    chain_.fill(pieces.first(room - 2), head, std::min(sendable_, limits::kSendBatchBytes - head),
-                &body);
+    chain_.fill(pieces.first(room - 2), head,
+                std::min<uint64_t>(sendable_, limits::kSendBatchBytes - head), &body);
   batch_head_ = static_cast<uint32_t>(head);
   batch_body_ = static_cast<uint32_t>(body);
   prefix_size_ = prefix_sent_ = 0;
-  suffix_ = {};
+  suffix_at_ = suffix_size_ = 0;
   if (chunked_) {
     bool last = finished_ && head == head_left_ && body == sendable_ && !final_chunk_sent_;
     if (body > 0) {
-      char* end = std::to_chars(prefix_.data(), prefix_.data() + 10, body, 16).ptr;
+      char* end = std::to_chars(prefix_.data(), prefix_.data() + 8, body, 16).ptr;
       *end++ = '\r';
       *end++ = '\n';
       prefix_size_ = static_cast<uint8_t>(end - prefix_.data());
-      suffix_ = last ? kChunkEndAndFinal : kChunkEnd;
+      suffix_size_ = last ? kChunkEnds.size() : kChunkEndSize;
     } else if (last) {
-      suffix_ = kFinal;
+      suffix_at_ = kChunkEndSize;
+      suffix_size_ = kChunkEnds.size() - kChunkEndSize;
     }
     final_chunk_sent_ |= last;
   }
-  batch_bytes_ = batch_head_ + prefix_size_ + batch_body_ + static_cast<uint32_t>(suffix_.size());
+  batch_bytes_ = batch_head_ + prefix_size_ + batch_body_ + suffix_size_;
 }
 
 size_t Outbox::build(std::span<iovec> pieces) {
@@ -72,7 +73,7 @@ size_t Outbox::build(std::span<iovec> pieces) {
     used += chain_.fill(pieces.subspan(used), batch_head_, batch_body_, &body);
     SLUICE_CHECK(body == batch_body_);
   }
-  if (!suffix_.empty()) pieces[used++] = piece_of(suffix_);
+  if (suffix_size_ > 0) pieces[used++] = piece_of(kChunkEnds.substr(suffix_at_, suffix_size_));
   return used;
 }
 
@@ -89,7 +90,9 @@ uint64_t Outbox::sent(uint64_t bytes) {
   auto body = static_cast<uint32_t>(std::min<uint64_t>(bytes, batch_body_));
   batch_body_ -= body;
   sendable_ -= body;
-  suffix_.remove_prefix(bytes - body);
+  auto suffix = static_cast<uint8_t>(bytes - body);
+  suffix_at_ = static_cast<uint8_t>(suffix_at_ + suffix);
+  suffix_size_ = static_cast<uint8_t>(suffix_size_ - suffix);
   chain_.consume(uint64_t{head} + body);
   return body;
 }
@@ -97,11 +100,11 @@ uint64_t Outbox::sent(uint64_t bytes) {
 void Outbox::rewind() {
   chain_.rewind();
   head_left_ = head_total_;
-  sendable_ = chain_.bytes() - head_left_;
+  release();
   final_chunk_sent_ = false;
   batch_bytes_ = batch_head_ = batch_body_ = 0;
   prefix_size_ = prefix_sent_ = 0;
-  suffix_ = {};
+  suffix_at_ = suffix_size_ = 0;
 }
 
 }  // namespace sluice

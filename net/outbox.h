@@ -31,7 +31,7 @@ class Outbox {
   void spill_to(SlotPool& spill) { chain_.spill_to(spill); }
 
   // Everything appended so far may leave.
-  void release() { sendable_ = chain_.bytes() - head_left_; }
+  void release() { sendable_ = static_cast<uint32_t>(chain_.bytes()) - head_left_; }
   // Drops body bytes that were not released.
   void discard_held() { chain_.truncate(head_left_ + sendable_); }
   // Nothing more will be appended: after the released bytes the message is complete.
@@ -39,7 +39,7 @@ class Outbox {
 
   uint64_t held() const { return chain_.bytes() - head_left_ - sendable_; }
   // Bytes that may leave and have not.
-  uint64_t backlog() const { return head_left_ + sendable_; }
+  uint64_t backlog() const { return uint64_t{head_left_} + sendable_; }
   bool batch_under_way() const { return batch_bytes_ > 0; }
   bool finished() const { return finished_; }
   // Everything has left, the end included.
@@ -68,10 +68,7 @@ class Outbox {
   Chain chain_;
   uint32_t head_left_ = 0;
   uint32_t head_total_ = 0;
-  uint64_t sendable_ = 0;
-  bool chunked_ = false;
-  bool finished_ = false;
-  bool final_chunk_sent_ = false;
+  uint32_t sendable_ = 0;
 
   // The batch under way, in the order in which it leaves; what is left of it.
   uint32_t batch_bytes_ = 0;
@@ -79,8 +76,14 @@ class Outbox {
   uint32_t batch_body_ = 0;
   uint8_t prefix_size_ = 0;
   uint8_t prefix_sent_ = 0;
-  std::array<char, 12> prefix_{};  // the chunk's size line
-  std::string_view suffix_;
+  std::array<char, 10> prefix_{};  // the chunk's size line: up to 8 digits, and a CRLF
+  // What follows the chunk's body, as a part of "CRLF, last chunk".
+  uint8_t suffix_at_ = 0;
+  uint8_t suffix_size_ = 0;
+
+  bool chunked_ = false;
+  bool finished_ = false;
+  bool final_chunk_sent_ = false;
 };
 
 }  // namespace sluice

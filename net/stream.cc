@@ -10,24 +10,15 @@
 
 namespace sluice {
 
-namespace {
-
-std::string cut(std::string_view text) {
-  return std::string(text.substr(0, limits::kLoggedTargetBytes));
-}
-
-}  // namespace
-
 Stream::Stream(Gateway& gateway, ClientHalf& client, uint64_t id)
     : gateway_(gateway),
       client_(&client),
-      timer_(this),
       response_(gateway.memory(), gateway.memory().sse_event),
+      phase_since_ms_(gateway.loop().now_ms()),
+      timer_(this),
       request_(gateway.memory(), gateway.memory().http_response),
       id_(id),
-      started_ns_(gateway.loop().now_ns()),
-      started_wall_ms_(wall_clock_ms()),
-      phase_since_ms_(gateway.loop().now_ms()) {}
+      started_ns_(gateway.loop().now_ns()) {}
 
 Stream::~Stream() {
   SLUICE_CHECK(!live_link && !waiting_link);
@@ -43,8 +34,7 @@ void Stream::set_phase(Phase phase) {
 // --- the request ---
 
 void Stream::on_request_head(const Head& head, bool keep_alive) {
-  method_ = head.method();
-  target_ = cut(head.target());
+  keep_request_line(head);
   method_is_head_ = head.method() == "HEAD";
   client_http10_ = head.version_minor() == 0;
   keep_alive_ = keep_alive && !gateway_.draining();
@@ -68,6 +58,16 @@ void Stream::on_request_head(const Head& head, bool keep_alive) {
   request_.append_head(text);
   request_.set_chunked(head.body() == BodyKind::kChunked);
   ask_for_upstream(false);
+}
+
+// For the log and /streams; llhttp bounds the method.
+void Stream::keep_request_line(const Head& head) {
+  std::string_view target = head.target().substr(0, limits::kLoggedTargetBytes);
+  method_size_ = static_cast<uint16_t>(head.method().size());
+  target_size_ = static_cast<uint16_t>(target.size());
+  request_line_ = std::make_unique_for_overwrite<char[]>(size_t{method_size_} + target_size_);
+  head.method().copy(request_line_.get(), method_size_);
+  target.copy(request_line_.get() + method_size_, target_size_);
 }
 
 // Answers what never reaches an upstream; true if it did.
@@ -232,7 +232,7 @@ void Stream::on_response_head(const Head& head) {
 }
 
 void Stream::commit_response(const Head& head) {
-  status_ = head.status();
+  status_ = static_cast<uint16_t>(head.status());
   bool has_body = head.body() != BodyKind::kNone;
   bool event_stream = is_event_stream(head);
   framed_ = has_body && event_stream;
@@ -366,8 +366,16 @@ void Stream::on_response_end() {
   client_->response_ready();
 }
 
+// Paced reads: what comes until the next one leaves together. Neither the first event nor the rest
+// of one waits for it.
+void Stream::on_read_dry() {
+  if (settings().pace_ms == 0 || ended_ || events_ == 0 || !framer_.at_boundary()) return;
+  paced_until_ms_ = gateway_.loop().now_ms() + settings().pace_ms;
+  gateway_.loop().timers().schedule_earlier(timer_, paced_until_ms_);
+}
+
 uint64_t Stream::response_budget() {
-  if (ended_ || phase_ == Phase::kDraining) return 0;
+  if (ended_ || phase_ == Phase::kDraining || paced_until_ms_ != 0) return 0;
   uint64_t now_ns = gateway_.loop().now_ns();
   // Held bytes of an unfinished event are not charged, so that holding never waits for itself;
   // --event-hold bounds them.
@@ -388,8 +396,10 @@ uint64_t Stream::response_budget() {
     if (stalled_ns > limits::kFastWindowMs * 1'000'000)
       window_ = static_cast<uint32_t>(settings().buffer_size);
   }
-  // The head decides which class of slots the body goes to: one receive, and then anew.
-  return phase_ <= Phase::kAwaitingHead ? 1 : window_ - backlog;
+  // The head decides which class of slots the body goes to: one receive, and then anew. So it is
+  // where reads are paced.
+  bool one_read = phase_ <= Phase::kAwaitingHead || (framed_ && settings().pace_ms > 0);
+  return one_read ? 1 : window_ - backlog;
 }
 
 void Stream::adapt_window(size_t received) {
@@ -407,6 +417,7 @@ void Stream::adapt_window(size_t received) {
 }
 
 void Stream::on_client_sent(uint64_t body_bytes) {
+  gateway_.metrics().bytes_to_clients += body_bytes;
   uint64_t now_ns = gateway_.loop().now_ns();
   last_output_ms_ = now_ns / 1'000'000;
   if (unsent_since_ns_ != 0 && body_bytes > 0) {
@@ -420,7 +431,7 @@ void Stream::on_client_sent(uint64_t body_bytes) {
 
 // --- endings ---
 
-void Stream::refuse(int status, std::string_view detail, Ending ending, std::string_view reason) {
+void Stream::refuse(int status, std::string_view detail, Ending ending, const char* reason) {
   if (ended_) return;
   refusal_reason_ = reason;
   let_go_of_upstream();
@@ -441,7 +452,7 @@ void Stream::refuse(int status, std::string_view detail, Ending ending, std::str
   response_.append_head(text);
   response_.finish();
   head_queued_ = true;
-  status_ = status;
+  status_ = static_cast<uint16_t>(status);
   ending_ = ending;
   set_phase(Phase::kDraining);
   client_->response_ready();

@@ -7,9 +7,10 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <memory>
 #include <string_view>
 
+#include "core/limits.h"
 #include "core/timer_wheel.h"
 #include "net/config.h"
 #include "net/ending.h"
@@ -72,7 +73,7 @@ class Stream final : public TimerOwner {
   void on_request_end();
   // An answer of our own, in place of the upstream's: a problem response with that status.
   // `reason` is what the log says, a name that lives as long as the program.
-  void refuse(int status, std::string_view detail, Ending ending, std::string_view reason = {});
+  void refuse(int status, std::string_view detail, Ending ending, const char* reason = "");
   // The client is gone; lets go of everything but the memory that sends still read.
   void on_client_gone(Ending ending);
   // Response bytes have left.
@@ -105,6 +106,8 @@ class Stream final : public TimerOwner {
   // A response head, interim ones too.
   void on_response_head(const Head& head);
   void on_response_body(const Lease& lease, std::string_view bytes);
+  // What the upstream had sent has been read.
+  void on_read_dry();
   void on_response_end();
   // The upstream is lost before its response was complete.
   void on_upstream_lost(Ending ending);
@@ -117,6 +120,8 @@ class Stream final : public TimerOwner {
   Outbox& request() { return request_; }
   bool method_is_head() const { return method_is_head_; }
   bool event_stream() const { return framed_; }
+  // The client takes all that comes, so that large reads are cheapest.
+  bool fast() const { return window_ >= limits::kFastWindow; }
   const Route& route() const { return *route_; }
   const StreamSettings& settings() const { return route_->settings; }
 
@@ -133,14 +138,13 @@ class Stream final : public TimerOwner {
   Phase phase() const { return phase_; }
   uint64_t events() const { return events_; }
   uint64_t window() const { return window_; }
-  const std::string& method() const { return method_; }
-  const std::string& target() const { return target_; }
+  std::string_view method() const { return {request_line_.get(), method_size_}; }
+  std::string_view target() const { return {request_line_.get() + method_size_, target_size_}; }
   int status() const { return status_; }
   Ending ending() const { return ending_; }
   // Why a request was refused; empty for every other ending.
   std::string_view refusal_reason() const { return refusal_reason_; }
   uint64_t started_ns() const { return started_ns_; }
-  uint64_t started_wall_ms() const { return started_wall_ms_; }
   uint64_t first_event_ns() const { return first_event_ns_; }
   uint64_t request_body_bytes() const { return request_body_bytes_; }
   uint64_t response_body_bytes() const { return response_body_bytes_; }
@@ -154,10 +158,11 @@ class Stream final : public TimerOwner {
   Stream** live_link = nullptr;
   Stream* next_waiting = nullptr;
   Stream** waiting_link = nullptr;
-  bool needs_fresh = false;   // no kept-alive connection, in that queue
-  size_t upstream_index = 0;  // within the route's group
+  bool needs_fresh = false;     // no kept-alive connection, in that queue
+  uint32_t upstream_index = 0;  // within the route's group
 
  private:
+  void keep_request_line(const Head& head);
   bool refused_by_head(const Head& head);
   void set_phase(Phase phase);
   void ask_for_upstream(bool fresh);
@@ -178,23 +183,21 @@ class Stream final : public TimerOwner {
   bool heartbeat_possible() const;
   void send_heartbeat();
 
+  // In the order of use: what every event touches comes first, on as few cache lines as may be.
   Gateway& gateway_;
   ClientHalf* client_;
-  UpstreamHalf* upstream_ = nullptr;
   const Route* route_ = nullptr;
-  Timer timer_;
-  Outbox response_;
-  Outbox request_;
   Framer framer_;
 
   Phase phase_ = Phase::kRequest;
-  Ending ending_ = Ending::kComplete;
   bool ended_ = false;
+  bool framed_ = false;   // an unencoded event stream
+  bool torn_ = false;     // inside an event that is cut through
+  uint8_t late_bom_ = 0;  // 1 + bytes seen of a BOM that a heartbeat has overtaken
+  Ending ending_ = Ending::kComplete;
   bool aborted_ = false;
   bool head_queued_ = false;  // the final response head is on its way
   bool early_head_ = false;   // it was ours, before the upstream's
-  bool framed_ = false;       // an unencoded event stream
-  bool torn_ = false;         // inside an event that is cut through
   bool close_delimited_ = false;
   bool keep_alive_ = false;
   bool client_http10_ = false;
@@ -206,30 +209,35 @@ class Stream final : public TimerOwner {
   bool retried_ = false;
   bool upstream_asked_ = false;
   bool response_begun_ = false;  // a byte of the response has come
-  uint8_t late_bom_ = 0;         // 1 + bytes seen of a BOM that a heartbeat has overtaken
 
-  uint64_t id_;
-  uint64_t started_ns_;
-  uint64_t started_wall_ms_;
-  uint64_t phase_since_ms_;
+  Outbox response_;
+  uint32_t window_ = 0;
+  uint32_t window_used_ = 0;
   uint64_t last_upstream_ms_ = 0;
   uint64_t last_output_ms_ = 0;
   uint64_t last_event_ns_ = 0;
-  uint64_t first_event_ns_ = 0;
   uint64_t unsent_since_ns_ = 0;  // when the oldest response byte not yet sent arrived
-  uint32_t unsent_events_ = 0;
-  uint32_t window_ = 0;
-  uint32_t window_used_ = 0;
-  uint64_t window_since_ms_ = 0;
-  uint64_t stalled_since_ns_ = 0;
   uint64_t events_ = 0;
-  uint64_t request_body_bytes_ = 0;
   uint64_t response_body_bytes_ = 0;
-  int status_ = 0;
-  unsigned interim_heads_ = 0;
-  std::string_view refusal_reason_;
-  std::string method_;
-  std::string target_;
+  uint64_t stalled_since_ns_ = 0;
+  uint64_t paced_until_ms_ = 0;  // not read before; 0: as soon as there is credit
+  uint32_t unsent_events_ = 0;
+  uint16_t status_ = 0;
+  uint8_t interim_heads_ = 0;
+
+  uint64_t window_since_ms_ = 0;
+  uint64_t phase_since_ms_;
+  UpstreamHalf* upstream_ = nullptr;
+  Timer timer_;
+  Outbox request_;
+  uint64_t id_;
+  uint64_t started_ns_;
+  uint64_t first_event_ns_ = 0;
+  uint64_t request_body_bytes_ = 0;
+  const char* refusal_reason_ = "";
+  std::unique_ptr<char[]> request_line_;  // method and target, as far as they are logged
+  uint16_t method_size_ = 0;
+  uint16_t target_size_ = 0;
 };
 
 }  // namespace sluice

@@ -44,6 +44,7 @@ uint64_t Stream::deadline_ms() const {
       due = deadline(last_upstream_ms_, settings().stream_idle_timeout_ms);
       break;
   }
+  if (paced_until_ms_ != 0) due = std::min(due, paced_until_ms_);
   if (heartbeat_possible()) due = std::min(due, last_output_ms_ + settings().heartbeat_ms);
   if (!head_queued_ && wants_event_stream_)
     due = std::min(due, deadline(started_ns_ / 1'000'000, settings().heartbeat_head_after_ms));
@@ -53,6 +54,10 @@ uint64_t Stream::deadline_ms() const {
 void Stream::on_timer() {
   if (ended_ || phase_ == Phase::kDraining) return;
   uint64_t now_ms = gateway_.loop().now_ms();
+  if (paced_until_ms_ != 0 && now_ms >= paced_until_ms_) {
+    paced_until_ms_ = 0;
+    if (upstream_) upstream_->read_on();
+  }
   if (stalled_since_ns_ != 0 || (upstream_ && !upstream_->receiving())) last_upstream_ms_ = now_ms;
   if (!head_queued_ && wants_event_stream_ && settings().heartbeat_head_after_ms > 0 &&
       now_ms >= started_ns_ / 1'000'000 + settings().heartbeat_head_after_ms)

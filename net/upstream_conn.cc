@@ -4,6 +4,8 @@
 
 #include "core/check.h"
 #include "core/limits.h"
+#include "core/socket.h"
+#include "net/body_run.h"
 #include "net/gateway.h"
 #include "net/upstream_pool.h"
 
@@ -56,18 +58,22 @@ uint64_t UpstreamConn::receive_budget() {
 
 SlotPool& UpstreamConn::receive_pool() {
   // Event streams have a class of their own, so that a crowd of stalled ones cannot keep new
-  // requests and their answers' heads from being read.
-  return stream_ && head_done_ && stream_->event_stream() ? memory_.sse_event
-                                                          : memory_.http_response;
+  // requests and their answers' heads from being read. Fast ones share the larger slots as long as
+  // there are plenty.
+  bool event_stream = stream_ && head_done_ && stream_->event_stream();
+  if (!event_stream || (stream_->fast() && !gateway_.memory_tight())) return memory_.http_response;
+  return memory_.sse_event;
 }
 
-void UpstreamConn::on_bytes(const Lease& lease, std::string_view bytes) {
+void UpstreamConn::on_bytes(const Lease& lease, std::string_view bytes, uint64_t after_ms) {
   gateway_.metrics().bytes_from_upstreams += bytes.size();
+  bool socket_is_empty = bytes.size() < lease.size();
+  delay_acks_if_quick(after_ms);
   if (!stream_) {
     close(CloseMode::kOrderly);  // a response that was not asked for
     return;
   }
-  lease_ = &lease;
+  BodyRun body(lease);
   bool more = true;
   while (more && stream_ && !closing()) {
     if (!in_message_) {
@@ -76,8 +82,9 @@ void UpstreamConn::on_bytes(const Lease& lease, std::string_view bytes) {
       in_message_ = true;
       stream_->on_response_begun();
     }
-    Http1Parser::Step step = parser_.feed(bytes, *this);
+    Http1Parser::Step step = parser_.feed(bytes, body);
     bytes.remove_prefix(step.consumed);
+    if (std::string_view run = body.take(); !run.empty()) stream_->on_response_body(lease, run);
     more = !bytes.empty();
     switch (step.event) {
       case Http1Parser::Event::kNeedMore:
@@ -103,11 +110,16 @@ void UpstreamConn::on_bytes(const Lease& lease, std::string_view bytes) {
         break;
     }
   }
-  lease_ = nullptr;
+  if (stream_ && socket_is_empty) stream_->on_read_dry();
 }
 
-void UpstreamConn::on_body(std::string_view bytes) {
-  stream_->on_response_body(*lease_, bytes);
+// While events come quicker than the timer of a delayed ACK, it never runs out, and an ACK serves
+// two of them. An upstream that sends with Nagle's algorithm waits for that timer once, whereupon
+// the kernel acknowledges at once again: hence seldom, and not before events do flow.
+void UpstreamConn::delay_acks_if_quick(uint64_t after_ms) {
+  if (after_ms >= limits::kDelayedAckMs) return;
+  if (++quick_reads_ % limits::kQuickReads != 0 || pool_.address().is_unix()) return;
+  if (stream_ && !stream_->settings().upstream_quickack) delay_acks(fd());
 }
 
 void UpstreamConn::finish_response(bool bytes_left_over) {

@@ -16,7 +16,7 @@ namespace sluice {
 class Gateway;
 class UpstreamPool;
 
-class UpstreamConn final : public Conn, public UpstreamHalf, private BodySink {
+class UpstreamConn final : public Conn, public UpstreamHalf {
  public:
   // Starts to connect.
   UpstreamConn(Gateway& gateway, UpstreamPool& pool, int fd);
@@ -39,7 +39,7 @@ class UpstreamConn final : public Conn, public UpstreamHalf, private BodySink {
 
  private:
   void on_connected(int error) override;
-  void on_bytes(const Lease& lease, std::string_view bytes) override;
+  void on_bytes(const Lease& lease, std::string_view bytes, uint64_t after_ms) override;
   void on_receive_end(int error) override;
   void on_sent(uint64_t body_bytes) override;
   void on_send_error(int error) override;
@@ -47,8 +47,8 @@ class UpstreamConn final : public Conn, public UpstreamHalf, private BodySink {
   Outbox* outbox() override;
   uint64_t receive_budget() override;
   SlotPool& receive_pool() override;
-  void on_body(std::string_view bytes) override;
 
+  void delay_acks_if_quick(uint64_t after_ms);
   void finish_response(bool bytes_left_over);
   void lose(Ending ending);
 
@@ -57,11 +57,11 @@ class UpstreamConn final : public Conn, public UpstreamHalf, private BodySink {
   Http1Parser parser_;
   Stream* stream_ = nullptr;
   std::unique_ptr<Head> head_;
-  const Lease* lease_ = nullptr;  // of the bytes being fed
-  bool in_message_ = false;       // the parser is between begin() and kEnd
-  bool interim_ = false;          // the message is a 1xx
-  bool head_done_ = false;        // of the final response
-  int send_error_ = 0;            // errno of the send that failed, after which nothing is sent
+  bool in_message_ = false;   // the parser is between begin() and kEnd
+  bool interim_ = false;      // the message is a 1xx
+  bool head_done_ = false;    // of the final response
+  uint32_t quick_reads_ = 0;  // that came before a delayed ACK for the one before would have
+  int send_error_ = 0;        // errno of the send that failed, after which nothing is sent
 };
 
 }  // namespace sluice

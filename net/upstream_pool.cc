@@ -43,7 +43,7 @@ void UpstreamPool::enqueue(Stream& stream, bool front) {
 
 bool UpstreamPool::open(Stream& stream) {
   ++gateway_.metrics().upstream_connects;
-  int fd = open_tcp_socket(address().storage.ss_family);
+  int fd = open_stream_socket(address().storage.ss_family);
   if (fd < 0) {
     ++gateway_.metrics().upstream_connect_errors;
     gateway_.warn("no socket for " + upstream_.url + ": " + std::strerror(errno));
@@ -120,7 +120,7 @@ UpstreamPool& UpstreamPools::pool_of(Stream& stream) {
 void UpstreamPools::acquire(Stream& stream, bool fresh) {
   if (!fresh) {
     Group& group = groups_[static_cast<size_t>(&stream.route() - config_.routes.data())];
-    stream.upstream_index = group.next++ % group.pools.size();
+    stream.upstream_index = static_cast<uint32_t>(group.next++ % group.pools.size());
   }
   pool_of(stream).acquire(stream, fresh);
 }

@@ -97,14 +97,18 @@ void Worker::run() {
 void Worker::serve_until_drained(Ring& ring) {
   const Config& config = *options_.config;
   Loop loop(ring);
+  std::optional<uint64_t> budget_ns = config.latency_budget_us;
+  if (budget_ns) *budget_ns *= 1000;
+  loop.set_latency_budget(LatencyBudget(budget_ns));
   PoolBudget budget;
   budget.bytes_max = config.pool_max;
   SlotPool sse_event(loop, budget,
                      pool_options("sse_event", kSseEventGroup, config.pool_sse_event));
+  int sse_event_error = sse_event.ok() ? 0 : errno;
   SlotPool http_response(
       loop, budget, pool_options("http_response", kHttpResponseGroup, config.pool_http_response));
   if (!sse_event.ok() || !http_response.ok()) {
-    int error_number = errno;
+    int error_number = sse_event_error != 0 ? sse_event_error : errno;
     for (int fd : options_.listeners) close_socket(fd);
     std::string why = std::string("cannot set up the buffer pools: ") + std::strerror(error_number);
     if (error_number == ENOMEM)

@@ -7,6 +7,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include "perf/bench_cost.h"
 #include "sse/framer.h"
 #include "sse/scanner.h"
 
@@ -76,17 +77,17 @@ void feed_reads(benchmark::State& state, const char* scanner, size_t event_bytes
   const std::string read = stream_of(event_bytes, read_bytes);
   AnyFramer framer;
   uint64_t events = 0;
+  const perf::CostCounter cost;
   for (auto _ : state) {
     Framer::Result result = framer.feed(read);
     benchmark::DoNotOptimize(result);
     events += result.events;
   }
+  cost.report(state, "ns_per_event", events);
   if (events != state.iterations() * (read.size() / event_bytes)) {
     state.SkipWithError("events were missed");
   }
   state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * read.size()));
-  state.counters["ns_per_event"] = benchmark::Counter(
-      static_cast<double>(events) / 1e9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
 void register_all(const std::string& name, const char* scanner,

@@ -41,17 +41,10 @@ void Chain::push(Slot* slot, const char* data, uint32_t size) {
 void Chain::append(const Lease& lease, std::string_view bytes) {
   if (bytes.empty()) return;
   auto size = static_cast<uint32_t>(bytes.size());
-  // The next piece of the slot that the tail lies in: what is between them is framing that has been
-  // parsed, and moving a piece down over it costs less than a slice of its own all the way to the
-  // socket. Nobody reads beyond the tail.
-  if (tail_ && cursor_ && tail_->slot == lease.slot()) {
-    char* end = lease.data() + (tail_->data - lease.data()) + tail_->size;
-    if (end <= bytes.data()) {
-      if (end != bytes.data()) std::memmove(end, bytes.data(), bytes.size());
-      tail_->size += size;
-      bytes_ += size;
-      return;
-    }
+  if (cursor_ && tail_->slot == lease.slot() && tail_->data + tail_->size == bytes.data()) {
+    tail_->size += size;
+    bytes_ += size;
+    return;
   }
   push(lease.slot(), bytes.data(), size);
 }
@@ -76,7 +69,7 @@ void Chain::append_copy(std::string_view bytes) {
       tail_->size += size;
       bytes_ += size;
     } else {
-      Lease lease = spill_->take();
+      Lease lease = spill().take();
       size = static_cast<uint32_t>(std::min<size_t>(bytes.size(), lease.size()));
       std::memcpy(lease.data(), bytes.data(), size);
       push(lease.slot(), lease.data(), size);
@@ -124,8 +117,8 @@ void Chain::drop_front() {
 
 void Chain::consume(uint64_t count) {
   SLUICE_CHECK(count <= bytes_);
-  bytes_ -= count;
-  if (keep_) consumed_ += count;
+  bytes_ -= static_cast<uint32_t>(count);
+  if (keep_) consumed_ += static_cast<uint32_t>(count);
   count += cursor_offset_;
   while (cursor_ && count >= cursor_->size) {
     count -= cursor_->size;
@@ -166,7 +159,7 @@ void Chain::truncate(uint64_t count) {
     memory_->nodes.give_back(rest);
     rest = next;
   }
-  bytes_ = count;
+  bytes_ = static_cast<uint32_t>(count);
   if (count == 0) {
     cursor_ = nullptr;
     cursor_offset_ = 0;

@@ -53,16 +53,15 @@ struct Memory {
 class Chain {
  public:
   // Bytes that are copied go into slots of `spill`.
-  Chain(Memory& memory, SlotPool& spill) : memory_(&memory), spill_(&spill) {}
+  Chain(Memory& memory, SlotPool& spill) : memory_(&memory) { spill_to(spill); }
   ~Chain() { clear(); }
   Chain(const Chain&) = delete;
   Chain& operator=(const Chain&) = delete;
 
   // Where copies go from now on.
-  void spill_to(SlotPool& spill) { spill_ = &spill; }
+  void spill_to(SlotPool& spill) { spills_large_ = &spill == &memory_->http_response; }
 
-  // Shares the slot; `bytes` lie in it. Pieces of a slot are appended in their order; a piece may
-  // be moved down within its slot, to the end of the one before.
+  // Shares the slot; `bytes` lie in it.
   void append(const Lease& lease, std::string_view bytes);
   // Copies into the chain's own slots, densely.
   void append_copy(std::string_view bytes);
@@ -97,16 +96,19 @@ class Chain {
   void push(Slot* slot, const char* data, uint32_t size);
   void drop_front();
 
+  SlotPool& spill() { return spills_large_ ? memory_->http_response : memory_->sse_event; }
+
+  // Two chains for every stream: kept small.
   Memory* memory_;
-  SlotPool* spill_;
   ChainNode* head_ = nullptr;  // first node kept
   ChainNode* tail_ = nullptr;
   ChainNode* cursor_ = nullptr;  // first node with unconsumed bytes
   uint32_t cursor_offset_ = 0;
+  uint32_t bytes_ = 0;
+  uint32_t consumed_ = 0;  // bytes before the cursor that are kept
   bool keep_ = false;
   bool tail_is_copy_ = false;  // the tail node lies in a slot that append_copy() may go on with
-  uint64_t bytes_ = 0;
-  uint64_t consumed_ = 0;  // bytes before the cursor that are kept
+  bool spills_large_ = false;
 };
 
 }  // namespace sluice

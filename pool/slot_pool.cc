@@ -186,6 +186,9 @@ void SlotPool::wake_waiters() {
     stop_waiting(waiter);
     waiter.on_slot_available();
   }
+  // Who was woken need not have a use for its slot: the next in the queue must not wait for a turn
+  // that nothing brings about.
+  if (waiting_head_ && provided_ > 0) loop_.turn_again();
 }
 
 void SlotPool::trim() {

@@ -24,6 +24,11 @@ class Environment:
     files: int              # RLIMIT_NOFILE
     time_scale: float = 1   # of settling and window
     directory: pathlib.Path = pathlib.Path("/tmp")
+    workers: int = 1        # of sluice; more than one share the load's CPU, too
+
+    @property
+    def proxy_cpus(self):
+        return {self.proxy_cpu} if self.workers == 1 else {self.proxy_cpu, self.load_cpu}
 
 
 @dataclasses.dataclass
@@ -102,7 +107,7 @@ def start_origin(name, environment, running):
     on_unix = proxies.split_name(name)[1] == "unix"
     address = f"unix:{environment.directory}/origin.sock" if on_unix else "127.0.0.1:0"
     origin = Process("origin", [environment.programs["origin"], "--listen", address],
-                     environment.load_cpu, environment.directory)
+                     {environment.load_cpu}, environment.directory)
     running.append(origin)
     line = origin.wait_for_line("origin: listening on", 10)
     if line is None:
@@ -117,7 +122,7 @@ def start_load(name, mode, target, connections, flags, address, warmup_s, window
                "--target", target, "--connections", str(connections), *flags,
                "--warmup", f"{warmup_s * 1000:.0f}ms", "--duration", f"{warmup_s + window_s + 60:.0f}s",
                "--json", str(environment.directory / f"{name}.json"), "--quiet"]
-    load = Process(name, command, environment.load_cpu, environment.directory)
+    load = Process(name, command, {environment.load_cpu}, environment.directory)
     running.append(load)
     return load
 

@@ -1,4 +1,4 @@
-"""Processes of a comparison: started on one CPU, ended by pid, never outliving the script."""
+"""Processes of a comparison: started on their CPUs, ended by pid, never outliving the script."""
 
 import ctypes
 import os
@@ -44,14 +44,14 @@ def free_port():
 
 
 class Process:
-    """A program on one CPU, with its output in a file."""
+    """A program on the CPUs that it was given, with its output in a file."""
 
-    def __init__(self, name, command, cpu, directory):
+    def __init__(self, name, command, cpus, directory):
         self.name = name
         self.log = pathlib.Path(directory) / f"{name}.log"
 
         def prepare():
-            os.sched_setaffinity(0, {cpu})
+            os.sched_setaffinity(0, cpus)
             LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
         with open(self.log, "wb") as log:

@@ -74,11 +74,12 @@ def start(name, port, upstream, scenario, environment):
         command = [program, "--listen", f"127.0.0.1:{port}", "--upstream", upstream]
     elif base == "sluice":
         url = upstream if upstream.startswith("unix:") else f"http://{upstream}"
-        command = [program, "--listen", f"127.0.0.1:{port}", "--upstream", url, "--threads", "1",
-                   "--admin", "off", "--log-level", "warn", *VARIANTS.get(variant, [])]
+        command = [program, "--listen", f"127.0.0.1:{port}", "--upstream", url,
+                   "--threads", str(environment.workers), "--admin", "off", "--log-level", "warn",
+                   *VARIANTS.get(variant, [])]
     else:
         raise StartError(f"{name} cannot be started")
-    process = Process(name, command, environment.proxy_cpu, directory)
+    process = Process(name, command, environment.proxy_cpus, directory)
     try:
         process.wait_for_port(port)
     except StartError:

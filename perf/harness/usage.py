@@ -83,3 +83,28 @@ def sockets_of(listen_port, upstream_port):
     found = re.findall(r"skmem:\(r(\d+),rb\d+,t\d+,tb\d+,f(\d+),w(\d+)", text)
     return {"count": len(found), "bytes": sum(int(n) for each in found for n in each),
             "machine": False}
+
+
+# What a connection is made of in the kernel: sockets, their inodes, files, ports, what waits on
+# them (epoll of origin and load, io_uring's polls and requests), and plain kmalloc.
+SOCKET_CACHES = re.compile(r"TCP|TCPv6|tcp_bind.*|sock_inode_cache|filp|dentry|eventpoll_.*|"
+                           r"io_kiocb|nf_conntrack|request_sock_TCP|skbuff_.*|"
+                           r"kmalloc-(cg-)?[0-9]+k?")
+
+
+def slabs():
+    """Bytes of the slab caches that connections live in, of the whole machine (root only)."""
+    found = {}
+    for line in pathlib.Path("/proc/slabinfo").read_text().splitlines()[2:]:
+        # name, active objects, objects, object size, objects a slab, pages a slab, : tunables,
+        # three of these, : slabdata, active slabs, slabs, shared
+        fields = line.split()
+        if SOCKET_CACHES.fullmatch(fields[0]):
+            found[fields[0]] = int(fields[14]) * int(fields[5]) * PAGE_BYTES
+    return found
+
+
+def tcp_memory():
+    """Bytes that the machine's TCP sockets hold for what they queue (what tcp_mem bounds)."""
+    line = re.search(r"^TCP: .* mem (\d+)", pathlib.Path("/proc/net/sockstat").read_text(), re.M)
+    return int(line[1]) * PAGE_BYTES

@@ -1,5 +1,9 @@
 #include "net/address.h"
 
+#include <cstddef>
+#include <sys/un.h>
+#include <unistd.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -89,6 +93,45 @@ TEST(Address, SaysWhatIsWrong) {
   EXPECT_THAT(address_error("no..such:80"), StartsWith("cannot resolve 'no..such': "));
   EXPECT_THAT(address_error("[127.0.0.1]:80"), StartsWith("cannot resolve '127.0.0.1': "));
   EXPECT_THAT(address_error("[]:80"), StartsWith("cannot resolve '': "));
+}
+
+// Binding is what shows that the kernel reads the address as we do.
+TEST(UnixAddress, NamesASocketByItsPath) {
+  std::string path = ::testing::TempDir() + "sluice-address-test.sock";
+  ::unlink(path.c_str());
+  std::string error;
+  auto address = unix_address(path, &error);
+  ASSERT_TRUE(address) << error;
+  EXPECT_TRUE(address->is_unix());
+  int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  EXPECT_EQ(::bind(fd, address->sa(), address->size), 0);
+  EXPECT_EQ(::access(path.c_str(), F_OK), 0);
+  ::close(fd);
+  ::unlink(path.c_str());
+}
+
+TEST(UnixAddress, AnAtSignBeginsAnAbstractName) {
+  std::string error;
+  auto address = unix_address("@sluice-address-test", &error);
+  ASSERT_TRUE(address) << error;
+  int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(::bind(fd, address->sa(), address->size), 0);
+  sockaddr_un bound{};
+  socklen_t size = sizeof bound;
+  ASSERT_EQ(::getsockname(fd, reinterpret_cast<sockaddr*>(&bound), &size), 0);
+  EXPECT_EQ(std::string(bound.sun_path, size - offsetof(sockaddr_un, sun_path)),
+            std::string("\0sluice-address-test", 20));
+  ::close(fd);
+}
+
+TEST(UnixAddress, SaysWhatIsWrong) {
+  std::string error;
+  EXPECT_FALSE(unix_address("app.sock", &error));
+  EXPECT_EQ(error, "a unix socket is named by an absolute path (unix:/run/app.sock) or as @NAME");
+  EXPECT_FALSE(unix_address("", &error));
+  EXPECT_TRUE(unix_address("/" + std::string(106, 'x'), &error));
+  EXPECT_FALSE(unix_address("/" + std::string(107, 'x'), &error));
+  EXPECT_EQ(error, "the path of a unix socket has at most 107 bytes");
 }
 
 TEST(AddressRange, IPv4) {

@@ -17,8 +17,6 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr const char* kUpstream = "http://127.0.0.1:9000";
-
 struct Sample {
   std::string text;  // of a flag, and of a key of --route
   std::string toml;  // of a key of the file
@@ -60,6 +58,8 @@ std::map<std::string, Sample> process_samples() {
         }}},
       {"threads", process_sample("3", "3", &C::threads, 3U)},
       {"pin", process_sample("off", "false", &C::pin, false)},
+      {"latency-budget",
+       process_sample<std::optional<uint64_t>>("500us", "\"500us\"", &C::latency_budget_us, 500)},
       {"uring-disable",
        process_sample<std::string>("recv-budget,huge-pages", R"(["recv-budget", "huge-pages"])",
                                    &C::uring_disable, "recv-budget,huge-pages")},
@@ -102,6 +102,7 @@ std::map<std::string, Sample> stream_samples() {
       {"buffer-size", size(&S::buffer_size, 4096)},
       {"buffer-size-max", size(&S::buffer_size_max, 65536)},
       {"event-hold", size(&S::event_hold, 32768)},
+      {"pace", time(&S::pace_ms)},
       {"max-body-size", size(&S::max_body_size, 1000)},
       {"body-timeout", time(&S::body_timeout_ms)},
       {"connect-timeout", time(&S::connect_timeout_ms)},
@@ -115,6 +116,7 @@ std::map<std::string, Sample> stream_samples() {
       {"upstream-keepalive", size(&S::upstream_keepalive, 0)},
       {"upstream-keepalive-timeout", time(&S::upstream_keepalive_timeout_ms)},
       {"upstream-rcvbuf", size(&S::upstream_rcvbuf, 0)},
+      {"upstream-quickack", stream_sample("on", "\"on\"", &S::upstream_quickack, true)},
       {"client-sndbuf", size(&S::client_sndbuf, 8192)},
       {"client-notsent-lowat", size(&S::client_notsent_lowat, 2048)},
       {"path",

@@ -1,5 +1,5 @@
-// What the tests of the configuration share: read_config from a list of flags, and a file that is
-// there while a test runs.
+// What the tests of the configuration share: read_config from a list of flags, a file that is there
+// while a test runs, and parts of a configuration as text.
 #pragma once
 
 #include <cstdio>
@@ -52,5 +52,62 @@ class TomlFile {
  private:
   std::string path_;
 };
+
+inline constexpr const char* kUpstream = "http://127.0.0.1:9000";
+
+// The message of a file that is wrong, with FILE for its path.
+inline std::string file_error(const std::string& toml,
+                              std::vector<std::string> flags = {"--demo"}) {
+  TomlFile file(toml);
+  flags.insert(flags.end(), {"--config", file.path()});
+  std::string message = error_of(flags);
+  size_t at = 0;
+  while ((at = message.find(file.path())) != message.npos) {
+    message.replace(at, file.path().size(), "FILE");
+  }
+  return message;
+}
+
+inline Config config_of_file(const std::string& toml, std::vector<std::string> flags = {}) {
+  TomlFile file(toml);
+  flags.insert(flags.end(), {"--config", file.path()});
+  return config_of(flags);
+}
+
+inline std::vector<std::string> paths(const Config& config) {
+  std::vector<std::string> all;
+  for (const Route& route : config.routes) all.push_back(route.path);
+  return all;
+}
+
+inline std::vector<std::string> urls(const Route& route) {
+  std::vector<std::string> all;
+  for (const Upstream& upstream : route.upstreams) all.push_back(upstream.url);
+  return all;
+}
+
+inline std::vector<std::string> listen_texts(const Config& config) {
+  std::vector<std::string> all;
+  for (const Address& address : config.listen) all.push_back(address.text());
+  return all;
+}
+
+inline constexpr const char* kFile = R"(# every form of a value
+listen = ["127.0.0.1:1", "127.0.0.1:2"]
+upstream = "http://127.0.0.1:3"
+heartbeat = "10s"
+buffer-size = 4096
+threads = 2
+pin = false
+
+[[route]]
+path = "/v1"
+upstream = ["http://127.0.0.1:4", "http://127.0.0.1:5"]
+heartbeat = 0
+
+[[route]]
+path = "/v2"
+upstream = "http://127.0.0.1:6"
+)";
 
 }  // namespace sluice

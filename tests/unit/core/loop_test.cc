@@ -232,6 +232,38 @@ TEST_F(LoopTest, ATurnWaitsForTheNextTimer) {
   EXPECT_LT(loop_.now_ms(), due_ms + 1000);
 }
 
+TEST_F(LoopTest, DoesNotWaitWhereAnotherTurnIsAskedFor) {
+  struct Never final : TimerOwner {
+    void on_timer() override { fired = true; }
+    bool fired = false;
+    Timer timer{this};
+  } guard;
+  loop_.timers().schedule(guard.timer, loop_.now_ms() + 500);
+  loop_.turn_again();
+  loop_.turn(true);
+  EXPECT_FALSE(guard.fired);
+  int turns = 0;
+  for (; !guard.fired && turns < 100; ++turns) loop_.turn(true);
+  EXPECT_LT(turns, 100) << "asked for once, and spins";
+}
+
+TEST_F(LoopTest, GathersAfterTurnsThatHadWork) {
+  loop_.set_latency_budget(LatencyBudget(1'000'000));
+  loop_.turn(false);
+  EXPECT_EQ(loop_.counters().gathered_turns, 0U) << "nothing came before";
+  SocketPair pair;
+  TestTarget target;
+  uint32_t index = loop_.attach(&target);
+  ring_->poll(pair.ours(), POLLOUT, loop_.begin(index, OpKind::kWatch));
+  loop_.turn(true);
+  EXPECT_EQ(target.kinds.size(), 1U);
+  loop_.turn(false);
+  EXPECT_EQ(loop_.counters().gathered_turns, 1U);
+  loop_.turn(false);
+  EXPECT_EQ(loop_.counters().gathered_turns, 1U);
+  loop_.detach(index);
+}
+
 TEST_F(LoopTest, RunsUntilStopped) {
   TestTarget target;
   uint32_t index = loop_.attach(&target);

@@ -2,6 +2,8 @@
 #include "core/ring.h"
 
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <numeric>
 #include <poll.h>
 #include <set>
@@ -102,6 +104,32 @@ TEST_F(RingTest, TheWaitEndsAfterItsTime) {
   std::array<Completion, 1> none{};
   EXPECT_EQ(ring_->reap(none), 0U);
   EXPECT_EQ(ring_->counters().enters, 1U);
+}
+
+// A completion that is there does not end a gathering wait.
+TEST_F(RingTest, AGatheringWaitGoesOnForItsTime) {
+  for (const char* disabled : {"", "min-wait"}) {
+    open(disabled);
+    SocketPair pair;
+    provide(8);
+    pair.write("a");
+    ring_->recv(pair.ours(), kGroup, 1, 1);
+    auto begin = std::chrono::steady_clock::now();
+    ring_->submit_and_wait(60 * kSecond, kSecond / 20);
+    EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(50)) << disabled;
+    std::array<Completion, 2> one{};
+    EXPECT_EQ(ring_->reap(one), 1U) << disabled;
+  }
+}
+
+TEST_F(RingTest, AGatheringWaitIsNoLongerThanTheTimeout) {
+  for (const char* disabled : {"", "min-wait"}) {
+    open(disabled);
+    auto begin = std::chrono::steady_clock::now();
+    ring_->submit_and_wait(kSecond / 100, 600 * kSecond);
+    EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(10)) << disabled;
+    expect_silence();
+  }
 }
 
 TEST_F(RingTest, AMultishotReceiveEndsWithItsBudget) {

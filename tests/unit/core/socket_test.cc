@@ -58,7 +58,8 @@ int option_of(int fd, int level, int name) {
 
 // A connected pair of TCP sockets.
 struct TcpPair {
-  TcpPair() : listener(listen_at(0, true, &error)), client(open_tcp_socket(AF_INET)), server(-1) {
+  TcpPair()
+      : listener(listen_at(0, true, &error)), client(open_stream_socket(AF_INET)), server(-1) {
     sockaddr_in address = loopback(port_of(listener));
     EXPECT_EQ(connect(client, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
     server = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
@@ -109,15 +110,29 @@ TEST(Listener, SaysWhatIsWrong) {
 }
 
 TEST(Socket, IsCloseOnExecBlockingAndWithoutDelay) {
-  Fd fd(open_tcp_socket(AF_INET));
+  Fd fd(open_stream_socket(AF_INET));
   ASSERT_GE(fd, 0);
   EXPECT_EQ(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
   EXPECT_EQ(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
   EXPECT_EQ(option_of(fd, IPPROTO_TCP, TCP_NODELAY), 1);
 }
 
+TEST(Socket, OfAnyOtherFamilyIsMadeToo) {
+  Fd fd(open_stream_socket(AF_UNIX));
+  ASSERT_GE(fd, 0);
+  EXPECT_EQ(option_of(fd, SOL_SOCKET, SO_DOMAIN), AF_UNIX);
+}
+
+TEST(Socket, AcknowledgementsMayBeDelayed) {
+  TcpPair pair;
+  set_no_delay(pair.client);
+  EXPECT_NE(option_of(pair.client, IPPROTO_TCP, TCP_QUICKACK), 0);
+  delay_acks(pair.client);
+  EXPECT_EQ(option_of(pair.client, IPPROTO_TCP, TCP_QUICKACK), 0);
+}
+
 TEST(Socket, BuffersAreSetAndZeroLeavesThem) {
-  Fd fd(open_tcp_socket(AF_INET));
+  Fd fd(open_stream_socket(AF_INET));
   int receive = option_of(fd, SOL_SOCKET, SO_RCVBUF);
   int send = option_of(fd, SOL_SOCKET, SO_SNDBUF);
   set_receive_buffer(fd, 0);

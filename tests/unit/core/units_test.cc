@@ -55,6 +55,17 @@ TEST(Duration, RefusesMoreThan63Bits) {
   EXPECT_EQ(parse_duration_ms("9223372036854776s"), std::nullopt);
 }
 
+TEST(Duration, ReadsMicroseconds) {
+  EXPECT_EQ(parse_duration_us("0"), 0U);
+  EXPECT_EQ(parse_duration_us("250us"), 250U);
+  EXPECT_EQ(parse_duration_us("2ms"), 2000U);
+  EXPECT_EQ(parse_duration_us("1s"), 1'000'000U);
+  EXPECT_FALSE(parse_duration_us("250"));
+  EXPECT_FALSE(parse_duration_us("1.5ms"));
+  EXPECT_EQ(format_duration_us(250), "250us");
+  EXPECT_EQ(format_duration_us(3000), "3ms");
+}
+
 TEST(Format, IsTheShortestText) {
   EXPECT_EQ(format_size(0), "0");
   EXPECT_EQ(format_size(1000), "1000");

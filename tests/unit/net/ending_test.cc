@@ -43,8 +43,8 @@ TEST(Ending, TheNameIsThatOfTheEnumerator) {
   EXPECT_EQ(ending_name(Ending::kShutdown), "shutdown");
   EXPECT_EQ(phase_name(Phase::kRequest), "request");
   EXPECT_EQ(phase_name(Phase::kDraining), "draining");
-  EXPECT_EQ(refusal_name(Refusal::kHeaderTimeout), "header_timeout");
-  EXPECT_EQ(refusal_name(Refusal::kMaxForwards), "max_forwards");
+  EXPECT_STREQ(refusal_name(Refusal::kHeaderTimeout), "header_timeout");
+  EXPECT_STREQ(refusal_name(Refusal::kMaxForwards), "max_forwards");
 }
 
 TEST(Ending, AnUpstreamsFailureIsAnsweredAsSuch) {

@@ -34,7 +34,8 @@ inline Address loopback(uint16_t port) {
 // Not shared (no SO_REUSEPORT): what connects to this port reaches this test.
 inline int listen_on_loopback(uint16_t* port) {
   Address address = loopback(0);
-  int fd = open_tcp_socket(AF_INET);
+  // Bare, as the server's listeners are: what accepted sockets inherit is the gateway's to set.
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   EXPECT_EQ(bind(fd, address.sa(), address.size), 0);
   EXPECT_EQ(listen(fd, SOMAXCONN), 0);
   address.size = local_address(fd, &address.storage);
@@ -67,7 +68,7 @@ class Wire {
 
   static Wire connect_to(uint16_t port) {
     Address address = loopback(port);
-    int fd = open_tcp_socket(AF_INET);
+    int fd = open_stream_socket(AF_INET);
     EXPECT_EQ(::connect(fd, address.sa(), address.size), 0) << std::strerror(errno);
     return Wire(fd);
   }
@@ -99,10 +100,27 @@ class Wire {
   // Into memory of the caller's; the bytes received, 0 at the end.
   size_t receive(std::span<char> into) const {
     ssize_t n = retry([&] { return recv(fd_, into.data(), into.size(), 0); });
+    if (n < 0 && errno == EAGAIN) ADD_FAILURE() << "nothing came in time, not even an end";
     return n > 0 ? static_cast<size_t>(n) : 0;
   }
   void hang_up() {
     if (fd_ >= 0) close_socket(std::exchange(fd_, -1));
+  }
+  // A FIN; what comes is still received.
+  void shut_down_sending() const { shutdown_sending(fd_); }
+  void reset() {
+    reset_on_close(fd_);
+    hang_up();
+  }
+  uint16_t local_port() const {
+    Address address;
+    address.size = local_address(fd_, &address.storage);
+    return address.port();
+  }
+  uint16_t peer_port() const {
+    Address address;
+    address.size = peer_address(fd_, &address.storage);
+    return address.port();
   }
 
  private:

@@ -1,12 +1,9 @@
 #include "net/demo.h"
 
-#include <vector>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "net/demo_openai.h"
-#include "tests/unit/side/side_client.h"
+#include "tests/unit/side/demo_testing.h"
 
 namespace sluice {
 namespace {
@@ -15,124 +12,6 @@ using ::testing::AllOf;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-
-class DemoTest : public ::testing::Test {
- protected:
-  void SetUp() override { ASSERT_EQ("", demo_.start()); }
-
-  // The whole response to one request on a connection of its own; a chunked body without framing.
-  std::string fetch(std::string_view method, std::string_view target, std::string_view fields = "",
-                    std::string_view body = "") {
-    SideClient client(demo_.port());
-    std::string request;
-    request.append(method).append(" ").append(target).append(" HTTP/1.1\r\nHost: a\r\n");
-    request.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n");
-    client.send(request.append(fields).append("\r\n").append(body));
-    std::string head = client.receive_through("\r\n\r\n");
-    if (head.find("chunked") != std::string::npos) return head + client.receive_chunked(&complete_);
-    size_t at = head.find("Content-Length: ");
-    return at == std::string::npos ? head
-                                   : head + client.receive_bytes(std::stoul(head.substr(at + 16)));
-  }
-  // The events of such a response, blank lines and head taken off.
-  static std::vector<std::string> events_of(const std::string& response) {
-    std::vector<std::string> events;
-    size_t begin = response.find("\r\n\r\n") + 4;
-    for (size_t end; (end = response.find("\n\n", begin)) != std::string::npos; begin = end + 2) {
-      events.push_back(response.substr(begin, end - begin));
-    }
-    EXPECT_EQ(begin, response.size()) << "a piece of an event at the end";
-    return events;
-  }
-  // With the number behind each `name` made 0.
-  static std::string without_number(std::string text, std::string_view name) {
-    for (size_t at = 0; (at = text.find(name, at)) != std::string::npos;) {
-      at += name.size();
-      size_t end = text.find_first_not_of("0123456789", at);
-      text.replace(at, end - at, "0");
-    }
-    return text;
-  }
-
-  DemoUpstream demo_;
-  bool complete_ = false;
-};
-
-TEST_F(DemoTest, StreamsAChatCompletion) {
-  std::string response =
-      fetch("POST", "/v1/chat/completions", "",
-            R"({"model":"m","messages":[{"content":"\"stream\": false"}],"stream":true,"tokens":3,)"
-            R"("max_tokens":2,"delay_ms":1,"stream_options":{"include_usage":true}})");
-  EXPECT_TRUE(complete_);
-  EXPECT_THAT(response, HasSubstr("\r\nContent-Type: text/event-stream; charset=utf-8\r\n"));
-  std::vector<std::string> events = events_of(without_number(
-      without_number(without_number(response, "\"created\":"), "_tokens\":"), "-demo-"));
-  const std::string head =
-      R"(data: {"id":"chatcmpl-demo-0","object":"chat.completion.chunk","created":0,"model":"m",)";
-  auto chunk = [&](std::string_view delta, std::string_view finish) {
-    return head + R"("choices":[{"index":0,"delta":{)" + std::string(delta) +
-           R"(},"logprobs":null,"finish_reason":)" + std::string(finish) + R"(}],"usage":null})";
-  };
-  EXPECT_THAT(
-      events,
-      ::testing::ElementsAre(
-          chunk(R"("role":"assistant","content":"")", "null"),
-          chunk(R"("content":"Every")", "null"), chunk(R"("content":" word")", "null"),
-          chunk("", "\"length\""),
-          head +
-              R"("choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}})",
-          "data: [DONE]"));
-}
-
-TEST_F(DemoTest, StreamsNoUsageUnlessAsked) {
-  std::string response = fetch("POST", "/v1/chat/completions?delay_ms=1&tokens=4", "",
-                               R"({"messages":[],"stream":true})");
-  EXPECT_THAT(response,
-              AllOf(::testing::Not(HasSubstr("usage")), HasSubstr(R"("finish_reason":"stop")"),
-                    EndsWith("data: [DONE]\n\n")));
-  EXPECT_EQ(4u + 3u, events_of(response).size());  // role, finish, [DONE]
-}
-
-TEST_F(DemoTest, AnswersACompletionWhole) {
-  std::string chat = fetch("POST", "/v1/chat/completions", "", R"({"messages":[],"tokens":2})");
-  EXPECT_THAT(
-      chat,
-      AllOf(HasSubstr("\r\nContent-Type: application/json\r\n"),
-            HasSubstr(R"("object":"chat.completion",)"),
-            HasSubstr(R"("message":{"role":"assistant","content":"Every word")"),
-            HasSubstr(R"("usage":{"prompt_tokens":6,"completion_tokens":2,"total_tokens":8})")));
-  std::string legacy = fetch("POST", "/v1/completions", "", R"({"prompt":"x","tokens":2})");
-  EXPECT_THAT(legacy, AllOf(HasSubstr(R"("object":"text_completion",)"),
-                            HasSubstr(R"("choices":[{"index":0,"text":"Every word",)")));
-}
-
-TEST_F(DemoTest, StreamsALegacyCompletion) {
-  std::vector<std::string> events = events_of(fetch(
-      "POST", "/v1/completions", "", R"({"prompt":"x","stream":true,"tokens":2,"delay_ms":1})"));
-  ASSERT_EQ(4u, events.size());
-  EXPECT_THAT(events[1],
-              AllOf(HasSubstr(R"("object":"text_completion",)"),
-                    HasSubstr(R"("text":" word","logprobs":null,"finish_reason":null)")));
-  EXPECT_THAT(events[2], HasSubstr(R"("text":"","logprobs":null,"finish_reason":"stop")"));
-  EXPECT_EQ("data: [DONE]", events[3]);
-}
-
-TEST_F(DemoTest, RefusesWhatIsNoCompletionRequest) {
-  for (std::string_view body : {"", "[]", "{}", R"({"messages":)", R"({"a":{"messages":[]}})"}) {
-    EXPECT_THAT(fetch("POST", "/v1/chat/completions", "", body),
-                AllOf(StartsWith("HTTP/1.1 400 "), HasSubstr(R"({"error":{"message":")")))
-        << body;
-  }
-  // What would break out of the line or the string is not repeated.
-  EXPECT_THAT(fetch("POST", "/v1/chat/completions", "", "{\"messages\":[],\"model\":\"a\nb\"}"),
-              HasSubstr(R"("model":"sluice-demo")"));
-}
-
-TEST_F(DemoTest, ListsModels) {
-  EXPECT_THAT(fetch("GET", "/v1/models"),
-              HasSubstr(R"({"object":"list","data":[{"id":"sluice-demo","object":"model",)"));
-  EXPECT_THAT(fetch("GET", "/v1/models/sluice-demo"), HasSubstr(R"({"id":"sluice-demo",)"));
-}
 
 TEST_F(DemoTest, CountsEventsAndEnds) {
   std::string response = fetch("GET", "/events?rate=1000&size=100&count=5");
@@ -199,20 +78,6 @@ TEST_F(DemoTest, CutsEchoesAndFills) {
   EXPECT_THAT(fetch("POST", "/echo", "", large), EndsWith("\r\n\r\n" + large));
   EXPECT_THAT(fetch("GET", "/plain?bytes=66"), EndsWith("uvwxyzabcdefghijk\nno"));
   EXPECT_THAT(fetch("GET", "/slow?ms=1"), EndsWith("That was slow.\n"));
-}
-
-TEST(JsonMember, FindsTopLevelMembersOnly) {
-  constexpr std::string_view kJson =
-      R"( { "a" : {"x":1, "s":"}"} , "s":"q\"}", "n":-1.5,"l":[{"n":2},"]"],"t":true})";
-  EXPECT_EQ(R"({"x":1, "s":"}"})", json_member(kJson, "a"));
-  EXPECT_EQ(R"("q\"}")", json_member(kJson, "s"));
-  EXPECT_EQ("-1.5", json_member(kJson, "n"));
-  EXPECT_EQ(R"([{"n":2},"]"])", json_member(kJson, "l"));
-  EXPECT_EQ("true", json_member(kJson, "t"));
-  EXPECT_EQ(std::nullopt, json_member(kJson, "x"));
-  for (size_t length = 0; length < kJson.size() - 1; ++length) {
-    EXPECT_EQ(std::nullopt, json_member(kJson.substr(0, length), "t")) << length;
-  }
 }
 
 }  // namespace

@@ -48,11 +48,6 @@ class SideServerTest : public ::testing::Test {
         answer.write("after the end");
       });
     });
-    server_->route("GET", "/cut", [](const SideRequest&, SideResponder answer) {
-      answer.begin_stream(kText);
-      answer.write("half");
-      answer.abort();
-    });
     server_->route("GET", "/endless", [this](const SideRequest&, SideResponder answer) {
       answer.begin_stream(kText);
       write_again(answer, counted(), "tick\n");
@@ -121,15 +116,6 @@ TEST_F(SideServerTest, AnswersAndKeepsTheConnection) {
   }
 }
 
-TEST_F(SideServerTest, TakesARequestByteByByte) {
-  start();
-  SideClient client(port());
-  for (char c : std::string("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcde")) {
-    client.send({&c, 1});
-  }
-  EXPECT_THAT(client.receive_response(), EndsWith("\r\n\r\nabcde"));
-}
-
 TEST_F(SideServerTest, AnswersPipelinedRequestsInOrder) {
   start();
   SideClient client(port());
@@ -167,19 +153,6 @@ TEST_F(SideServerTest, RefusesUnknownPathsAndMethods) {
   EXPECT_THAT(client.receive_response(), StartsWith("HTTP/1.1 200"));
 }
 
-TEST_F(SideServerTest, RefusesWhatIsNotHttpAndCloses) {
-  start();
-  for (std::string_view bytes : {"GET /hello HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02 hello",
-                                 "GET /hello HTTP/1.1\r\nHost : a\r\n\r\n"}) {
-    SideClient client(port());
-    client.send(bytes);
-    EXPECT_THAT(client.receive_to_close(),
-                AllOf(StartsWith("HTTP/1.1 400 "), HasSubstr("\r\nConnection: close\r\n")))
-        << bytes;
-    EXPECT_TRUE(client.closed_cleanly());
-  }
-}
-
 TEST_F(SideServerTest, RefusesALargeBodyAndStillDeliversTheAnswer) {
   start({.body_bytes_max = 1000});
   // More than the socket buffers hold: the server has to take it, though it has answered.
@@ -196,33 +169,6 @@ TEST_F(SideServerTest, RefusesALargeBodyAndStillDeliversTheAnswer) {
   SideClient client(port());
   client.send(post + "Content-Length: 1000\r\n\r\n" + std::string(1000, 'y'));
   EXPECT_THAT(client.receive_response(), AllOf(StartsWith("HTTP/1.1 200"), EndsWith("yyy")));
-}
-
-TEST_F(SideServerTest, SendsContinueWhenTheClientWaitsForIt) {
-  start();
-  SideClient client(port());
-  client.send(
-      "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
-  EXPECT_EQ("HTTP/1.1 100 Continue\r\n\r\n", client.receive_through("\r\n\r\n"));
-  client.send("ok");
-  EXPECT_THAT(client.receive_response(), AllOf(StartsWith("HTTP/1.1 200"), EndsWith("ok")));
-}
-
-TEST_F(SideServerTest, DelimitsByCloseForHttp10) {
-  start();
-  SideClient client(port());
-  client.send("GET /two HTTP/1.0\r\n\r\n");
-  EXPECT_THAT(client.receive_to_close(),
-              AllOf(HasSubstr("\r\nConnection: close\r\n"), Not(HasSubstr("chunked")),
-                    EndsWith("\r\n\r\none\ntwo\n")));
-}
-
-TEST_F(SideServerTest, AbortsWithoutTheLastChunk) {
-  start();
-  SideClient client(port());
-  client.send(get("/cut"));
-  EXPECT_THAT(client.receive_to_close(), EndsWith("\r\n\r\n4\r\nhalf\r\n"));
-  EXPECT_TRUE(client.closed_cleanly());
 }
 
 TEST_F(SideServerTest, DropsTheTimersOfAClientThatHasGone) {

@@ -72,6 +72,20 @@ TEST(Scanners, EndWithScalarWhichEveryCpuSupports) {
   EXPECT_TRUE(scanners().back().supported());
 }
 
+// One for each sse/scan_*.cc that this architecture compiles: none is left out of the table, and
+// with it out of the tests.
+TEST(Scanners, AreAllThatThisArchitectureHas) {
+  std::vector<std::string> names;
+  for (const Scanner& scanner : scanners()) names.emplace_back(scanner.name);
+#if defined(__x86_64__)
+  EXPECT_THAT(names, testing::ElementsAre("avx512", "avx2", "sse2", "scalar"));
+#elif defined(__aarch64__)
+  EXPECT_THAT(names, testing::ElementsAre("neon", "scalar"));
+#else
+  EXPECT_THAT(names, testing::ElementsAre("scalar"));
+#endif
+}
+
 TEST(Scanners, AreVectorisedOnEveryArchitectureWeBuildFor) {
   EXPECT_THAT(supported_scanners(), testing::Contains(testing::AnyOf("sse2", "neon")));
 }

@@ -1,0 +1,186 @@
+#include "net/config_values.h"
+
+#include <gmock/gmock.h>
+
+#include "tests/unit/config/config_support.h"
+
+namespace sluice {
+namespace {
+
+using testing::ElementsAre;
+using testing::StartsWith;
+
+TEST(Number, StaysWithinItsBounds) {
+  constexpr Bounds kBounds{10, 20};
+  constexpr Bounds kOrZero{10, 20, true};
+  for (const char* text : {"10", "15", "20"}) {
+    uint64_t value = 0;
+    EXPECT_EQ(parse_number(kCount, kBounds, text, &value), "");
+    EXPECT_EQ(std::to_string(value), text);
+  }
+  uint64_t value = 7;
+  EXPECT_EQ(parse_number(kCount, kBounds, "9", &value), "9 is out of bounds: 10 to 20");
+  EXPECT_EQ(parse_number(kCount, kBounds, "21", &value), "21 is out of bounds: 10 to 20");
+  EXPECT_EQ(parse_number(kCount, kBounds, "0", &value), "0 is out of bounds: 10 to 20");
+  EXPECT_EQ(parse_number(kCount, kBounds, "99999999999999999999", &value),
+            "'99999999999999999999' is not a number");
+  EXPECT_EQ(value, 7U) << "what is wrong was taken all the same";
+  EXPECT_EQ(parse_number(kCount, kOrZero, "0", &value), "");
+  EXPECT_EQ(value, 0U);
+}
+
+TEST(Switch, IsOnOrOff) {
+  bool value = false;
+  EXPECT_EQ(parse_switch("on", &value), "");
+  EXPECT_TRUE(value);
+  EXPECT_EQ(parse_switch("off", &value), "");
+  EXPECT_FALSE(value);
+  for (const char* text : {"", "ON", "true", "1"})
+    EXPECT_EQ(parse_switch(text, &value), "'" + std::string(text) + "' is neither on nor off");
+}
+
+TEST(List, StopsAtTheFirstItemThatIsWrong) {
+  std::vector<std::string> taken;
+  auto take = [&taken](std::string_view item) {
+    taken.emplace_back(item);
+    return item == "b" ? "b is wrong" : "";
+  };
+  EXPECT_EQ(each_item("a,b,c", take), "b is wrong");
+  EXPECT_THAT(taken, ElementsAre("a", "b"));
+  EXPECT_EQ(each_item("c,d", take), "");
+  EXPECT_THAT(taken, ElementsAre("a", "b", "c", "d"));
+  for (const char* text : {"", ",a", "a,,b", "a,"})
+    EXPECT_EQ(each_item(text, [](std::string_view) { return ""; }), "an item of the list is empty");
+}
+
+TEST(Pool, IsASlotSizeAndACount) {
+  PoolSettings pool{};
+  EXPECT_EQ(parse_pool("512:16", &pool), "");
+  EXPECT_EQ(pool.slot_bytes, 512U);
+  EXPECT_EQ(pool.slots, 16U);
+  EXPECT_EQ(parse_pool("64k:32768", &pool), "");
+  EXPECT_EQ(pool.slot_bytes, 64U * 1024);
+  EXPECT_EQ(pool.slots, 32768U);
+}
+
+TEST(Values, SayWhatIsWrong) {
+  auto error = [](const char* flag, const char* value) {
+    return error_of({"--demo", std::string("--") + flag, value});
+  };
+  EXPECT_EQ(error("heartbeat", "30"),
+            "sluice: --heartbeat: '30' is not a time: a number with ms, s, m or h");
+  EXPECT_EQ(error("heartbeat", "25h"),
+            "sluice: --heartbeat: 25h is out of bounds: 0, or 1ms to 24h");
+  EXPECT_EQ(error("buffer-size", "4kb"),
+            "sluice: --buffer-size: '4kb' is not a size: a number of bytes, or one with k, m or g");
+  EXPECT_EQ(error("buffer-size", "1023"),
+            "sluice: --buffer-size: 1023 is out of bounds: 1k to 64m");
+  EXPECT_EQ(error("max-headers", "many"), "sluice: --max-headers: 'many' is not a number");
+  EXPECT_EQ(error("max-headers", "-5"), "sluice: --max-headers: '-5' is not a number");
+  EXPECT_EQ(error("max-headers", "7"), "sluice: --max-headers: 7 is out of bounds: 8 to 1024");
+  EXPECT_EQ(error("threads", "2000"), "sluice: --threads: 2000 is out of bounds: 0, or 1 to 1024");
+  EXPECT_EQ(error("pin", "yes"), "sluice: --pin: 'yes' is neither on nor off");
+  EXPECT_EQ(error("log-level", "warning"),
+            "sluice: --log-level: 'warning' is not one of debug, info, warn, error; did you mean "
+            "warn?");
+  EXPECT_EQ(error("half-close", "x"), "sluice: --half-close: 'x' is not one of deny, allow");
+  EXPECT_EQ(
+      error("uring-disable", "recv-budget,multishot-rcv"),
+      "sluice: --uring-disable: 'multishot-rcv' is not one of defer-taskrun, single-issuer, "
+      "registered-ring-fd, multishot-accept, multishot-recv, recv-budget, min-wait, fixed-buffers, "
+      "huge-pages; did you mean multishot-recv?");
+  EXPECT_EQ(error("listen", "8080"),
+            "sluice: --listen: '8080' has no port (HOST:PORT); did you mean :8080?");
+  EXPECT_EQ(error("listen", ":1,,:2"), "sluice: --listen: an item of the list is empty");
+  EXPECT_EQ(error("admin", "on"), "sluice: --admin: 'on' has no port (HOST:PORT)");
+  EXPECT_EQ(error("trusted-proxies", "10.0.0.0/33"),
+            "sluice: --trusted-proxies: the prefix of '10.0.0.0/33' must be 0 to 32");
+  EXPECT_EQ(error("listen", "a\nb"), "sluice: --listen: 'a?b' has no port (HOST:PORT)");
+}
+
+TEST(Pool, Bounds) {
+  auto error = [](const char* value) { return error_of({"--demo", "--pool-sse-event", value}); };
+  EXPECT_EQ(error("4k"), "sluice: --pool-sse-event: '4k' is not SIZE:COUNT, such as 4k:1000");
+  EXPECT_EQ(error("3k:100"), "sluice: --pool-sse-event: the slot size 3k is not a power of two");
+  EXPECT_EQ(error("256:100"),
+            "sluice: --pool-sse-event: the slot size 256 is out of bounds: 512 to 64k");
+  EXPECT_EQ(error("128k:100"),
+            "sluice: --pool-sse-event: the slot size 128k is out of bounds: 512 to 64k");
+  EXPECT_EQ(error("4k:15"), "sluice: --pool-sse-event: the count 15 is out of bounds: 16 to 32768");
+  EXPECT_EQ(error("4k:32769"),
+            "sluice: --pool-sse-event: the count 32769 is out of bounds: 16 to 32768");
+  EXPECT_EQ(error("4k:x"), "sluice: --pool-sse-event: the count 'x' is not a number");
+}
+
+TEST(Upstream, Forms) {
+  Config config = config_of({"--upstream", "http://localhost:9000/", "--upstream",
+                             "HTTP://[::1]:9000", "--upstream", "http://127.0.0.1"});
+  const std::vector<Upstream>& upstreams = config.routes[0].upstreams;
+  ASSERT_EQ(upstreams.size(), 3U);
+  EXPECT_EQ(upstreams[0].url, "http://localhost:9000/");
+  EXPECT_EQ(upstreams[0].host, "localhost:9000");
+  EXPECT_EQ(upstreams[0].address.text(), "127.0.0.1:9000");
+  EXPECT_EQ(upstreams[1].host, "[::1]:9000");
+  EXPECT_EQ(upstreams[1].address.text(), "[::1]:9000");
+  EXPECT_EQ(upstreams[2].host, "127.0.0.1");
+  EXPECT_EQ(upstreams[2].address.port(), 80);
+}
+
+TEST(Upstream, UnixSockets) {
+  Config config = config_of({"--upstream", "unix:/run/app.sock", "--upstream", "UNIX:@app"});
+  const std::vector<Upstream>& upstreams = config.routes[0].upstreams;
+  ASSERT_EQ(upstreams.size(), 2U);
+  EXPECT_EQ(upstreams[0].url, "unix:/run/app.sock");
+  EXPECT_EQ(upstreams[0].host, "localhost");
+  EXPECT_TRUE(upstreams[0].address.is_unix());
+  EXPECT_TRUE(upstreams[1].address.is_unix());
+}
+
+TEST(LatencyBudget, Forms) {
+  auto budget = [](const char* text) {
+    return config_of({"--demo", "--latency-budget", text}).latency_budget_us;
+  };
+  EXPECT_EQ(config_of({"--demo"}).latency_budget_us, std::nullopt);
+  EXPECT_EQ(budget("auto"), std::nullopt);
+  EXPECT_EQ(budget("off"), 0U);
+  EXPECT_EQ(budget("0"), 0U);
+  EXPECT_EQ(budget("250us"), 250U);
+  EXPECT_EQ(budget("2ms"), 2000U);
+}
+
+TEST(LatencyBudget, Errors) {
+  auto error = [](const char* text) { return error_of({"--demo", "--latency-budget", text}); };
+  EXPECT_EQ(error("soon"),
+            "sluice: --latency-budget: 'soon' is not auto, off or a time: a number "
+            "with us, ms or s");
+  EXPECT_EQ(error("9us"), "sluice: --latency-budget: 9us is out of bounds: 0, or 10us to 20ms");
+}
+
+TEST(Upstream, Errors) {
+  auto error = [](const char* url) { return error_of({"--upstream", url}); };
+  EXPECT_EQ(error("https://127.0.0.1:1"),
+            "sluice: --upstream: TLS to upstreams comes later: use http://");
+  EXPECT_EQ(
+      error("unix:app.sock"),
+      "sluice: --upstream: a unix socket is named by an absolute path (unix:/run/app.sock) or "
+      "as @NAME");
+  EXPECT_EQ(error("127.0.0.1:1"),
+            "sluice: --upstream: '127.0.0.1:1' is not of the form http://HOST:PORT or unix:/PATH");
+  EXPECT_EQ(error("http://127.0.0.1:1/v1"),
+            "sluice: --upstream: an upstream takes no path ('/v1'): requests keep the path they "
+            "came with");
+  EXPECT_EQ(error("http://127.0.0.1:1?x"),
+            "sluice: --upstream: an upstream takes no path ('?x'): requests keep the path they "
+            "came with");
+  EXPECT_EQ(error("http://me@127.0.0.1:1"), "sluice: --upstream: an upstream takes no user name");
+  EXPECT_EQ(error("http://"), "sluice: --upstream: 'http://' names no host");
+  EXPECT_EQ(error("http://:9000"), "sluice: --upstream: 'http://:9000' names no host");
+  EXPECT_EQ(error("http://127.0.0.1:0"), "sluice: --upstream: port 0 cannot be connected to");
+  EXPECT_EQ(error("http://127.0.0.1:99999"),
+            "sluice: --upstream: '99999' is not a port (0 to 65535)");
+  EXPECT_THAT(error("http://no..such:1"),
+              StartsWith("sluice: --upstream: cannot resolve 'no..such': "));
+}
+
+}  // namespace
+}  // namespace sluice

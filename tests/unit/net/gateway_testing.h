@@ -1,0 +1,119 @@
+// What tests of a gateway on the test's own thread share: the gateway with its ring, loop and
+// pools, which the test turns, and a monotonic clock that stands still unless the test puts it
+// forward, so that hours of time-outs take no time and a slow machine changes nothing.
+//
+// To be included by one source file of an executable: it replaces clock_gettime(2).
+#pragma once
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <ctime>
+#include <poll.h>
+#include <string>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "net/gateway.h"
+#include "net/stream.h"
+#include "tests/unit/core/kernel_testing.h"
+#include "tests/unit/net/net_testing.h"
+
+namespace sluice::test {
+
+inline uint64_t clock_ns = 0;  // 0: not looked at yet
+
+}  // namespace sluice::test
+
+extern "C" int clock_gettime(clockid_t clock, timespec* into) noexcept {
+  auto result = static_cast<int>(syscall(SYS_clock_gettime, clock, into));
+  if (result != 0 || clock != CLOCK_MONOTONIC) return result;
+  using sluice::test::clock_ns;
+  if (clock_ns == 0)
+    clock_ns =
+        static_cast<uint64_t>(into->tv_sec) * 1'000'000'000 + static_cast<uint64_t>(into->tv_nsec);
+  into->tv_sec = static_cast<time_t>(clock_ns / 1'000'000'000);
+  into->tv_nsec = static_cast<long>(clock_ns % 1'000'000'000);
+  return 0;
+}
+
+namespace sluice::test {
+
+inline constexpr uint64_t kMinuteMs = 60'000;
+
+class GatewayRig {
+ public:
+  explicit GatewayRig(const Config& with, const std::vector<int>& listeners = {},
+                      uint64_t clients_max = 1000)
+      : config(with),
+        ring(make_ring()),
+        loop(*ring),
+        budget{.bytes_max = config.pool_max, .bytes = 0, .fixed_in_use = {}},
+        gateway(loop, memory, budget, config, listeners, messages, nullptr, clients_max, 5) {
+    EXPECT_TRUE(sse_event.ok() && http_response.ok());
+  }
+  // Aborts what is left, and waits until the kernel has let go of it.
+  ~GatewayRig() {
+    gateway.abort_all();
+    turn_until_true([this] { return loop.operations() == 0; });
+    loop.turn(false);
+    EXPECT_EQ(sse_event.leased() + http_response.leased(), 0U);
+    EXPECT_EQ(memory.nodes.in_use(), 0U);
+  }
+  GatewayRig(const GatewayRig&) = delete;
+  GatewayRig& operator=(const GatewayRig&) = delete;
+
+  // The time passes at once; timers that are due by then fire.
+  void pass(uint64_t ms) {
+    clock_ns += ms * 1'000'000;
+    loop.turn(false);
+  }
+  // For some seconds at most, by the clock on the wall.
+  template <typename Condition>
+  void turn_until_true(Condition condition) {
+    auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(10);
+    while (!condition() && std::chrono::system_clock::now() < deadline) loop.turn(false);
+    ASSERT_TRUE(condition());
+  }
+  // Whatever was going to happen without anybody's doing has happened.
+  void settle() {
+    for (int i = 0; i < 20; ++i) loop.turn(false);
+  }
+  // More than half of the budget is mapped, or far less.
+  void make_memory_tight(bool tight) { budget.bytes_max = budget.bytes * (tight ? 1 : 100); }
+
+  WorkerSnapshot snapshot() const {
+    WorkerSnapshot now(config.routes.size());
+    gateway.snapshot(now);
+    return now;
+  }
+  std::vector<StreamInfo> streams() const {
+    std::vector<StreamInfo> all;
+    gateway.list_streams(all);
+    return all;
+  }
+  // The lines for the operator since the last call.
+  std::string messages_so_far() {
+    std::string lines;
+    std::string access;
+    log.drain(lines, access);
+    return lines;
+  }
+
+  Config config;
+  std::unique_ptr<Ring> ring;
+  Loop loop;
+  PoolBudget budget;
+  SlotPool sse_event{loop, budget, {"sse_event", 0, 4096, 64}};
+  SlotPool http_response{loop, budget, {"http_response", 1, 16384, 32}};
+  Memory memory{sse_event, http_response, {}};
+  LogQueue log;
+  MessageLog messages{log, LogLevel::kWarn};
+  Gateway gateway;
+};
+
+}  // namespace sluice::test

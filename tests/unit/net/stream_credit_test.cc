@@ -1,0 +1,171 @@
+// How much a stream takes in: the credit of its upstream and of its client, and the window that
+// grows and shrinks with the reader.
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "core/limits.h"
+#include "net/stream.h"
+#include "tests/unit/net/stream_testing.h"
+
+namespace sluice::test {
+namespace {
+
+// The window is used up, promptly or not; nothing stays unsent.
+void use_up_window(StreamRig& rig) {
+  uint64_t window = rig.stream().window();
+  for (uint64_t used = 0; used < window; used += 4096) {
+    rig.body(event_of(4096));
+    rig.send();
+  }
+}
+
+TEST(StreamCredit, IsOneReceiveForTheHeadAndThenWhatTheWindowLeaves) {
+  StreamRig rig;
+  rig.request(kEventsRequest);
+  rig.connect();
+  EXPECT_EQ(rig.stream().response_budget(), 1U);
+  rig.respond(kEventsResponse);
+  rig.send();
+  uint64_t window = rig.stream().settings().buffer_size;
+  EXPECT_EQ(rig.stream().window(), window);
+  EXPECT_EQ(rig.stream().response_budget(), window);
+  rig.body("data: 1\n\n");
+  EXPECT_EQ(rig.stream().response_budget(), window - 9);
+  rig.stream().on_response_end();
+  EXPECT_EQ(rig.stream().response_budget(), 0U);
+}
+
+TEST(StreamCredit, IsNotSpentOnHeldBytes) {
+  StreamRig rig;
+  rig.open_event_stream();
+  rig.body(event_of(4096).substr(0, 4000));
+  EXPECT_EQ(rig.stream().response_budget(), rig.stream().window());
+}
+
+TEST(StreamCredit, RunsOutAtHalfAWindowUnsentAndIsBackOnceItIsSent) {
+  StreamRig rig;
+  rig.open_event_stream();
+  rig.body(event_of(4096));
+  EXPECT_EQ(rig.stream().response_budget(), 4096U);
+  EXPECT_FALSE(rig.stream().stalled());
+  rig.body("data: 1\n\n");
+  EXPECT_EQ(rig.stream().response_budget(), 0U);
+  EXPECT_TRUE(rig.stream().stalled());
+  EXPECT_EQ(rig.upstream.reads, 0);
+  rig.send();
+  EXPECT_GT(rig.upstream.reads, 0);
+  EXPECT_EQ(rig.stream().response_budget(), rig.stream().window());
+  EXPECT_FALSE(rig.stream().stalled());
+}
+
+TEST(StreamCredit, CountsStallsAndTheirTime) {
+  StreamRig rig;
+  rig.open_event_stream();
+  rig.body(event_of(4096) + event_of(100));
+  EXPECT_EQ(rig.stream().response_budget(), 0U);
+  EXPECT_EQ(rig.stream().response_budget(), 0U);
+  EXPECT_EQ(rig.metrics().stalls, 1U);
+  rig.pass(kMinuteMs);
+  EXPECT_EQ(rig.metrics().stall_ns, 0U) << "it is not over";
+  rig.send();
+  EXPECT_GT(rig.stream().response_budget(), 0U);
+  EXPECT_GE(rig.metrics().stall_ns, kMinuteMs * 1'000'000);
+  // One that the client ends counts, too.
+  rig.body(event_of(4096) + event_of(100));
+  EXPECT_EQ(rig.stream().response_budget(), 0U);
+  rig.pass(kMinuteMs);
+  rig.client_gone();
+  EXPECT_EQ(rig.metrics().stalls, 2U);
+  EXPECT_GE(rig.metrics().stall_ns, 2 * kMinuteMs * 1'000'000);
+}
+
+TEST(StreamCredit, WindowDoublesForAFastReaderUpToItsMost) {
+  StreamSettings settings = StreamRig::quiet();
+  settings.buffer_size_max = 32 * 1024;
+  StreamRig rig(settings);
+  rig.open_event_stream();
+  for (uint64_t window : {16U * 1024, 32U * 1024, 32U * 1024}) {
+    use_up_window(rig);
+    EXPECT_EQ(rig.stream().window(), window);
+  }
+}
+
+TEST(StreamCredit, WindowHalvesForASlowReaderDownToItsFirstSize) {
+  StreamRig rig;
+  rig.open_event_stream();
+  use_up_window(rig);
+  use_up_window(rig);
+  ASSERT_EQ(rig.stream().window(), 32U * 1024);
+  for (uint64_t window : {16U * 1024, 8U * 1024, 8U * 1024}) {
+    rig.pass(limits::kSlowWindowMs + 1);
+    use_up_window(rig);
+    EXPECT_EQ(rig.stream().window(), window);
+  }
+}
+
+TEST(StreamCredit, WindowStaysForAReaderInBetween) {
+  StreamRig rig;
+  rig.open_event_stream();
+  use_up_window(rig);
+  rig.pass((limits::kFastWindowMs + limits::kSlowWindowMs) / 2);
+  use_up_window(rig);
+  EXPECT_EQ(rig.stream().window(), 16U * 1024);
+}
+
+TEST(StreamCredit, WindowDoesNotGrowWhereMemoryIsTight) {
+  StreamRig rig;
+  rig.open_event_stream();
+  rig.rig().make_memory_tight(true);
+  use_up_window(rig);
+  EXPECT_EQ(rig.stream().window(), 8U * 1024);
+  rig.rig().make_memory_tight(false);
+  use_up_window(rig);
+  EXPECT_EQ(rig.stream().window(), 16U * 1024);
+}
+
+TEST(StreamCredit, WindowOfAStalledStreamShrinksAtOnceWhereMemoryIsTight) {
+  for (bool tight : {true, false}) {
+    StreamRig rig;
+    rig.open_event_stream();
+    use_up_window(rig);
+    use_up_window(rig);
+    ASSERT_EQ(rig.stream().window(), 32U * 1024);
+    rig.rig().make_memory_tight(tight);
+    for (int i = 0; i < 5; ++i) rig.body(event_of(4096));
+    ASSERT_EQ(rig.stream().response_budget(), 0U);
+    EXPECT_EQ(rig.stream().window(), (tight ? 8U : 32U) * 1024);
+  }
+}
+
+TEST(StreamCredit, WindowFallsBackAfterAStallThatLasted) {
+  for (bool lasted : {true, false}) {
+    StreamRig rig;
+    rig.open_event_stream();
+    use_up_window(rig);
+    ASSERT_EQ(rig.stream().window(), 16U * 1024);
+    for (int i = 0; i < 3; ++i) rig.body(event_of(4096));
+    ASSERT_EQ(rig.stream().response_budget(), 0U);
+    if (lasted) rig.pass(limits::kFastWindowMs + 1);
+    rig.send();
+    EXPECT_GT(rig.stream().response_budget(), 0U);
+    EXPECT_EQ(rig.stream().window(), (lasted ? 8U : 16U) * 1024);
+  }
+}
+
+TEST(StreamCredit, OfTheRequestIsWhatTheUpstreamHasTaken) {
+  StreamRig rig;
+  rig.request_head("POST /a HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n");
+  rig.connect();
+  EXPECT_GT(rig.stream().request_budget(), 0U);
+  for (size_t bytes = 0; bytes <= limits::kRequestWindow / 2; bytes += 4096)
+    rig.request_body(std::string(4096, 'x'));
+  EXPECT_EQ(rig.stream().request_budget(), 0U);
+  EXPECT_EQ(rig.client.window_opened, 0);
+  rig.take_request();
+  EXPECT_GT(rig.client.window_opened, 0);
+  EXPECT_EQ(rig.stream().request_budget(), limits::kRequestWindow);
+}
+
+}  // namespace
+}  // namespace sluice::test
