@@ -1,0 +1,33 @@
+// What one unit of a benchmark's work (an event, a head, a slot) costs, as a counter in plain
+// nanoseconds: CPU time of the benchmark's thread, so that a neighbour on the machine disturbs it
+// less than the wall clock. Made right before the loop, reported right after it; averaged where
+// there are several threads.
+#pragma once
+
+#include <cstdint>
+#include <ctime>
+
+#include <benchmark/benchmark.h>
+
+namespace sluice::perf {
+
+class CostCounter {
+ public:
+  void report(benchmark::State& state, const char* name, uint64_t units) const {
+    const uint64_t spent_ns = thread_cpu_ns() - started_ns_;
+    state.counters[name] =
+        benchmark::Counter(static_cast<double>(spent_ns) / static_cast<double>(units),
+                           benchmark::Counter::kAvgThreads);
+  }
+
+ private:
+  static uint64_t thread_cpu_ns() {
+    timespec now{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+  }
+
+  uint64_t started_ns_ = thread_cpu_ns();
+};
+
+}  // namespace sluice::perf
