@@ -31,6 +31,8 @@ inline constexpr uint64_t kLogStopMs = 1000;
 
 // Slots of a class that the kernel may hold at a time, and the part kept back for our own
 // writing (heads, spills), as a fraction of the class's first size.
+// It starts with few, which stay in the CPU's cache, and gets more where turns use them up.
+inline constexpr uint32_t kRingSlotsMin = 32;
 inline constexpr uint32_t kRingSlotsMax = 512;
 inline constexpr uint32_t kReserveFraction = 8;
 // A provided-buffer id has 16 bits, so a class never has more slots than that.
@@ -63,7 +65,9 @@ inline constexpr size_t kLingerBytes = 16 * 1024 * 1024;
 inline constexpr uint64_t kAcceptPauseMs = 100;
 
 // A stream whose window lasts less than this is fast and its window doubles; one whose window
-// lasts longer than the second falls back.
+// lasts longer than the second falls back. Both are judged over so many bytes, more than the
+// sockets' buffers take for a client that reads nothing.
+inline constexpr uint32_t kWindowTrialBytes = 512 * 1024;
 // From kFastWindow on a stream reads into the larger slots.
 inline constexpr uint32_t kFastWindow = 64 * 1024;
 inline constexpr uint64_t kFastWindowMs = 50;

@@ -322,12 +322,13 @@ void Ring::recv(int fd, uint16_t group, uint32_t budget, uint64_t id) {
   sqe->user_data = id;
 }
 
-void Ring::send(int fd, std::span<const iovec> pieces, uint64_t id) {
+void Ring::send(int fd, std::span<const iovec> pieces, bool more, uint64_t id) {
   Kernel& kernel = *kernel_;
   ++counters_.sends;
+  const unsigned flags = more ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL;
   if (pieces.size() == 1) {
     io_uring_sqe* sqe = kernel.next_sqe(counters_);
-    io_uring_prep_send(sqe, fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
+    io_uring_prep_send(sqe, fd, pieces[0].iov_base, pieces[0].iov_len, static_cast<int>(flags));
     sqe->user_data = id;
     return;
   }
@@ -342,7 +343,7 @@ void Ring::send(int fd, std::span<const iovec> pieces, uint64_t id) {
   message.msg_iov = &kernel.iovecs[first];
   message.msg_iovlen = pieces.size();
   io_uring_sqe* sqe = kernel.next_sqe(counters_);
-  io_uring_prep_sendmsg(sqe, fd, &message, MSG_NOSIGNAL);
+  io_uring_prep_sendmsg(sqe, fd, &message, flags);
   sqe->user_data = id;
 }
 

@@ -65,8 +65,9 @@ class Ring {
   // until `budget` bytes have arrived (it ends after the slot that crosses it); else it is one
   // receive of at most a slot, whatever the budget.
   void recv(int fd, uint16_t group, uint32_t budget, uint64_t id);
-  // One gathered send; short sends are reported as such.
-  void send(int fd, std::span<const iovec> pieces, uint64_t id);
+  // One gathered send; short sends are reported as such. `more` (MSG_MORE): a FIN is about to
+  // follow and may share the last segment, which waits for it.
+  void send(int fd, std::span<const iovec> pieces, bool more, uint64_t id);
   // Completes when one of `events` (poll(2)) or an error or hang-up occurs.
   void poll(int fd, uint32_t events, uint64_t id);
   void read(int fd, void* into, uint32_t size, uint64_t id);

@@ -230,15 +230,20 @@ void ClientConn::on_sent(uint64_t body_bytes) {
   stream_->on_client_sent(body_bytes);
 }
 
-void ClientConn::finish_response() {
+// Another request may follow the response that is being sent.
+bool ClientConn::reusable() const {
   // After a FIN that was allowed, requests that came before it are still to be answered.
   bool more_to_come = !receive_ended() || pending_;
-  bool reusable =
-      state_ == State::kResponding && stream_->keep_alive() && more_to_come && !gateway_.draining();
+  return state_ == State::kResponding && stream_->keep_alive() && more_to_come &&
+         !gateway_.draining();
+}
+
+void ClientConn::finish_response() {
+  bool keeps_open = reusable();
   stream_->on_client_done();
   stream_->client_released();
   stream_ = nullptr;
-  if (!reusable) {
+  if (!keeps_open) {
     linger();
     return;
   }

@@ -53,11 +53,13 @@ class ClientConn final : public Conn, public ClientHalf {
   void on_closed() override;
   void prepare_flush() override;
   Outbox* outbox() override { return stream_ ? &stream_->response() : nullptr; }
+  bool shuts_down_after_sending() override { return !reusable(); }
   uint64_t receive_budget() override;
   SlotPool& receive_pool() override;
   uint32_t watch_events() override;
 
   bool reads_requests() const;
+  bool reusable() const;
   size_t feed(const Lease& lease, std::string_view bytes);
   void feed_pending();
   void read_ahead(std::string_view bytes);

@@ -38,8 +38,8 @@ void Conn::close(CloseMode mode) {
   // A shutdown would send a FIN before the reset, which would read as an end in good order.
   if (mode == CloseMode::kReset)
     reset_on_close(fd_);
-  else
-    shutdown_socket(fd_);
+  else if (loop_.outstanding(index_) > 0)
+    shutdown_socket(fd_);  // ends what is in flight
   auto cancel = [this](bool in_flight, OpKind kind) {
     if (in_flight)
       loop_.ring().cancel(loop_.id_of(index_, kind), loop_.begin(index_, OpKind::kCancel));
@@ -162,7 +162,8 @@ void Conn::try_send() {
   send_in_flight_ = true;
   send_progress_ms_ = loop_.now_ms();
   unacknowledged_ = 0;
-  loop_.ring().send(fd_, {pieces.data(), count}, loop_.begin(index_, OpKind::kSend));
+  bool last = box->batch_is_last() && shuts_down_after_sending();
+  loop_.ring().send(fd_, {pieces.data(), count}, last, loop_.begin(index_, OpKind::kSend));
 }
 
 void Conn::try_receive() {

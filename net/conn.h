@@ -67,6 +67,8 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
 
   // The message that is being sent, or null.
   virtual Outbox* outbox() = 0;
+  // Once that has left, the sending side is shut down.
+  virtual bool shuts_down_after_sending() { return false; }
   // Bytes to receive now; 0 = leave the socket alone.
   virtual uint64_t receive_budget() = 0;
   virtual SlotPool& receive_pool() = 0;

@@ -41,6 +41,10 @@ class Outbox {
   // Bytes that may leave and have not.
   uint64_t backlog() const { return uint64_t{head_left_} + sendable_; }
   bool batch_under_way() const { return batch_bytes_ > 0; }
+  // Nothing follows the batch under way.
+  bool batch_is_last() const {
+    return finished_ && sendable_ == batch_body_ && head_left_ == batch_head_ && !final_chunk_due();
+  }
   bool finished() const { return finished_; }
   // Everything has left, the end included.
   bool complete() const {

@@ -48,7 +48,7 @@ void Stream::on_request_head(const Head& head, bool keep_alive) {
     if (head.body() != BodyKind::kNone) keep_alive_ = false;
     return;
   }
-  window_ = static_cast<uint32_t>(settings().buffer_size);
+  set_window(0);
   RequestRewrite rewrite;
   rewrite.client_ip = client_->client_ip();
   rewrite.client_trusted = client_->client_trusted();
@@ -384,7 +384,7 @@ uint64_t Stream::response_budget() {
     if (stalled_since_ns_ == 0) {
       stalled_since_ns_ = now_ns;
       ++gateway_.metrics().stalls;
-      if (gateway_.memory_tight()) window_ = static_cast<uint32_t>(settings().buffer_size);
+      if (gateway_.memory_tight()) reset_window();
     }
     return 0;
   }
@@ -393,8 +393,7 @@ uint64_t Stream::response_budget() {
     gateway_.metrics().stall_ns += stalled_ns;
     stalled_since_ns_ = 0;
     last_upstream_ms_ = gateway_.loop().now_ms();  // it was we who did not listen
-    if (stalled_ns > limits::kFastWindowMs * 1'000'000)
-      window_ = static_cast<uint32_t>(settings().buffer_size);
+    if (stalled_ns > limits::kFastWindowMs * 1'000'000) reset_window();
   }
   // The head decides which class of slots the body goes to: one receive, and then anew. So it is
   // where reads are paced.
@@ -402,18 +401,31 @@ uint64_t Stream::response_budget() {
   return one_read ? 1 : window_ - backlog;
 }
 
+// Judged over more bytes than the kernel takes for a client that reads nothing.
 void Stream::adapt_window(size_t received) {
   window_used_ += static_cast<uint32_t>(received);
-  if (window_used_ < window_) return;
+  if (window_used_ < limits::kWindowTrialBytes) return;
+  uint64_t windows = window_used_ / window_;
   window_used_ = 0;
   uint64_t now_ms = gateway_.loop().now_ms();
   uint64_t lasted_ms = now_ms - window_since_ms_;
   window_since_ms_ = now_ms;
-  if (lasted_ms < limits::kFastWindowMs && !gateway_.memory_tight())
-    window_ = static_cast<uint32_t>(
-        std::min<uint64_t>(uint64_t{window_} * 2, settings().buffer_size_max));
-  else if (lasted_ms > limits::kSlowWindowMs)
-    window_ = static_cast<uint32_t>(std::max<uint64_t>(window_ / 2, settings().buffer_size));
+  if (lasted_ms < windows * limits::kFastWindowMs && !gateway_.memory_tight())
+    set_window(uint64_t{window_} * 2);
+  else if (lasted_ms > windows * limits::kSlowWindowMs)
+    set_window(window_ / 2);
+}
+
+void Stream::set_window(uint64_t bytes) {
+  window_ =
+      static_cast<uint32_t>(std::clamp(bytes, settings().buffer_size, settings().buffer_size_max));
+}
+
+// The client is not as fast as its kernel was.
+void Stream::reset_window() {
+  set_window(0);
+  window_used_ = 0;
+  window_since_ms_ = gateway_.loop().now_ms();
 }
 
 void Stream::on_client_sent(uint64_t body_bytes) {

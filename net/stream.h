@@ -173,6 +173,8 @@ class Stream final : public TimerOwner {
   void response_grew();
   void note_events(uint32_t count);
   void adapt_window(size_t received);
+  void set_window(uint64_t bytes);
+  void reset_window();
   void fail(Ending ending);
   void end(Ending ending);
   void let_go_of_upstream();

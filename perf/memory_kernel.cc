@@ -174,7 +174,7 @@ void Ring::recv(int fd, uint16_t group, uint32_t budget, uint64_t id) {
   state().socket(fd).recv = {id, budget, group};
 }
 
-void Ring::send(int fd, std::span<const iovec> pieces, uint64_t id) {
+void Ring::send(int fd, std::span<const iovec> pieces, bool /*more*/, uint64_t id) {
   ++counters_.sends;
   size_t bytes = 0;
   for (const iovec& piece : pieces) bytes += piece.iov_len;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <new>
+#include <utility>
 
 #include "core/check.h"
 #include "core/limits.h"
@@ -14,10 +15,11 @@ SlotPool::SlotPool(Loop& loop, PoolBudget& budget, const Options& options)
       budget_(budget),
       options_(options),
       reserve_(options.slots / limits::kReserveFraction),
-      ring_target_(std::min(options.slots - reserve_, limits::kRingSlotsMax)) {
+      ring_target_max_(std::min(options.slots - reserve_, limits::kRingSlotsMax)),
+      ring_target_(std::min(ring_target_max_, limits::kRingSlotsMin)) {
   if (!grow()) return;
   if (!loop.ring().add_buffer_group(options.group,
-                                    static_cast<uint16_t>(std::bit_ceil(ring_target_))))
+                                    static_cast<uint16_t>(std::bit_ceil(ring_target_max_))))
     return;
   loop.add_turn_hook(*this);
   replenish();
@@ -141,6 +143,7 @@ void return_slot(Slot* slot) {
 void SlotPool::wait(SlotWaiter& waiter) {
   SLUICE_CHECK(!waiter.link_);
   ++counters_.waits;
+  ring_target_ = std::min(ring_target_ * 2, ring_target_max_);
   waiter.next_ = nullptr;
   waiter.link_ = waiting_tail_;
   *waiting_tail_ = &waiter;
@@ -159,6 +162,7 @@ void SlotPool::stop_waiting(SlotWaiter& waiter) {
 
 void SlotPool::on_turn_end() {
   if (trim_turns_ > 0 && --trim_turns_ == 0) finish_trim();
+  if (provided_ < ring_target_) most_used_ = std::max(most_used_, ring_target_ - provided_);
   replenish();
   wake_waiters();
 }
@@ -192,6 +196,8 @@ void SlotPool::wake_waiters() {
 }
 
 void SlotPool::trim() {
+  ring_target_ = std::clamp(2 * std::exchange(most_used_, 0),
+                            std::min(limits::kRingSlotsMin, ring_target_max_), ring_target_max_);
   if (trim_turns_ > 0 || slots_ == options_.slots) return;
   bool provided_beyond_first = false;
   for (size_t i = 1; i < regions_.size(); ++i) {

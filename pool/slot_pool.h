@@ -78,7 +78,8 @@ class SlotPool final : public TurnHook {
   // Receives wait, and there is no slot to give them and no room to grow.
   bool exhausted() const { return waiting_head_ && provided_ == 0 && trim_turns_ == 0; }
 
-  // Gives back grown regions that hold no lease; called about once a second. Where such a region
+  // Fits what the kernel holds to what turns have used, and gives back grown regions that hold no
+  // lease; called about once a second. Where such a region
   // still has slots with the kernel, the group is emptied first and refilled a turn later.
   void trim();
 
@@ -118,7 +119,9 @@ class SlotPool final : public TurnHook {
   PoolBudget& budget_;
   Options options_;
   uint32_t reserve_;
+  uint32_t ring_target_max_;
   uint32_t ring_target_;
+  uint32_t most_used_ = 0;  // of the slots with the kernel, in one turn, since the last trim()
   uint32_t slots_ = 0;
   uint32_t provided_ = 0;
   uint32_t free_ = 0;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <netinet/in.h>
 #include <numeric>
 #include <poll.h>
 #include <set>
@@ -13,6 +14,7 @@
 #include <gtest/gtest.h>
 
 #include "core/limits.h"
+#include "core/socket.h"
 #include "tests/unit/core/kernel_testing.h"
 
 namespace sluice {
@@ -256,12 +258,40 @@ TEST_F(RingTest, SendsPiecesInOrder) {
   std::string three = "three";
   std::vector<iovec> pieces{
       {one.data(), one.size()}, {two.data(), two.size()}, {three.data(), three.size()}};
-  ring_->send(pair_.ours(), pieces, 7);
+  ring_->send(pair_.ours(), pieces, false, 7);
   EXPECT_EQ(completion().result, 13);
   EXPECT_EQ(pair_.read(), "one,two,three");
-  ring_->send(pair_.ours(), std::span(pieces).first(1), 8);
+  ring_->send(pair_.ours(), std::span(pieces).first(1), false, 8);
   EXPECT_EQ(completion().result, 4);
   EXPECT_EQ(pair_.read(), "one,");
+}
+
+// What is sent with more to come waits for the FIN, and leaves in the same segment.
+TEST_F(RingTest, ASendMayWaitForTheFinThatFollows) {
+  open();
+  std::string error;
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  int listener =
+      open_listener(reinterpret_cast<sockaddr*>(&address), sizeof(address), true, &error);
+  ASSERT_GE(listener, 0) << error;
+  socklen_t size = sizeof(address);
+  ASSERT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  int theirs = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(connect(theirs, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  int ours = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+  ASSERT_GE(ours, 0);
+  std::string text = "last";
+  iovec piece{text.data(), text.size()};
+  ring_->send(ours, {&piece, 1}, true, 7);
+  EXPECT_EQ(completion().result, 4);
+  std::array<char, 16> buffer{};
+  EXPECT_EQ(recv(theirs, buffer.data(), buffer.size(), MSG_DONTWAIT), -1);
+  shutdown_sending(ours);
+  EXPECT_EQ(recv(theirs, buffer.data(), buffer.size(), 0), 4);
+  EXPECT_EQ(recv(theirs, buffer.data(), buffer.size(), 0), 0);
+  for (int fd : {theirs, ours, listener}) close(fd);
 }
 
 TEST_F(RingTest, ASendToNobodyIsAnErrorAndNoSignal) {
@@ -269,9 +299,9 @@ TEST_F(RingTest, ASendToNobodyIsAnErrorAndNoSignal) {
   pair_.close_theirs();
   std::string text = "text";
   std::vector<iovec> pieces(2, iovec{text.data(), text.size()});
-  ring_->send(pair_.ours(), pieces, 7);
+  ring_->send(pair_.ours(), pieces, false, 7);
   EXPECT_EQ(completion().result, -EPIPE);
-  ring_->send(pair_.ours(), std::span(pieces).first(1), 8);
+  ring_->send(pair_.ours(), std::span(pieces).first(1), false, 8);
   EXPECT_EQ(completion().result, -EPIPE);
 }
 
@@ -289,7 +319,7 @@ TEST_F(RingTest, OneTurnMayHaveMorePiecesThanTheArena) {
       pieces.push_back({&bytes[send][i], 1});
     }
     expected.append(bytes[send].data(), kPieces);
-    ring_->send(pair_.ours(), pieces, send);  // gone: the ring has to have copied it
+    ring_->send(pair_.ours(), pieces, false, send);  // gone: the ring has to have copied it
     pieces.assign(pieces.size(), iovec{nullptr, 0});
   }
   for (const Completion& sent : completions(kSends))
