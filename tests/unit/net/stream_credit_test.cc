@@ -11,13 +11,17 @@
 namespace sluice::test {
 namespace {
 
-// The window is used up, promptly or not; nothing stays unsent.
-void use_up_window(StreamRig& rig) {
-  uint64_t window = rig.stream().window();
-  for (uint64_t used = 0; used < window; used += 4096) {
+// As many bytes as the window is judged over pass, promptly or not; nothing stays unsent.
+void pass_trial(StreamRig& rig, uint64_t bytes = limits::kWindowTrialBytes) {
+  for (uint64_t passed = 0; passed < bytes; passed += 4096) {
     rig.body(event_of(4096));
     rig.send();
   }
+}
+
+// A trial takes that long where each window lasts so long.
+uint64_t trial_ms(StreamRig& rig, uint64_t window_ms) {
+  return limits::kWindowTrialBytes / rig.stream().window() * window_ms;
 }
 
 TEST(StreamCredit, IsOneReceiveForTheHeadAndThenWhatTheWindowLeaves) {
@@ -86,20 +90,37 @@ TEST(StreamCredit, WindowDoublesForAFastReaderUpToItsMost) {
   StreamRig rig(settings);
   rig.open_event_stream();
   for (uint64_t window : {16U * 1024, 32U * 1024, 32U * 1024}) {
-    use_up_window(rig);
+    pass_trial(rig);
     EXPECT_EQ(rig.stream().window(), window);
   }
+}
+
+// What the kernel takes for a client that reads nothing is not read.
+TEST(StreamCredit, WindowDoesNotGrowForWhatSocketsTake) {
+  StreamRig rig;
+  rig.open_event_stream();
+  pass_trial(rig, limits::kWindowTrialBytes - 32 * 1024);
+  EXPECT_EQ(rig.stream().window(), 8U * 1024);
+  for (int i = 0; i < 3; ++i) rig.body(event_of(4096));
+  ASSERT_EQ(rig.stream().response_budget(), 0U);
+  rig.pass(limits::kFastWindowMs + 1);
+  rig.send();
+  EXPECT_GT(rig.stream().response_budget(), 0U);
+  pass_trial(rig, limits::kWindowTrialBytes - 4096);
+  EXPECT_EQ(rig.stream().window(), 8U * 1024) << "the trial begins anew with a long stall";
+  pass_trial(rig, 4096);
+  EXPECT_EQ(rig.stream().window(), 16U * 1024);
 }
 
 TEST(StreamCredit, WindowHalvesForASlowReaderDownToItsFirstSize) {
   StreamRig rig;
   rig.open_event_stream();
-  use_up_window(rig);
-  use_up_window(rig);
+  pass_trial(rig);
+  pass_trial(rig);
   ASSERT_EQ(rig.stream().window(), 32U * 1024);
   for (uint64_t window : {16U * 1024, 8U * 1024, 8U * 1024}) {
-    rig.pass(limits::kSlowWindowMs + 1);
-    use_up_window(rig);
+    rig.pass(trial_ms(rig, limits::kSlowWindowMs) + 1);
+    pass_trial(rig);
     EXPECT_EQ(rig.stream().window(), window);
   }
 }
@@ -107,9 +128,9 @@ TEST(StreamCredit, WindowHalvesForASlowReaderDownToItsFirstSize) {
 TEST(StreamCredit, WindowStaysForAReaderInBetween) {
   StreamRig rig;
   rig.open_event_stream();
-  use_up_window(rig);
-  rig.pass((limits::kFastWindowMs + limits::kSlowWindowMs) / 2);
-  use_up_window(rig);
+  pass_trial(rig);
+  rig.pass(trial_ms(rig, (limits::kFastWindowMs + limits::kSlowWindowMs) / 2));
+  pass_trial(rig);
   EXPECT_EQ(rig.stream().window(), 16U * 1024);
 }
 
@@ -117,10 +138,10 @@ TEST(StreamCredit, WindowDoesNotGrowWhereMemoryIsTight) {
   StreamRig rig;
   rig.open_event_stream();
   rig.rig().make_memory_tight(true);
-  use_up_window(rig);
+  pass_trial(rig);
   EXPECT_EQ(rig.stream().window(), 8U * 1024);
   rig.rig().make_memory_tight(false);
-  use_up_window(rig);
+  pass_trial(rig);
   EXPECT_EQ(rig.stream().window(), 16U * 1024);
 }
 
@@ -128,8 +149,8 @@ TEST(StreamCredit, WindowOfAStalledStreamShrinksAtOnceWhereMemoryIsTight) {
   for (bool tight : {true, false}) {
     StreamRig rig;
     rig.open_event_stream();
-    use_up_window(rig);
-    use_up_window(rig);
+    pass_trial(rig);
+    pass_trial(rig);
     ASSERT_EQ(rig.stream().window(), 32U * 1024);
     rig.rig().make_memory_tight(tight);
     for (int i = 0; i < 5; ++i) rig.body(event_of(4096));
@@ -142,7 +163,7 @@ TEST(StreamCredit, WindowFallsBackAfterAStallThatLasted) {
   for (bool lasted : {true, false}) {
     StreamRig rig;
     rig.open_event_stream();
-    use_up_window(rig);
+    pass_trial(rig);
     ASSERT_EQ(rig.stream().window(), 16U * 1024);
     for (int i = 0; i < 3; ++i) rig.body(event_of(4096));
     ASSERT_EQ(rig.stream().response_budget(), 0U);
