@@ -58,6 +58,16 @@ void Outbox::begin_batch(std::span<iovec> pieces) {
     final_chunk_sent_ |= last;
   }
   batch_bytes_ = batch_head_ + prefix_size_ + batch_body_ + suffix_size_;
+  in_place_ = false;
+  if (chunked_ && batch_head_ == 0 && batch_body_ > 0) frame_in_place();
+}
+
+void Outbox::frame_in_place() {
+  char* body = chain_.surroundings(batch_body_, prefix_size_, suffix_size_);
+  if (!body) return;
+  std::copy_n(prefix_.data(), prefix_size_, body - prefix_size_);
+  kChunkEnds.copy(body + batch_body_, suffix_size_);
+  in_place_ = true;
 }
 
 size_t Outbox::build(std::span<iovec> pieces) {
@@ -65,6 +75,13 @@ size_t Outbox::build(std::span<iovec> pieces) {
   if (!batch_under_way()) return 0;
   size_t used = 0;
   uint64_t covered = 0;
+  // Once the body has left, its slot is no longer ours: the rest of the suffix is sent from below.
+  if (in_place_ && batch_body_ > 0) {
+    chain_.fill(pieces.first(1), 0, batch_body_, &covered);
+    size_t prefix = size_t{prefix_size_} - prefix_sent_;
+    pieces[0] = {static_cast<char*>(pieces[0].iov_base) - prefix, batch_bytes_};
+    return 1;
+  }
   if (batch_head_ > 0) used = chain_.fill(pieces, 0, batch_head_, &covered);
   if (prefix_sent_ < prefix_size_)
     pieces[used++] = {prefix_.data() + prefix_sent_, size_t{prefix_size_} - prefix_sent_};

@@ -2,6 +2,8 @@
 // framed in chunks, then the end. Owned by the stream; the connection that carries the message
 // asks it for the next batch and reports what left. One batch is under way at a time: with
 // chunked framing a batch's body is exactly one chunk, so events that leave together share one.
+// Where the body lies in one slot, the chunk's framing is written around it there, so that the
+// batch is one piece.
 //
 // Body bytes are appended to the chain first and leave once released: what is held (an event
 // that is not complete) stays behind. Everything a batch points at lives until it has left.
@@ -68,6 +70,7 @@ class Outbox {
  private:
   bool final_chunk_due() const { return chunked_ && finished_ && !final_chunk_sent_; }
   void begin_batch(std::span<iovec> pieces);
+  void frame_in_place();
 
   Chain chain_;
   uint32_t head_left_ = 0;
@@ -84,6 +87,8 @@ class Outbox {
   // What follows the chunk's body, as a part of "CRLF, last chunk".
   uint8_t suffix_at_ = 0;
   uint8_t suffix_size_ = 0;
+
+  bool in_place_ = false;  // the batch is one piece: prefix and suffix lie around the body
 
   bool chunked_ = false;
   bool finished_ = false;

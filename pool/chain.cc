@@ -98,6 +98,16 @@ size_t Chain::fill(std::span<iovec> pieces, uint64_t skip, uint64_t max_bytes,
   return used;
 }
 
+char* Chain::surroundings(uint64_t size, size_t before, size_t after) {
+  if (!cursor_ || !cursor_->slot || keep_ || cursor_->slot->leases != 1) return nullptr;
+  if (size != cursor_->size - cursor_offset_) return nullptr;
+  Slot& slot = *cursor_->slot;
+  size_t begin = static_cast<size_t>(cursor_->data - slot.data) + cursor_offset_;
+  if (begin < before || slot.size - begin - size < after) return nullptr;
+  if (cursor_ == tail_) tail_is_copy_ = false;  // what follows is no longer free
+  return slot.data + begin;
+}
+
 Lease Chain::front() const {
   if (!cursor_ || !cursor_->slot) return {};
   ++cursor_->slot->leases;

@@ -76,6 +76,12 @@ class Chain {
   // adds the bytes they cover to *covered.
   size_t fill(std::span<iovec> pieces, uint64_t skip, uint64_t max_bytes, uint64_t* covered) const;
 
+  // Room to write right before and right after the first `size` unconsumed bytes, in their own
+  // slot: their address where they are one slice up to its end, nobody else has a lease on the
+  // slot, and it has that many bytes on either side; else null. What lies there is not sent any
+  // more, or has been parsed; it is the caller's until those bytes are consumed.
+  char* surroundings(uint64_t size, size_t before, size_t after);
+
   // The slot that the first unconsumed byte lies in; empty for static bytes.
   Lease front() const;
 

@@ -97,9 +97,15 @@ class Message {
     std::string text;
     switch (random_.between(0, 2)) {
       case 0: {
-        text = bytes(rig_.pool().slot_bytes());
-        Lease lease = rig_.slot(text);
-        outbox_.append(lease, {lease.data(), text.size()});
+        // Received, with framing around it that has been parsed; now and then in two pieces.
+        std::string framing(random_.between(0, 12), '#');
+        text = bytes(rig_.pool().slot_bytes() - 2 * framing.size());
+        Lease lease = rig_.slot(framing + text + framing);
+        std::string_view received(lease.data() + framing.size(), text.size());
+        size_t first =
+            random_.between(0, 1) == 0 ? received.size() : random_.between(0, received.size());
+        outbox_.append(lease, received.substr(0, first));
+        outbox_.append(lease, received.substr(first));
         break;
       }
       case 1:

@@ -192,6 +192,48 @@ TEST(Chain, CopiesGoWhereItSpills) {
   EXPECT_EQ(other.leased(), 1U);
 }
 
+TEST(Chain, GivesTheSurroundingsOfAWholeSlice) {
+  ChainRig rig;
+  Chain chain(rig.memory, rig.pool());
+  Lease lease = rig.slot("5\r\nevent\r\n");
+  char* event = lease.data() + 3;
+  chain.append(lease, {event, 5});
+  EXPECT_EQ(chain.surroundings(5, 3, 2), nullptr) << "somebody else reads the slot";
+  uint32_t after = lease.size() - 8;
+  lease = {};
+  EXPECT_EQ(chain.surroundings(5, 3, 2), event);
+  EXPECT_EQ(chain.surroundings(5, 3, after), event);
+  EXPECT_EQ(chain.surroundings(5, 4, 2), nullptr) << "no room before it";
+  EXPECT_EQ(chain.surroundings(5, 3, after + 1), nullptr) << "no room after it";
+  EXPECT_EQ(chain.surroundings(4, 3, 2), nullptr) << "a byte of the slice is still to come";
+  chain.consume(2);
+  EXPECT_EQ(chain.surroundings(3, 5, 2), event + 2) << "what has left is room";
+}
+
+TEST(Chain, GivesNoSurroundingsOfWhatIsKeptOrIsNotInASlot) {
+  ChainRig rig;
+  Chain chain(rig.memory, rig.pool());
+  EXPECT_EQ(chain.surroundings(0, 0, 0), nullptr);
+  chain.append_static("text");
+  EXPECT_EQ(chain.surroundings(4, 0, 0), nullptr);
+  chain.clear();
+  chain.append_copy("text");
+  chain.keep_consumed(true);
+  EXPECT_EQ(chain.surroundings(4, 0, 0), nullptr);
+}
+
+TEST(Chain, CopiesDoNotGoOnInSurroundings) {
+  ChainRig rig;
+  Chain chain(rig.memory, rig.pool());
+  chain.append_copy("text");
+  char* text = chain.surroundings(4, 0, 2);
+  ASSERT_NE(text, nullptr);
+  text[4] = '!';
+  chain.append_copy("more");
+  EXPECT_EQ(text[4], '!');
+  EXPECT_EQ(text_of(chain), "textmore");
+}
+
 TEST(ChainNodes, KeepsItsBlocks) {
   ChainNodes nodes;
   std::vector<ChainNode*> taken;
