@@ -35,7 +35,7 @@ bool switched_on(const Source& source, std::string_view name) {
 }
 
 void apply(const std::vector<Assignment>& assignments, Config& config, Draft& draft) {
-  Target target{config, draft.route};
+  SettingTarget target{config, draft.route};
   for (const Assignment& assignment : assignments) {
     if (assignment.setting->clear) assignment.setting->clear(target);
   }

@@ -30,7 +30,7 @@ Setting listen_setting() {
               "Address for clients, HOST:PORT or :PORT (all addresses); repeat, or a comma "
               "list, for several. Port 0 takes a free one",
           .set =
-              [](Target target, std::string_view text) {
+              [](SettingTarget target, std::string_view text) {
                 return each_item(text, [&](std::string_view item) {
                   std::string error;
                   auto address = parse_address(item, &error);
@@ -38,7 +38,7 @@ Setting listen_setting() {
                   return error;
                 });
               },
-          .clear = [](Target target) { target.config.listen.clear(); }};
+          .clear = [](SettingTarget target) { target.config.listen.clear(); }};
 }
 
 Setting upstream_setting() {
@@ -50,16 +50,16 @@ Setting upstream_setting() {
               "http://HOST:PORT or unix:/PATH that requests go to when no other route matches; "
               "repeated, they take turns (round robin)",
           .set =
-              [](Target target, std::string_view text) {
+              [](SettingTarget target, std::string_view text) {
                 Upstream upstream;
                 std::string wrong = parse_upstream(text, &upstream);
                 if (wrong.empty()) target.route.upstreams.push_back(std::move(upstream));
                 return wrong;
               },
-          .clear = [](Target target) { target.route.upstreams.clear(); }};
+          .clear = [](SettingTarget target) { target.route.upstreams.clear(); }};
 }
 
-std::string set_path(Target target, std::string_view text) {
+std::string set_path(SettingTarget target, std::string_view text) {
   bool printable = std::ranges::all_of(text, [](char c) { return c > ' ' && c != 0x7f; });
   if (!text.starts_with('/')) return quoted(text) + " does not start with \"/\"";
   if (!printable || text.find_first_of("?#") != text.npos) {
@@ -93,7 +93,7 @@ Setting threads_setting() {
           .value_name = "N|all",
           .default_text = "all",
           .help = "Workers, each with its own ring and memory; all (or 0) is one per allowed CPU",
-          .set = [](Target target, std::string_view text) {
+          .set = [](SettingTarget target, std::string_view text) {
             uint64_t count = 0;
             std::string wrong =
                 text == "all" ? "" : parse_number(kCount, {1, kThreadsMax, true}, text, &count);
@@ -110,7 +110,7 @@ Setting latency_budget_setting() {
               "How long a worker may gather events before it wakes for them: TIME (10us to 20ms) "
               "whenever there is work, or auto, which grows from nothing to 200us as the worker's "
               "core goes from half to fully busy",
-          .set = [](Target target, std::string_view text) {
+          .set = [](SettingTarget target, std::string_view text) {
             if (text == "auto") {
               target.config.latency_budget_us.reset();
               return std::string();
@@ -132,7 +132,7 @@ Setting uring_disable_setting() {
           .value_name = "NAME,...",
           .help = "Kernel features to do without, each has a fallback: " + joined(names, ", "),
           .set =
-              [names](Target target, std::string_view text) {
+              [names](SettingTarget target, std::string_view text) {
                 return each_item(text, [&](std::string_view item) {
                   if (std::ranges::find(names, item) == names.end()) return not_one_of(item, names);
                   std::string& list = target.config.uring_disable;
@@ -140,7 +140,7 @@ Setting uring_disable_setting() {
                   return std::string();
                 });
               },
-          .clear = [](Target target) { target.config.uring_disable.clear(); }};
+          .clear = [](SettingTarget target) { target.config.uring_disable.clear(); }};
 }
 
 Setting pool_setting(const char* name, PoolSettings Config::*field, const char* help) {
@@ -149,7 +149,7 @@ Setting pool_setting(const char* name, PoolSettings Config::*field, const char* 
           .value_name = "SIZE:COUNT",
           .default_text = format_size(pool.slot_bytes) + ":" + std::to_string(pool.slots),
           .help = help,
-          .set = [field](Target target, std::string_view text) {
+          .set = [field](SettingTarget target, std::string_view text) {
             return parse_pool(text, &(target.config.*field));
           }};
 }
@@ -162,7 +162,7 @@ Setting trusted_proxies_setting() {
               "Clients whose X-Forwarded-For, -Proto and -Host are added to; those of all "
               "others are overwritten",
           .set =
-              [](Target target, std::string_view text) {
+              [](SettingTarget target, std::string_view text) {
                 return each_item(text, [&](std::string_view item) {
                   std::string error;
                   auto range = parse_address_range(item, &error);
@@ -170,7 +170,7 @@ Setting trusted_proxies_setting() {
                   return error;
                 });
               },
-          .clear = [](Target target) { target.config.trusted_proxies.clear(); }};
+          .clear = [](SettingTarget target) { target.config.trusted_proxies.clear(); }};
 }
 
 Setting admin_setting() {
@@ -178,7 +178,7 @@ Setting admin_setting() {
           .value_name = "ADDR|off",
           .default_text = kDefaultAdmin,
           .help = "Address of /metrics, /healthz, /readyz and /streams",
-          .set = [](Target target, std::string_view text) {
+          .set = [](SettingTarget target, std::string_view text) {
             std::string error;
             target.config.admin_on = text != "off";
             if (!target.config.admin_on) return error;
@@ -192,7 +192,7 @@ Setting access_log_setting() {
           .value_name = "PATH|-|off",
           .default_text = default_of(&Config::access_log),
           .help = "One line per request at its end, to a file or to stdout (-)",
-          .set = [](Target target, std::string_view text) {
+          .set = [](SettingTarget target, std::string_view text) {
             target.config.access_log = text;
             return std::string();
           }};

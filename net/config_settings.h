@@ -28,7 +28,7 @@ enum class Scope : uint8_t {
 enum class Form : uint8_t { kSwitch, kSingle, kList };
 
 // What a setter writes to: the configuration and, of kStream and kRoute, the route.
-struct Target {
+struct SettingTarget {
   Config& config;
   Route& route;
 };
@@ -44,9 +44,9 @@ struct Setting {
   std::string_view group = {};    // the heading of --help
   // Takes one value; returns what is wrong with it, or "". Null where the readers themselves act
   // on the setting (scope kCommand, and route, which is a group of settings).
-  std::function<std::string(Target, std::string_view)> set = nullptr;
+  std::function<std::string(SettingTarget, std::string_view)> set = nullptr;
   // Of a kList: forgets what the file gave, before the flags give theirs.
-  std::function<void(Target)> clear = nullptr;
+  std::function<void(SettingTarget)> clear = nullptr;
 };
 
 const std::vector<Setting>& settings();

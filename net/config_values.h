@@ -55,11 +55,11 @@ std::string each_item(std::string_view text, Take take) {
 }
 
 template <typename T>
-T& value_of(Target target, T Config::*field) {
+T& value_of(SettingTarget target, T Config::*field) {
   return target.config.*field;
 }
 template <typename T>
-T& value_of(Target target, T StreamSettings::*field) {
+T& value_of(SettingTarget target, T StreamSettings::*field) {
   return target.route.settings.*field;
 }
 
@@ -86,7 +86,7 @@ Setting number_setting(const char* name, uint64_t Owner::*field, const NumberKin
           .value_name = kind.value_name,
           .default_text = kind.format(default_of(field)),
           .help = help,
-          .set = [=](Target target, std::string_view text) {
+          .set = [=](SettingTarget target, std::string_view text) {
             return parse_number(kind, bounds, text, &value_of(target, field));
           }};
 }
@@ -99,7 +99,7 @@ Setting switch_setting(const char* name, bool Owner::*field, const char* help) {
           .value_name = default_of(field) ? "[on|off]" : "",
           .default_text = default_of(field) ? "on" : "off",
           .help = help,
-          .set = [=](Target target, std::string_view text) {
+          .set = [=](SettingTarget target, std::string_view text) {
             return parse_switch(text, &value_of(target, field));
           }};
 }
@@ -120,7 +120,7 @@ Setting choice_setting(const char* name, T Owner::*field, Choices<T> choices, co
           .value_name = joined(names, "|"),
           .default_text = default_text,
           .help = help,
-          .set = [=](Target target, std::string_view text) -> std::string {
+          .set = [=](SettingTarget target, std::string_view text) -> std::string {
             for (const auto& [choice, value] : choices) {
               if (choice != text) continue;
               value_of(target, field) = value;
