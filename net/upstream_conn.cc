@@ -52,8 +52,10 @@ Outbox* UpstreamConn::outbox() {
 }
 
 uint64_t UpstreamConn::receive_budget() {
-  // Idle: enough to see a close, or bytes that nobody asked for.
-  return stream_ ? stream_->response_budget() : limits::kIdleReceiveBytes;
+  if (stream_) return stream_->response_budget();
+  // Idle: enough to see a close, or bytes that nobody asked for. It may still be armed when the next
+  // response comes, which must not be read ahead of its pace.
+  return pool_.settings().pace_ms > 0 ? 1 : limits::kIdleReceiveBytes;
 }
 
 SlotPool& UpstreamConn::receive_pool() {

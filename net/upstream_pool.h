@@ -28,6 +28,7 @@ class UpstreamPool {
   void forget(Stream& stream);
   void close_idle();
 
+  const StreamSettings& settings() const { return settings_; }
   const Address& address() const { return upstream_.address; }
   size_t connections() const { return connections_; }
   size_t idle() const { return idle_.size(); }

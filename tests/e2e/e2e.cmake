@@ -8,7 +8,7 @@ if(NOT TARGET sluice)
 endif()
 
 set(E2E_FEATURES defer-taskrun single-issuer registered-ring-fd multishot-accept multishot-recv
-  recv-budget fixed-buffers huge-pages)
+  recv-budget min-wait fixed-buffers huge-pages)
 set(E2E_SMOKE prompt_forwarding large_events client_disconnect slow_reader keep_alive big_bodies)
 
 # What measures time or memory does not share the machine with another test.

@@ -33,9 +33,9 @@ class Rig:
         self.clients.append(Client(gateway.port, **options))
         return self.clients[-1]
 
-    def exchange(self, *flags, request=("GET", "/events"), version="1.1", body=None, **options):
+    def exchange(self, *flags, request=("GET", "/events"), version="1.1", body=None, upstream=None, **options):
         """A client, and the upstream's end of its request, which has arrived and is unanswered."""
-        upstream = self.upstream()
+        upstream = upstream or self.upstream()
         client = self.client(self.gateway(upstream, *flags), **options)
         client.request(*request, version=version, body=body)
         server = upstream.accept()

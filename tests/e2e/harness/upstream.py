@@ -7,12 +7,25 @@ import threading
 from .wire import DEADLINE_S, Aborted, Body, Wire, wait_until
 
 
+def unix_name(name):
+    """The address of a unix socket for bind() and connect(): `name` is a path, or @name."""
+    return "\0" + name[1:] if name.startswith("@") else name
+
+
+def listen_unix(name, backlog=512):
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(unix_name(name))
+    listener.listen(backlog)
+    return listener
+
+
 class UpstreamConnection(Wire):
     """The upstream's end of one connection from the gateway."""
 
     def __init__(self, sock):
         super().__init__(sock)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.body = None  # reads the body of the request whose head was read last
 
     def read_head(self):
@@ -54,21 +67,22 @@ class UpstreamConnection(Wire):
 
 
 class ScriptedUpstream:
-    """Listens on a port of its own. With a handler, each connection has a thread that calls
+    """Listens on a port of its own, or on the unix socket that `unix` names: a path, or @name for
+    one without a file. With a handler, each connection has a thread that calls
     handler(connection, request) for every request; without one, the test calls accept()."""
 
-    def __init__(self, handler=None, sndbuf=None):
+    def __init__(self, handler=None, sndbuf=None, unix=None):
         self.handler = handler
         self.connections = []
         self.requests = []
         self.errors = []
         self.threads = []
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.listener = listen_unix(unix) if unix else socket.create_server(("127.0.0.1", 0), backlog=512)
         self.listener.settimeout(DEADLINE_S)
         if sndbuf:  # inherited by accepted sockets
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, sndbuf)
-        self.port = self.listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.port = None if unix else self.listener.getsockname()[1]
+        self.url = f"unix:{unix}" if unix else f"http://127.0.0.1:{self.port}"
         if handler:
             self._start(self._accept_loop)
 

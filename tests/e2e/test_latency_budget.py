@@ -1,0 +1,147 @@
+"""--latency-budget lets a worker gather events before it wakes for them: that costs no byte, no order and
+no ending, also where the kernel has no minimal wait and a timed one stands in for it."""
+
+import subprocess
+
+import pytest
+
+from harness import wait_until
+from harness.gateway import binary
+
+STREAMS = 60
+EVENTS = 20
+GATHERED = "sluice_loop_gathered_turns_total"
+CPU = "sluice_loop_cpu_seconds_total"
+
+waits = pytest.mark.parametrize("wait", [(), ("--uring-disable", "min-wait")], ids=["min-wait", "timed-wait"])
+budgets = pytest.mark.parametrize("budget", ["20ms", "500us", "10us", "off", "0", "auto"])
+times = pytest.mark.parametrize("budget", ["20ms", "500us"])
+
+
+def event(target, i):
+    return f"id: {i}\ndata: {target} {i}\n\n".encode()
+
+
+def run_streams(rig, *flags):
+    """STREAMS streams with EVENTS events each, all of which must arrive; returns the gateway."""
+    upstream = rig.upstream()
+    gateway = rig.gateway(upstream, *flags)
+    clients = {f"/stream/{n}": rig.client(gateway) for n in range(STREAMS)}
+    for target, client in clients.items():
+        client.get(target)
+    servers = {}
+    for _ in clients:
+        server = upstream.accept()
+        servers[server.read_request().target] = server
+        server.start_events()
+    for i in range(EVENTS):
+        for target, server in servers.items():
+            server.chunk(event(target, i))
+    for server in servers.values():
+        server.end_chunks()
+    for target, client in clients.items():
+        assert client.response()[1] == b"".join(event(target, i) for i in range(EVENTS))
+    return gateway
+
+
+@waits
+@budgets
+def test_content_and_order(rig, budget, wait):
+    gateway = run_streams(rig, "--latency-budget", budget, *wait)
+    gateway.wait_metric("sluice_closes_total", STREAMS, reason="complete")
+    assert gateway.metrics().sum("sluice_events_total") == STREAMS * EVENTS
+
+
+@waits
+@budgets
+def test_endings(rig, budget, wait):
+    client, server = rig.stream("--latency-budget", budget, *wait)
+    server.chunk(b"data: 1\n\ndata: cut")
+    server.close()
+    assert client.body.until_abort() == b"data: 1\n\n"
+
+    gateway, upstream = rig.gateways[0], rig.upstreams[0]
+    for phase in ("awaiting_head", "streaming"):
+        leaver = rig.client(gateway)
+        leaver.get()
+        server = upstream.accept()
+        server.read_request()
+        if phase == "streaming":
+            server.start_events()
+            leaver.read_head()
+            server.chunk(b"data: 1\n\n")
+            assert leaver.body.event() == b"data: 1\n\n"
+        leaver.close()
+        server.wait_closed()
+        gateway.wait_metric("sluice_upstream_cancels_total", 1, phase=phase)
+
+
+@waits
+@times
+def test_an_event_does_not_wait_for_the_next(rig, budget, wait):
+    client, server = rig.stream("--latency-budget", budget, *wait)
+    for i in range(20):
+        server.chunk(event("/", i))
+        assert client.body.chunk() == event("/", i)
+
+
+@waits
+@pytest.mark.parametrize("threads", ["1", "2"])
+@times
+def test_turns_gather(rig, budget, threads, wait):
+    gateway = run_streams(rig, "--latency-budget", budget, "--threads", threads, *wait)
+    before = gateway.metrics()
+    assert 0 < before.sum(GATHERED) <= before.sum("sluice_loop_turns_total")
+    client = rig.client(gateway)
+    client.send(b"GET / HTTP/1.1\r\n\r\n")  # work, though no upstream hears of a request without a Host
+    assert client.response()[0].status == 400
+    gateway.wait_metric(GATHERED, before.sum(GATHERED) + 1)
+
+
+@pytest.mark.parametrize("budget", ["off", "0"])
+@waits
+def test_off_never_gathers(rig, budget, wait):
+    metrics = run_streams(rig, "--latency-budget", budget, *wait).metrics()
+    assert GATHERED in metrics.names
+    assert metrics.sum(GATHERED) == 0
+    assert metrics.sum("sluice_loop_turns_total") > 0
+
+
+@waits
+def test_gathering_saves_turns(rig, wait):
+    off, on = (run_streams(rig, "--latency-budget", budget, *wait).metrics().sum("sluice_loop_turns_total")
+               for budget in ("off", "20ms"))
+    assert on < off
+
+
+@waits
+@times
+def test_an_idle_worker_does_not_poll(rig, budget, wait):
+    """Gathering follows work only: with nothing to do a timed wait is not made again and again."""
+    client, server = rig.stream("--latency-budget", budget, *wait)
+    before = rig.gateways[0].metrics().sum("sluice_loop_turns_total")
+    client.assert_silent(1.0)
+    assert rig.gateways[0].metrics().sum("sluice_loop_turns_total") - before < 25
+
+
+@pytest.mark.parametrize("budget", ["20ms", "off"])
+def test_cpu_time_is_counted(rig, budget):
+    gateway = run_streams(rig, "--latency-budget", budget)
+    before = wait_until(lambda: gateway.metrics().sum(CPU), "what the streams cost is counted")
+    wait_until(lambda: gateway.metrics().sum(CPU) > before, "what a scrape costs is, too")
+
+
+@pytest.mark.parametrize("budget", ["9us", "21ms", "1s", "1", "fast", "-1ms", "1ms 2ms", ""])
+def test_a_bad_budget_is_said_in_one_line(budget):
+    result = subprocess.run([binary(), "--check", "--upstream", "http://127.0.0.1:9", "--latency-budget", budget],
+                            capture_output=True, text=True, timeout=20)
+    assert result.returncode == 2, result
+    assert len(result.stderr.splitlines()) == 1, result.stderr
+    assert "--latency-budget" in result.stderr
+
+
+@pytest.mark.parametrize("budget", ["10us", "20ms", "off", "0", "auto"])
+def test_the_bounds_are_taken(budget):
+    result = subprocess.run([binary(), "--check", "--upstream", "http://127.0.0.1:9", "--latency-budget", budget],
+                            capture_output=True, text=True, timeout=20)
+    assert (result.returncode, result.stderr) == (0, ""), result
