@@ -8,7 +8,8 @@ uint64_t LatencyBudget::gather_ns(bool last_turn_had_work) const {
   if (!last_turn_had_work) return 0;
   if (fixed_ns_) return *fixed_ns_;
   double above_half = std::clamp(busy_ * 2 - 1, 0.0, 1.0);
-  return static_cast<uint64_t>(above_half * static_cast<double>(kAutoMaxNs));
+  auto gather_us = static_cast<uint64_t>(above_half * static_cast<double>(kAutoMaxNs) / 1000);
+  return gather_us * 1000;
 }
 
 void LatencyBudget::sample(uint64_t now_ns, uint64_t cpu_ns) {

@@ -68,10 +68,10 @@ inline constexpr uint64_t kAcceptPauseMs = 100;
 // lasts longer than the second falls back. Both are judged over so many bytes, more than the
 // sockets' buffers take for a client that reads nothing.
 inline constexpr uint32_t kWindowTrialBytes = 512 * 1024;
-// From kFastWindow on a stream reads into the larger slots.
-inline constexpr uint32_t kFastWindow = 64 * 1024;
 inline constexpr uint64_t kFastWindowMs = 50;
 inline constexpr uint64_t kSlowWindowMs = 1000;
+// From such a window on an event stream may read into the larger slots.
+inline constexpr uint32_t kWideWindow = 64 * 1024;
 
 // Request targets in logs and /streams are cut here.
 inline constexpr size_t kLoggedTargetBytes = 512;

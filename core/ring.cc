@@ -425,7 +425,7 @@ int Ring::Kernel::enter(unsigned wanted, uint64_t timeout_ns, uint64_t min_wait_
 void Ring::submit_and_wait(uint64_t timeout_ns, uint64_t gather_ns) {
   Kernel& kernel = *kernel_;
   bool wait = timeout_ns > 0 && kernel.early_taken == kernel.early.size();
-  gather_ns = std::min(gather_ns, timeout_ns);
+  gather_ns = std::min(gather_ns, timeout_ns) / 1000 * 1000;  // as the kernel counts
   unsigned queued = io_uring_sq_ready(&kernel.ring);
   ++counters_.enters;
   int result = 0;

@@ -94,7 +94,7 @@ class Ring {
   // not wait). One kernel entry in the usual case. This is the only place where the loop sleeps.
   // With `gather_ns` the wait goes on for that long, so that one wake-up serves what has come by
   // then; where the kernel has min-wait, a completion that comes later than that ends it at once,
-  // else the wait is over then, with or without one.
+  // else the wait is over then, with or without one. Less than a microsecond is nothing.
   void submit_and_wait(uint64_t timeout_ns, uint64_t gather_ns = 0);
   // Copies completions out, in order; the number copied.
   size_t reap(std::span<Completion> into);

@@ -4,8 +4,8 @@
 // it has closed and its last operation has completed.
 //
 // At most one receive, one send, one connect and one watch are in flight. Work is done once a
-// turn, in the flush phase: wake() asks for it. Closing: shut the socket down, cancel what is in
-// flight, wait until nothing is outstanding, close the fd, on_closed().
+// turn, in the flush phase: wake() asks for it. Closing: where anything is in flight, shut the
+// socket down and cancel it, wait until nothing is outstanding, close the fd, on_closed().
 #pragma once
 
 #include <algorithm>

@@ -238,10 +238,14 @@ void Gateway::bury(Stream* stream) {
 }
 
 void Gateway::on_turn_end() {
+  // Slots that come back here have missed this turn's waiters.
+  if (!graveyard_.empty() &&
+      (memory_.sse_event.has_waiters() || memory_.http_response.has_waiters()))
+    loop_.turn_again();
   graveyard_.clear();
   // Nothing is left to receive into: events that are held for being incomplete must not wait for
   // the very slots that they hold.
-  if (memory_.sse_event.exhausted())
+  if (memory_.sse_event.exhausted() || memory_.http_response.exhausted())
     for (Stream* stream = streams_; stream; stream = stream->next_live) stream->tear_held();
 }
 

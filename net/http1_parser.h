@@ -1,9 +1,9 @@
 // HTTP/1 messages from bytes, through llhttp (8.1 strict or 9.x) behind a guard that closes what
-// llhttp leaves open (http1_guard.h; the cases are the table of tests/unit/http1). One parser a
-// connection, owned by it, used on its worker's thread; no I/O. Heads are collected into a Head
-// that the caller provides; body bytes are handed on as views into the fed bytes and are never
-// copied. What comes out does not depend on how the bytes were split. A parser that has failed
-// stays failed.
+// llhttp leaves open (http1_guard.h; the cases are the table of tests/unit/http1). Owned by a
+// connection, for its life or for one message, used on its worker's thread; no I/O. Heads are
+// collected into a Head that the caller provides; body bytes are handed on as views into the fed
+// bytes and are never copied. What comes out does not depend on how the bytes were split. A parser
+// that has failed stays failed.
 #pragma once
 
 #include <array>
@@ -35,7 +35,8 @@ const char* http1_error_name(Http1Error error);
 int http1_error_status(Http1Error error);
 
 // Receives body bytes during feed(). The view lies inside the bytes given to that feed().
-// May only record (append to a chain); it must not feed, close or destroy the parser.
+// May record, and move bytes that it was given within them (BodyRun); it must not feed, close or
+// destroy the parser.
 class BodySink {
  public:
   virtual void on_body(std::string_view bytes) = 0;

@@ -140,7 +140,8 @@ constexpr SimpleCounter kCounters[] = {
      &Metrics::discarded_bytes},
     {"sluice_heartbeats", "Heartbeats sent to clients.", &Metrics::heartbeats},
     {"sluice_client_received_bytes", "Bytes received from clients.", &Metrics::bytes_from_clients},
-    {"sluice_client_sent_bytes", "Bytes of forwarded bodies sent to clients.", &Metrics::bytes_to_clients},
+    {"sluice_client_sent_bytes", "Bytes of forwarded bodies sent to clients.",
+     &Metrics::bytes_to_clients},
     {"sluice_upstream_received_bytes", "Bytes received from upstreams.",
      &Metrics::bytes_from_upstreams},
     {"sluice_upstream_sent_bytes", "Bytes sent to upstreams.", &Metrics::bytes_to_upstreams},
@@ -306,7 +307,8 @@ void render_rings(Page& page, const Workers& workers) {
   }
   page.counter("sluice_loop_cpu_seconds", "CPU time of the worker's thread, kernel included.");
   for (size_t i = 0; i < workers.size(); ++i)
-    page.add_real(static_cast<double>(workers[i].loop.cpu_ns) / 1e9, {{"worker", std::to_string(i)}});
+    page.add_real(static_cast<double>(workers[i].loop.cpu_ns) / 1e9,
+                  {{"worker", std::to_string(i)}});
 }
 
 void render_process(Page& page, const ProcessFacts& process) {

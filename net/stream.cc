@@ -161,6 +161,7 @@ void Stream::on_upstream_connected() {
 }
 
 void Stream::on_no_upstream(Ending ending) {
+  if (!request_.finished()) keep_alive_ = false;  // what is still to come will not be read
   fail(ending);
 }
 
@@ -404,7 +405,7 @@ uint64_t Stream::response_budget() {
 // Judged over more bytes than the kernel takes for a client that reads nothing.
 void Stream::adapt_window(size_t received) {
   window_used_ += static_cast<uint32_t>(received);
-  if (window_used_ < limits::kWindowTrialBytes) return;
+  if (window_used_ < std::max(limits::kWindowTrialBytes, window_)) return;
   uint64_t windows = window_used_ / window_;
   window_used_ = 0;
   uint64_t now_ms = gateway_.loop().now_ms();

@@ -120,8 +120,8 @@ class Stream final : public TimerOwner {
   Outbox& request() { return request_; }
   bool method_is_head() const { return method_is_head_; }
   bool event_stream() const { return framed_; }
-  // The client takes all that comes, so that large reads are cheapest.
-  bool fast() const { return window_ >= limits::kFastWindow; }
+  // The window has room for many slots, so that large ones are cheapest.
+  bool wide() const { return window_ >= limits::kWideWindow; }
   const Route& route() const { return *route_; }
   const StreamSettings& settings() const { return route_->settings; }
 

@@ -53,18 +53,20 @@ Outbox* UpstreamConn::outbox() {
 
 uint64_t UpstreamConn::receive_budget() {
   if (stream_) return stream_->response_budget();
-  // Idle: enough to see a close, or bytes that nobody asked for. It may still be armed when the next
-  // response comes, which must not be read ahead of its pace.
+  // Idle: enough to see a close, or bytes that nobody asked for. It may still be armed when the
+  // next response comes, which must not be read ahead of its pace.
   return pool_.settings().pace_ms > 0 ? 1 : limits::kIdleReceiveBytes;
 }
 
 SlotPool& UpstreamConn::receive_pool() {
   // Event streams have a class of their own, so that a crowd of stalled ones cannot keep new
-  // requests and their answers' heads from being read. Fast ones share the larger slots as long as
-  // there are plenty.
+  // requests and their answers' heads from being read. Those with a large window share the larger
+  // slots as long as most of these are free.
   bool event_stream = stream_ && head_done_ && stream_->event_stream();
-  if (!event_stream || (stream_->fast() && !gateway_.memory_tight())) return memory_.http_response;
-  return memory_.sse_event;
+  const SlotPool& large = memory_.http_response;
+  bool plenty = large.leased() * 2 < large.slots() && !gateway_.memory_tight();
+  if (event_stream && !(stream_->wide() && plenty)) return memory_.sse_event;
+  return memory_.http_response;
 }
 
 void UpstreamConn::on_bytes(const Lease& lease, std::string_view bytes, uint64_t after_ms) {

@@ -157,7 +157,7 @@ void count_heads(benchmark::State& state, const Sample& sample, const perf::Cost
   state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * sample.bytes.size()));
 }
 
-// A connection keeps its parser; heads are recycled.
+// The parser is kept here; heads are recycled.
 void parse(benchmark::State& state, const Sample& sample) {
   Http1Parser parser(sample.role, Http1Limits{});
   Head head;

@@ -22,6 +22,7 @@
 #include <benchmark/benchmark.h>
 
 #include "core/check.h"
+#include "core/limits.h"
 #include "core/loop.h"
 #include "perf/bench_cost.h"
 #include "pool/slot_pool.h"
@@ -143,18 +144,20 @@ void pool_many(benchmark::State& state) {
 
 void pool_claim(benchmark::State& state) {
   OwnPool own(static_cast<uint32_t>(state.range(0)));
-  std::array<Lease, kAtOnce> leases;
+  // All that the kernel holds at first.
+  constexpr size_t kClaimed = limits::kRingSlotsMin;
+  std::array<Lease, kClaimed> leases;
   const perf::CostCounter cost;
   for (auto _ : state) {
     // The first slots are provided first, and what is given back is provided anew.
-    for (size_t i = 0; i < kAtOnce; ++i) {
+    for (size_t i = 0; i < kClaimed; ++i) {
       leases[i] = own.pool->claim(static_cast<uint16_t>(i));
       use(leases[i].data());
     }
     for (Lease& lease : leases) lease = Lease();
     own.pool->on_turn_end();
   }
-  count_slots(state, kAtOnce, cost);
+  count_slots(state, kClaimed, cost);
 }
 
 template <typename Allocator>

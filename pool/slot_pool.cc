@@ -161,8 +161,14 @@ void SlotPool::stop_waiting(SlotWaiter& waiter) {
 }
 
 void SlotPool::on_turn_end() {
-  if (trim_turns_ > 0 && --trim_turns_ == 0) finish_trim();
-  if (provided_ < ring_target_) most_used_ = std::max(most_used_, ring_target_ - provided_);
+  if (trim_turns_ > 0) {
+    if (--trim_turns_ == 0)
+      finish_trim();
+    else
+      loop_.turn_again();  // the group is empty: not for long
+  } else if (provided_ < ring_target_) {
+    most_used_ = std::max(most_used_, ring_target_ - provided_);
+  }
   replenish();
   wake_waiters();
 }

@@ -78,9 +78,9 @@ class SlotPool final : public TurnHook {
   // Receives wait, and there is no slot to give them and no room to grow.
   bool exhausted() const { return waiting_head_ && provided_ == 0 && trim_turns_ == 0; }
 
-  // Fits what the kernel holds to what turns have used, and gives back grown regions that hold no
-  // lease; called about once a second. Where such a region
-  // still has slots with the kernel, the group is emptied first and refilled a turn later.
+  // Fits what the kernel is to hold to what turns have used, and gives back grown regions that hold
+  // no lease; called about once a second. Where such a region still has slots with the kernel, the
+  // group is emptied first and refilled a turn later.
   void trim();
 
   void on_turn_end() override;

@@ -50,6 +50,14 @@ TEST(LatencyBudget, AutomaticGrowsToItsMost) {
   EXPECT_EQ(budget.gather_ns(true), 0U) << "quiet again";
 }
 
+TEST(LatencyBudget, IsInWholeMicroseconds) {
+  LatencyBudget budget(std::nullopt);
+  use(budget, 0.501);
+  EXPECT_EQ(budget.gather_ns(true), 0U);
+  use(budget, 0.7777);
+  EXPECT_EQ(budget.gather_ns(true) % 1000, 0U);
+}
+
 TEST(LatencyBudget, OneBusyMomentIsNotLoad) {
   LatencyBudget budget(std::nullopt);
   budget.sample(kSecond, kSecond);

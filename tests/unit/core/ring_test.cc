@@ -124,6 +124,22 @@ TEST_F(RingTest, AGatheringWaitGoesOnForItsTime) {
   }
 }
 
+// To the kernel a minimal wait of zero is none, and the wait for many would last.
+TEST_F(RingTest, AGatheringWaitOfLessThanAMicrosecondIsAPlainWait) {
+  for (const char* disabled : {"", "min-wait"}) {
+    open(disabled);
+    SocketPair pair;
+    provide(8);
+    pair.write("a");
+    ring_->recv(pair.ours(), kGroup, 1, 1);
+    auto begin = std::chrono::steady_clock::now();
+    ring_->submit_and_wait(5 * kSecond, 999);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5)) << disabled;
+    std::array<Completion, 2> one{};
+    EXPECT_EQ(ring_->reap(one), 1U) << disabled;
+  }
+}
+
 TEST_F(RingTest, AGatheringWaitIsNoLongerThanTheTimeout) {
   for (const char* disabled : {"", "min-wait"}) {
     open(disabled);

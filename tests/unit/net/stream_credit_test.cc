@@ -95,6 +95,18 @@ TEST(StreamCredit, WindowDoublesForAFastReaderUpToItsMost) {
   }
 }
 
+TEST(StreamCredit, WindowGrowsBeyondTheTrialToo) {
+  StreamSettings settings = StreamRig::quiet();
+  settings.buffer_size = 1024 * 1024;
+  settings.buffer_size_max = 4 * 1024 * 1024;
+  StreamRig rig(settings);
+  rig.open_event_stream();
+  pass_trial(rig, 1024 * 1024);
+  EXPECT_EQ(rig.stream().window(), 2U * 1024 * 1024);
+  pass_trial(rig, 2 * 1024 * 1024);
+  EXPECT_EQ(rig.stream().window(), 4U * 1024 * 1024);
+}
+
 // What the kernel takes for a client that reads nothing is not read.
 TEST(StreamCredit, WindowDoesNotGrowForWhatSocketsTake) {
   StreamRig rig;
