@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import re
 import subprocess
 import threading
 import urllib.error
@@ -10,7 +9,7 @@ import urllib.request
 
 import pytest
 
-from harness import wait_until
+from harness import held_port, wait_until
 
 CHROMIUM_FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
@@ -48,19 +47,23 @@ class Browser:
 
 @contextlib.contextmanager
 def chromedriver():
-    process = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    lines = []
-    reader = threading.Thread(target=lambda: lines.extend(process.stdout), daemon=True)
-    reader.start()
-    try:
-        started = wait_until(lambda: re.search(r"started successfully on port (\d+)", "".join(lines)),
-                             "chromedriver's port", 30)
-        yield f"http://127.0.0.1:{started.group(1)}"
-    finally:
-        process.terminate()
-        process.wait()
-        reader.join()
-        process.stdout.close()
+    # Not --port=0: that takes a free port of [::1], and exits where 127.0.0.1 has it in use.
+    with held_port() as port:
+        process = subprocess.Popen(["chromedriver", f"--port={port}"], stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True)
+        lines = []
+        reader = threading.Thread(target=lambda: lines.extend(process.stdout), daemon=True)
+        reader.start()
+        try:
+            wait_until(lambda: "started successfully" in "".join(lines) or process.poll() is not None,
+                       "chromedriver listens", 30)
+            assert process.poll() is None, "".join(lines)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait()
+            reader.join()
+            process.stdout.close()
 
 
 @pytest.fixture

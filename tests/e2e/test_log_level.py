@@ -2,21 +2,15 @@
 
 import contextlib
 import signal
-import socket
 import subprocess
 
 import pytest
 
-from harness import DEADLINE_S, Client, wait_until
+from harness import DEADLINE_S, Client, held_port, wait_until
 from harness.gateway import SANITIZER_REPORT, binary
 
 REQUESTS = 200
 INFO = ("listening on", "io_uring with", "draining")
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
 
 
 @contextlib.contextmanager
@@ -37,11 +31,13 @@ def client_of(port):
 def run_against_nobody(level):
     """Standard error of a gateway whose upstream refuses, and that upstream's address. It does not
     tell its own port at every level, so it is told one."""
-    port, upstream = free_port(), f"127.0.0.1:{free_port()}"
-    with subprocess.Popen(
+    with contextlib.ExitStack() as held:
+        port, nobody = held.enter_context(held_port()), held.enter_context(held_port())
+        upstream = f"127.0.0.1:{nobody}"
+        process = held.enter_context(subprocess.Popen(
             [binary(), "--upstream", f"http://{upstream}", "--listen", f"127.0.0.1:{port}", "--admin",
              "off", "--threads", "1", "--log-level", level],
-            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True))
         try:
             with client_of(port) as client:
                 for _ in range(REQUESTS):

@@ -82,3 +82,14 @@ def blackhole():
             except TimeoutError:
                 break
         yield listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def held_port():
+    """A port of 127.0.0.1 that refuses connections, and that nobody is given by chance. A server
+    that names it and reuses addresses can listen on it."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
