@@ -42,6 +42,8 @@ COUNTED operator new[](Size size) { return allocate(size, 1); }
 COUNTED operator new(Size size, Nothrow) noexcept { return allocate(size, 1); }
 COUNTED operator new[](Size size, Nothrow) noexcept { return allocate(size, 1); }
 COUNTED operator new(Size size, Align to) { return allocate(size, static_cast<size_t>(to)); }
+COUNTED operator new(Size size, Align to, Nothrow) noexcept { return allocate(size, static_cast<size_t>(to)); }
+COUNTED operator new[](Size size, Align to, Nothrow) noexcept { return allocate(size, static_cast<size_t>(to)); }
 COUNTED operator new[](Size size, Align to) { return allocate(size, static_cast<size_t>(to)); }
 FREED operator delete(void* memory) noexcept { std::free(memory); }
 FREED operator delete[](void* memory) noexcept { std::free(memory); }
@@ -51,6 +53,8 @@ FREED operator delete(void* memory, Size) noexcept { std::free(memory); }
 FREED operator delete[](void* memory, Size) noexcept { std::free(memory); }
 FREED operator delete(void* memory, Align) noexcept { std::free(memory); }
 FREED operator delete[](void* memory, Align) noexcept { std::free(memory); }
+FREED operator delete(void* memory, Align, Nothrow) noexcept { std::free(memory); }
+FREED operator delete[](void* memory, Align, Nothrow) noexcept { std::free(memory); }
 FREED operator delete(void* memory, Size, Align) noexcept { std::free(memory); }
 FREED operator delete[](void* memory, Size, Align) noexcept { std::free(memory); }
 // clang-format on

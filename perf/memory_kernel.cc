@@ -4,12 +4,10 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <netinet/in.h>
 #include <vector>
 
 #include "core/check.h"
-#include "core/clock.h"
 #include "core/ring.h"
 #include "core/socket.h"
 
@@ -266,28 +264,6 @@ socklen_t local_address(int fd, sockaddr_storage* into) {
 }
 uint32_t unacknowledged_bytes(int /*fd*/) {
   return 0;
-}
-
-// --- core/clock.h: the real one, read once a turn as ever ---
-
-namespace {
-
-uint64_t read_clock_ns(clockid_t clock) {
-  timespec now{};
-  clock_gettime(clock, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
-
-}  // namespace
-
-uint64_t monotonic_ns() {
-  return read_clock_ns(CLOCK_MONOTONIC);
-}
-uint64_t thread_cpu_ns() {
-  return read_clock_ns(CLOCK_THREAD_CPUTIME_ID);
-}
-uint64_t wall_clock_ms() {
-  return read_clock_ns(CLOCK_REALTIME) / 1'000'000;
 }
 
 }  // namespace sluice

@@ -42,13 +42,14 @@ class Sample:
     load_cpu_busy_s: float
 
 
-def measure(name, scenario, environment):
-    """A dict of figures; "error" in it where there are none."""
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="compare-"))
+def measure(name, scenario, environment, run=None):
+    """A dict of figures; "error" in it where there are none. `run` starts what it needs, appends it
+    to the list that it is given, and returns the figures."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="perf-"))
     running = []
     try:
         here = dataclasses.replace(environment, directory=directory)
-        return run(name, scenario, here, running)
+        return (run or run_scenario)(name, scenario, here, running)
     except StartError as error:
         return {"error": str(error)}
     finally:
@@ -57,7 +58,7 @@ def measure(name, scenario, environment):
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def run(name, scenario, environment, running):
+def run_scenario(name, scenario, environment, running):
     upstream, upstream_port = start_origin(name, environment, running)
     proxy = None
     address = upstream

@@ -7,14 +7,11 @@ its own.
 """
 
 import dataclasses
-import pathlib
-import shutil
-import tempfile
 import time
 
 from . import proxies, usage
-from .measure import finish_load, start_load, start_origin
-from .processes import StartError, free_port
+from .measure import finish_load, measure, start_load, start_origin
+from .processes import free_port
 from .scenarios import Scenario
 
 
@@ -35,17 +32,7 @@ KINDS = (Kind("idle", "idle", 50), Kind("active", "stream", 10_000))
 
 def measure_memory(name, scenario, environment):
     """Bytes in use while the scenario's streams are open; "error" where there are none."""
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="scale-"))
-    running = []
-    try:
-        here = dataclasses.replace(environment, directory=directory)
-        return run(name, scenario, here, running)
-    except StartError as error:
-        return {"error": str(error)}
-    finally:
-        for process in reversed(running):
-            process.stop()
-        shutil.rmtree(directory, ignore_errors=True)
+    return measure(name, scenario, environment, run)
 
 
 def run(name, scenario, environment, running):

@@ -7,6 +7,7 @@ import pytest
 
 from harness import wait_until
 from harness.gateway import binary
+from harness.streams import event, interleave
 
 STREAMS = 60
 EVENTS = 20
@@ -18,36 +19,10 @@ budgets = pytest.mark.parametrize("budget", ["20ms", "500us", "10us", "off", "0"
 times = pytest.mark.parametrize("budget", ["20ms", "500us"])
 
 
-def event(target, i):
-    return f"id: {i}\ndata: {target} {i}\n\n".encode()
-
-
-def run_streams(rig, *flags):
-    """STREAMS streams with EVENTS events each, all of which must arrive; returns the gateway."""
-    upstream = rig.upstream()
-    gateway = rig.gateway(upstream, *flags)
-    clients = {f"/stream/{n}": rig.client(gateway) for n in range(STREAMS)}
-    for target, client in clients.items():
-        client.get(target)
-    servers = {}
-    for _ in clients:
-        server = upstream.accept()
-        servers[server.read_request().target] = server
-        server.start_events()
-    for i in range(EVENTS):
-        for target, server in servers.items():
-            server.chunk(event(target, i))
-    for server in servers.values():
-        server.end_chunks()
-    for target, client in clients.items():
-        assert client.response()[1] == b"".join(event(target, i) for i in range(EVENTS))
-    return gateway
-
-
 @waits
 @budgets
 def test_content_and_order(rig, budget, wait):
-    gateway = run_streams(rig, "--latency-budget", budget, *wait)
+    gateway = interleave(rig, STREAMS, EVENTS, "--latency-budget", budget, *wait)
     gateway.wait_metric("sluice_closes_total", STREAMS, reason="complete")
     assert gateway.metrics().sum("sluice_events_total") == STREAMS * EVENTS
 
@@ -89,7 +64,7 @@ def test_an_event_does_not_wait_for_the_next(rig, budget, wait):
 @pytest.mark.parametrize("threads", ["1", "2"])
 @times
 def test_turns_gather(rig, budget, threads, wait):
-    gateway = run_streams(rig, "--latency-budget", budget, "--threads", threads, *wait)
+    gateway = interleave(rig, STREAMS, EVENTS, "--latency-budget", budget, "--threads", threads, *wait)
     before = gateway.metrics()
     assert 0 < before.sum(GATHERED) <= before.sum("sluice_loop_turns_total")
     client = rig.client(gateway)
@@ -101,7 +76,7 @@ def test_turns_gather(rig, budget, threads, wait):
 @pytest.mark.parametrize("budget", ["off", "0"])
 @waits
 def test_off_never_gathers(rig, budget, wait):
-    metrics = run_streams(rig, "--latency-budget", budget, *wait).metrics()
+    metrics = interleave(rig, STREAMS, EVENTS, "--latency-budget", budget, *wait).metrics()
     assert GATHERED in metrics.names
     assert metrics.sum(GATHERED) == 0
     assert metrics.sum("sluice_loop_turns_total") > 0
@@ -109,8 +84,8 @@ def test_off_never_gathers(rig, budget, wait):
 
 @waits
 def test_gathering_saves_turns(rig, wait):
-    off, on = (run_streams(rig, "--latency-budget", budget, *wait).metrics().sum("sluice_loop_turns_total")
-               for budget in ("off", "20ms"))
+    gateways = (interleave(rig, STREAMS, EVENTS, "--latency-budget", budget, *wait) for budget in ("off", "20ms"))
+    off, on = (gateway.metrics().sum("sluice_loop_turns_total") for gateway in gateways)
     assert on < off
 
 
@@ -126,7 +101,7 @@ def test_an_idle_worker_does_not_poll(rig, budget, wait):
 
 @pytest.mark.parametrize("budget", ["20ms", "off"])
 def test_cpu_time_is_counted(rig, budget):
-    gateway = run_streams(rig, "--latency-budget", budget)
+    gateway = interleave(rig, STREAMS, EVENTS, "--latency-budget", budget)
     before = wait_until(lambda: gateway.metrics().sum(CPU), "what the streams cost is counted")
     wait_until(lambda: gateway.metrics().sum(CPU) > before, "what a scrape costs is, too")
 

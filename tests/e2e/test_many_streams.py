@@ -2,33 +2,15 @@
 
 import pytest
 
+from harness.streams import interleave
+
 STREAMS = 100
 EVENTS = 20
 
 
-def event(target, i):
-    return f"id: {i}\ndata: {target} {i}\n\n".encode()
-
-
 @pytest.mark.parametrize("threads", ["1", "2", "4"])
 def test_interleaved_streams(rig, threads):
-    upstream = rig.upstream()
-    gateway = rig.gateway(upstream, "--threads", threads)
-    clients = {f"/stream/{n}": rig.client(gateway) for n in range(STREAMS)}
-    for target, client in clients.items():
-        client.get(target)
-    servers = {}
-    for _ in clients:
-        server = upstream.accept()
-        servers[server.read_request().target] = server
-        server.start_events()
-    for i in range(EVENTS):
-        for target, server in servers.items():
-            server.chunk(event(target, i))
-    for server in servers.values():
-        server.end_chunks()
-    for target, client in clients.items():
-        assert client.response()[1] == b"".join(event(target, i) for i in range(EVENTS))
+    gateway = interleave(rig, STREAMS, EVENTS, "--threads", threads)
     assert gateway.metrics().sum("sluice_events_total") == STREAMS * EVENTS
     assert gateway.metrics().sum("sluice_closes_total", reason="complete") == STREAMS
 

@@ -14,62 +14,14 @@
 #include <gtest/gtest.h>
 
 #include "net/worker.h"
+#include "perf/allocations.h"
 #include "tests/unit/net/net_testing.h"
 #include "tests/unit/random_source.h"
-
-namespace {
-
-thread_local uint64_t allocations = 0;
-
-void* allocate(size_t size, std::align_val_t align) {
-  auto alignment = static_cast<size_t>(align);
-  ++allocations;
-  void* memory =
-      alignment <= alignof(std::max_align_t)
-          ? std::malloc(size)
-          : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-  if (!memory) std::abort();
-  return memory;
-}
-
-}  // namespace
-
-// All forms, since a sanitizer defines those that we do not. None is inlined: the compiler would
-// see malloc() meet operator delete, and warn.
-#define COUNTED [[gnu::noinline]] void*
-#define FREED [[gnu::noinline]] void
-using Size = size_t;
-using Align = std::align_val_t;
-using Nothrow = const std::nothrow_t&;
-
-// clang-format off
-COUNTED operator new(Size size) { return allocate(size, Align{1}); }
-COUNTED operator new[](Size size) { return allocate(size, Align{1}); }
-COUNTED operator new(Size size, Nothrow) noexcept { return allocate(size, Align{1}); }
-COUNTED operator new[](Size size, Nothrow) noexcept { return allocate(size, Align{1}); }
-COUNTED operator new(Size size, Align alignment) { return allocate(size, alignment); }
-COUNTED operator new[](Size size, Align alignment) { return allocate(size, alignment); }
-COUNTED operator new(Size size, Align alignment, Nothrow) noexcept { return allocate(size, alignment); }
-COUNTED operator new[](Size size, Align alignment, Nothrow) noexcept { return allocate(size, alignment); }
-FREED operator delete(void* memory) noexcept { std::free(memory); }
-FREED operator delete[](void* memory) noexcept { std::free(memory); }
-FREED operator delete(void* memory, Nothrow) noexcept { std::free(memory); }
-FREED operator delete[](void* memory, Nothrow) noexcept { std::free(memory); }
-FREED operator delete(void* memory, Size) noexcept { std::free(memory); }
-FREED operator delete[](void* memory, Size) noexcept { std::free(memory); }
-FREED operator delete(void* memory, Align) noexcept { std::free(memory); }
-FREED operator delete[](void* memory, Align) noexcept { std::free(memory); }
-FREED operator delete(void* memory, Align, Nothrow) noexcept { std::free(memory); }
-FREED operator delete[](void* memory, Align, Nothrow) noexcept { std::free(memory); }
-FREED operator delete(void* memory, Size, Align) noexcept { std::free(memory); }
-FREED operator delete[](void* memory, Size, Align) noexcept { std::free(memory); }
-// clang-format on
-#undef COUNTED
-#undef FREED
 
 namespace sluice {
 namespace {
 
+using perf::allocations_of_this_thread;
 using test::RandomSource;
 using test::TestWorker;
 using test::Upstreams;
@@ -138,22 +90,22 @@ struct Snapshot {
 
 Snapshot look(TestWorker& worker) {
   return worker.ask([](Gateway& gateway) {
-    return Snapshot{allocations, gateway.metrics().events};
+    return Snapshot{allocations_of_this_thread(), gateway.metrics().events};
   });
 }
 
 TEST(SteadyAllocation, TheCounterCounts) {
-  uint64_t before = allocations;
+  uint64_t before = allocations_of_this_thread();
   { std::string text(100, 'x'); }
-  EXPECT_EQ(allocations, before + 1);
+  EXPECT_EQ(allocations_of_this_thread(), before + 1);
   { std::vector<std::array<char, 64>> many(3); }
-  EXPECT_EQ(allocations, before + 2);
+  EXPECT_EQ(allocations_of_this_thread(), before + 2);
   struct alignas(64) Aligned {
     char bytes[64];
   };
   { auto aligned = std::make_unique<Aligned[]>(2); }
   delete new (std::nothrow) int(1);
-  EXPECT_EQ(allocations, before + 4);
+  EXPECT_EQ(allocations_of_this_thread(), before + 4);
 }
 
 TEST(SteadyAllocation, EventsAreForwardedWithoutAny) {
