@@ -238,15 +238,17 @@ void Gateway::bury(Stream* stream) {
 }
 
 void Gateway::on_turn_end() {
-  // Slots that come back here have missed this turn's waiters.
-  if (!graveyard_.empty() &&
-      (memory_.sse_event.has_waiters() || memory_.http_response.has_waiters()))
-    loop_.turn_again();
+  SlotPool& events = memory_.sse_event;
+  SlotPool& others = memory_.http_response;
+  uint32_t leased = events.leased() + others.leased();
   graveyard_.clear();
-  // Nothing is left to receive into: events that are held for being incomplete must not wait for
-  // the very slots that they hold.
-  if (memory_.sse_event.exhausted() || memory_.http_response.exhausted())
-    for (Stream* stream = streams_; stream; stream = stream->next_live) stream->tear_held();
+  // Nothing is left to receive into: events that are held for being incomplete, and requests that
+  // are kept for being sent again, must not wait for the very slots that they hold.
+  if (events.exhausted() || others.exhausted())
+    for (Stream* stream = streams_; stream; stream = stream->next_live) stream->relieve_memory();
+  // Slots that came back here have missed this turn's waiters.
+  bool some_came_back = events.leased() + others.leased() < leased;
+  if (some_came_back && (events.has_waiters() || others.has_waiters())) loop_.turn_again();
 }
 
 void Gateway::on_timer() {

@@ -326,6 +326,11 @@ void Stream::append_event_bytes(const Lease& lease, std::string_view bytes) {
   }
 }
 
+void Stream::relieve_memory() {
+  if (!retry_) request_.keep_for_replay(false);
+  tear_held();
+}
+
 void Stream::tear_held() {
   if (!framed_ || torn_ || ended_ || phase_ == Phase::kDraining || response_.held() == 0) return;
   torn_ = true;

@@ -130,8 +130,9 @@ class Stream final : public TimerOwner {
   void on_timer() override;
   // The grace is over.
   void shut_down();
-  // Memory has run out: lets go of the part of an event that is held, as if it were too long.
-  void tear_held();
+  // Memory has run out: lets go of what is kept in case the request has to be sent again, and of
+  // the part of an event that is held, as if it were too long.
+  void relieve_memory();
 
   // What /streams and the access log tell.
   uint64_t id() const { return id_; }
@@ -170,6 +171,7 @@ class Stream final : public TimerOwner {
   void append_response(const Lease& lease, std::string_view bytes, bool waits);
   void append_event_bytes(const Lease& lease, std::string_view bytes);
   std::string_view without_late_bom(std::string_view bytes);
+  void tear_held();
   void response_grew();
   void note_events(uint32_t count);
   void adapt_window(size_t received);

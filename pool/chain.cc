@@ -58,12 +58,16 @@ void Chain::append_copy(std::string_view bytes) {
     // Only this chain's own nodes lie in a slot that was taken for copying, one after the other,
     // so what follows the tail in it is unused.
     uint32_t room = 0;
-    if (tail_is_copy_ && cursor_) {
+    if (tail_is_copy_) {
       const char* end = tail_->slot->data + tail_->slot->size;
       room = static_cast<uint32_t>(end - (tail_->data + tail_->size));
     }
     auto size = static_cast<uint32_t>(std::min<size_t>(bytes.size(), room));
     if (size > 0) {
+      if (!cursor_) {  // all of it has left, and is kept
+        cursor_ = tail_;
+        cursor_offset_ = tail_->size;
+      }
       std::memcpy(tail_->slot->data + (tail_->data - tail_->slot->data) + tail_->size, bytes.data(),
                   size);
       tail_->size += size;

@@ -92,10 +92,10 @@ TEST(StreamEvents, AboveTheHoldLimitAreCutThrough) {
 TEST(StreamEvents, GiveUpTheirHeldPartWhereMemoryRunsOut) {
   StreamRig rig;
   rig.open_event_stream();
-  rig.stream().tear_held();
+  rig.stream().relieve_memory();
   EXPECT_EQ(rig.metrics().torn_events, 0U) << "nothing was held";
   rig.body("data: 1");
-  rig.stream().tear_held();
+  rig.stream().relieve_memory();
   EXPECT_THAT(rig.send_chunks(), ElementsAre("data: 1"));
   EXPECT_EQ(rig.metrics().torn_events, 1U);
 }
@@ -400,6 +400,30 @@ TEST(StreamRetry, NotWhereTheRequestWasTooLargeToKeep) {
     rig.release_upstream();
     EXPECT_EQ(rig.metrics().upstream_retries, sent < limits::kRequestWindow ? 1U : 0U);
   }
+}
+
+TEST(StreamRetry, NotWhereMemoryRanOutAndWhatWasKeptIsGivenBack) {
+  StreamRig rig;
+  rig.request(kGet);
+  rig.give_upstream(/*reused=*/true);
+  rig.take_request();
+  EXPECT_GT(rig.stream().request().kept_bytes(), 0U);
+  rig.stream().relieve_memory();
+  EXPECT_EQ(rig.stream().request().kept_bytes(), 0U);
+  rig.stream().on_upstream_lost(Ending::kUpstreamReset);
+  EXPECT_THAT(rig.send(), StartsWith("HTTP/1.1 502 "));
+}
+
+TEST(StreamRetry, KeepsWhatItIsAboutToSendAgainThoughMemoryRunsOut) {
+  StreamRig rig;
+  rig.request(kGet);
+  rig.give_upstream(/*reused=*/true);
+  std::string request = rig.take_request();
+  rig.stream().on_upstream_lost(Ending::kUpstreamReset);
+  rig.stream().relieve_memory();
+  rig.release_upstream();
+  rig.connect();
+  EXPECT_EQ(rig.take_request(), request);
 }
 
 TEST(StreamRetry, NotForAClientThatHasLeftMeanwhile) {

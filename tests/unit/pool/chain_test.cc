@@ -149,6 +149,26 @@ TEST(Chain, RewindsWhatItKept) {
   rig.expect_clean();
 }
 
+TEST(Chain, WhatIsKeptStaysDenseHoweverItTrickles) {
+  ChainRig rig;
+  Chain chain(rig.memory, rig.pool());
+  chain.keep_consumed(true);
+  std::string all;
+  for (uint32_t i = 0; i < kSlotBytes; ++i) {
+    all += static_cast<char>('a' + i % 26);
+    chain.append_copy(all.substr(i));
+    EXPECT_EQ(text_of(chain), all.substr(i));
+    chain.consume(1);
+  }
+  EXPECT_EQ(rig.pool().leased(), 1U);
+  chain.append_copy("next");
+  EXPECT_EQ(rig.pool().leased(), 2U);
+  chain.rewind();
+  EXPECT_EQ(text_of(chain), all + "next");
+  chain.clear();
+  rig.expect_clean();
+}
+
 TEST(Chain, TruncateDropsTheEnd) {
   ChainRig rig;
   Chain chain(rig.memory, rig.pool());
