@@ -1,0 +1,126 @@
+#include "tests/sim/checked_gateway.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sluice::sim {
+
+namespace {
+
+constexpr uint64_t kTurnsMax = 2'000'000;
+// To let the last completions in, and slots and streams be returned.
+constexpr int kSettlingTurns = 3;
+
+SlotPool::Options pool_options(const char* name, uint16_t group, const PoolSettings& settings) {
+  return {name, group, static_cast<uint32_t>(settings.slot_bytes),
+          static_cast<uint32_t>(settings.slots)};
+}
+
+std::unique_ptr<Ring> make_ring(const Features& features) {
+  std::string error;
+  return Ring::create(features, &error);
+}
+
+LatencyBudget budget_of(const Config& config) {
+  std::optional<uint64_t> ns;
+  if (config.latency_budget_us) ns = *config.latency_budget_us * 1000;
+  return LatencyBudget(ns);
+}
+
+}  // namespace
+
+CheckedGateway::CheckedGateway(World& world, Kernel& kernel, Config config,
+                               const Features& features, uint64_t clients_max)
+    : world_(world),
+      kernel_(kernel),
+      config_(std::move(config)),
+      ring_(make_ring(features)),
+      listener_(kernel.open_listener()),
+      loop_(*ring_),
+      budget_{.bytes_max = config_.pool_max, .bytes = 0, .fixed_in_use = {}},
+      sse_event_(loop_, budget_, pool_options("sse_event", 0, config_.pool_sse_event)),
+      http_response_(loop_, budget_, pool_options("http_response", 1, config_.pool_http_response)),
+      gateway_(loop_, memory_, budget_, config_, {listener_}, messages_, nullptr, clients_max, 0) {
+  loop_.set_latency_budget(budget_of(config_));
+}
+
+void CheckedGateway::turn() {
+  loop_.turn(true);
+  check_turn();
+  if (++turns_ > kTurnsMax) violation("it does not come to an end");
+}
+
+void CheckedGateway::check_turn() const {
+  check_pool(sse_event_);
+  check_pool(http_response_);
+  check_streams();
+  if (loop_.counters().stale_completions > 0) violation("a completion for nobody");
+  if (loop_.operations() != kernel_.operations())
+    violation("the kernel has " + std::to_string(kernel_.operations()) +
+              " operations, the loop knows " + std::to_string(loop_.operations()));
+}
+
+void CheckedGateway::check_pool(const SlotPool& pool) const {
+  std::string name = pool.name();
+  world_.trace("    %s: %u provided, %u leased, %u free%s", pool.name(), pool.provided(),
+               pool.leased(), pool.free(), pool.has_waiters() ? ", awaited" : "");
+  if (pool.provided() + pool.leased() + pool.free() != pool.slots())
+    violation("slots of " + name + " are not accounted for");
+  if (!kernel_.emptied(pool.group()) && kernel_.buffers(pool.group()) != pool.provided())
+    violation("the kernel holds " + std::to_string(kernel_.buffers(pool.group())) + " slots of " +
+              name + ", the pool thinks " + std::to_string(pool.provided()));
+}
+
+// Credit: what a stream has on its way is never more than it was granted at any time, beyond the
+// slot that crossed the line; and what is held of an unfinished event is bounded by --event-hold.
+void CheckedGateway::check_streams() const {
+  std::vector<StreamInfo> streams;
+  gateway_.list_streams(streams);
+  uint64_t slot = std::max(sse_event_.slot_bytes(), http_response_.slot_bytes());
+  for (const StreamInfo& stream : streams) {
+    uint64_t held_max = config_.defaults.event_hold + config_.defaults.buffer_size_max + slot;
+    if (stream.backlog > config_.defaults.buffer_size_max + slot + held_max)
+      violation("a stream holds " + std::to_string(stream.backlog) + " bytes, its window is " +
+                std::to_string(stream.window));
+    if (stream.held > held_max)
+      violation("a stream holds back " + std::to_string(stream.held) + " bytes");
+  }
+}
+
+bool CheckedGateway::connections_left() const {
+  WorkerSnapshot now(config_.routes.size());
+  gateway_.snapshot(now);
+  return now.client_connections + now.upstream_connections + now.streams + kernel_.backlog() > 0;
+}
+
+void CheckedGateway::run_until_idle(uint64_t rounds) {
+  const StreamSettings& settings = config_.defaults;
+  uint64_t all_ms = settings.stream_idle_timeout_ms + settings.first_byte_timeout_ms +
+                    settings.write_timeout_ms + settings.keepalive_timeout_ms +
+                    settings.connect_timeout_ms + settings.body_timeout_ms +
+                    settings.header_timeout_ms + settings.upstream_keepalive_timeout_ms;
+  uint64_t until_ns = world_.now_ns() + all_ms * rounds * kMillisecond;
+  // An fd may be that of a client whose accept is yet to be told.
+  while ((connections_left() || kernel_.open_fds() > 1) && world_.now_ns() < until_ns) turn();
+  if (connections_left()) violation("a connection without a deadline");
+  for (int i = 0; i < kSettlingTurns; ++i) turn();
+  if (sse_event_.leased() + http_response_.leased() > 0)
+    violation("slots are leased though nothing is there");
+  if (sse_event_.heap_blocks() + http_response_.heap_blocks() > 0)
+    violation("blocks of the heap are left though nothing is there");
+  if (memory_.nodes.in_use() > 0) violation("nodes are in use though nothing is there");
+  if (kernel_.open_fds() != 1)
+    violation(std::to_string(kernel_.open_fds()) + " fds are open, though only the listener is");
+}
+
+void CheckedGateway::stop() {
+  gateway_.abort_all();
+  while (loop_.operations() > 0) turn();
+  for (int i = 0; i < kSettlingTurns; ++i) loop_.turn(false);
+  if (kernel_.open_fds() > 0) violation("fds are left after the end");
+}
+
+}  // namespace sluice::sim

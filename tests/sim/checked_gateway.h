@@ -1,0 +1,57 @@
+// The product's gateway on the fake kernel, with everything that has to hold after every turn of
+// its loop checked there: slots and operations accounted for on both sides of the seam, credit
+// kept, no completion for nobody; and at the end, that nothing is left. A violation ends the
+// program. What a worker makes for itself (net/worker.cc) is made here.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "core/log.h"
+#include "net/gateway.h"
+#include "pool/chain.h"
+#include "tests/sim/kernel.h"
+
+namespace sluice::sim {
+
+class CheckedGateway {
+ public:
+  CheckedGateway(World& world, Kernel& kernel, Config config, const Features& features,
+                 uint64_t clients_max);
+  CheckedGateway(const CheckedGateway&) = delete;
+  CheckedGateway& operator=(const CheckedGateway&) = delete;
+
+  int listener() const { return listener_; }
+  const Config& config() const { return config_; }
+  uint64_t turns() const { return turns_; }
+
+  void turn();
+  // Every connection has a deadline: with time alone, and the peers doing what they do, `rounds`
+  // times the sum of all time-outs ends them all, and nothing is in use then.
+  void run_until_idle(uint64_t rounds);
+  // The end of the process: nothing is left, not even the listener.
+  void stop();
+
+ private:
+  void check_turn() const;
+  void check_pool(const SlotPool& pool) const;
+  void check_streams() const;
+  bool connections_left() const;
+
+  World& world_;
+  Kernel& kernel_;
+  Config config_;
+  std::unique_ptr<Ring> ring_;
+  int listener_;
+  Loop loop_;
+  PoolBudget budget_;
+  SlotPool sse_event_;
+  SlotPool http_response_;
+  Memory memory_{sse_event_, http_response_, {}};
+  LogQueue log_;
+  MessageLog messages_{log_, LogLevel::kError};
+  Gateway gateway_;
+  uint64_t turns_ = 0;
+};
+
+}  // namespace sluice::sim

@@ -1,0 +1,105 @@
+// Simulated clients: each works through its requests, on as many connections as it takes, and
+// checks every byte of every answer against the script that the answer says it is of: in order,
+// nothing twice, nothing missing, a heartbeat only between events, and an end that is what the
+// upstream's was.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/sim/http.h"
+#include "tests/sim/upstream.h"
+
+namespace sluice::sim {
+
+enum class ClientKind : uint8_t { kPlain, kSlow, kVanishing, kPipelining, kHostile };
+
+struct ClientTraits {
+  ClientKind kind = ClientKind::kPlain;
+  bool http10 = false;
+  size_t read_max = SIZE_MAX;  // bytes at a time, of a slow one
+  uint64_t read_pause_ns = 0;  // and between two reads
+  size_t write_max = SIZE_MAX;
+  uint64_t write_pause_ns = 0;
+  uint64_t leaves_after_ns = 0;  // a vanishing or hostile one
+};
+
+// How the answer to a script's request ended.
+enum class Outcome : uint8_t { kNone, kComplete, kAborted, kRefused };
+
+// Follows one response body along its script.
+class BodyCheck {
+ public:
+  BodyCheck(const Script& script, bool framed) : script_(script), framed_(framed) {}
+
+  void feed(std::string_view bytes);
+  bool complete() const { return at_ == script_.body.size() && heartbeat_ == 0; }
+  bool at_boundary() const;
+  size_t at() const { return at_; }
+
+ private:
+  const Script& script_;
+  bool framed_;
+  size_t at_ = 0;
+  size_t heartbeat_ = 0;  // bytes seen of one
+};
+
+class ClientPeer final : public Peer {
+ public:
+  // `scripts` are the ids to ask for, in order. `hold` is the size up to which events are whole.
+  ClientPeer(Scene& scene, int listener, const ClientTraits& traits, std::vector<unsigned> scripts,
+             size_t hold);
+
+  void start();
+  bool done() const { return done_; }
+  const ClientTraits& traits() const { return traits_; }
+  const std::vector<unsigned>& scripts() const { return scripts_; }
+  Outcome outcome(size_t request) const { return outcomes_[request]; }
+  int status(size_t request) const { return statuses_[request]; }
+  // Told where it left in the middle of a response.
+  std::function<void(unsigned script)> on_left;
+
+  void on_change() override;
+
+ private:
+  void connect();
+  std::string request_for(const Script& script);
+  void write();
+  void read(uint64_t connection);
+  void consume(std::string_view bytes);
+  void on_response_head();
+  void on_response_complete();
+  void on_end(bool reset);
+  void answered(Outcome outcome);
+  void next_request();
+  void leave();
+  void finish();
+  bool hostile() const { return traits_.kind == ClientKind::kHostile; }
+  const Script& asked() const { return scene_.scripts[scripts_[at_]]; }
+
+  Scene& scene_;
+  int listener_;
+  ClientTraits traits_;
+  std::vector<unsigned> scripts_;
+  size_t hold_;
+  std::vector<Outcome> outcomes_;
+  std::vector<int> statuses_;
+  std::shared_ptr<Connection> connection_;
+  uint64_t connections_ = 0;  // names the present one
+  MessageReader reader_{true};
+  std::optional<BodyCheck> check_;
+  bool head_seen_ = false;
+  std::string out_;
+  size_t at_ = 0;         // the request whose answer is next
+  size_t requested_ = 0;  // requests written to this connection, from at_ on
+  unsigned attempts_ = 0;
+  bool writing_ = false;
+  bool reading_ = false;
+  bool done_ = false;
+};
+
+}  // namespace sluice::sim

@@ -1,0 +1,91 @@
+// Runs seeds of the simulation, one after the other. A violation, a broken invariant or a
+// sanitizer's finding aborts; what is printed then repeats that seed with its trace.
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <unistd.h>
+
+#include "tests/sim/simulation.h"
+
+// Sanitizers abort where they would exit, so that the seed is named.
+extern "C" const char* __asan_default_options() {  // NOLINT(bugprone-reserved-identifier)
+  return "abort_on_error=1";
+}
+extern "C" const char* __ubsan_default_options() {  // NOLINT(bugprone-reserved-identifier)
+  return "abort_on_error=1";
+}
+
+namespace {
+
+constexpr char kUsage[] =
+    "usage: sim [--seed N] [--seeds COUNT] [--forever] [--trace]\n"
+    "\n"
+    "  --seed N       the first seed (default 1)\n"
+    "  --seeds COUNT  so many, one after the other (default 1)\n"
+    "  --forever      no end\n"
+    "  --trace        say all that happens\n";
+
+char replay[4096];  // of the present seed; written out by a signal handler
+
+void on_abort(int signal) {
+  (void)!write(STDERR_FILENO, replay, std::strlen(replay));
+  std::signal(signal, SIG_DFL);
+  raise(signal);
+}
+
+bool parse(const char* text, uint64_t* number) {
+  if (!text) return false;
+  const char* end = text + std::strlen(text);
+  return std::from_chars(text, end, *number).ptr == end && end != text;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  uint64_t seed = 1;
+  uint64_t seeds = 1;
+  bool forever = false;
+  bool traced = false;
+  for (int i = 1; i < argc; ++i) {
+    std::string_view flag = argv[i];
+    bool good = true;
+    if (flag == "--seed")
+      good = parse(argv[++i], &seed);
+    else if (flag == "--seeds")
+      good = parse(argv[++i], &seeds);
+    else if (flag == "--forever")
+      forever = true;
+    else if (flag == "--trace")
+      traced = true;
+    else
+      good = false;
+    if (!good) {
+      std::fputs(kUsage, stderr);
+      return 2;
+    }
+  }
+  std::signal(SIGABRT, on_abort);
+  std::signal(SIGSEGV, on_abort);
+  sluice::sim::SimulationReport sum;
+  for (uint64_t done = 0; forever || done < seeds; ++done, ++seed) {
+    std::snprintf(replay, sizeof(replay), "to repeat: %s --seed %llu --trace\n", argv[0],
+                  static_cast<unsigned long long>(seed));
+    sluice::sim::SimulationReport report = sluice::sim::simulate(seed, traced);
+    sum.turns += report.turns;
+    sum.requests += report.requests;
+    sum.complete += report.complete;
+    sum.aborted += report.aborted;
+    sum.refused += report.refused;
+    if (forever && (done + 1) % 1000 == 0)
+      std::printf("%llu seeds\n", static_cast<unsigned long long>(done + 1));
+  }
+  std::printf(
+      "%llu seeds: %llu turns, %llu requests: %llu complete, %llu aborted, %llu refused\n",
+      static_cast<unsigned long long>(seeds), static_cast<unsigned long long>(sum.turns),
+      static_cast<unsigned long long>(sum.requests), static_cast<unsigned long long>(sum.complete),
+      static_cast<unsigned long long>(sum.aborted), static_cast<unsigned long long>(sum.refused));
+}

@@ -1,0 +1,78 @@
+#include "tests/sim/script.h"
+
+#include <algorithm>
+
+#include "tests/sim/world.h"
+
+namespace sluice::sim {
+
+namespace {
+
+// Bytes that name their place, so that nothing can be taken for anything else.
+std::string filler(unsigned id, size_t number, size_t size) {
+  std::string text = std::to_string(id) + ":" + std::to_string(number) + " ";
+  while (text.size() < size) text += static_cast<char>('a' + (text.size() * 7 + number) % 26);
+  return text.substr(0, std::max<size_t>(size, 1));
+}
+
+void add_events(Script& script, Random& random) {
+  static constexpr const char* kLineEnds[] = {"\n", "\r\n", "\r"};
+  size_t count = random.magnitude(0, 60);
+  script.boundaries.push_back(0);
+  for (size_t i = 0; i < count; ++i) {
+    const char* line_end = kLineEnds[random.chance(0.8) ? 0 : random.between(0, 2)];
+    size_t size = random.magnitude(4, random.chance(0.03) ? 30'000 : 600);
+    size_t start = script.body.size();
+    script.body += "id: " + std::to_string(i) + line_end + "data: " + filler(script.id, i, size);
+    script.body += line_end;
+    script.body += line_end;
+    script.boundaries.push_back(script.body.size());
+    script.longest_event = std::max(script.longest_event, script.body.size() - start);
+  }
+}
+
+}  // namespace
+
+Script make_script(unsigned id, Random& random) {
+  Script script;
+  script.id = id;
+  if (random.chance(0.2)) {
+    script.method = "POST";
+    script.request_body = filler(id, 0, random.magnitude(1, 40'000));
+    script.request_chunked = random.chance(0.5);
+    script.answers_early = random.chance(0.1);
+  } else if (random.chance(0.05)) {
+    script.method = "HEAD";
+  }
+  double head = static_cast<double>(random.between(0, 99));
+  script.head = head < 80   ? Script::Head::kPrompt
+                : head < 87 ? Script::Head::kInterim
+                : head < 94 ? Script::Head::kLate
+                : head < 97 ? Script::Head::kMissing
+                            : Script::Head::kGarbage;
+  script.event_stream = random.chance(0.8);
+  if (script.event_stream)
+    add_events(script, random);
+  else
+    script.body = filler(id, 1, random.magnitude(0, 100'000));
+  script.framing = random.chance(0.6)   ? Script::Framing::kChunked
+                   : random.chance(0.5) ? Script::Framing::kLength
+                                        : Script::Framing::kUntilClose;
+  if (random.chance(0.25)) script.ending = static_cast<Script::Ending>(random.between(1, 3));
+  // A FIN ends such a body, wherever it comes: only a reset cuts it.
+  if (script.framing == Script::Framing::kUntilClose && script.ending == Script::Ending::kTruncated)
+    script.ending = Script::Ending::kReset;
+  script.cut = random.between(0, script.body.size());
+  // A full length is the end, whatever follows.
+  if (script.framing == Script::Framing::kLength && script.cut == script.body.size())
+    script.ending = Script::Ending::kComplete;
+  if (script.method == "HEAD") script.ending = Script::Ending::kComplete;
+  script.pause_ns_max = random.magnitude(kMicrosecond, 300 * kMillisecond);
+  script.write_max = random.magnitude(1, 20'000);
+  // None takes longer than some minutes.
+  uint64_t writes = script.body.size() / script.write_max + 1;
+  script.pause_ns_max = std::min(script.pause_ns_max, 100 * kSecond / writes);
+  return script;
+}
+
+}  // namespace sluice::sim

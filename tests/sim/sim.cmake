@@ -1,0 +1,18 @@
+# The simulation: the product's own objects on a fake kernel, in place of sluice_kernel.
+add_library(sluice_sim STATIC sim/checked_gateway.cc sim/client.cc sim/http.cc sim/kernel.cc sim/network.cc
+            sim/script.cc sim/simulation.cc sim/upstream.cc sim/world.cc)
+target_link_libraries(sluice_sim PUBLIC sluice_net)
+add_executable(sim sim/main.cc)
+target_link_libraries(sim PRIVATE sluice_sim)
+
+# Thousands of seeds, in parts that ctest runs side by side; fewer where a sanitizer slows them down.
+if(SLUICE_SANITIZE)
+  set(SIM_SEEDS 150)
+else()
+  set(SIM_SEEDS 500)
+endif()
+foreach(part RANGE 0 7)
+  math(EXPR first "${part} * ${SIM_SEEDS} + 1")
+  add_test(NAME sim.${part} COMMAND sim --seed ${first} --seeds ${SIM_SEEDS})
+  set_tests_properties(sim.${part} PROPERTIES LABELS sim TIMEOUT 300)
+endforeach()

@@ -1,0 +1,207 @@
+#include "tests/sim/upstream.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+namespace sluice::sim {
+
+namespace {
+
+constexpr uint64_t kLateNsMax = 2 * kSecond;
+constexpr uint64_t kRoomPollNs = 5 * kMillisecond;
+
+std::string chunk_size(size_t size) {
+  char line[24];
+  std::snprintf(line, sizeof(line), "%zx\r\n", size);
+  return line;
+}
+
+std::string garbage(Random& random) {
+  static constexpr const char* kKinds[] = {
+      "garbage\r\n\r\n",
+      "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx",
+      "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+      "HTTP/1.1 99 Low\r\n\r\n",
+      "HTTP/1.1 200 OK\r\na b: c\r\n\r\n",
+      "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n0\r\n\r\n",
+  };
+  return kKinds[random.between(0, std::size(kKinds) - 1)];
+}
+
+}  // namespace
+
+UpstreamPeer::UpstreamPeer(Scene& scene, const UpstreamTraits& traits,
+                           std::shared_ptr<Connection> connection)
+    : scene_(scene), traits_(traits), connection_(std::move(connection)) {
+  connection_->peer = this;
+  reader_.begin(false);
+}
+
+void UpstreamPeer::close() {
+  if (std::exchange(closed_, true)) return;
+  connection_->close_peer_end();
+}
+
+void UpstreamPeer::on_change() {
+  if (closed_ || scene_.frozen) return;
+  received_ += connection_->read(SIZE_MAX);
+  read_request();
+  if (connection_->reset_at_peer() || connection_->finished_at_peer()) {
+    scene_.world.trace("upstream: its client is gone");
+    close();
+  }
+}
+
+// A request that has come while the one before is being answered waits.
+void UpstreamPeer::read_request() {
+  while (!received_.empty() && !request_complete_ && !closed_) {
+    size_t taken =
+        reader_.feed(received_, [this](std::string_view bytes) { request_body_ += bytes; });
+    received_.erase(0, taken);
+    if (reader_.state() == MessageReader::State::kBroken)
+      violation("an upstream was sent " + reader_.what_is_wrong());
+    if (reader_.state() == MessageReader::State::kHead) return;
+    if (!std::exchange(head_seen_, true)) on_request_head();
+    if (checked_ && !script_->request_body.starts_with(request_body_))
+      violation("a request's body is not what the client sent, script " +
+                std::to_string(script_->id));
+    if (reader_.state() == MessageReader::State::kComplete) {
+      if (checked_ && request_body_ != script_->request_body)
+        violation("a request's body ended early, script " + std::to_string(script_->id));
+      on_request_complete();
+    }
+  }
+}
+
+void UpstreamPeer::on_request_head() {
+  const MessageHead& head = reader_.head();
+  if (!head.find("host") || !head.find("via"))
+    violation("a request without Host or Via: " + head.first_line);
+  checked_ = head.find("x-check").has_value();
+  std::string target = head.target();
+  auto id = target.starts_with("/s/") ? std::strtoull(target.c_str() + 3, nullptr, 10) : SIZE_MAX;
+  script_ = id < scene_.scripts.size() ? &scene_.scripts[id] : &unknown_;
+  if (script_ == &unknown_) unknown_.id = UINT32_MAX;
+  scene_.world.trace("upstream: %s", head.first_line.c_str());
+  if (script_->answers_early) play();
+}
+
+void UpstreamPeer::on_request_complete() {
+  request_complete_ = true;
+  if (!playing_) play();
+}
+
+void UpstreamPeer::play() {
+  playing_ = true;
+  written_ = 0;
+  Random& random = scene_.world.random;
+  wire_ = wire_of(*script_);
+  if (script_->head == Script::Head::kMissing) return;
+  uint64_t late_ns = script_->head == Script::Head::kLate ? random.magnitude(1, kLateNsMax) : 0;
+  scene_.world.after(late_ns, [this] { step(); });
+}
+
+// Everything that the script sends, up to where it ends.
+std::string UpstreamPeer::wire_of(const Script& script) {
+  Random& random = scene_.world.random;
+  if (script.head == Script::Head::kGarbage) return garbage(random);
+  bool to_head = reader_.head().method() == "HEAD";
+  bool whole = script.ending == Script::Ending::kComplete;
+  std::string_view body = std::string_view(script.body).substr(0, whole ? SIZE_MAX : script.cut);
+  std::string wire;
+  if (script.head == Script::Head::kInterim)
+    wire += "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n";
+  wire += "HTTP/1.1 200 OK\r\nx-script: " + std::to_string(script.id) + "\r\n";
+  wire +=
+      script.event_stream ? "content-type: text/event-stream\r\n" : "content-type: text/plain\r\n";
+  says_close_ = script.framing == Script::Framing::kUntilClose || random.chance(traits_.says_close);
+  if (says_close_) wire += "connection: close\r\n";
+  if (script.framing == Script::Framing::kLength)
+    wire += "content-length: " + std::to_string(script.body.size()) + "\r\n";
+  if (script.framing == Script::Framing::kChunked) wire += "transfer-encoding: chunked\r\n";
+  wire += "\r\n";
+  if (to_head) return wire;
+  if (script.framing != Script::Framing::kChunked) return wire += body;
+  while (!body.empty()) {
+    size_t size = random.magnitude(1, body.size());
+    wire += chunk_size(size);
+    wire += body.substr(0, size);
+    wire += "\r\n";
+    body.remove_prefix(size);
+  }
+  if (whole) wire += "0\r\n\r\n";
+  return wire;
+}
+
+void UpstreamPeer::step() {
+  if (closed_ || scene_.frozen) return;
+  Random& random = scene_.world.random;
+  size_t size = random.magnitude(1, std::max<size_t>(script_->write_max, 1));
+  size_t taken = connection_->write(std::string_view(wire_).substr(written_, size));
+  written_ += taken;
+  if (written_ == wire_.size() && (request_complete_ || !script_->sound()))
+    end_of_script();
+  else
+    scene_.world.after(taken == 0
+                           ? kRoomPollNs
+                           : random.magnitude(1, std::max<uint64_t>(script_->pause_ns_max, 1)),
+                       [this] { step(); });
+}
+
+void UpstreamPeer::end_of_script() {
+  const Script& script = *script_;
+  ++served_;
+  if (script.head == Script::Head::kGarbage) return;  // whatever the gateway does now
+  switch (script.ending) {
+    case Script::Ending::kSilence:
+      return;
+    case Script::Ending::kTruncated:
+      scene_.world.trace("upstream: truncates script %u", script.id);
+      close();
+      return;
+    case Script::Ending::kReset:
+      scene_.world.trace("upstream: resets script %u", script.id);
+      closed_ = true;
+      connection_->reset_peer_end();
+      return;
+    case Script::Ending::kComplete:
+      break;
+  }
+  scene_.world.trace("upstream: has completed script %u", script.id);
+  script_ = nullptr;
+  playing_ = request_complete_ = head_seen_ = false;
+  request_body_.clear();
+  reader_.begin(false);
+  if (says_close_) {
+    close();
+    return;
+  }
+  Random& random = scene_.world.random;
+  if (random.chance(traits_.closes_idle)) {
+    scene_.world.after(random.magnitude(1, kSecond), [this, served = served_] {
+      if (served == served_ && !head_seen_ && !scene_.frozen) close();
+    });
+  }
+  read_request();
+}
+
+Kernel::Answer UpstreamServer::connect() {
+  World& world = scene_.world;
+  Random& random = world.random;
+  if (scene_.frozen || random.chance(traits_.ignores)) return {nullptr, true};
+  if (random.chance(traits_.refuses)) return {};
+  uint64_t latency_ns = random.magnitude(1, 20 * kMillisecond);
+  size_t capacity = random.magnitude(1, 200'000);
+  auto connection = std::make_shared<Connection>(world, latency_ns, capacity);
+  peers_.push_back(std::make_unique<UpstreamPeer>(scene_, traits_, connection));
+  return {connection, false};
+}
+
+bool UpstreamServer::plays(unsigned script) const {
+  return std::any_of(peers_.begin(), peers_.end(),
+                     [script](const auto& peer) { return peer->plays(script); });
+}
+
+}  // namespace sluice::sim
