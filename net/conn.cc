@@ -40,16 +40,16 @@ void Conn::close(CloseMode mode) {
     reset_on_close(fd_);
   else if (loop_.outstanding(index_) > 0)
     shutdown_socket(fd_);  // ends what is in flight
-  auto cancel = [this](bool in_flight, OpKind kind) {
-    if (in_flight)
-      loop_.ring().cancel(loop_.id_of(index_, kind), loop_.begin(index_, OpKind::kCancel));
-  };
-  cancel(recv_in_flight_, OpKind::kRecv);
-  cancel(send_in_flight_, OpKind::kSend);
-  cancel(watch_in_flight_, OpKind::kWatch);
-  cancel(connect_in_flight_, OpKind::kConnect);
+  if (recv_in_flight_) cancel(OpKind::kRecv);
+  if (send_in_flight_) cancel(OpKind::kSend);
+  if (watch_in_flight_) cancel(OpKind::kWatch);
+  if (connect_in_flight_) cancel(OpKind::kConnect);
   // Never from within a handler's caller: the flush phase finishes what has nothing in flight.
   wake();
+}
+
+void Conn::cancel(OpKind kind) {
+  loop_.ring().cancel(loop_.id_of(index_, kind), loop_.begin(index_, OpKind::kCancel));
 }
 
 void Conn::finish_close() {

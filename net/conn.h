@@ -82,6 +82,8 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   bool receive_ended() const { return receive_ended_; }
 
   bool receive_in_flight() const { return recv_in_flight_; }
+  // Asks for the end of the send in flight.
+  void cancel_send() { cancel(OpKind::kSend); }
   // Since when the peer has kept us waiting; now, while it is we who do not listen.
   uint64_t waiting_since_ms() const {
     return recv_in_flight_ ? std::max(last_received_ms_, recv_armed_ms_) : loop_.now_ms();
@@ -101,6 +103,7 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   void try_send();
   void try_receive();
   void finish_close();
+  void cancel(OpKind kind);
 
   int fd_;
   uint32_t index_;

@@ -140,10 +140,24 @@ void UpstreamConn::finish_response(bool bytes_left_over) {
   }
 }
 
+// A reset is told only once, and the send may have been the one to hear of it: what reads as a FIN
+// then may have cut the response, which a body that ends with the connection would not show.
+// Completions may come in any order, so a send that is in flight has to say first how it ended.
 void UpstreamConn::on_receive_end(int error) {
-  // A reset is told only once, and the send may have been the one to hear of it: what reads as a
-  // FIN then may have cut the response, which a body that ends with the connection would not show.
-  if (error == 0) error = send_error_;
+  fin_in_doubt_ = error == 0 && send_in_flight();
+  if (fin_in_doubt_)
+    cancel_send();
+  else
+    end_of_bytes(error == 0 ? send_error_ : error);
+}
+
+void UpstreamConn::prepare_flush() {
+  if (!fin_in_doubt_ || send_in_flight()) return;
+  fin_in_doubt_ = false;
+  end_of_bytes(send_error_);
+}
+
+void UpstreamConn::end_of_bytes(int error) {
   if (!stream_)
     close(CloseMode::kOrderly);
   else if (error == 0 && in_message_ && parser_.finish())
@@ -154,7 +168,7 @@ void UpstreamConn::on_receive_end(int error) {
 
 // The upstream reads no more. It may have answered before it closed, so the receive decides.
 void UpstreamConn::on_send_error(int error) {
-  send_error_ = error;
+  if (error != ECANCELED) send_error_ = error;
 }
 
 void UpstreamConn::on_sent(uint64_t body_bytes) {

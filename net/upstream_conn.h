@@ -44,11 +44,13 @@ class UpstreamConn final : public Conn, public UpstreamHalf {
   void on_sent(uint64_t body_bytes) override;
   void on_send_error(int error) override;
   void on_closed() override;
+  void prepare_flush() override;
   Outbox* outbox() override;
   uint64_t receive_budget() override;
   SlotPool& receive_pool() override;
 
   void delay_acks_if_quick(uint64_t after_ms);
+  void end_of_bytes(int error);
   void finish_response(bool bytes_left_over);
   void lose(Ending ending);
 
@@ -57,11 +59,12 @@ class UpstreamConn final : public Conn, public UpstreamHalf {
   Http1Parser parser_;
   Stream* stream_ = nullptr;
   std::unique_ptr<Head> head_;
-  bool in_message_ = false;   // the parser is between begin() and kEnd
-  bool interim_ = false;      // the message is a 1xx
-  bool head_done_ = false;    // of the final response
-  uint32_t quick_reads_ = 0;  // that came before a delayed ACK for the one before would have
-  int send_error_ = 0;        // errno of the send that failed, after which nothing is sent
+  bool in_message_ = false;    // the parser is between begin() and kEnd
+  bool interim_ = false;       // the message is a 1xx
+  bool head_done_ = false;     // of the final response
+  bool fin_in_doubt_ = false;  // what read as a FIN may be a reset that the send has heard of
+  uint32_t quick_reads_ = 0;   // that came before a delayed ACK for the one before would have
+  int send_error_ = 0;         // errno of the send that failed, after which nothing is sent
 };
 
 }  // namespace sluice

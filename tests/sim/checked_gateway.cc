@@ -74,15 +74,17 @@ void CheckedGateway::check_pool(const SlotPool& pool) const {
               name + ", the pool thinks " + std::to_string(pool.provided()));
 }
 
-// Credit: what a stream has on its way is never more than it was granted at any time, beyond the
-// slot that crossed the line; and what is held of an unfinished event is bounded by --event-hold.
+// Credit: what a stream has on its way is never more than the largest window and the slot that
+// crossed the line. Of an event stream what was held comes on top, once its event is complete; and
+// that is bounded by --event-hold.
 void CheckedGateway::check_streams() const {
   std::vector<StreamInfo> streams;
   gateway_.list_streams(streams);
   uint64_t slot = std::max(sse_event_.slot_bytes(), http_response_.slot_bytes());
   for (const StreamInfo& stream : streams) {
-    uint64_t held_max = config_.defaults.event_hold + config_.defaults.buffer_size_max + slot;
-    if (stream.backlog > config_.defaults.buffer_size_max + slot + held_max)
+    uint64_t granted_max = config_.defaults.buffer_size_max + slot;
+    uint64_t held_max = stream.event_stream ? config_.defaults.event_hold + granted_max : 0;
+    if (stream.backlog > granted_max + held_max)
       violation("a stream holds " + std::to_string(stream.backlog) + " bytes, its window is " +
                 std::to_string(stream.window));
     if (stream.held > held_max)

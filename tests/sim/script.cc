@@ -40,7 +40,7 @@ Script make_script(unsigned id, Random& random) {
     script.method = "POST";
     script.request_body = filler(id, 0, random.magnitude(1, 40'000));
     script.request_chunked = random.chance(0.5);
-    script.answers_early = random.chance(0.1);
+    script.answers_early = random.chance(0.2);
   } else if (random.chance(0.05)) {
     script.method = "HEAD";
   }
@@ -59,6 +59,10 @@ Script make_script(unsigned id, Random& random) {
                    : random.chance(0.5) ? Script::Framing::kLength
                                         : Script::Framing::kUntilClose;
   if (random.chance(0.25)) script.ending = static_cast<Script::Ending>(random.between(1, 3));
+  if (script.answers_early && random.chance(0.5)) {
+    script.framing = Script::Framing::kUntilClose;
+    script.ending = Script::Ending::kReset;
+  }
   // A FIN ends such a body, wherever it comes: only a reset cuts it.
   if (script.framing == Script::Framing::kUntilClose && script.ending == Script::Ending::kTruncated)
     script.ending = Script::Ending::kReset;
