@@ -138,14 +138,14 @@ void LogWriter::run() {
     if (reopen_.exchange(false, std::memory_order_acquire)) reopen();
   }
   auto give_up = std::chrono::steady_clock::now() + std::chrono::milliseconds(limits::kLogStopMs);
-  for (drain_all(); !messages_.empty() || !access_.empty(); drain_all()) {
+  for (drain_all(); !messages_.text.empty() || !access_.text.empty(); drain_all()) {
     if (std::chrono::steady_clock::now() >= give_up) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 }
 
 void LogWriter::drain_all() {
-  for (auto& queue : queues_) queue->drain(messages_, access_);
+  for (auto& queue : queues_) queue->drain(messages_.text, access_.text);
   write_out(STDERR_FILENO, messages_);
   write_out(access_fd_, access_);
 }
@@ -167,28 +167,44 @@ void LogWriter::reopen() {
   }
   ::close(access_fd_);
   access_fd_ = fd;
+  if (!access_.begun) return;
+  access_.text.erase(0, access_.text.find('\n') + 1);
+  access_.begun = false;
+}
+
+uint64_t LogWriter::Lines::give_up() {
+  size_t kept = begun ? text.find('\n') + 1 : 0;
+  auto lines = static_cast<uint64_t>(
+      std::count(text.begin() + static_cast<ptrdiff_t>(kept), text.end(), '\n'));
+  text.resize(kept);
+  return lines;
 }
 
 // Writes what the file takes now; the rest stays for the next time, up to a bound.
-void LogWriter::write_out(int fd, std::string& text) {
+void LogWriter::write_out(int fd, Lines& lines) {
+  if (fd < 0) {
+    lines = {};
+    return;
+  }
+  std::string& text = lines.text;
   size_t done = 0;
-  while (fd >= 0 && done < text.size() && ready_to_write(fd)) {
+  bool failed = false;
+  while (!failed && done < text.size() && ready_to_write(fd)) {
     size_t size = std::min(text.size() - done, kPieceBytes);
     ssize_t n = ::write(fd, text.data() + done, size);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) break;
-    if (n < 0) {
-      write_errors_.fetch_add(1, std::memory_order_relaxed);
-      done = text.size();  // ENOSPC and the like: these lines are lost, the next ones are tried
-      break;
-    }
-    done += static_cast<size_t>(n);
+    failed = n < 0;
+    if (n > 0) done += static_cast<size_t>(n);
   }
-  text.erase(0, fd < 0 ? text.size() : done);
-  if (text.size() <= limits::kLogBacklogBytes) return;
-  auto lines = static_cast<uint64_t>(std::count(text.begin(), text.end(), '\n'));
-  lines_given_up_.fetch_add(lines, std::memory_order_relaxed);
-  text.clear();
+  if (done > 0) lines.begun = text[done - 1] != '\n';
+  text.erase(0, done);
+  if (failed) {  // ENOSPC and the like: these lines are lost, the next ones are tried
+    write_errors_.fetch_add(1, std::memory_order_relaxed);
+    lines.give_up();
+  } else if (text.size() > limits::kLogBacklogBytes) {
+    lines_given_up_.fetch_add(lines.give_up(), std::memory_order_relaxed);
+  }
 }
 
 void append_timestamp(std::string& out, uint64_t wall_ms) {

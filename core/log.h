@@ -87,13 +87,22 @@ class LogWriter {
   void run();
   void drain_all();
   void reopen();
-  void write_out(int fd, std::string& text);
+  // Lines that wait to be written.
+  struct Lines {
+    std::string text;
+    bool begun = false;  // a part of the first is in the file: the rest of it goes there, or nothing
+
+    // Gives up what is not begun; returns the number of lines.
+    uint64_t give_up();
+  };
+
+  void write_out(int fd, Lines& lines);
 
   std::string access_path_;
   int access_fd_ = -1;
   std::vector<std::unique_ptr<LogQueue>> queues_;
-  std::string messages_;
-  std::string access_;
+  Lines messages_;
+  Lines access_;
   std::atomic<bool> reopen_{false};
   std::atomic<uint64_t> write_errors_{0};
   std::atomic<uint64_t> lines_given_up_{0};

@@ -1,6 +1,7 @@
 import pytest
 
 from harness import Rig
+from harness.netns import NetworkRig, why_unavailable
 
 
 @pytest.fixture
@@ -8,3 +9,14 @@ def rig():
     rig = Rig()
     yield rig
     rig.finish()
+
+
+@pytest.fixture
+def network():
+    """A rig over links that can fail. The test's thread is where its gateway is."""
+    if reason := why_unavailable():
+        pytest.skip(reason)
+    rig = NetworkRig()
+    with rig.middle:
+        yield rig
+        rig.finish()

@@ -12,7 +12,7 @@ set(E2E_FEATURES defer-taskrun single-issuer registered-ring-fd multishot-accept
 set(E2E_SMOKE prompt_forwarding large_events client_disconnect slow_reader keep_alive big_bodies)
 
 # What measures time or memory does not share the machine with another test.
-set(E2E_ALONE slow_reader browser interim_flood)
+set(E2E_ALONE slow_reader browser interim_flood fault_bottleneck)
 
 # sluice_e2e_test(file [suffix feature,...]): the test of that file, with these features forced off.
 function(sluice_e2e_test file)
@@ -46,6 +46,7 @@ if(SLUICE_TEST_ALL)
 else()
   set(E2E_AGAIN ${E2E_SMOKE})
 endif()
+list(REMOVE_ITEM E2E_AGAIN fault_features_off fault_memlock)  # these choose among them themselves
 string(REPLACE ";" "," E2E_EVERY_FEATURE "${E2E_FEATURES}")
 foreach(file IN LISTS E2E_AGAIN)
   foreach(feature IN LISTS E2E_FEATURES)

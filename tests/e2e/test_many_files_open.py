@@ -1,5 +1,6 @@
 """Out of file descriptors: nobody is dropped, and the gateway goes on once some are free."""
 
+import resource
 import threading
 
 from harness import wait_until
@@ -53,3 +54,32 @@ def test_requests_wait_for_a_file_descriptor(rig):
         head, body = client.response()
         assert (head.status, body) == (200, f"/{i}".encode())
         client.close()
+
+
+def test_none_is_left_at_all(rig):
+    """Not even for an upstream: a request that needs one is answered 503, who waits outside is served
+    once there are some."""
+    # An accept keeps the limit that held when it was armed, so one that takes many would not notice.
+    gateway = rig.gateway(rig.upstream(lambda server, request: server.respond(b"ok")),
+                          "--uring-disable", "multishot-accept")
+    inside = rig.client(gateway)
+    gateway.wait_metric("sluice_client_connections", 1)
+    _, hard = resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE, (1, hard))
+    last = rig.client(gateway)  # the accept that was armed takes it
+    for client in (inside, last):
+        client.get()
+        head, _ = client.response()
+        assert head.status == 503
+        assert "retry-after" in head
+    outside = rig.client(gateway)
+    outside.get()
+    outside.assert_silent(0.3)
+
+    resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE, (hard, hard))
+    assert outside.response()[1] == b"ok"
+    metrics = gateway.metrics()
+    assert metrics.sum("sluice_closes_total", side="self", reason="unavailable") == 2
+    assert metrics.sum("sluice_upstream_connect_errors_total") == 2
+    assert metrics.sum("sluice_accept_pauses_total") >= 1
+    wait_until(lambda: "no socket for" in gateway.errors(), "it says why")

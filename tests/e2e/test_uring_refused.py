@@ -4,14 +4,13 @@ import ctypes
 import errno
 import os
 import re
-import resource
 import signal
 import struct
 import subprocess
 
 import pytest
 
-from harness.gateway import SANITIZER_REPORT, binary
+from harness.gateway import SANITIZER_REPORT, become, binary
 
 FLAGS = ("--upstream", "http://127.0.0.1:9", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
 SYSTEM_CALLS = {"io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427}
@@ -67,15 +66,9 @@ def test_a_seccomp_filter(name, error, words):
                   "huge-pages")),
 ], ids=("slots do not fit", "slots fit once"))
 def test_little_locked_memory(user, flags):
-    def become_user():  # each case one of its own: what a user has locked may take a while to be free again
-        resource.setrlimit(resource.RLIMIT_MEMLOCK, (8 << 20, 8 << 20))
-        os.setgroups([])
-        os.setgid(user)
-        os.setuid(user)
-
     try:
         process = subprocess.Popen([binary(), *FLAGS, "--threads", "2", *flags], stderr=subprocess.PIPE,
-                                   stdin=subprocess.DEVNULL, text=True, preexec_fn=become_user)
+                                   stdin=subprocess.DEVNULL, text=True, preexec_fn=become(user, 8 << 20))
     except PermissionError:
         pytest.skip("the binary is where nobody else may run it")
     with process:

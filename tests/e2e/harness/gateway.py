@@ -50,26 +50,40 @@ class Metrics:
                    if sample == name and labels.items() <= have.items())
 
 
+def become(user, locked_bytes):
+    """What to call in a child that is to be somebody else, who may lock so much memory (root may
+    lock any). What a user has locked may take a while to be free again: each test has its own."""
+    def become_user():
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (locked_bytes, locked_bytes))
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
+
+    return become_user
+
+
 class Gateway:
     """Starts the gateway on free ports and waits until it listens. `open_files`: RLIMIT_NOFILE's
-    soft and hard value."""
+    soft and hard value; `before_exec`: what the child calls before it is the gateway."""
 
-    def __init__(self, *flags, open_files=None):
+    def __init__(self, *flags, open_files=None, before_exec=None):
         command = [binary(), *flags]
         for name, value in (("--listen", "127.0.0.1:0"), ("--admin", "127.0.0.1:0"), ("--threads", "1")):
             if name not in flags:
                 command += [name, value]
         command += shlex.split(os.environ.get("SLUICE_EXTRA_FLAGS", ""))
 
-        def limit_open_files():
+        def prepare():
             if open_files:
                 resource.setrlimit(resource.RLIMIT_NOFILE, open_files)
+            if before_exec:
+                before_exec()
 
         # Freed memory returns at once, so that a resident size means something.
         sanitizer = ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), "quarantine_size_mb=1"]))
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, errors="replace", preexec_fn=limit_open_files,
+            text=True, errors="replace", preexec_fn=prepare,
             env={**os.environ, "ASAN_OPTIONS": sanitizer})
         self.pid = self.process.pid
         self.stderr = []
@@ -86,6 +100,10 @@ class Gateway:
         except AssertionError:
             self.kill()
             raise
+        # Its own upstream holds the other end of each connection, too.
+        self.fds_an_upstream = 2 if "--demo" in flags else 1
+        self.own_fds = self.open_fds()
+        self.own_operations = self.metrics().sum("sluice_ring_operations") if wants_admin else 0
 
     @property
     def url(self):
@@ -124,6 +142,9 @@ class Gateway:
         with open(f"/proc/{self.pid}/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
+    def open_fds(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
     def admin(self, path, accept=None, method="GET"):
         """Asks the admin port; returns the response (status, headers) and its body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=DEADLINE_S)
@@ -149,10 +170,34 @@ class Gateway:
                    f"{name} {labels} >= {value}", timeout_s)
 
     def wait_idle(self):
-        """No stream is open, and every buffer is back in its pool."""
-        for gauge in ("sluice_active_streams", "sluice_buffer_pool_leases"):
-            assert gauge in self.metrics().names, f"no metric {gauge}"
-            wait_until(lambda: self.metrics().sum(gauge) == 0, f"{gauge} back at 0")
+        """No stream is open, and all that streams hold is given back."""
+        held = {}  # shown where it does not come to nothing
+
+        def nothing_held():
+            held.clear()
+            held.update(self._held())
+            return not held
+
+        wait_until(nothing_held, held)
+
+    def _held(self):
+        """What is held beyond what the gateway had from the start and idle connections need: a file
+        descriptor and a receive each."""
+        metrics = self.metrics()
+
+        def gauge(name):
+            assert name in metrics.names, f"no metric {name}"
+            return metrics.sum(name)
+
+        clients = gauge("sluice_client_connections")
+        upstreams = gauge("sluice_upstream_idle_connections")
+        counts = {name: gauge(name) for name in (
+            "sluice_active_streams", "sluice_active_event_streams", "sluice_buffer_pool_leases",
+            "sluice_buffer_pool_heap_blocks")}
+        counts["busy upstream connections"] = gauge("sluice_upstream_connections") - upstreams
+        counts["operations"] = gauge("sluice_ring_operations") - self.own_operations - clients - upstreams
+        counts["fds"] = self.open_fds() - self.own_fds - clients - upstreams * self.fds_an_upstream
+        return {name: count for name, count in counts.items() if count > 0}
 
     def _collect(self, pipe, lines):
         for line in pipe:

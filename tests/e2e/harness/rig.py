@@ -6,6 +6,7 @@ import socket
 from .client import Client
 from .gateway import Gateway
 from .upstream import ScriptedUpstream
+from .wire import wait_until
 
 
 class Rig:
@@ -49,6 +50,15 @@ class Rig:
         assert client.read_head().status == 200
         return client, server
 
+    def assert_serves(self):
+        """The first gateway serves a new client, through a connection that is new to the upstream."""
+        client = self.client(self.gateways[0])
+        client.get("/after")
+        server = self.upstreams[0].accept()
+        assert server.read_request().target == "/after"
+        server.respond(b"served")
+        assert client.response()[1] == b"served"
+
     def finish(self):
         for client in self.clients:
             client.close()
@@ -63,6 +73,7 @@ class Rig:
     @staticmethod
     def _finish_gateway(gateway):
         if gateway.admin_port and gateway.process.poll() is None:
+            wait_until(lambda: gateway.metrics().sum("sluice_client_connections") == 0, "no client is connected")
             gateway.wait_idle()
         gateway.stop()
 

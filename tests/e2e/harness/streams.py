@@ -5,11 +5,11 @@ def event(target, i):
     return f"id: {i}\ndata: {target} {i}\n\n".encode()
 
 
-def interleave(rig, streams, events, *flags):
+def interleave(rig, streams, events, *flags, **options):
     """So many streams with so many events each, a round of all of them at a time; every byte must
     arrive, in its own stream and in order. Returns the gateway."""
     upstream = rig.upstream()
-    gateway = rig.gateway(upstream, *flags)
+    gateway = rig.gateway(upstream, *flags, **options)
     clients = {f"/stream/{n}": rig.client(gateway) for n in range(streams)}
     for target, client in clients.items():
         client.get(target)

@@ -71,18 +71,18 @@ class ScriptedUpstream:
     one without a file. With a handler, each connection has a thread that calls
     handler(connection, request) for every request; without one, the test calls accept()."""
 
-    def __init__(self, handler=None, sndbuf=None, unix=None):
+    def __init__(self, handler=None, sndbuf=None, unix=None, host="127.0.0.1", port=0):
         self.handler = handler
         self.connections = []
         self.requests = []
         self.errors = []
         self.threads = []
-        self.listener = listen_unix(unix) if unix else socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.listener = listen_unix(unix) if unix else socket.create_server((host, port), backlog=512)
         self.listener.settimeout(DEADLINE_S)
         if sndbuf:  # inherited by accepted sockets
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, sndbuf)
         self.port = None if unix else self.listener.getsockname()[1]
-        self.url = f"unix:{unix}" if unix else f"http://127.0.0.1:{self.port}"
+        self.url = f"unix:{unix}" if unix else f"http://{host}:{self.port}"
         if handler:
             self._start(self._accept_loop)
 
