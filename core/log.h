@@ -90,7 +90,8 @@ class LogWriter {
   // Lines that wait to be written.
   struct Lines {
     std::string text;
-    bool begun = false;  // a part of the first is in the file: the rest of it goes there, or nothing
+    bool begun =
+        false;  // a part of the first is in the file: the rest of it goes there, or nothing
 
     // Gives up what is not begun; returns the number of lines.
     uint64_t give_up();

@@ -140,6 +140,11 @@ std::string Address::text() const {
 }
 
 std::optional<Address> parse_address(std::string_view text, std::string* error) {
+  // The resolver would not see what follows a zero byte.
+  if (text.find('\0') != text.npos) {
+    *error = "an address has no zero bytes";
+    return std::nullopt;
+  }
   bool bracketed = text.starts_with('[');
   size_t host_end = bracketed ? text.find(']') : text.rfind(':');
   size_t colon = bracketed && host_end != text.npos ? host_end + 1 : host_end;
@@ -175,6 +180,10 @@ std::optional<Address> unix_address(std::string_view path, std::string* error) {
     *error = "a unix socket is named by an absolute path (unix:/run/app.sock) or as @NAME";
     return std::nullopt;
   }
+  if (path.find('\0') != path.npos) {
+    *error = "the path of a unix socket has no zero bytes";
+    return std::nullopt;
+  }
   // A path ends in a zero byte; an abstract name begins with one and ends with the address.
   if (path.size() >= sizeof un.sun_path) {
     *error = "the path of a unix socket has at most " + std::to_string(sizeof un.sun_path - 1) +
@@ -207,7 +216,7 @@ bool AddressRange::contains(const Address& address) const {
 std::optional<AddressRange> parse_address_range(std::string_view text, std::string* error) {
   size_t slash = text.find('/');
   auto base = parse_ip(std::string(text.substr(0, slash)));
-  if (!base) {
+  if (!base || text.find('\0') != text.npos) {
     *error = "'" + std::string(text) + "' is not an address range (10.0.0.0/8, ::1, 127.0.0.1)";
     return std::nullopt;
   }

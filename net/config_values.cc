@@ -108,6 +108,14 @@ std::string parse_unix_upstream(std::string_view text, Upstream* upstream) {
   return "";
 }
 
+// A zone is for this host to know and means nothing to the upstream (RFC 6874 section 4).
+std::string without_zone(std::string_view authority) {
+  std::string host(authority);
+  size_t zone = host.find('%');
+  if (zone != std::string::npos && host.starts_with('[')) host.erase(zone, host.find(']') - zone);
+  return host;
+}
+
 }  // namespace
 
 std::string parse_upstream(std::string_view text, Upstream* upstream) {
@@ -133,7 +141,7 @@ std::string parse_upstream(std::string_view text, Upstream* upstream) {
       parse_address(std::string(authority) + (names_port(authority) ? "" : ":80"), &error);
   if (!address) return error;
   if (address->port() == 0) return "port 0 cannot be connected to";
-  *upstream = {std::string(text), std::string(authority), *address};
+  *upstream = {std::string(text), without_zone(authority), *address};
   return "";
 }
 

@@ -1,26 +1,37 @@
-# libFuzzer targets, each built from <name>.cc: `cmake --preset fuzz`, build, and run one:
-#   build/fuzz/tests/framer_fuzz -max_total_time=60
-#   build/fuzz/tests/http1_fuzz -max_total_time=60 -dict=tests/fuzz/http1.dict CORPUS tests/fuzz/http1_seeds
-# New inputs go to the folder CORPUS; the seeds' first two bytes are options and cuts (fuzz_input.h).
-if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
-  message(FATAL_ERROR "SLUICE_FUZZ needs clang: use the preset fuzz (Debian's package clang).")
-endif()
-
-# Coverage of what is under test guides the fuzzer.
-foreach(library sluice_core sluice_sse sluice_http1 llhttp)
-  get_target_property(type ${library} TYPE)
-  if(NOT type STREQUAL "INTERFACE_LIBRARY")
-    target_compile_options(${library} PRIVATE -fsanitize=fuzzer-no-link)
+# Fuzzers. <name>_fuzz.cc is a target: LLVMFuzzerTestOneInput(). Everywhere it is built as
+# <name>_replay, which runs the files of corpus/<name>: the ctest fuzz.<name>. With clang (preset
+# fuzz) it is also built as <name>_fuzz, with libFuzzer, which scripts/fuzz runs.
+if(SLUICE_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "SLUICE_FUZZ needs clang: use the preset fuzz (Debian's package clang).")
   endif()
-endforeach()
+
+  # Coverage of what is under test guides the fuzzer.
+  foreach(library sluice_sim sluice_core sluice_pool sluice_sse sluice_http1 sluice_config sluice_net llhttp)
+    get_target_property(type ${library} TYPE)
+    if(NOT type STREQUAL "INTERFACE_LIBRARY")
+      target_compile_options(${library} PRIVATE -fsanitize=fuzzer-no-link)
+    endif()
+  endforeach()
+endif()
 
 # sluice_fuzz_target(name library...)
 function(sluice_fuzz_target name)
-  add_executable(${name} fuzz/${name}.cc)
-  target_link_libraries(${name} PRIVATE ${ARGN} GTest::gtest)
-  target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
-  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  add_executable(${name}_replay fuzz/${name}_fuzz.cc fuzz/replay.cc)
+  target_link_libraries(${name}_replay PRIVATE ${ARGN} GTest::gtest)
+  add_test(NAME fuzz.${name}
+    COMMAND ${name}_replay ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/${name})
+  set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz TIMEOUT 120)
+  if(SLUICE_FUZZ)
+    add_executable(${name}_fuzz fuzz/${name}_fuzz.cc fuzz/libfuzzer.cc)
+    target_link_libraries(${name}_fuzz PRIVATE ${ARGN} GTest::gtest)
+    target_compile_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
+    target_link_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
+  endif()
 endfunction()
 
-sluice_fuzz_target(framer_fuzz sluice_sse)
-sluice_fuzz_target(http1_fuzz sluice_http1)
+sluice_fuzz_target(framer sluice_sse)
+sluice_fuzz_target(http1 sluice_net sluice_kernel)
+# No name is resolved: config_fuzz.cc stands before getaddrinfo.
+sluice_fuzz_target(config sluice_config sluice_http1 -Wl,--wrap=getaddrinfo)
+sluice_fuzz_target(gateway sluice_sim)

@@ -1,13 +1,10 @@
 // A fuzzer's input, read from the front: options and places to cut, then the bytes under test.
-// Failed expectations of the unit tests' checks end the run, so that libFuzzer keeps the input.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 #include <string_view>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 namespace sluice::test {
 
@@ -20,6 +17,13 @@ class FuzzInput {
     auto value = static_cast<uint8_t>(bytes_.front());
     bytes_.remove_prefix(1);
     return value;
+  }
+
+  // Up to `size` bytes.
+  std::string_view take(size_t size) {
+    std::string_view taken = bytes_.substr(0, size);
+    bytes_.remove_prefix(taken.size());
+    return taken;
   }
 
   // Up to 15 offsets, ascending, for rest() of at most 64 KiB.
@@ -40,9 +44,5 @@ class FuzzInput {
  private:
   std::string_view bytes_;
 };
-
-inline void stop_at_failures() {
-  ::testing::FLAGS_gtest_break_on_failure = true;
-}
 
 }  // namespace sluice::test

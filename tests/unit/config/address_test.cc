@@ -132,6 +132,15 @@ TEST(UnixAddress, SaysWhatIsWrong) {
   EXPECT_TRUE(unix_address("/" + std::string(106, 'x'), &error));
   EXPECT_FALSE(unix_address("/" + std::string(107, 'x'), &error));
   EXPECT_EQ(error, "the path of a unix socket has at most 107 bytes");
+  EXPECT_FALSE(unix_address(std::string_view("/run/app.sock\0x", 15), &error));
+  EXPECT_EQ(error, "the path of a unix socket has no zero bytes");
+}
+
+TEST(Address, HasNoZeroBytes) {
+  std::string error;
+  EXPECT_FALSE(parse_address(std::string_view("127.0.0.1\0x:80", 14), &error));
+  EXPECT_EQ(error, "an address has no zero bytes");
+  EXPECT_FALSE(parse_address_range(std::string_view("10.0.0.0\0", 9), &error));
 }
 
 TEST(AddressRange, IPv4) {

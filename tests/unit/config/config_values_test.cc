@@ -113,10 +113,12 @@ TEST(Pool, Bounds) {
 }
 
 TEST(Upstream, Forms) {
-  Config config = config_of({"--upstream", "http://localhost:9000/", "--upstream",
-                             "HTTP://[::1]:9000", "--upstream", "http://127.0.0.1"});
+  Config config =
+      config_of({"--upstream", "http://localhost:9000/", "--upstream", "HTTP://[::1]:9000",
+                 "--upstream", "http://127.0.0.1", "--upstream", "http://[fe80::1%1]:80"});
   const std::vector<Upstream>& upstreams = config.routes[0].upstreams;
-  ASSERT_EQ(upstreams.size(), 3U);
+  ASSERT_EQ(upstreams.size(), 4U);
+  EXPECT_EQ(upstreams[3].host, "[fe80::1]:80") << "a zone is this host's to know";
   EXPECT_EQ(upstreams[0].url, "http://localhost:9000/");
   EXPECT_EQ(upstreams[0].host, "localhost:9000");
   EXPECT_EQ(upstreams[0].address.text(), "127.0.0.1:9000");
