@@ -138,10 +138,15 @@ def draw(record):
         for column, scenario in enumerate(row):
             out += panel(scenario, MARGIN + column * (PANEL_WIDTH + PANEL_GAP), y + 18)
         y += max(map(panel_height, row)) + 32
+    return picture(width, y, out)
+
+
+def picture(width, height, parts):
+    """The whole SVG."""
     return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {y}" width="{width}" '
-        f'height="{y}" font-family="system-ui, -apple-system, Segoe UI, DejaVu Sans, sans-serif">',
-        rectangle(0, 0, width, y, PAPER), *out, "</svg>", ""])
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
+        f'height="{height}" font-family="system-ui, -apple-system, Segoe UI, DejaVu Sans, sans-serif">',
+        rectangle(0, 0, width, height, PAPER), *parts, "</svg>", ""])
 
 
 def main():

@@ -10,7 +10,7 @@ import math
 import pathlib
 import sys
 
-from plot import FAINT, GRID, INK, MARGIN, PAPER, rectangle, short, text
+from plot import FAINT, GRID, INK, MARGIN, picture, rectangle, short, text
 
 PANEL_WIDTH = 400
 PANEL_HEIGHT = 250
@@ -147,10 +147,7 @@ def draw(record):
         row, column = divmod(index, PANELS_A_ROW)
         out += chart.draw(MARGIN + column * (PANEL_WIDTH + PANEL_GAP),
                           TITLE_HEIGHT + row * row_height, colours)
-    return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
-        f'height="{height}" font-family="system-ui, -apple-system, Segoe UI, DejaVu Sans, sans-serif">',
-        rectangle(0, 0, width, height, PAPER), *out, "</svg>", ""])
+    return picture(width, height, out)
 
 
 def main():

@@ -107,14 +107,19 @@ def run_scenario(name, scenario, environment, running):
 def start_origin(name, environment, running):
     on_unix = proxies.split_name(name)[1] == "unix"
     address = f"unix:{environment.directory}/origin.sock" if on_unix else "127.0.0.1:0"
-    origin = Process("origin", [environment.programs["origin"], "--listen", address],
+    upstream = launch_origin("origin", address, environment, running)[1]
+    return upstream, 0 if on_unix else int(upstream.rpartition(":")[2])
+
+
+def launch_origin(name, address, environment, running):
+    """The process, and the address at which it listens."""
+    origin = Process(name, [environment.programs["origin"], "--listen", address],
                      {environment.load_cpu}, environment.directory)
     running.append(origin)
     line = origin.wait_for_line("origin: listening on", 10)
     if line is None:
         origin.fail("does not listen")
-    upstream = line.rpartition(" ")[2]
-    return upstream, 0 if on_unix else int(upstream.rpartition(":")[2])
+    return origin, line.rpartition(" ")[2]
 
 
 def start_load(name, mode, target, connections, flags, address, warmup_s, window_s, environment,
