@@ -1,4 +1,4 @@
-// A fake kernel: kernel.cc implements the seam (core/ring.h, core/socket.h, core/clock.h) over
+// A fake kernel: seam.cc implements the seam (core/ring.h, core/socket.h, core/clock.h) over
 // simulated connections in virtual time, so that the product's own objects run on it unchanged.
 // It does what io_uring may do, not only what it mostly does: completes in any order across
 // operations, late, or in part; ends multishot operations at will; runs out of buffers; answers a
