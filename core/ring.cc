@@ -34,6 +34,10 @@ uint16_t Completion::buffer_id() const {
 }
 
 struct Ring::Kernel {
+  // Groups are numbered from here on. A 6.1 kernel keeps those below 64 when they are
+  // unregistered, with its place in them, and would begin there in a ring that is registered anew.
+  static constexpr uint16_t kFirstGroup = 64;
+
   struct BufferGroup {
     io_uring_buf_ring* ring = nullptr;
     uint16_t entries = 0;
@@ -83,7 +87,7 @@ struct Ring::Kernel {
     io_uring_buf_reg registration{};
     registration.ring_addr = reinterpret_cast<uint64_t>(groups[group].ring);
     registration.ring_entries = groups[group].entries;
-    registration.bgid = group;
+    registration.bgid = kFirstGroup + group;
     int error = io_uring_register_buf_ring(&ring, &registration, 0);
     if (error == 0) io_uring_buf_ring_init(groups[group].ring);
     groups[group].queued = 0;
@@ -318,7 +322,7 @@ void Ring::recv(int fd, uint16_t group, uint32_t budget, uint64_t id) {
     io_uring_prep_recv(sqe, fd, nullptr, 0, 0);
   }
   sqe->flags |= IOSQE_BUFFER_SELECT;
-  sqe->buf_group = group;
+  sqe->buf_group = Kernel::kFirstGroup + group;
   sqe->user_data = id;
 }
 
@@ -378,7 +382,7 @@ bool Ring::add_buffer_group(uint16_t group, uint16_t entries) {
 }
 
 bool Ring::reset_buffer_group(uint16_t group) {
-  if (io_uring_unregister_buf_ring(&kernel_->ring, group) != 0) return false;
+  if (io_uring_unregister_buf_ring(&kernel_->ring, Kernel::kFirstGroup + group) != 0) return false;
   return kernel_->register_group(group) == 0;
 }
 
