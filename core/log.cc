@@ -9,6 +9,7 @@
 #include <ctime>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace sluice {
@@ -20,6 +21,13 @@ constexpr int kOpenFlags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOC
 
 // The most that a pipe which is ready takes without blocking (pipe(7)).
 constexpr size_t kPieceBytes = 4096;
+
+bool same_file(int one, int other) {
+  struct stat a {};
+  struct stat b {};
+  return ::fstat(one, &a) == 0 && ::fstat(other, &b) == 0 && a.st_dev == b.st_dev &&
+         a.st_ino == b.st_ino;
+}
 
 bool ready_to_write(int fd) {
   pollfd ready{fd, POLLOUT, 0};
@@ -165,11 +173,13 @@ void LogWriter::reopen() {
     print_message("--access-log: cannot reopen " + access_path_ + ": " + std::strerror(errno));
     return;
   }
+  bool goes_on = same_file(access_fd_, fd);
   ::close(access_fd_);
   access_fd_ = fd;
-  if (!access_.begun) return;
+  if (goes_on || !access_.begun) return;
   access_.text.erase(0, access_.text.find('\n') + 1);
   access_.begun = false;
+  lines_given_up_.fetch_add(1, std::memory_order_relaxed);
 }
 
 uint64_t LogWriter::Lines::give_up() {

@@ -327,7 +327,7 @@ void Stream::append_event_bytes(const Lease& lease, std::string_view bytes) {
 }
 
 void Stream::relieve_memory() {
-  if (!retry_) request_.keep_for_replay(false);
+  if (!retry_ && request_.kept_bytes() > 0) request_.keep_for_replay(false);
   tear_held();
 }
 
