@@ -162,13 +162,13 @@ int probe_enter(io_uring& ring) {
 
 // A multishot receive on a group that has no buffers ends at once: with EINVAL where the kernel
 // does not know the request, with ENOBUFS where it does.
-bool probe_recv(io_uring& ring, uint32_t budget) {
+bool probe_recv(io_uring& ring, uint16_t group, uint32_t budget) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return false;
   io_uring_sqe* sqe = io_uring_get_sqe(&ring);
   io_uring_prep_recv_multishot(sqe, pair[0], nullptr, 0, 0);
   sqe->flags |= IOSQE_BUFFER_SELECT;
-  sqe->buf_group = 0;
+  sqe->buf_group = group;
   sqe->file_index = budget;  // optlen of newer headers: the same place in the entry
   sqe->user_data = 1;
   std::map<uint64_t, int> results = collect(ring, 1);
@@ -234,9 +234,10 @@ bool Ring::probe(const Features& wanted, Features* available, std::string* error
   }
   if (features.registered_ring_fd)
     features.registered_ring_fd = io_uring_register_ring_fd(&probe.ring) == 1;
-  if (features.multishot_recv) features.multishot_recv = probe_recv(probe.ring, 0);
+  if (features.multishot_recv)
+    features.multishot_recv = probe_recv(probe.ring, Kernel::kFirstGroup, 0);
   if (!features.multishot_recv) features.recv_budget = false;
-  if (features.recv_budget) features.recv_budget = probe_recv(probe.ring, 16);
+  if (features.recv_budget) features.recv_budget = probe_recv(probe.ring, Kernel::kFirstGroup, 16);
   if (features.multishot_accept) features.multishot_accept = probe_accept(probe.ring);
   if (features.min_wait) features.min_wait = (probe.ring.features & IORING_FEAT_MIN_TIMEOUT) != 0;
   *available = features;
