@@ -40,16 +40,28 @@ void Conn::close(CloseMode mode) {
     reset_on_close(fd_);
   else if (loop_.outstanding(index_) > 0)
     shutdown_socket(fd_);  // ends what is in flight
-  if (recv_in_flight_) cancel(OpKind::kRecv);
-  if (send_in_flight_) cancel(OpKind::kSend);
-  if (watch_in_flight_) cancel(OpKind::kWatch);
-  if (connect_in_flight_) cancel(OpKind::kConnect);
+  cancel_all();
   // Never from within a handler's caller: the flush phase finishes what has nothing in flight.
   wake();
 }
 
+void Conn::cancel_all() {
+  if (recv_in_flight_) cancel(OpKind::kRecv);
+  if (send_in_flight_) cancel(OpKind::kSend);
+  if (watch_in_flight_) cancel(OpKind::kWatch);
+  if (connect_in_flight_) cancel(OpKind::kConnect);
+}
+
 void Conn::cancel(OpKind kind) {
   loop_.ring().cancel(loop_.id_of(index_, kind), loop_.begin(index_, OpKind::kCancel));
+}
+
+void Conn::cancel_again() {
+  cancel_missed_ = false;
+  if (state_ == State::kClosing)
+    cancel_all();
+  else if (send_in_flight_)
+    cancel_send();
 }
 
 void Conn::finish_close() {
@@ -89,9 +101,13 @@ void Conn::on_completion(OpKind kind, const Completion& completion) {
       watch_in_flight_ = false;
       if (state_ == State::kOpen && completion.result > 0) on_hang_up();
       break;
+    case OpKind::kCancel:
+      if (completion.result != -ENOENT) break;
+      cancel_missed_ = true;
+      wake();
+      break;
     case OpKind::kAccept:
     case OpKind::kWake:
-    case OpKind::kCancel:
       break;
   }
   if (state_ == State::kClosing) wake();
@@ -142,6 +158,7 @@ void Conn::on_send(const Completion& completion) {
 }
 
 void Conn::on_flush() {
+  if (cancel_missed_ && loop_.outstanding(index_) == in_flight()) cancel_again();
   if (state_ == State::kClosing) {
     if (loop_.outstanding(index_) == 0 && fd_ >= 0) finish_close();
     return;

@@ -5,7 +5,9 @@
 //
 // At most one receive, one send, one connect and one watch are in flight. Work is done once a
 // turn, in the flush phase: wake() asks for it. Closing: where anything is in flight, shut the
-// socket down and cancel it, wait until nothing is outstanding, close the fd, on_closed().
+// socket down and cancel it, wait until nothing is outstanding, close the fd, on_closed(). The
+// kernel finds no operation that is on its way from one of its lists to another (a connect to a
+// unix socket whose queue is full, on its way to a thread that waits): such a cancel is repeated.
 #pragma once
 
 #include <algorithm>
@@ -82,7 +84,7 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   bool receive_ended() const { return receive_ended_; }
 
   bool receive_in_flight() const { return recv_in_flight_; }
-  // Asks for the end of the send in flight.
+  // Asks for the end of the send in flight, for good: no other follows.
   void cancel_send() { cancel(OpKind::kSend); }
   // Since when the peer has kept us waiting; now, while it is we who do not listen.
   uint64_t waiting_since_ms() const {
@@ -104,6 +106,12 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   void try_receive();
   void finish_close();
   void cancel(OpKind kind);
+  void cancel_all();
+  void cancel_again();
+  // Without the cancels.
+  unsigned in_flight() const {
+    return recv_in_flight_ + send_in_flight_ + watch_in_flight_ + connect_in_flight_;
+  }
 
   int fd_;
   uint32_t index_;
@@ -112,8 +120,9 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   bool send_in_flight_ = false;
   bool watch_in_flight_ = false;
   bool connect_in_flight_ = false;
-  bool starved_ = false;       // waits for a slot
-  bool slot_granted_ = false;  // has waited for one
+  bool cancel_missed_ = false;  // an operation that may be in flight still
+  bool starved_ = false;        // waits for a slot
+  bool slot_granted_ = false;   // has waited for one
   bool receive_ended_ = false;
   SlotPool* recv_pool_ = nullptr;  // of the receive in flight
   uint64_t last_received_ms_;

@@ -5,6 +5,7 @@ import json
 import random
 import socket
 import subprocess
+import time
 import uuid
 
 import pytest
@@ -238,6 +239,19 @@ def test_a_client_that_leaves_while_connecting(rig, path):
         gateway.wait_metric("sluice_upstream_cancels_total", 1, phase="connecting")
         gateway.wait_idle()
         wait_until(lambda: gateway.metrics().sum("sluice_upstream_connections") == 0, "the attempt is given up")
+
+
+def test_clients_that_leave_right_after_they_came(rig, path):
+    """A connect on its way to a thread of the kernel's that waits is not found by its cancel."""
+    with full_queue(path):
+        gateway = rig.gateway(None, "--upstream", f"unix:{path}", "--connect-timeout", "0")
+        for i in range(100):
+            client = rig.client(gateway)
+            client.get()
+            time.sleep(i * 6e-6)
+            client.close()
+        gateway.wait_metric("sluice_client_connections_accepted_total", 100)
+        gateway.wait_idle()
 
 
 @pytest.mark.parametrize("leave", ["close", "shut_wr", "reset"])

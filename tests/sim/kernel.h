@@ -2,7 +2,8 @@
 // simulated connections in virtual time, so that the product's own objects run on it unchanged.
 // It does what io_uring may do, not only what it mostly does: completes in any order across
 // operations, late, or in part; ends multishot operations at will; runs out of buffers; answers a
-// cancel with data; refuses entries; reports fds that ran out. One kernel at a time, one thread.
+// cancel with data, or does not find what it names; refuses entries; reports fds that ran out. One
+// kernel at a time, one thread.
 //
 // It also watches what only a kernel can see: buffers provided twice, sends whose bytes change
 // under them, fds closed under an operation, and how many operations and buffers it holds.
@@ -26,6 +27,7 @@ struct Liberties {
   double no_buffer = 0;        // ENOBUFS though there are some
   double buffer_at_end = 0;    // the end of the stream comes with a buffer
   double data_on_cancel = 0;   // a cancelled operation ends with data, or later
+  double unfound = 0;          // a cancel does not find what it is to end, for now
   double busy = 0;             // submissions are refused, or taken in part
   double no_fds = 0;           // accept fails with EMFILE
   double no_socket = 0;        // socket(2) does

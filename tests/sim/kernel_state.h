@@ -181,7 +181,7 @@ struct Kernel::State {
   void cancel(Op& op) {
     auto target = std::find_if(pending.begin(), pending.end(),
                                [&op](const Op& other) { return other.id == op.target; });
-    if (target == pending.end()) {
+    if (target == pending.end() || random().chance(liberties.unfound)) {
       post(op, -ENOENT, false);
       return;
     }

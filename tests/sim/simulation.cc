@@ -44,6 +44,7 @@ Weather make_weather(Random& random) {
   kernel.no_buffer = some(random, 0.2);
   kernel.buffer_at_end = some(random, 1);
   kernel.data_on_cancel = some(random, 1);
+  kernel.unfound = some(random, 0.5);
   kernel.busy = some(random, 0.3);
   kernel.no_fds = some(random, 0.2);
   kernel.interrupted = some(random, 0.1);
