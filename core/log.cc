@@ -146,7 +146,8 @@ void LogWriter::run() {
     if (reopen_.exchange(false, std::memory_order_acquire)) reopen();
   }
   auto give_up = std::chrono::steady_clock::now() + std::chrono::milliseconds(limits::kLogStopMs);
-  for (drain_all(); !messages_.text.empty() || !access_.text.empty(); drain_all()) {
+  messages_.refused = access_.refused = 0;  // tried once more
+  for (drain_all(); messages_.wait() || access_.wait(); drain_all()) {
     if (std::chrono::steady_clock::now() >= give_up) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
@@ -176,6 +177,7 @@ void LogWriter::reopen() {
   bool goes_on = same_file(access_fd_, fd);
   ::close(access_fd_);
   access_fd_ = fd;
+  access_.refused = 0;
   if (goes_on || !access_.begun) return;
   access_.text.erase(0, access_.text.find('\n') + 1);
   access_.begun = false;
@@ -196,22 +198,27 @@ void LogWriter::write_out(int fd, Lines& lines) {
     lines = {};
     return;
   }
+  if (!lines.wait()) return;
   std::string& text = lines.text;
   size_t done = 0;
-  bool failed = false;
-  while (!failed && done < text.size() && ready_to_write(fd)) {
+  int error = 0;
+  while (error == 0 && done < text.size() && ready_to_write(fd)) {
     size_t size = std::min(text.size() - done, kPieceBytes);
     ssize_t n = ::write(fd, text.data() + done, size);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) break;
-    failed = n < 0;
-    if (n > 0) done += static_cast<size_t>(n);
+    if (n < 0)
+      error = errno;
+    else
+      done += static_cast<size_t>(n);
   }
   if (done > 0) lines.begun = text[done - 1] != '\n';
   text.erase(0, done);
-  if (failed) {  // ENOSPC and the like: these lines are lost, the next ones are tried
+  lines.refused = 0;
+  if (error != 0) {  // ENOSPC and the like: these lines are lost, the next ones are tried
     write_errors_.fetch_add(1, std::memory_order_relaxed);
     lines.give_up();
+    lines.refused = text.size();
   } else if (text.size() > limits::kLogBacklogBytes) {
     lines_given_up_.fetch_add(lines.give_up(), std::memory_order_relaxed);
   }

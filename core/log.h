@@ -90,9 +90,12 @@ class LogWriter {
   // Lines that wait to be written.
   struct Lines {
     std::string text;
-    bool begun =
-        false;  // a part of the first is in the file: the rest of it goes there, or nothing
+    // A part of the first is in the file: the rest of it goes there, or nothing.
+    bool begun = false;
+    // As long as only such a rest is left, which the file has refused: tried again with more.
+    size_t refused = 0;
 
+    bool wait() const { return text.size() > refused; }
     // Gives up what is not begun; returns the number of lines.
     uint64_t give_up();
   };

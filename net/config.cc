@@ -41,6 +41,9 @@ void apply(const std::vector<Assignment>& assignments, Config& config, Draft& dr
   }
   for (const Assignment& assignment : assignments) {
     if (!assignment.setting->set) continue;
+    // The file's strings may have some, which would end a path early.
+    if (assignment.text.find('\0') != std::string::npos)
+      throw ConfigError(assignment.where, "a value has no zero bytes");
     std::string wrong = assignment.setting->set(target, assignment.text);
     if (!wrong.empty()) throw ConfigError(assignment.where, wrong);
     draft.origins.emplace_back(assignment.setting->name, assignment.where);

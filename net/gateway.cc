@@ -67,6 +67,9 @@ void Listener::on_completion(OpKind kind, const Completion& completion) {
       arm();
     }
   }
+  // As with connections: the kernel may not have found it.
+  bool missed = kind == OpKind::kCancel && completion.result == -ENOENT;
+  if (missed && armed_ && !multishot_ && !closing_) cancel();
   if (closing_) gateway_.loop().flush_later(*this);
 }
 
@@ -244,8 +247,11 @@ void Gateway::on_turn_end() {
   graveyard_.clear();
   // Nothing is left to receive into: events that are held for being incomplete, and requests that
   // are kept for being sent again, must not wait for the very slots that they hold.
-  if (events.exhausted() || others.exhausted())
-    for (Stream* stream = streams_; stream; stream = stream->next_live) stream->relieve_memory();
+  for (const SlotPool* pool : {&events, &others}) {
+    if (!pool->exhausted()) continue;
+    for (Stream* stream = streams_; stream; stream = stream->next_live)
+      stream->relieve_memory(*pool);
+  }
   // Slots that came back here have missed this turn's waiters.
   bool some_came_back = events.leased() + others.leased() < leased;
   if (some_came_back && (events.has_waiters() || others.has_waiters())) loop_.turn_again();

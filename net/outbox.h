@@ -65,6 +65,11 @@ class Outbox {
   void keep_for_replay(bool keep) { chain_.keep_consumed(keep); }
   bool kept_for_replay() const { return chain_.keeps_consumed(); }
   uint64_t kept_bytes() const { return chain_.kept_bytes(); }
+  // Whether slots of that pool hold some of what is kept for replay, or of what is held.
+  bool keeps_in(const SlotPool& pool) const { return chain_.keeps_in(pool); }
+  bool holds_in(const SlotPool& pool) const {
+    return chain_.holds_in(pool, uint64_t{head_left_} + sendable_);
+  }
   void rewind();
 
  private:

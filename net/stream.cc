@@ -326,9 +326,9 @@ void Stream::append_event_bytes(const Lease& lease, std::string_view bytes) {
   }
 }
 
-void Stream::relieve_memory() {
-  if (!retry_ && request_.kept_bytes() > 0) request_.keep_for_replay(false);
-  tear_held();
+void Stream::relieve_memory(const SlotPool& pool) {
+  if (!retry_ && request_.keeps_in(pool)) request_.keep_for_replay(false);
+  if (response_.holds_in(pool)) tear_held();
 }
 
 void Stream::tear_held() {

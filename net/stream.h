@@ -130,9 +130,9 @@ class Stream final : public TimerOwner {
   void on_timer() override;
   // The grace is over.
   void shut_down();
-  // Memory has run out: lets go of what is kept in case the request has to be sent again, and of
-  // the part of an event that is held, as if it were too long.
-  void relieve_memory();
+  // That pool has run out: lets go of what keeps its slots for later: what is kept in case the
+  // request has to be sent again, and the part of an event that is held, as if it were too long.
+  void relieve_memory(const SlotPool& pool);
 
   // What /streams and the access log tell.
   uint64_t id() const { return id_; }

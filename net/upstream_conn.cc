@@ -48,7 +48,7 @@ void UpstreamConn::on_connected(int error) {
 }
 
 Outbox* UpstreamConn::outbox() {
-  return stream_ && send_error_ == 0 ? &stream_->request() : nullptr;
+  return stream_ && !sends_no_more_ ? &stream_->request() : nullptr;
 }
 
 uint64_t UpstreamConn::receive_budget() {
@@ -129,7 +129,7 @@ void UpstreamConn::delay_acks_if_quick(uint64_t after_ms) {
 void UpstreamConn::finish_response(bool bytes_left_over) {
   Stream& stream = *stream_;
   bool reusable = parser_.keep_alive() && stream.request().complete() && !send_in_flight() &&
-                  send_error_ == 0 && !bytes_left_over && !receive_ended();
+                  !sends_no_more_ && !bytes_left_over && !receive_ended();
   stream.on_response_end();
   if (reusable && !closing()) {
     stream_ = nullptr;
@@ -148,13 +148,13 @@ void UpstreamConn::on_receive_end(int error) {
   if (fin_in_doubt_)
     cancel_send();
   else
-    end_of_bytes(error == 0 ? send_error_ : error);
+    end_of_bytes(error == 0 ? reset_heard_ : error);
 }
 
 void UpstreamConn::prepare_flush() {
   if (!fin_in_doubt_ || send_in_flight()) return;
   fin_in_doubt_ = false;
-  end_of_bytes(send_error_);
+  end_of_bytes(reset_heard_);
 }
 
 void UpstreamConn::end_of_bytes(int error) {
@@ -166,9 +166,14 @@ void UpstreamConn::end_of_bytes(int error) {
     lose(error == 0 ? Ending::kUpstreamTruncated : Ending::kUpstreamReset);
 }
 
-// The upstream reads no more. It may have answered before it closed, so the receive decides.
+// The upstream reads no more. It may have answered before it closed, so the receive decides. EPIPE
+// over TCP is a reset that came after the FIN, and so after all that there was to receive; of one
+// that came instead of it the socket tells first. A unix socket may forget that one: where it is
+// hit in the middle of a send, which then counts what it had sent.
 void UpstreamConn::on_send_error(int error) {
-  if (error != ECANCELED) send_error_ = error;
+  if (error == ECANCELED) return;
+  sends_no_more_ = true;
+  if (error != EPIPE || pool_.address().is_unix()) reset_heard_ = error;
 }
 
 void UpstreamConn::on_sent(uint64_t body_bytes) {

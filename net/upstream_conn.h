@@ -59,12 +59,13 @@ class UpstreamConn final : public Conn, public UpstreamHalf {
   Http1Parser parser_;
   Stream* stream_ = nullptr;
   std::unique_ptr<Head> head_;
-  bool in_message_ = false;    // the parser is between begin() and kEnd
-  bool interim_ = false;       // the message is a 1xx
-  bool head_done_ = false;     // of the final response
-  bool fin_in_doubt_ = false;  // what read as a FIN may be a reset that the send has heard of
-  uint32_t quick_reads_ = 0;   // that came before a delayed ACK for the one before would have
-  int send_error_ = 0;         // errno of the send that failed, after which nothing is sent
+  bool in_message_ = false;     // the parser is between begin() and kEnd
+  bool interim_ = false;        // the message is a 1xx
+  bool head_done_ = false;      // of the final response
+  bool fin_in_doubt_ = false;   // what read as a FIN may be a reset that the send has heard of
+  bool sends_no_more_ = false;  // a send failed
+  int reset_heard_ = 0;         // its errno, where that may have cut what was to be received
+  uint32_t quick_reads_ = 0;    // that came before a delayed ACK for the one before would have
 };
 
 }  // namespace sluice

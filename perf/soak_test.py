@@ -23,6 +23,7 @@ sys.dont_write_bytecode = True
 from harness import gauges, verdict  # noqa: E402
 from harness.faults import Cycle, Fault, Mark  # noqa: E402
 from harness.mix import MIX  # noqa: E402
+from harness.recovery import recoveries  # noqa: E402
 from harness.rig import Shift  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("SLUICE_BUILD", PERF.parent / "build/release")).resolve()
@@ -225,6 +226,26 @@ class Faults(unittest.TestCase):
                          [("a", 5, 9), ("b", 14, 18), ("a", 23, 27)])
         self.assertEqual(done, ["a begins", "a ends", "b begins", "b ends", "a begins", "a ends"])
         self.assertIsNone(cycle.under_way)
+
+
+class Recovered(unittest.TestCase):
+    @staticmethod
+    def samples(rates):
+        events = 0
+        taken = [{"at_s": 0.0, "events": 0}]
+        for second, rate in enumerate(rates, 1):
+            events += rate
+            taken.append({"at_s": float(second), "events": events})
+        return taken
+
+    def test_when_events_flow_as_before(self):
+        samples = self.samples([100] * 10 + [0] * 4 + [50, 89, 90] + [100] * 3)
+        self.assertEqual(recoveries([Mark("stop", 10, 14)], samples), {"stop": [3.0]})
+
+    def test_not_before_the_next_fault(self):
+        samples = self.samples([100] * 10 + [0] * 10 + [100] * 10)
+        marks = [Mark("kill", 10, 12), Mark("stop", 18, 20)]
+        self.assertEqual(recoveries(marks, samples), {"kill": [None], "stop": [None]})
 
 
 class Soaked(unittest.TestCase):

@@ -7,6 +7,14 @@
 
 namespace sluice {
 
+namespace {
+
+bool lies_in(const ChainNode& node, const SlotPool& pool) {
+  return node.slot && node.slot->pool == &pool && node.slot->region != Slot::kHeap;
+}
+
+}  // namespace
+
 ChainNode* ChainNodes::take() {
   if (!free_) {
     blocks_.push_back(std::make_unique<ChainNode[]>(kBlock));
@@ -201,6 +209,24 @@ void Chain::keep_consumed(bool keep) {
   if (keep) return;
   while (head_ != cursor_) drop_front();
   consumed_ = 0;
+}
+
+bool Chain::keeps_in(const SlotPool& pool) const {
+  uint64_t left = consumed_;
+  for (ChainNode* node = head_; node && left > 0; node = node->next) {
+    if (lies_in(*node, pool)) return true;
+    left -= std::min<uint64_t>(left, node->size);
+  }
+  return false;
+}
+
+bool Chain::holds_in(const SlotPool& pool, uint64_t skip) const {
+  uint64_t left = cursor_offset_ + skip;
+  for (ChainNode* node = cursor_; node; node = node->next) {
+    if (left < node->size && lies_in(*node, pool)) return true;
+    left -= std::min<uint64_t>(left, node->size);
+  }
+  return false;
 }
 
 void Chain::rewind() {

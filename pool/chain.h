@@ -98,6 +98,11 @@ class Chain {
   // Everything that was consumed is to be sent again.
   void rewind();
 
+  // Whether slots of that pool hold some of the kept bytes, or of the unconsumed ones from `skip`
+  // on.
+  bool keeps_in(const SlotPool& pool) const;
+  bool holds_in(const SlotPool& pool, uint64_t skip) const;
+
  private:
   void push(Slot* slot, const char* data, uint32_t size);
   void drop_front();

@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import pathlib
+import resource
 import subprocess
 
 import pytest
@@ -17,7 +18,7 @@ DISK_BYTES = 32 * 1024
 PAGE_BYTES = 4096
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture
 def mounts_of_our_own():
     if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode != 0:
         pytest.skip("needs root, for a mount namespace")
@@ -45,6 +46,7 @@ def lines_of(path):
     return path.read_text(encoding="utf-8").split("\n")
 
 
+@pytest.mark.usefixtures("mounts_of_our_own")
 def test_enospc(rig, tmp_path):
     gateway = rig.gateway(rig.upstream(serve), "--access-log", str(tmp_path / "access.log"),
                           "--access-log-format", "json", before_exec=small_disk(tmp_path))
@@ -73,3 +75,21 @@ def test_enospc(rig, tmp_path):
     gateway.wait_idle()
     for line in lines_of(disk / "access.log")[:-1]:
         assert json.loads(line)["ending"] == "complete"
+
+
+def test_a_limit_on_the_size_of_files(rig, tmp_path):
+    """RLIMIT_FSIZE, which comes with a signal that ends a process by default."""
+    path = tmp_path / "access.log"
+    gateway = rig.gateway(rig.upstream(serve), "--access-log", str(path), "--access-log-format", "json")
+    client = rig.client(gateway)
+    _, most = resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, (50, most))
+    client.get("/cut")
+    client.response()
+    gateway.wait_metric("sluice_log_write_errors_total", 1)
+    assert len(path.read_bytes()) == 50
+    resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, (most, most))
+    client.get("/next")
+    client.response()
+    wait_until(lambda: len(lines_of(path)) == 3, "the line that was begun, and the next")
+    assert [json.loads(line)["target"] for line in lines_of(path)[:2]] == ["/cut", "/next"]

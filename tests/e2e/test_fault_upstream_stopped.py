@@ -1,6 +1,8 @@
 """An upstream's process that is stopped looks like one that thinks: its streams go on when it does,
 and end by --stream-idle-timeout where that is too late."""
 
+import time
+
 import pytest
 
 from harness import wait_until
@@ -59,6 +61,18 @@ def test_it_goes_on_in_time(rig, upstream):
     for target, client in clients.items():
         assert event(target, 0) + client.body.rest().replace(HEARTBEAT, b"") == body_of(target)
     assert_serves(rig, gateway)
+
+
+def test_it_goes_on_after_half_a_minute(rig, upstream):
+    """With the time-outs as they are by default."""
+    gateway = rig.gateway(upstream)
+    clients = start_streams(rig, gateway, 50)
+    upstream.stop()
+    time.sleep(30)
+    assert gateway.metrics().sum("sluice_active_event_streams") == STREAMS
+    upstream.go_on()
+    for target, client in clients.items():
+        assert event(target, 0) + client.body.rest().replace(HEARTBEAT, b"") == body_of(target)
 
 
 def test_it_goes_on_too_late(rig, upstream):

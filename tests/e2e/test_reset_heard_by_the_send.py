@@ -2,6 +2,7 @@
 that ends with the connection must not pass for complete then."""
 
 import threading
+import time
 
 import pytest
 from harness import wait_until
@@ -39,3 +40,25 @@ def test_a_close_delimited_body_is_not_complete(rig, content_type):
     pushing.join(10)
     wait_until(lambda: gateway.metrics().sum("sluice_closes_total", reason="upstream_reset") == 1, "counted as a reset")
     assert gateway.metrics().sum("sluice_closes_total", reason="complete") == 0
+
+
+def test_a_reset_behind_the_end_cuts_nothing(rig):
+    """An upstream that has answered and closed resets whatever is sent to it then. The reset is heard first here, since
+    what is paced is read late."""
+    upstream = rig.upstream()
+    gateway = rig.gateway(upstream, "--pace", "500ms")
+    client = rig.client(gateway)
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nbody")
+    server = upstream.accept()
+    server.read_head()
+    assert server.body.read(4) == b"body"
+    server.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\ndata: 1\n\n")
+    assert client.read_head().status == 200
+    assert client.body.event() == b"data: 1\n\n"
+    server.send(b"data: 2\n\n")
+    server.close()
+    for _ in range(3):
+        client.send(b"more")
+        time.sleep(0.05)
+    assert client.body.rest() == b"data: 2\n\n"
+    gateway.wait_metric("sluice_closes_total", 1, reason="complete")

@@ -63,9 +63,9 @@ def test_our_own_heartbeats_do_not_keep_a_stream_alive(rig):
 
 
 def test_the_upstreams_bytes_do(rig):
-    client, server = rig.stream("--stream-idle-timeout", "400ms", "--heartbeat", "50ms")
-    for _ in range(8):  # 8 x 2 heartbeats: well beyond the time-out
-        assert [client.body.event() for _ in range(2)] == [b": heartbeat\n\n"] * 2
+    client, server = rig.stream("--stream-idle-timeout", "1500ms", "--heartbeat", "100ms")
+    for _ in range(8):  # 8 x 3 heartbeats: well beyond the time-out
+        assert [client.body.event() for _ in range(3)] == [b": heartbeat\n\n"] * 3
         server.chunk(b"data: 1\n\n")
         while client.body.event() != b"data: 1\n\n":
             pass

@@ -48,7 +48,11 @@ CheckedGateway::CheckedGateway(World& world, Kernel& kernel, Config config,
 }
 
 void CheckedGateway::turn() {
+  auto wakes_one = [](const SlotPool& pool) { return pool.has_waiters() && pool.provided() > 0; };
+  bool due = wakes_one(sse_event_) || wakes_one(http_response_);
   loop_.turn(true);
+  if (due && kernel_.last_timeout_ns() > 0)
+    violation("a receive waits for a slot though there is one");
   check_turn();
   if (++turns_ > kTurnsMax) violation("it does not come to an end");
 }
@@ -90,6 +94,14 @@ void CheckedGateway::check_streams() const {
     if (stream.held > held_max)
       violation("a stream holds back " + std::to_string(stream.held) + " bytes");
   }
+}
+
+bool CheckedGateway::torn() {
+  return gateway_.metrics().torn_events > 0;
+}
+
+bool CheckedGateway::out_of_slots() const {
+  return sse_event_.counters().waits + http_response_.counters().waits > 0;
 }
 
 bool CheckedGateway::connections_left() const {

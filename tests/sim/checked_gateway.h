@@ -24,6 +24,9 @@ class CheckedGateway {
   int listener() const { return listener_; }
   const Config& config() const { return config_; }
   uint64_t turns() const { return turns_; }
+  // An event was cut through for want of memory; a receive has waited for a slot.
+  bool torn();
+  bool out_of_slots() const;
 
   void turn();
   // Every connection has a deadline: with time alone, and the peers doing what they do, `rounds`

@@ -79,12 +79,11 @@ void BodyCheck::feed(std::string_view bytes) {
 // --- ClientPeer ---
 
 ClientPeer::ClientPeer(Scene& scene, int listener, const ClientTraits& traits,
-                       std::vector<unsigned> scripts, size_t hold)
+                       std::vector<unsigned> scripts)
     : scene_(scene),
       listener_(listener),
       traits_(traits),
       scripts_(std::move(scripts)),
-      hold_(hold),
       outcomes_(scripts_.size()),
       statuses_(scripts_.size()) {}
 
@@ -257,8 +256,7 @@ void ClientPeer::on_end(bool reset) {
     on_response_complete();
     return;
   }
-  if (check_ && !reset && asked().event_stream && !check_->at_boundary() &&
-      asked().longest_event <= hold_)
+  if (check_ && !reset && asked().event_stream && !check_->at_boundary() && !scene_.torn)
     violation("script " + std::to_string(asked().id) + " was cut inside an event, at byte " +
               std::to_string(check_->at()) + ": ..." +
               asked().body.substr(check_->at() < 30 ? 0 : check_->at() - 30, 60));

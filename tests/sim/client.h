@@ -50,9 +50,8 @@ class BodyCheck {
 
 class ClientPeer final : public Peer {
  public:
-  // `scripts` are the ids to ask for, in order. `hold` is the size up to which events are whole.
-  ClientPeer(Scene& scene, int listener, const ClientTraits& traits, std::vector<unsigned> scripts,
-             size_t hold);
+  // `scripts` are the ids to ask for, in order.
+  ClientPeer(Scene& scene, int listener, const ClientTraits& traits, std::vector<unsigned> scripts);
 
   void start();
   bool done() const { return done_; }
@@ -85,7 +84,6 @@ class ClientPeer final : public Peer {
   int listener_;
   ClientTraits traits_;
   std::vector<unsigned> scripts_;
-  size_t hold_;
   std::vector<Outcome> outcomes_;
   std::vector<int> statuses_;
   std::shared_ptr<Connection> connection_;

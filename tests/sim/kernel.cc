@@ -59,6 +59,10 @@ size_t Kernel::backlog() const {
   return waiting;
 }
 
+uint64_t Kernel::last_timeout_ns() const {
+  return state_->last_timeout_ns;
+}
+
 size_t Kernel::open_fds() const {
   return state_->sockets.size();
 }

@@ -63,6 +63,8 @@ class Kernel {
   // It was emptied, and the pool has yet to count what came back.
   bool emptied(uint16_t group) const;
   size_t open_fds() const;
+  // How long the gateway was ready to wait, the last time.
+  uint64_t last_timeout_ns() const;
   // Clients that have connected and were not accepted yet.
   size_t backlog() const;
 

@@ -26,7 +26,7 @@ void Connection::send(Pipe& pipe, std::string_view bytes) {
       reset_at_peer_ = true;
       tell_peer();
     }
-    if (&pipe == &to_peer && peer_closed_) reset_gateway_end();
+    if (&pipe == &to_peer && peer_closed_) arrive(to_gateway, [this] { reset_gateway_end(); });
   });
 }
 
@@ -78,7 +78,7 @@ std::string Connection::read(size_t most) {
 
 void Connection::close_peer_end() {
   if (peer_closed_) return;
-  if (!to_peer.bytes_.empty()) {
+  if (to_peer.readable() > 0) {
     reset_peer_end();
     return;
   }
@@ -94,7 +94,7 @@ void Connection::reset_peer_end() {
 
 void Connection::reset_gateway_end() {
   if (std::exchange(reset_at_gateway_, true)) return;
-  error_ = ECONNRESET;
+  error_ = to_gateway.fin_arrived_ ? EPIPE : ECONNRESET;
   to_gateway.bytes_.resize(to_gateway.arrived_);
 }
 

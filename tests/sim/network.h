@@ -1,7 +1,7 @@
 // Simulated TCP between the gateway's sockets and the peers' ends: bytes travel, arrive after a
 // while, fill buffers of bounded size; connections end by a FIN or a reset. The kernel
 // (tests/sim/kernel.h) sees fds, a peer sees its end of a Connection. A reset is told once, as a
-// real socket does: who hears it first consumes it.
+// real socket does: who hears it first consumes it; behind a FIN only a send hears it, as EPIPE.
 #pragma once
 
 #include <cstdint>
@@ -80,7 +80,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   size_t write(std::string_view bytes);  // the number taken
   std::string read(size_t most);
   void shut_down_writing() { finish(to_gateway); }
-  void close_peer_end();  // with bytes unread or yet to come: a reset
+  // With bytes unread: a reset. Bytes that are yet to come are answered with one, behind the FIN.
+  void close_peer_end();
   void reset_peer_end();
   // Nothing more will come; in order, or by a reset.
   bool finished_at_peer() const { return to_peer.fin_arrived() && to_peer.readable() == 0; }

@@ -22,12 +22,10 @@ void add_events(Script& script, Random& random) {
   for (size_t i = 0; i < count; ++i) {
     const char* line_end = kLineEnds[random.chance(0.8) ? 0 : random.between(0, 2)];
     size_t size = random.magnitude(4, random.chance(0.03) ? 30'000 : 600);
-    size_t start = script.body.size();
     script.body += "id: " + std::to_string(i) + line_end + "data: " + filler(script.id, i, size);
     script.body += line_end;
     script.body += line_end;
     script.boundaries.push_back(script.body.size());
-    script.longest_event = std::max(script.longest_event, script.body.size() - start);
   }
 }
 
@@ -40,7 +38,8 @@ Script make_script(unsigned id, Random& random) {
     script.method = "POST";
     script.request_body = filler(id, 0, random.magnitude(1, 40'000));
     script.request_chunked = random.chance(0.5);
-    script.answers_early = random.chance(0.2);
+    script.answers_early = random.chance(0.3);
+    script.hangs_up_early = script.answers_early && random.chance(0.5);
   } else if (random.chance(0.05)) {
     script.method = "HEAD";
   }
@@ -59,7 +58,7 @@ Script make_script(unsigned id, Random& random) {
                    : random.chance(0.5) ? Script::Framing::kLength
                                         : Script::Framing::kUntilClose;
   if (random.chance(0.25)) script.ending = static_cast<Script::Ending>(random.between(1, 3));
-  if (script.answers_early && random.chance(0.5)) {
+  if (script.answers_early && random.chance(0.3)) {
     script.framing = Script::Framing::kUntilClose;
     script.ending = Script::Ending::kReset;
   }

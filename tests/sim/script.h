@@ -20,7 +20,8 @@ struct Script {
   std::string method = "GET";
   std::string request_body;
   bool request_chunked = false;
-  bool answers_early = false;  // before the request's body is complete
+  bool answers_early = false;   // before the request's body is complete
+  bool hangs_up_early = false;  // and then does not wait for the rest, but closes
 
   Head head = Head::kPrompt;
   bool event_stream = true;
@@ -28,7 +29,6 @@ struct Script {
   Ending ending = Ending::kComplete;
   std::string body;
   std::vector<size_t> boundaries;  // of events, 0 among them
-  size_t longest_event = 0;
   size_t cut = 0;  // bytes of the body that are sent before an ending that is not kComplete
   uint64_t pause_ns_max = 0;  // between two writes
   size_t write_max = 0;

@@ -141,7 +141,8 @@ void UpstreamPeer::step() {
   size_t size = random.magnitude(1, std::max<size_t>(script_->write_max, 1));
   size_t taken = connection_->write(std::string_view(wire_).substr(written_, size));
   written_ += taken;
-  if (written_ == wire_.size() && (request_complete_ || !script_->sound()))
+  bool waits = script_->sound() && !script_->hangs_up_early && !request_complete_;
+  if (written_ == wire_.size() && !waits)
     end_of_script();
   else
     scene_.world.after(taken == 0
@@ -170,11 +171,12 @@ void UpstreamPeer::end_of_script() {
       break;
   }
   scene_.world.trace("upstream: has completed script %u", script.id);
+  bool closes = says_close_ || !request_complete_;
   script_ = nullptr;
   playing_ = request_complete_ = head_seen_ = false;
   request_body_.clear();
   reader_.begin(false);
-  if (says_close_) {
+  if (closes) {
     close();
     return;
   }

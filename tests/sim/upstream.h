@@ -19,6 +19,7 @@ struct Scene {
   Kernel& kernel;
   std::vector<Script> scripts;  // by id
   bool frozen = false;          // no peer does anything any more
+  bool torn = false;            // events may be cut through, for want of memory
 };
 
 struct UpstreamTraits {

@@ -1,6 +1,6 @@
 # Tests of the repository itself, one ctest a class of tidy_test.py, and of perf/load and of perf/soak's
 # judgement, which other tests and figures rely on.
-foreach(check Layering Size Format Flags Scripts)
+foreach(check Layering Size Format Planted Flags Scripts)
   string(TOLOWER ${check} name)
   add_test(NAME tidy.${name}
     COMMAND /usr/bin/python3 ${CMAKE_CURRENT_SOURCE_DIR}/tidy/tidy_test.py ${check})
@@ -10,7 +10,7 @@ if(TARGET sluice)
   set_tests_properties(tidy.flags PROPERTIES
     ENVIRONMENT "SLUICE_BIN=$<TARGET_FILE:sluice>")
 endif()
-add_test(NAME perf.soak COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/perf/soak_test.py Judged Faults)
+add_test(NAME perf.soak COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/perf/soak_test.py Judged Faults Recovered)
 set_tests_properties(perf.soak PROPERTIES LABELS perf TIMEOUT 120)
 if(TARGET perf_load)
   add_test(NAME perf.load

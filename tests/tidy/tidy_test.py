@@ -133,6 +133,16 @@ class Format(unittest.TestCase):
         self.assertEqual(done.returncode, 0, "run scripts/format\n" + "\n".join(places[:20]))
 
 
+class Planted(unittest.TestCase):
+    def test_each_bug_can_be_planted(self):
+        if shutil.which("patch") is None:
+            self.skipTest("patch is not installed")
+        for patch in sorted((ROOT / "tests/sim/planted").glob("*.patch")):
+            done = subprocess.run(["patch", "--dry-run", "--fuzz=0", "-p1", "-d", ROOT, "-i", patch],
+                                  capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 0, f"{patch.name}: {done.stdout}")
+
+
 class Flags(unittest.TestCase):
     """In README.md a flag of sluice stands alone in its backticks (`--listen ...`) or on a command
     line of sluice or scripts/run; flags of other programs stand behind the program's name."""

@@ -68,6 +68,8 @@ TEST(File, BadValues) {
   EXPECT_EQ(file_error("max-headers = -1\n"),
             "sluice: FILE:1:15: max-headers: '-1' is not a number");
   EXPECT_EQ(file_error("access-log = \"\"\n"), "sluice: FILE:1:14: access-log: a value is missing");
+  EXPECT_EQ(file_error("access-log = \"/tmp/a\\u0000b\"\n"),
+            "sluice: FILE:1:14: access-log: a value has no zero bytes");
   EXPECT_EQ(file_error("trusted-proxies = [\n  \"::1\",\n  \"x\"]\n"),
             "sluice: FILE:3:3: trusted-proxies: 'x' is not an address range (10.0.0.0/8, ::1, "
             "127.0.0.1)");

@@ -1,10 +1,14 @@
 #include "core/log.h"
 
+#include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
@@ -127,6 +131,12 @@ class LogFile : public testing::Test {
     text << std::ifstream(path).rdbuf();
     return text.str();
   }
+  // What a pipe holds now.
+  static std::string all_of(int pipe) {
+    std::string bytes(size_t{1} << 16, 0);
+    bytes.resize(static_cast<size_t>(std::max<ssize_t>(0, read(pipe, bytes.data(), bytes.size()))));
+    return bytes;
+  }
   // Until the writer's next rounds have done it.
   template <typename Condition>
   static void await(Condition condition) {
@@ -215,6 +225,123 @@ TEST_F(LogFile, CountsWritesThatFailAndGoesOn) {
   queue.push(LogTarget::kMessages, "still there");
   writer.stop();
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "still there\n");
+}
+
+// What the process may write to one file, for a test: beyond it write(2) fails with EFBIG.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before_);
+    rlimit limit{bytes, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() { lift(); }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+
+  void lift() const { setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(LogFile, FinishesALineThatItHasBegunWhenAnotherComes) {
+  LogWriter writer;
+  std::string error;
+  ASSERT_TRUE(writer.open(path(), &error)) << error;
+  LogQueue& queue = writer.add_queue();
+  FileSizeLimit limit(10);
+  writer.start();
+  queue.push(LogTarget::kAccess, "longer than that");
+  await([&writer] { return writer.write_errors() == 1; });
+  std::this_thread::sleep_for(std::chrono::milliseconds(350));
+  EXPECT_EQ(writer.write_errors(), 1U) << "nothing new to write";
+  queue.push(LogTarget::kAccess, "lost");
+  await([&writer] { return writer.write_errors() == 2; });
+  limit.lift();
+  queue.push(LogTarget::kAccess, "next");
+  writer.stop();
+  EXPECT_EQ(text_of(path()), "longer than that\nnext\n");
+}
+
+TEST_F(LogFile, FinishesALineThatItHasBegunAtTheStop) {
+  LogWriter writer;
+  std::string error;
+  ASSERT_TRUE(writer.open(path(), &error)) << error;
+  LogQueue& queue = writer.add_queue();
+  FileSizeLimit limit(10);
+  writer.start();
+  queue.push(LogTarget::kAccess, "longer than that");
+  await([&writer] { return writer.write_errors() == 1; });
+  limit.lift();
+  writer.stop();
+  EXPECT_EQ(text_of(path()), "longer than that\n");
+}
+
+TEST_F(LogFile, FinishesALineThatItHasBegunWhenTheSameFileIsReopened) {
+  LogWriter writer;
+  std::string error;
+  ASSERT_TRUE(writer.open(path(), &error)) << error;
+  LogQueue& queue = writer.add_queue();
+  FileSizeLimit limit(10);
+  writer.start();
+  queue.push(LogTarget::kAccess, "longer than that");
+  await([&writer] { return writer.write_errors() == 1; });
+  limit.lift();
+  writer.request_reopen();
+  await([this] { return text_of(path()) == "longer than that\n"; });
+  writer.stop();
+  EXPECT_EQ(writer.dropped(), 0U);
+}
+
+TEST_F(LogFile, LeavesALineThatItHasBegunWhenAnotherFileIsOpened) {
+  LogWriter writer;
+  std::string error;
+  ASSERT_TRUE(writer.open(path(), &error)) << error;
+  LogQueue& queue = writer.add_queue();
+  FileSizeLimit limit(10);
+  writer.start();
+  queue.push(LogTarget::kAccess, "longer than that");
+  await([&writer] { return writer.write_errors() == 1; });
+  limit.lift();
+  std::filesystem::rename(path(), path("rotated"));
+  writer.request_reopen();
+  await([&writer] { return writer.dropped() == 1; });
+  queue.push(LogTarget::kAccess, "next");
+  writer.stop();
+  EXPECT_EQ(text_of(path("rotated")), "longer tha");
+  EXPECT_EQ(text_of(path()), "next\n");
+}
+
+TEST_F(LogFile, FinishesALineThatItHasBegunWhenAnotherReaderComes) {
+  std::signal(SIGPIPE, SIG_IGN);
+  ASSERT_EQ(mkfifo(path().c_str(), 0600), 0);
+  int reader = open(path().c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  ASSERT_GE(reader, 0);
+  ASSERT_EQ(fcntl(reader, F_SETPIPE_SZ, 4096), 4096);
+  LogWriter writer;
+  std::string error;
+  ASSERT_TRUE(writer.open(path(), &error)) << error;
+  LogQueue& queue = writer.add_queue();
+  const std::string line(3000, 'x');
+  for (int i = 0; i < 3; ++i) queue.push(LogTarget::kAccess, line);
+  writer.start();
+  await([reader] {
+    int waiting = 0;
+    ioctl(reader, FIONREAD, &waiting);
+    return waiting == 4096;
+  });
+  close(reader);
+  await([&writer] { return writer.write_errors() > 0; });
+  reader = open(path().c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  ASSERT_GE(reader, 0);
+  std::string got = all_of(reader);  // the pipe has kept it
+  queue.push(LogTarget::kAccess, "next");
+  writer.stop();
+  got += all_of(reader);
+  EXPECT_EQ(got, line + "\n" + line + "\nnext\n") << "the third was lost with the reader";
+  close(reader);
 }
 
 TEST_F(LogFile, DoesNotWaitForAPipeThatNobodyReads) {

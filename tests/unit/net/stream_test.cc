@@ -92,10 +92,13 @@ TEST(StreamEvents, AboveTheHoldLimitAreCutThrough) {
 TEST(StreamEvents, GiveUpTheirHeldPartWhereMemoryRunsOut) {
   StreamRig rig;
   rig.open_event_stream();
-  rig.stream().relieve_memory();
+  const SlotPool& pool = rig.rig().sse_event;
+  rig.stream().relieve_memory(pool);
   EXPECT_EQ(rig.metrics().torn_events, 0U) << "nothing was held";
   rig.body("data: 1");
-  rig.stream().relieve_memory();
+  rig.stream().relieve_memory(rig.rig().http_response);
+  EXPECT_EQ(rig.metrics().torn_events, 0U) << "its slots are of the other class";
+  rig.stream().relieve_memory(pool);
   EXPECT_THAT(rig.send_chunks(), ElementsAre("data: 1"));
   EXPECT_EQ(rig.metrics().torn_events, 1U);
 }
@@ -408,7 +411,9 @@ TEST(StreamRetry, NotWhereMemoryRanOutAndWhatWasKeptIsGivenBack) {
   rig.give_upstream(/*reused=*/true);
   rig.take_request();
   EXPECT_GT(rig.stream().request().kept_bytes(), 0U);
-  rig.stream().relieve_memory();
+  rig.stream().relieve_memory(rig.rig().sse_event);
+  EXPECT_GT(rig.stream().request().kept_bytes(), 0U) << "its slots are of the other class";
+  rig.stream().relieve_memory(rig.rig().http_response);
   EXPECT_EQ(rig.stream().request().kept_bytes(), 0U);
   rig.stream().on_upstream_lost(Ending::kUpstreamReset);
   EXPECT_THAT(rig.send(), StartsWith("HTTP/1.1 502 "));
@@ -420,7 +425,7 @@ TEST(StreamRetry, KeepsWhatItIsAboutToSendAgainThoughMemoryRunsOut) {
   rig.give_upstream(/*reused=*/true);
   std::string request = rig.take_request();
   rig.stream().on_upstream_lost(Ending::kUpstreamReset);
-  rig.stream().relieve_memory();
+  rig.stream().relieve_memory(rig.rig().http_response);
   rig.release_upstream();
   rig.connect();
   EXPECT_EQ(rig.take_request(), request);

@@ -149,6 +149,35 @@ TEST(Chain, RewindsWhatItKept) {
   rig.expect_clean();
 }
 
+TEST(Chain, KnowsWhosePoolsSlotsItKeepsAndHolds) {
+  ChainRig rig;
+  ChainRig other;
+  {
+    Chain chain(rig.memory, rig.pool());
+    chain.keep_consumed(true);
+    Lease first = rig.slot("sent");
+    Lease second = other.slot("held");
+    chain.append(first, {first.data(), 4});
+    chain.append(second, {second.data(), 4});
+    chain.append_static("static");
+    EXPECT_FALSE(chain.keeps_in(rig.pool()));
+    EXPECT_TRUE(chain.holds_in(rig.pool(), 3));
+    EXPECT_FALSE(chain.holds_in(rig.pool(), 4));
+    EXPECT_TRUE(chain.holds_in(other.pool(), 4));
+    EXPECT_FALSE(chain.holds_in(other.pool(), 8));
+    chain.consume(2);
+    EXPECT_TRUE(chain.keeps_in(rig.pool()));
+    EXPECT_FALSE(chain.keeps_in(other.pool()));
+    EXPECT_TRUE(chain.holds_in(rig.pool(), 1));
+    EXPECT_FALSE(chain.holds_in(rig.pool(), 2));
+    chain.consume(6);
+    EXPECT_TRUE(chain.keeps_in(other.pool()));
+    EXPECT_FALSE(chain.holds_in(other.pool(), 0));
+  }
+  rig.expect_clean();
+  other.expect_clean();
+}
+
 TEST(Chain, WhatIsKeptStaysDenseHoweverItTrickles) {
   ChainRig rig;
   Chain chain(rig.memory, rig.pool());
