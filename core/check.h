@@ -8,7 +8,7 @@
 namespace sluice {
 
 [[noreturn]] inline void check_failed(const char* what, const char* file, int line) {
-  std::fprintf(stderr, "sluice: invariant broken: %s (%s:%d)\n", what, file, line);
+  (void)std::fprintf(stderr, "sluice: invariant broken: %s (%s:%d)\n", what, file, line);
   std::abort();
 }
 

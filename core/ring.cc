@@ -4,9 +4,9 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
 #include <cstring>
 #include <fcntl.h>
+#include <fstream>
 #include <map>
 #include <poll.h>
 #include <sys/mman.h>
@@ -102,12 +102,8 @@ namespace {
 
 std::string read_first_line(const char* path) {
   std::string line;
-  if (FILE* file = std::fopen(path, "re")) {
-    std::array<char, 64> buffer{};
-    if (std::fgets(buffer.data(), buffer.size(), file)) line = buffer.data();
-    std::fclose(file);
-  }
-  while (!line.empty() && line.back() == '\n') line.pop_back();
+  std::ifstream file(path);
+  std::getline(file, line);
   return line;
 }
 

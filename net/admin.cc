@@ -1,8 +1,8 @@
 #include "net/admin.h"
 
 #include <condition_variable>
-#include <cstdio>
 #include <dirent.h>
+#include <fstream>
 #include <mutex>
 #include <optional>
 #include <unistd.h>
@@ -56,12 +56,9 @@ uint64_t count_open_fds() {
 }
 
 uint64_t resident_bytes() {
-  unsigned long long total = 0;
-  unsigned long long resident = 0;
-  if (FILE* file = std::fopen("/proc/self/statm", "re")) {
-    if (std::fscanf(file, "%llu %llu", &total, &resident) != 2) resident = 0;
-    std::fclose(file);
-  }
+  uint64_t total = 0;
+  uint64_t resident = 0;  // stays that where it cannot be read
+  std::ifstream("/proc/self/statm") >> total >> resident;
   return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 

@@ -8,13 +8,13 @@
 int main(int argc, char** argv) {
   sluice::ConfigResult read = sluice::read_config(argc, argv);
   if (!read.config) {
-    std::fprintf(read.exit_status == 0 ? stdout : stderr, "%s\n", read.message.c_str());
+    (void)std::fprintf(read.exit_status == 0 ? stdout : stderr, "%s\n", read.message.c_str());
     return read.exit_status;
   }
   try {
     return sluice::Server(std::move(read.config)).run();
   } catch (const std::exception& error) {  // no memory, no thread: at start, before any traffic
-    std::fprintf(stderr, "sluice: cannot start: %s\n", error.what());
+    (void)std::fprintf(stderr, "sluice: cannot start: %s\n", error.what());
     return 1;
   }
 }

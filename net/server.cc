@@ -54,8 +54,8 @@ uint64_t raise_fd_limit() {
 
 // Before any thread starts, so that all of them leave these signals to the main thread.
 int take_signals() {
-  signal(SIGPIPE, SIG_IGN);
-  signal(SIGXFSZ, SIG_IGN);  // a log at its RLIMIT_FSIZE
+  (void)signal(SIGPIPE, SIG_IGN);
+  (void)signal(SIGXFSZ, SIG_IGN);  // a log at its RLIMIT_FSIZE
   sigset_t signals;
   sigemptyset(&signals);
   for (int number : {SIGTERM, SIGINT, SIGUSR1}) sigaddset(&signals, number);

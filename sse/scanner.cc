@@ -33,7 +33,7 @@ constexpr Scanner kScanners[] = {
     {"scalar", scan64_scalar, always},
 };
 
-const Scanner* find(std::string_view name) {
+const Scanner* find(std::string_view name) noexcept {
   auto fits = [name](const Scanner& scanner) {
     return (name == "auto" || name == scanner.name) && scanner.supported();
   };
