@@ -148,13 +148,20 @@ void UpstreamConn::on_receive_end(int error) {
   if (fin_in_doubt_)
     cancel_send();
   else
-    end_of_bytes(error == 0 ? reset_heard_ : error);
+    end_of_bytes(error == 0 ? reset_behind_fin() : error);
 }
 
 void UpstreamConn::prepare_flush() {
   if (!fin_in_doubt_ || send_in_flight()) return;
   fin_in_doubt_ = false;
-  end_of_bytes(reset_heard_);
+  end_of_bytes(reset_behind_fin());
+}
+
+// A unix socket that is reset in the middle of a send says how much it had sent, and then no more
+// of the reset: where a part of the request has not left, what reads as a FIN is taken for one.
+int UpstreamConn::reset_behind_fin() const {
+  bool part_left = pool_.address().is_unix() && stream_ && stream_->request().has_work();
+  return reset_heard_ == 0 && part_left ? ECONNRESET : reset_heard_;
 }
 
 void UpstreamConn::end_of_bytes(int error) {
@@ -168,8 +175,7 @@ void UpstreamConn::end_of_bytes(int error) {
 
 // The upstream reads no more. It may have answered before it closed, so the receive decides. EPIPE
 // over TCP is a reset that came after the FIN, and so after all that there was to receive; of one
-// that came instead of it the socket tells first. A unix socket may forget that one: where it is
-// hit in the middle of a send, which then counts what it had sent.
+// that came instead of it the socket tells first. (Not so a unix socket: reset_behind_fin().)
 void UpstreamConn::on_send_error(int error) {
   if (error == ECANCELED) return;
   sends_no_more_ = true;

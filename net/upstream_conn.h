@@ -51,6 +51,7 @@ class UpstreamConn final : public Conn, public UpstreamHalf {
 
   void delay_acks_if_quick(uint64_t after_ms);
   void end_of_bytes(int error);
+  int reset_behind_fin() const;
   void finish_response(bool bytes_left_over);
   void lose(Ending ending);
 

@@ -157,6 +157,27 @@ def test_an_upstream_that_leaves_its_request_unread_has_not_finished(rig, path, 
     assert client.body.until_abort() == b""
 
 
+def test_an_end_in_the_middle_of_a_request_may_be_a_reset(rig, path):
+    """A unix socket does not tell a send that it was reset half-way: such an answer is not taken for complete."""
+    upstream = rig.upstream(unix=path)
+    gateway = rig.gateway(upstream)
+    client = rig.client(gateway)
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n")
+    server = upstream.accept()
+    server.read_head()
+    client.sock.setblocking(False)
+    with contextlib.suppress(BlockingIOError):  # more than the upstream reads
+        while True:
+            client.sock.send(bytes(100_000))
+            time.sleep(0.001)
+    client.sock.settimeout(DEADLINE_S)
+    server.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nsome")
+    server.sock.shutdown(socket.SHUT_WR)
+    assert client.read_head().status == 200
+    assert client.body.until_abort() == b"some"
+    gateway.wait_metric("sluice_closes_total", 1, side="upstream", reason="upstream_reset")
+
+
 def test_a_close_delimited_answer_ends_cleanly(rig, path):
     client, server = rig.exchange(upstream=rig.upstream(unix=path))
     server.send_head("Content-Type: text/plain", "Connection: close")
