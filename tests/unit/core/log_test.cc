@@ -246,48 +246,43 @@ class FileSizeLimit {
   rlimit before_{};
 };
 
-TEST_F(LogFile, FinishesALineThatItHasBegunWhenAnotherComes) {
+// A line of the log of which 10 bytes are in the file, where there was no more room.
+class CutLogLine : public LogFile {
+ protected:
+  CutLogLine() {
+    std::string error;
+    EXPECT_TRUE(writer.open(path(), &error)) << error;
+    queue = &writer.add_queue();
+    writer.start();
+    push("longer than that");
+    await([this] { return writer.write_errors() == 1; });
+  }
+
+  void push(std::string_view line) { queue->push(LogTarget::kAccess, line); }
+
+  FileSizeLimit limit{10};
   LogWriter writer;
-  std::string error;
-  ASSERT_TRUE(writer.open(path(), &error)) << error;
-  LogQueue& queue = writer.add_queue();
-  FileSizeLimit limit(10);
-  writer.start();
-  queue.push(LogTarget::kAccess, "longer than that");
-  await([&writer] { return writer.write_errors() == 1; });
+  LogQueue* queue = nullptr;
+};
+
+TEST_F(CutLogLine, IsFinishedWhenAnotherComes) {
   std::this_thread::sleep_for(std::chrono::milliseconds(350));
   EXPECT_EQ(writer.write_errors(), 1U) << "nothing new to write";
-  queue.push(LogTarget::kAccess, "lost");
-  await([&writer] { return writer.write_errors() == 2; });
+  push("lost");
+  await([this] { return writer.write_errors() == 2; });
   limit.lift();
-  queue.push(LogTarget::kAccess, "next");
+  push("next");
   writer.stop();
   EXPECT_EQ(text_of(path()), "longer than that\nnext\n");
 }
 
-TEST_F(LogFile, FinishesALineThatItHasBegunAtTheStop) {
-  LogWriter writer;
-  std::string error;
-  ASSERT_TRUE(writer.open(path(), &error)) << error;
-  LogQueue& queue = writer.add_queue();
-  FileSizeLimit limit(10);
-  writer.start();
-  queue.push(LogTarget::kAccess, "longer than that");
-  await([&writer] { return writer.write_errors() == 1; });
+TEST_F(CutLogLine, IsFinishedAtTheStop) {
   limit.lift();
   writer.stop();
   EXPECT_EQ(text_of(path()), "longer than that\n");
 }
 
-TEST_F(LogFile, FinishesALineThatItHasBegunWhenTheSameFileIsReopened) {
-  LogWriter writer;
-  std::string error;
-  ASSERT_TRUE(writer.open(path(), &error)) << error;
-  LogQueue& queue = writer.add_queue();
-  FileSizeLimit limit(10);
-  writer.start();
-  queue.push(LogTarget::kAccess, "longer than that");
-  await([&writer] { return writer.write_errors() == 1; });
+TEST_F(CutLogLine, IsFinishedWhenTheSameFileIsReopened) {
   limit.lift();
   writer.request_reopen();
   await([this] { return text_of(path()) == "longer than that\n"; });
@@ -295,20 +290,12 @@ TEST_F(LogFile, FinishesALineThatItHasBegunWhenTheSameFileIsReopened) {
   EXPECT_EQ(writer.dropped(), 0U);
 }
 
-TEST_F(LogFile, LeavesALineThatItHasBegunWhenAnotherFileIsOpened) {
-  LogWriter writer;
-  std::string error;
-  ASSERT_TRUE(writer.open(path(), &error)) << error;
-  LogQueue& queue = writer.add_queue();
-  FileSizeLimit limit(10);
-  writer.start();
-  queue.push(LogTarget::kAccess, "longer than that");
-  await([&writer] { return writer.write_errors() == 1; });
+TEST_F(CutLogLine, IsLeftWhenAnotherFileIsOpened) {
   limit.lift();
   std::filesystem::rename(path(), path("rotated"));
   writer.request_reopen();
-  await([&writer] { return writer.dropped() == 1; });
-  queue.push(LogTarget::kAccess, "next");
+  await([this] { return writer.dropped() == 1; });
+  push("next");
   writer.stop();
   EXPECT_EQ(text_of(path("rotated")), "longer tha");
   EXPECT_EQ(text_of(path()), "next\n");
