@@ -27,7 +27,7 @@ struct Liberties {
   double no_buffer = 0;        // ENOBUFS though there are some
   double buffer_at_end = 0;    // the end of the stream comes with a buffer
   double data_on_cancel = 0;   // a cancelled operation ends with data, or later
-  double unfound = 0;          // a cancel does not find what it is to end, for now
+  double unfound = 0;          // a cancel does not find its operation, which goes on
   double busy = 0;             // submissions are refused, or taken in part
   double no_fds = 0;           // accept fails with EMFILE
   double no_socket = 0;        // socket(2) does
