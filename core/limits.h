@@ -35,6 +35,15 @@ inline constexpr uint64_t kLogStopMs = 1000;
 inline constexpr uint32_t kRingSlotsMin = 32;
 inline constexpr uint32_t kRingSlotsMax = 512;
 inline constexpr uint32_t kReserveFraction = 8;
+// The part of --pool-max that regions do not grow into: for heads that find no slot, and for what
+// connections keep beside the slots.
+inline constexpr uint64_t kHeapFraction = 16;
+// Where a class has run out, so many streams a turn are asked to give back what they can, and all
+// of them no more often than this.
+inline constexpr unsigned kRelievedPerTurn = 64;
+inline constexpr uint64_t kRelieveEveryMs = 100;
+// Bytes that have waited for their peer this long are then given up, with their stream.
+inline constexpr uint64_t kShedAfterMs = 2000;
 // A provided-buffer id has 16 bits, so a class never has more slots than that.
 inline constexpr uint32_t kSlotsMax = 65536;
 
@@ -55,11 +64,16 @@ inline constexpr unsigned kInterimHeadsMax = 16;
 // Request body bytes held between client and upstream; also the most that can be replayed on a
 // fresh connection when a kept-alive one turns out to be stale.
 inline constexpr size_t kRequestWindow = 64 * 1024;
+// The same while memory is tight.
+inline constexpr size_t kTightRequestWindow = 16 * 1024;
 
-// After a response that ends the connection while the client is still sending: what is read and
-// dropped, so that the close does not reset the response away (RFC 9112 section 9.6).
-inline constexpr uint64_t kLingerMs = 2000;
-inline constexpr size_t kLingerBytes = 16 * 1024 * 1024;
+// After a response that ends the connection, what still comes is read and dropped for a while, so
+// that the close does not reset the response away (RFC 9112 section 9.6): most clients look for an
+// answer only once their upload is complete, which a slow one takes its time for.
+inline constexpr uint64_t kLingerMs = 2000;             // the request is complete
+inline constexpr uint64_t kUploadLingerMs = 30'000;     // it is not
+inline constexpr uint64_t kUploadSilenceMs = 5'000;     // and nothing more of it comes
+inline constexpr size_t kLingerReceiveBytes = 1 << 20;  // one receive
 
 // After EMFILE the listener rests this long.
 inline constexpr uint64_t kAcceptPauseMs = 100;
@@ -73,8 +87,11 @@ inline constexpr uint64_t kSlowWindowMs = 1000;
 // From such a window on an event stream may read into the larger slots.
 inline constexpr uint32_t kWideWindow = 64 * 1024;
 
-// Request targets in logs and /streams are cut here.
+// Request targets in logs and /streams are cut here, and other fields of the request here.
 inline constexpr size_t kLoggedTargetBytes = 512;
+inline constexpr size_t kLoggedFieldBytes = 256;
+// An X-Request-Id longer than this is replaced by one of ours.
+inline constexpr size_t kRequestIdBytes = 128;
 // A worker's queue of log lines; what does not fit is dropped and counted.
 inline constexpr size_t kLogQueueBytes = 256 * 1024;
 

@@ -87,6 +87,11 @@ void close_socket(int fd) {
   close(fd);
 }
 
+bool receive_would_wait(int fd) {
+  char byte = 0;
+  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
 socklen_t peer_address(int fd, sockaddr_storage* into) {
   socklen_t size = sizeof(*into);
   return getpeername(fd, reinterpret_cast<sockaddr*>(into), &size) == 0 ? size : 0;

@@ -36,6 +36,9 @@ void shutdown_socket(int fd);   // both directions
 void shutdown_sending(int fd);  // a FIN after what was written
 void close_socket(int fd);
 
+// Whether a receive would find nothing yet: no bytes, no end, no error. Takes nothing.
+bool receive_would_wait(int fd);
+
 // The peer's address; size 0 where there is none any more.
 socklen_t peer_address(int fd, sockaddr_storage* into);
 socklen_t local_address(int fd, sockaddr_storage* into);

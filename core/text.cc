@@ -2,6 +2,7 @@
 
 #include <array>
 #include <charconv>
+#include <cstring>
 
 namespace sluice {
 
@@ -9,6 +10,11 @@ void append_number(std::string& out, uint64_t value) {
   std::array<char, 20> digits{};
   char* end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
   out.append(digits.data(), end);
+}
+
+const char* error_name(int error) {
+  const char* name = strerrorname_np(error);
+  return name ? name : "unknown_error";
 }
 
 void append_json_escaped(std::string& out, std::string_view text) {

@@ -1,4 +1,4 @@
-// Small pieces of text that several outputs write: numbers and JSON strings. Pure, any thread.
+// Small pieces of text that several outputs write: numbers, errors, JSON strings. Pure, any thread.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,9 @@
 namespace sluice {
 
 void append_number(std::string& out, uint64_t value);
+
+// The name of an errno ("ECONNREFUSED"), which lives as long as the program.
+const char* error_name(int error);
 
 // Text with ", \ and control characters escaped as JSON has them. Bytes beyond ASCII are escaped as
 // if they were Latin-1, so that what a peer sent never makes the line invalid.

@@ -41,9 +41,9 @@ void AccessLog::format_text(const Stream& stream, uint64_t now_ns) {
   line_ += ' ';
   append_or_dash(line_, stream.client_ip());
   line_ += " \"";
-  append_or_dash(line_, stream.method());
+  append_or_dash(line_, stream.facts().method());
   line_ += ' ';
-  append_or_dash(line_, stream.target());
+  append_or_dash(line_, stream.facts().target());
   line_ += "\" ";
   append_number(line_, static_cast<uint64_t>(stream.status()));
   line_ += " in=";
@@ -61,11 +61,18 @@ void AccessLog::format_text(const Stream& stream, uint64_t now_ns) {
   append_ms(line_, now_ns - stream.started_ns());
   line_ += " upstream=";
   append_or_dash(line_, stream.upstream_url());
+  line_ += " id=";
+  append_or_dash(line_, stream.facts().id());
+  line_ += " host=";
+  append_or_dash(line_, stream.facts().host());
+  line_ += " agent=\"";
+  append_or_dash(line_, stream.facts().user_agent());
+  line_ += '"';
   line_ += " ending=";
   line_ += ending_name(stream.ending());
-  if (!stream.refusal_reason().empty()) {
+  if (!stream.reason().empty()) {
     line_ += " reason=";
-    line_ += stream.refusal_reason();
+    line_ += stream.reason();
   }
 }
 
@@ -87,9 +94,12 @@ void AccessLog::format_json(const Stream& stream, uint64_t now_ns) {
   append_timestamp(line_, wall_clock_ms() - (now_ns - stream.started_ns()) / 1'000'000);
   line_ += '"';
   number("id", stream.id());
+  text("request_id", stream.facts().id());
   text("client", stream.client_ip());
-  text("method", stream.method());
-  text("target", stream.target());
+  text("method", stream.facts().method());
+  text("target", stream.facts().target());
+  text("host", stream.facts().host());
+  text("user_agent", stream.facts().user_agent());
   text("route", stream.has_route() ? stream.route().path : std::string());
   text("upstream", stream.upstream_url());
   number("status", static_cast<uint64_t>(stream.status()));
@@ -105,7 +115,7 @@ void AccessLog::format_json(const Stream& stream, uint64_t now_ns) {
   append_ms(line_, now_ns - stream.started_ns());
   text("ending", ending_name(stream.ending()));
   text("side", side_name(ending_side(stream.ending())));
-  if (!stream.refusal_reason().empty()) text("reason", stream.refusal_reason());
+  if (!stream.reason().empty()) text("reason", stream.reason());
   line_ += '}';
 }
 

@@ -103,15 +103,18 @@ std::optional<Number> parse_decimal(std::string_view text) {
   return number;
 }
 
-std::optional<Address> parse_ip(const std::string& text) {
+}  // namespace
+
+std::optional<Address> parse_ip(std::string_view text) {
+  char terminated[INET6_ADDRSTRLEN] = {};
+  if (text.size() >= sizeof terminated || text.find('\0') != text.npos) return std::nullopt;
+  text.copy(terminated, text.size());
   in_addr ip4;
-  if (::inet_pton(AF_INET, text.c_str(), &ip4) == 1) return from_v4(ip4);
+  if (::inet_pton(AF_INET, terminated, &ip4) == 1) return from_v4(ip4);
   in6_addr ip6;
-  if (::inet_pton(AF_INET6, text.c_str(), &ip6) == 1) return from_v6(ip6);
+  if (::inet_pton(AF_INET6, terminated, &ip6) == 1) return from_v6(ip6);
   return std::nullopt;
 }
-
-}  // namespace
 
 uint16_t Address::port() const {
   return ntohs(storage.ss_family == AF_INET ? v4(*this).sin_port : v6(*this).sin6_port);
@@ -215,7 +218,7 @@ bool AddressRange::contains(const Address& address) const {
 
 std::optional<AddressRange> parse_address_range(std::string_view text, std::string* error) {
   size_t slash = text.find('/');
-  auto base = parse_ip(std::string(text.substr(0, slash)));
+  auto base = parse_ip(text.substr(0, slash));
   if (!base || text.find('\0') != text.npos) {
     *error = "'" + std::string(text) + "' is not an address range (10.0.0.0/8, ::1, 127.0.0.1)";
     return std::nullopt;

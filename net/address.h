@@ -33,6 +33,9 @@ struct Address {
 // and *error says why in a few words.
 std::optional<Address> parse_address(std::string_view text, std::string* error);
 
+// "127.0.0.1" or "::1", with port 0; asks no resolver.
+std::optional<Address> parse_ip(std::string_view text);
+
 // Of a unix socket: an absolute path, or "@name" for one in the abstract namespace (unix(7)).
 std::optional<Address> unix_address(std::string_view path, std::string* error);
 

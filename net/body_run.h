@@ -16,6 +16,8 @@ namespace sluice {
 class BodyRun final : public BodySink {
  public:
   explicit BodyRun(const Lease& lease) : slot_(lease.data()) {}
+  // Of bytes that lie in no slot.
+  explicit BodyRun(char* bytes) : slot_(bytes) {}
 
   // The bytes lie in the lease's slot, behind those before.
   void on_body(std::string_view bytes) override {

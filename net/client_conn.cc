@@ -8,7 +8,6 @@
 #include "core/check.h"
 #include "core/limits.h"
 #include "core/socket.h"
-#include "net/body_run.h"
 #include "net/gateway.h"
 
 namespace sluice {
@@ -36,22 +35,42 @@ bool ClientConn::reads_requests() const {
 
 void ClientConn::on_bytes(const Lease& lease, std::string_view bytes, uint64_t /*after_ms*/) {
   gateway_.metrics().bytes_from_clients += bytes.size();
-  if (pending_ || state_ == State::kResponding)
+  if (ahead_ || state_ == State::kResponding)
     read_ahead(bytes);
-  else if (size_t used = feed(lease, bytes); state_ == State::kResponding)
+  else if (size_t used = feed(lease, bytes, BodyRun(lease)); state_ == State::kResponding)
     read_ahead(bytes.substr(used));
+  account();
 }
 
+// In their own size: a slot for each client that sends a byte too early would be a slot too many.
 void ClientConn::read_ahead(std::string_view bytes) {
-  if (bytes.empty()) return;
-  if (!pending_) pending_ = std::make_unique<Chain>(memory_, memory_.http_response);
-  pending_->append_copy(bytes);
+  if (bytes.empty() || lost_ahead_) return;
+  if (!ahead_) ahead_ = std::make_unique<std::string>();
+  ahead_->append(bytes);
 }
 
-// Feeds requests to the parser up to the end of one; returns the bytes used.
-size_t ClientConn::feed(const Lease& lease, std::string_view bytes) {
+// What lies here and in no slot counts towards --pool-max. Where that is used up, a request that is
+// arriving is refused; those read ahead are dropped, and the connection ends after the response,
+// which tells the client that they were not seen (RFC 9112 section 9.3.2).
+void ClientConn::account() {
+  size_t head_bytes = head_ ? head_->bytes_held() : 0;
+  if (charge(head_bytes + (ahead_ ? ahead_->capacity() : 0))) return;
+  if (ahead_) {
+    ahead_.reset();
+    lost_ahead_ = true;
+    if (charge(head_bytes)) return;
+  }
+  if (!stream_) stream_ = gateway_.new_stream(*this);
+  stop_reading();
+  stream_->refuse(ending_status(Ending::kOverloaded), ending_detail(Ending::kOverloaded),
+                  Ending::kOverloaded);
+  charge(0);
+}
+
+// Feeds requests to the parser up to the end of one; returns the bytes used. They lie in the
+// lease's slot, or in none.
+size_t ClientConn::feed(const Lease& lease, std::string_view bytes, BodyRun body) {
   size_t size = bytes.size();
-  BodyRun body(lease);
   bool more = true;
   while (more && reads_requests()) {
     if (state_ == State::kIdle && !head_) {
@@ -115,23 +134,24 @@ void ClientConn::refuse_bytes() {
   Http1Error error = parser_->error();
   ++gateway_.metrics().bad_requests[static_cast<unsigned>(error)];
   if (!stream_) stream_ = gateway_.new_stream(*this);
-  state_ = State::kRefused;
-  if (head_) gateway_.heads().release(std::move(head_));
-  stream_->forbid_keep_alive();
+  stop_reading();
   std::string detail = std::string("The request is not valid: ") + http1_error_name(error) + ".";
   stream_->refuse(http1_error_status(error), detail, Ending::kRefused, http1_error_name(error));
 }
 
+void ClientConn::stop_reading() {
+  state_ = State::kRefused;
+  if (head_) gateway_.heads().release(std::move(head_));
+  stream_->forbid_keep_alive();
+}
+
 // Pipelined requests that were read ahead, once their turn has come.
-void ClientConn::feed_pending() {
-  while (pending_ && reads_requests()) {
-    std::array<iovec, 1> piece;
-    uint64_t covered = 0;
-    pending_->fill(piece, 0, limits::kPipelineBytes, &covered);
-    Lease lease = pending_->front();
-    pending_->consume(feed(lease, {static_cast<const char*>(piece[0].iov_base), piece[0].iov_len}));
-    if (pending_->empty()) pending_.reset();
+void ClientConn::feed_ahead() {
+  while (ahead_ && reads_requests()) {
+    ahead_->erase(0, feed({}, *ahead_, BodyRun(ahead_->data())));
+    if (ahead_->empty()) ahead_.reset();
   }
+  account();
 }
 
 uint64_t ClientConn::receive_budget() {
@@ -141,10 +161,10 @@ uint64_t ClientConn::receive_budget() {
       return limits::kPipelineBytes;
     case State::kBody:
       return stream_->request_budget();
-    case State::kResponding: {
-      uint64_t ahead = pending_ ? pending_->bytes() : 0;
-      return ahead * 2 > limits::kPipelineBytes ? 0 : limits::kPipelineBytes - ahead;
-    }
+    case State::kResponding:
+      // The client's next request can wait where it is; its leaving is watched for. Where a FIN is
+      // no leaving, only a receive tells it from a reset.
+      return stream_->half_close_allowed() && !ahead_ && !lost_ahead_ ? 1 : 0;
     case State::kRefused:
       break;
   }
@@ -164,7 +184,10 @@ uint32_t ClientConn::watch_events() {
   return stream_ && !receive_ended() && !stream_->half_close_allowed() ? POLLRDHUP : 0;
 }
 
-void ClientConn::on_hang_up() {
+void ClientConn::on_hang_up(uint32_t events) {
+  // Asked for under an earlier request's route.
+  bool only_fin = (events & (POLLERR | POLLHUP)) == 0;
+  if (only_fin && stream_ && stream_->half_close_allowed()) return;
   client_gone(Ending::kClientLeft);
 }
 
@@ -192,7 +215,7 @@ void ClientConn::drop() {
 
 void ClientConn::on_closed() {
   if (head_) gateway_.heads().release(std::move(head_));
-  pending_.reset();
+  ahead_.reset();
   if (stream_) stream_->client_released();
   stream_ = nullptr;
   gateway_.client_closed(*this);
@@ -202,7 +225,7 @@ void ClientConn::on_closed() {
 
 void ClientConn::prepare_flush() {
   if (!stream_) {
-    if (pending_) feed_pending();
+    if (ahead_) feed_ahead();
     // After a FIN no request can be completed any more.
     if (receive_ended() && reads_requests()) client_gone(Ending::kClientLeft);
     if (!stream_ || closing()) return;
@@ -223,7 +246,14 @@ void ClientConn::finish_aborted() {
   if (reset)
     close(CloseMode::kReset);
   else
-    linger();
+    linger_after_response();
+}
+
+void ClientConn::linger_after_response() {
+  if (state_ == State::kResponding)
+    linger(limits::kLingerMs, limits::kLingerMs);
+  else
+    linger(limits::kUploadLingerMs, limits::kUploadSilenceMs);
 }
 
 void ClientConn::on_sent(uint64_t body_bytes) {
@@ -233,8 +263,8 @@ void ClientConn::on_sent(uint64_t body_bytes) {
 // Another request may follow the response that is being sent.
 bool ClientConn::reusable() const {
   // After a FIN that was allowed, requests that came before it are still to be answered.
-  bool more_to_come = !receive_ended() || pending_;
-  return state_ == State::kResponding && stream_->keep_alive() && more_to_come &&
+  bool more_to_come = !receive_ended() || ahead_;
+  return state_ == State::kResponding && stream_->keep_alive() && more_to_come && !lost_ahead_ &&
          !gateway_.draining();
 }
 
@@ -244,7 +274,7 @@ void ClientConn::finish_response() {
   stream_->client_released();
   stream_ = nullptr;
   if (!keeps_open) {
-    linger();
+    linger_after_response();
     return;
   }
   state_ = State::kIdle;
@@ -252,7 +282,7 @@ void ClientConn::finish_response() {
   state_since_ms_ = loop_.now_ms();
   if (settings_->keepalive_timeout_ms > 0)
     schedule(state_since_ms_ + settings_->keepalive_timeout_ms);
-  if (pending_) wake();
+  if (ahead_) wake();
 }
 
 void ClientConn::drain() {
@@ -271,16 +301,14 @@ uint64_t ClientConn::write_timeout_ms() const {
 
 void ClientConn::refuse_late(Refusal refusal, std::string_view detail) {
   ++gateway_.metrics().refusals[static_cast<unsigned>(refusal)];
-  state_ = State::kRefused;
-  if (head_) gateway_.heads().release(std::move(head_));
-  stream_->forbid_keep_alive();
+  stop_reading();
   stream_->refuse(408, detail, Ending::kClientTimedOut, refusal_name(refusal));
 }
 
 void ClientConn::on_timer() {
   uint64_t now_ms = loop_.now_ms();
   if (lingering()) {
-    close(CloseMode::kOrderly);
+    check_linger();
     return;
   }
   uint64_t header_due = state_since_ms_ + settings_->header_timeout_ms;
@@ -302,7 +330,8 @@ void ClientConn::on_timer() {
   }
   if (state_ == State::kBody && stream_->has_route()) {
     uint64_t timeout_ms = stream_->settings().body_timeout_ms;
-    uint64_t due = waiting_since_ms() + timeout_ms;
+    uint64_t since_ms = stream_->body_due() ? waiting_since_ms() : now_ms;
+    uint64_t due = std::max(since_ms, stream_->body_asked_for_ms()) + timeout_ms;
     if (timeout_ms > 0 && now_ms >= due)
       refuse_late(Refusal::kBodyTimeout, "The request's body did not arrive in time.");
     else if (timeout_ms > 0)

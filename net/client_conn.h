@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "net/body_run.h"
 #include "net/conn.h"
 #include "net/http1_parser.h"
 #include "net/stream.h"
@@ -49,7 +50,7 @@ class ClientConn final : public Conn, public ClientHalf {
   void on_receive_end(int error) override;
   void on_sent(uint64_t body_bytes) override;
   void on_send_error(int error) override;
-  void on_hang_up() override;
+  void on_hang_up(uint32_t events) override;
   void on_closed() override;
   void prepare_flush() override;
   Outbox* outbox() override { return stream_ ? &stream_->response() : nullptr; }
@@ -60,15 +61,18 @@ class ClientConn final : public Conn, public ClientHalf {
 
   bool reads_requests() const;
   bool reusable() const;
-  size_t feed(const Lease& lease, std::string_view bytes);
-  void feed_pending();
+  size_t feed(const Lease& lease, std::string_view bytes, BodyRun body);
+  void feed_ahead();
   void read_ahead(std::string_view bytes);
+  void account();
   void on_step(Http1Parser::Event event);
   void apply_route(const StreamSettings& settings);
   void refuse_bytes();
+  void stop_reading();
   void refuse_late(Refusal refusal, std::string_view detail);
   void finish_response();
   void finish_aborted();
+  void linger_after_response();
   void client_gone(Ending ending);
   void schedule(uint64_t deadline_ms);
   uint64_t write_timeout_ms() const;
@@ -76,7 +80,8 @@ class ClientConn final : public Conn, public ClientHalf {
   Gateway& gateway_;
   Stream* stream_ = nullptr;
   State state_ = State::kIdle;
-  bool served_ = false;  // has answered a request before
+  bool served_ = false;      // has answered a request before
+  bool lost_ahead_ = false;  // there was no room for what was read ahead
   bool trusted_ = false;
   uint64_t state_since_ms_;
   // Of the route of the latest request, for the socket and the next head; at first the default's.
@@ -84,8 +89,8 @@ class ClientConn final : public Conn, public ClientHalf {
   // While a request arrives; a stream that is being answered has neither.
   std::unique_ptr<Http1Parser> parser_;
   std::unique_ptr<Head> head_;
-  std::unique_ptr<Chain> pending_;  // requests read ahead, where there are any
-  std::string peer_ip_;             // found out once it is needed
+  std::unique_ptr<std::string> ahead_;  // requests read ahead, where there are any
+  std::string peer_ip_;                 // found out once it is needed
 };
 
 }  // namespace sluice

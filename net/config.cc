@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <utility>
 
+#include "core/limits.h"
 #include "core/units.h"
 #include "net/config_source.h"
 #include "net/version.h"
@@ -76,10 +77,13 @@ void check_pool(const Draft& defaults, const Config& config) {
   const PoolSettings& sse = config.pool_sse_event;
   const PoolSettings& http = config.pool_http_response;
   uint64_t first_bytes = sse.slot_bytes * sse.slots + http.slot_bytes * http.slots;
-  if (first_bytes <= config.pool_max) return;
+  uint64_t most = config.pool_max - config.pool_max / limits::kHeapFraction;
+  if (first_bytes <= most) return;
   throw ConfigError(origin(defaults, {"pool-max", "pool-sse-event", "pool-http-response"}),
                     "pool-sse-event and pool-http-response start with " + format_size(first_bytes) +
-                        ", which is more than pool-max (" + format_size(config.pool_max) + ")");
+                        ", which is more than pool-max (" + format_size(config.pool_max) +
+                        ") less its " + std::to_string(limits::kHeapFraction) +
+                        "th part for heads, " + format_size(most));
 }
 
 Draft build_route(const RouteSource& source, const Draft& defaults, Config& config) {

@@ -16,6 +16,10 @@
 
 namespace sluice {
 
+// Where a piece of an event stream may be passed on: at the end of an event (or of a comment
+// between two), at the end of a line, or wherever it was read.
+enum class EventFraming : uint8_t { kEvent, kLine, kOff };
+
 // What each stream flag says; a route starts from the global values and overrides some.
 // Times in milliseconds, 0 = off; sizes in bytes.
 struct StreamSettings {
@@ -25,6 +29,7 @@ struct StreamSettings {
   uint64_t buffer_size = 8ULL * 1024;
   uint64_t buffer_size_max = 256ULL * 1024;
   uint64_t event_hold = 64ULL * 1024;
+  EventFraming framing = EventFraming::kEvent;
   uint64_t pace_ms = 0;                 // between two reads of an event stream; 0 = read at once
   uint64_t max_body_size = 0;           // request body; 0 = unlimited
   uint64_t header_timeout_ms = 10'000;  // of the request after one on this route
@@ -35,6 +40,7 @@ struct StreamSettings {
   uint64_t write_timeout_ms = 60'000;
   uint64_t keepalive_timeout_ms = 75'000;  // client connection idle between requests
   bool half_close = false;
+  bool retry_non_idempotent = false;      // also a POST goes out again on a stale connection
   uint64_t upstream_max_connections = 0;  // per upstream and worker; 0 = unlimited
   uint64_t upstream_keepalive = 64;       // idle connections kept, per upstream and worker
   uint64_t upstream_keepalive_timeout_ms = 30'000;
@@ -87,6 +93,8 @@ struct Config {
   uint64_t shutdown_grace_ms = 30'000;
   bool demo = false;
   bool check_only = false;
+  // Tells this process from others in our Via and in request ids; main makes it up at start.
+  std::string instance = "0";
 };
 
 // The outcome of reading argv: a configuration, or what to print and the exit status

@@ -237,6 +237,13 @@ std::vector<Setting> stream_settings() {
       number_setting("event-hold", &S::event_hold, kSize, kBuffer,
                      "Largest event that is held until it is whole; a longer one is sent on piece "
                      "by piece, without heartbeats inside it"),
+      choice_setting("framing", &S::framing,
+                     Choices<EventFraming>{{"event", EventFraming::kEvent},
+                                           {"line", EventFraming::kLine},
+                                           {"off", EventFraming::kOff}},
+                     "What of an event stream is passed on at once: whole events, whole lines (for "
+                     "streams without blank lines), or whatever arrives; heartbeats go only where "
+                     "an event has ended"),
       number_setting(
           "pace", &S::pace_ms, kTime, {1, 10'000, true},
           "Least time between two reads of an event stream, so that what comes meanwhile "
@@ -247,6 +254,11 @@ std::vector<Setting> stream_settings() {
       choice_setting("half-close", &S::half_close, Choices<bool>{{"deny", false}, {"allow", true}},
                      "Whether a client that has shut down its sending side still gets its answer; "
                      "deny takes it as gone and cancels the upstream's request"),
+      choice_setting(
+          "retry-non-idempotent", &S::retry_non_idempotent,
+          Choices<bool>{{"off", false}, {"on", true}},
+          "Whether a POST or PATCH, too, is sent again where a kept-alive connection ends "
+          "without an answer: its upstream may then have executed it twice"),
   };
 }
 

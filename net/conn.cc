@@ -67,20 +67,32 @@ void Conn::cancel_again() {
 void Conn::finish_close() {
   close_socket(fd_);
   fd_ = -1;
+  charge(0);
   loop_.detach(index_);
   on_closed();
   loop_.destroy_later(std::unique_ptr<OpTarget>(this));
 }
 
-void Conn::linger() {
+void Conn::linger(uint64_t most_ms, uint64_t silence_ms) {
   shutdown_sending(fd_);
   if (receive_ended_) {
     close(CloseMode::kOrderly);
     return;
   }
   state_ = State::kLingering;
-  loop_.timers().schedule(timer_, loop_.now_ms() + limits::kLingerMs);
+  linger_until_ms_ = loop_.now_ms() + most_ms;
+  linger_silence_ms_ = static_cast<uint32_t>(silence_ms);
+  last_received_ms_ = loop_.now_ms();
+  loop_.timers().schedule(timer_, loop_.now_ms() + std::min(most_ms, silence_ms));
   wake();
+}
+
+void Conn::check_linger() {
+  uint64_t due_ms = std::min(linger_until_ms_, waiting_since_ms() + linger_silence_ms_);
+  if (loop_.now_ms() >= due_ms)
+    close(CloseMode::kOrderly);
+  else
+    loop_.timers().schedule(timer_, due_ms);
 }
 
 void Conn::on_completion(OpKind kind, const Completion& completion) {
@@ -99,7 +111,8 @@ void Conn::on_completion(OpKind kind, const Completion& completion) {
       break;
     case OpKind::kWatch:
       watch_in_flight_ = false;
-      if (state_ == State::kOpen && completion.result > 0) on_hang_up();
+      if (state_ == State::kOpen && completion.result > 0)
+        on_hang_up(static_cast<uint32_t>(completion.result));
       break;
     case OpKind::kCancel:
       if (completion.result != -ENOENT) break;
@@ -125,11 +138,7 @@ void Conn::on_recv(const Completion& completion) {
   int result = completion.result;
   if (result > 0) {
     uint64_t previous_ms = std::exchange(last_received_ms_, loop_.now_ms());
-    if (state_ == State::kLingering) {
-      lingered_bytes_ += static_cast<uint32_t>(result);
-      if (lingered_bytes_ > limits::kLingerBytes) close(CloseMode::kOrderly);
-      return;
-    }
+    if (state_ == State::kLingering) return;
     SLUICE_CHECK(lease);  // bytes come in a slot, always
     on_bytes(lease, {lease.data(), static_cast<size_t>(result)}, last_received_ms_ - previous_ms);
   } else if (result == -ENOBUFS) {
@@ -185,7 +194,7 @@ void Conn::try_send() {
 
 void Conn::try_receive() {
   if (recv_in_flight_) return;
-  uint64_t budget = state_ == State::kLingering ? limits::kLingerBytes
+  uint64_t budget = state_ == State::kLingering ? limits::kLingerReceiveBytes
                     : receive_ended_            ? 0
                                                 : receive_budget();
   if (budget > 0 && !starved_) {

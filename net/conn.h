@@ -60,8 +60,8 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   // Bytes left; the outbox has been told.
   virtual void on_sent(uint64_t body_bytes) = 0;
   virtual void on_send_error(int error) = 0;
-  // The peer hung up or sent a FIN while nothing was being received (watch_while_not_reading()).
-  virtual void on_hang_up() {}
+  // The peer hung up (poll(2) says how: POLLRDHUP alone is a FIN) while nothing was being received.
+  virtual void on_hang_up(uint32_t /*events*/) {}
   // No operation is left and the fd is closed. The object is deleted at the turn's end.
   virtual void on_closed() = 0;
   // Before sends and receives of a flush.
@@ -77,8 +77,11 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   // poll(2) events to wait for while nothing is being received; 0 = none.
   virtual uint32_t watch_events() { return 0; }
 
-  // Sends a FIN and drops what still arrives until the peer's FIN or a limit; then closes.
-  void linger();
+  // Sends a FIN and drops what still arrives until the peer's FIN, but no longer than `most_ms`,
+  // and than `silence_ms` without a byte; then closes.
+  void linger(uint64_t most_ms, uint64_t silence_ms);
+  // For on_timer() while lingering: closes if it is time, and comes back else.
+  void check_linger();
   bool lingering() const { return state_ == State::kLingering; }
   bool connecting() const { return state_ == State::kConnecting; }
   bool receive_ended() const { return receive_ended_; }
@@ -93,6 +96,11 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   // The write stall: true where the send in flight has made no progress for `timeout_ms`. To be
   // asked at least every half of that, since progress shows only between two looks.
   bool send_stalled(uint64_t timeout_ms);
+  // Accounts for bytes of the peer's that this connection keeps beside the slots, in the place of
+  // those before. False: --pool-max has no room for them.
+  bool charge(size_t bytes) {
+    return memory_.http_response.budget().charge(&charged_, static_cast<uint32_t>(bytes));
+  }
 
   Loop& loop_;
   Memory& memory_;
@@ -128,8 +136,10 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   uint64_t last_received_ms_;
   uint64_t recv_armed_ms_ = 0;
   uint64_t send_progress_ms_ = 0;
+  uint64_t linger_until_ms_ = 0;
+  uint32_t linger_silence_ms_ = 0;
   uint32_t unacknowledged_ = 0;
-  uint32_t lingered_bytes_ = 0;
+  uint32_t charged_ = 0;
 
  protected:
   Timer timer_;

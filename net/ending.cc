@@ -26,6 +26,7 @@ constexpr EndingFacts kEndingFacts[kEndings] = {
     {"upstream_reset", Side::kUpstream, 502, "The upstream reset the connection."},
     {"upstream_bad_response", Side::kUpstream, 502, "The upstream's response is not valid HTTP/1."},
     {"unavailable", Side::kSelf, 503, "No upstream connection is free."},
+    {"overloaded", Side::kSelf, 503, "The gateway has no memory to spare."},
     {"shutdown", Side::kSelf, 503, "The gateway is shutting down."},
 };
 
@@ -33,8 +34,8 @@ constexpr std::string_view kPhaseNames[kPhases] = {
     "request", "queued", "connecting", "awaiting_head", "first_event", "streaming", "draining"};
 
 constexpr const char* kRefusalNames[kRefusals] = {
-    "header_timeout", "body_timeout", "body_too_large", "no_route",
-    "upgrade",        "connect",      "expectation",    "max_forwards"};
+    "header_timeout", "body_timeout", "body_too_large", "no_route", "upgrade",
+    "connect",        "expectation",  "max_forwards",   "loop"};
 
 }  // namespace
 

@@ -23,6 +23,7 @@ enum class Ending : uint8_t {
   kUpstreamReset,
   kUpstreamBadResponse,
   kUnavailable,  // no connection free in time, or no fd
+  kOverloaded,   // --pool-max is used up, and this stream's bytes have waited long
   kShutdown,     // --shutdown-grace has passed
 };
 inline constexpr unsigned kEndings = static_cast<unsigned>(Ending::kShutdown) + 1;
@@ -58,8 +59,9 @@ enum class Refusal : uint8_t {
   kConnect,
   kExpectation,
   kMaxForwards,
+  kLoop,
 };
-inline constexpr unsigned kRefusals = static_cast<unsigned>(Refusal::kMaxForwards) + 1;
+inline constexpr unsigned kRefusals = static_cast<unsigned>(Refusal::kLoop) + 1;
 const char* refusal_name(Refusal refusal);
 
 }  // namespace sluice

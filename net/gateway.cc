@@ -1,15 +1,20 @@
 #include "net/gateway.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <charconv>
 #include <sys/socket.h>
 #include <utility>
 
 #include "core/check.h"
+#include "core/clock.h"
 #include "core/limits.h"
 #include "core/socket.h"
 #include "core/text.h"
+#include "net/client_address.h"
 #include "net/client_conn.h"
+#include "net/http1_rewrite.h"
 #include "net/stream.h"
 
 namespace sluice {
@@ -131,7 +136,8 @@ Gateway::Gateway(Loop& loop, Memory& memory, PoolBudget& budget, const Config& c
       timer_(this),
       metrics_(config.routes.size()),
       heads_(kHeadsKept),
-      upstreams_(*this, config) {
+      upstreams_(*this, config),
+      via_("sluice-" + config.instance) {
   loop.add_turn_hook(*this);
   loop.timers().schedule(timer_, loop.now_ms() + kHousekeepingMs);
   for (int fd : listeners) listeners_.push_back(new Listener(*this, fd));
@@ -151,8 +157,22 @@ const Route* Gateway::find_route(std::string_view path) const {
 }
 
 bool Gateway::trusts(const Address& client) const {
-  return std::any_of(config_.trusted_proxies.begin(), config_.trusted_proxies.end(),
-                     [&client](const AddressRange& range) { return range.contains(client); });
+  return in_any(config_.trusted_proxies, client);
+}
+
+std::string Gateway::request_id(const Stream& stream) const {
+  std::array<char, 16> hex{};
+  char* end = std::to_chars(hex.data(), hex.data() + hex.size(), stream.id(), 16).ptr;
+  return config_.instance + '-' + std::string(hex.data(), end);
+}
+
+std::string_view Gateway::http_date() {
+  uint64_t now_ms = wall_clock_ms();
+  if (now_ms / 1000 != date_of_s_) {
+    date_of_s_ = now_ms / 1000;
+    date_ = sluice::http_date(now_ms);
+  }
+  return date_;
 }
 
 void Gateway::accepted(int fd) {
@@ -221,15 +241,27 @@ void Gateway::log_ending(const Stream& stream) {
   if (!messages_.on(level)) return;
   std::string& text = scratch();
   text += ending_name(stream.ending());
+  if (!stream.reason().empty()) {
+    text += " (";
+    text += stream.reason();
+    text += ')';
+  }
   text += ": ";
-  append_json_escaped(text, stream.method());
+  append_json_escaped(text, stream.facts().method());
   text += ' ';
-  append_json_escaped(text, stream.target());
+  append_json_escaped(text, stream.facts().target());
   text += " from ";
   text += stream.client_ip();
   text += " to ";
   text += stream.has_route() ? stream.upstream_url() : "no route";
-  text += " after " + std::to_string(stream.events()) + " events";
+  const Upstream* upstream = stream.upstream_tried();
+  if (std::string address =
+          upstream && !upstream->address.is_unix() ? upstream->address.text() : "";
+      !address.empty() && address != upstream->host)
+    text += " (" + address + ')';
+  text += ", request ";
+  append_json_escaped(text, stream.facts().id());
+  text += ", after " + std::to_string(stream.events()) + " events";
   messages_.write(level, loop_.now_ms(), text);
 }
 
@@ -237,6 +269,7 @@ void Gateway::bury(Stream* stream) {
   *stream->live_link = stream->next_live;
   if (stream->next_live) stream->next_live->live_link = stream->live_link;
   stream->live_link = nullptr;
+  if (relieved_to_ == stream) relieved_to_ = stream->next_live;
   graveyard_.emplace_back(stream);
 }
 
@@ -245,16 +278,30 @@ void Gateway::on_turn_end() {
   SlotPool& others = memory_.http_response;
   uint32_t leased = events.leased() + others.leased();
   graveyard_.clear();
-  // Nothing is left to receive into: events that are held for being incomplete, and requests that
-  // are kept for being sent again, must not wait for the very slots that they hold.
-  for (const SlotPool* pool : {&events, &others}) {
-    if (!pool->exhausted()) continue;
-    for (Stream* stream = streams_; stream; stream = stream->next_live)
-      stream->relieve_memory(*pool);
-  }
+  relieve_memory();
   // Slots that came back here have missed this turn's waiters.
   bool some_came_back = events.leased() + others.leased() < leased;
   if (some_came_back && (events.has_waiters() || others.has_waiters())) loop_.turn_again();
+}
+
+// Nothing is left to receive into: events that are held for being incomplete, and requests that are
+// kept for being sent again, must not wait for the very slots that they hold, and a peer that takes
+// nothing must not keep others waiting. A round over all streams, some in each turn.
+void Gateway::relieve_memory() {
+  const SlotPool& events = memory_.sse_event;
+  const SlotPool& others = memory_.http_response;
+  if (!events.exhausted() && !others.exhausted()) return;
+  if (!relieved_to_) {
+    if (loop_.now_ms() < relieve_again_ms_) return;
+    relieve_again_ms_ = loop_.now_ms() + limits::kRelieveEveryMs;
+    relieved_to_ = streams_;
+  }
+  for (unsigned i = 0; i < limits::kRelievedPerTurn && relieved_to_; ++i) {
+    Stream* stream = std::exchange(relieved_to_, relieved_to_->next_live);
+    for (const SlotPool* pool : {&events, &others})
+      if (pool->exhausted()) stream->relieve_memory(*pool);
+  }
+  if (relieved_to_) loop_.turn_again();
 }
 
 void Gateway::on_timer() {
@@ -313,8 +360,8 @@ void Gateway::list_streams(std::vector<StreamInfo>& into) const {
                     .worker = worker_,
                     .route = stream->has_route() ? stream->route().path : "",
                     .upstream = std::string(stream->upstream_url()),
-                    .method = std::string(stream->method()),
-                    .target = std::string(stream->target()),
+                    .method = std::string(stream->facts().method()),
+                    .target = std::string(stream->facts().target()),
                     .client = std::string(stream->client_ip()),
                     .phase = std::string(phase_name(stream->phase())),
                     .status = stream->status(),

@@ -102,6 +102,14 @@ class Gateway final : public TurnHook, public TimerOwner {
   // More than half of --pool-max is mapped: no stream gets a larger window.
   bool memory_tight() const { return budget_.bytes * 2 > budget_.bytes_max; }
 
+  // What our Via calls this process, in requests; and an id for a request that came without.
+  std::string_view via() const { return via_; }
+  std::string request_id(const Stream& stream) const;
+  // The time as a Date field has it.
+  std::string_view http_date();
+  // There is an access log, which tells more of a request than /streams does.
+  bool logs_requests() const { return access_log_ != nullptr; }
+
   // A warning to the operator.
   void warn(std::string_view text);
 
@@ -130,6 +138,7 @@ class Gateway final : public TurnHook, public TimerOwner {
 
  private:
   void log_ending(const Stream& stream);
+  void relieve_memory();
 
   Loop& loop_;
   Memory& memory_;
@@ -150,6 +159,11 @@ class Gateway final : public TurnHook, public TimerOwner {
   std::vector<ClientConn*> clients_;
   Stream* streams_ = nullptr;
   std::vector<std::unique_ptr<Stream>> graveyard_;
+  Stream* relieved_to_ = nullptr;  // the next of streams_ to be asked for memory, during a round
+  uint64_t relieve_again_ms_ = 0;  // no other round before
+  std::string via_;
+  std::string date_;
+  uint64_t date_of_s_ = 0;
   uint64_t streams_made_ = 0;
   bool draining_ = false;
   bool accepting_ = true;

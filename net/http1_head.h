@@ -45,6 +45,8 @@ class Head {
 
   // Forgets the message and keeps the memory.
   void clear();
+  // What the peer's bytes occupy here.
+  size_t bytes_held() const { return arena_.capacity(); }
 
  private:
   friend class Http1Parser;  // fills it

@@ -1,9 +1,11 @@
 #include "net/http1_rewrite.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstddef>
 #include <ctime>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <system_error>
@@ -26,8 +28,12 @@ enum FieldKind : unsigned {
   kContentLength = 1U << 2,
   kVia = 1U << 3,
   kXForwarded = 1U << 4,
-  kForwarded = 1U << 5,
+  kForwarded = 1U << 5,  // what else says who the client is: a trusted proxy's word only
   kMaxForwards = 1U << 6,
+  kRequestId = 1U << 7,
+  // With '_' in the place of '-': a server that hands fields on as CGI variables (RFC 3875 section
+  // 4.1.18) would take it for the field of one of the kinds above.
+  kAlias = 1U << 8,
 };
 
 struct KnownField {
@@ -52,14 +58,33 @@ constexpr KnownField kKnownFields[] = {
     {"x-forwarded-proto", kXForwarded},
     {"x-forwarded-host", kXForwarded},
     {"forwarded", kForwarded},
+    {"x-real-ip", kForwarded},
     {"max-forwards", kMaxForwards},
+    {"x-request-id", kRequestId},
 };
 
-FieldKind kind_of(std::string_view name) {
-  for (const KnownField& known : kKnownFields) {
-    if (equals_ignoring_case(known.name, name)) return known.kind;
+// As equals_ignoring_case(), and '_' is read as '-'.
+bool equals_as_variable(std::string_view name, std::string_view known) {
+  if (name.size() != known.size()) return false;
+  for (size_t i = 0; i < name.size(); ++i) {
+    const char c = name[i] == '_' ? '-' : ascii_lower(name[i]);
+    if (c != known[i]) return false;
   }
-  return kEndToEnd;
+  return true;
+}
+
+FieldKind kind_of(std::string_view name) {
+  constexpr std::string_view kXForwardedPrefix = "x-forwarded-";
+  FieldKind kind = kEndToEnd;
+  for (const KnownField& known : kKnownFields) {
+    if (!equals_as_variable(name, known.name)) continue;
+    kind = known.kind;
+    break;
+  }
+  if (kind == kEndToEnd &&
+      equals_as_variable(name.substr(0, kXForwardedPrefix.size()), kXForwardedPrefix))
+    kind = kForwarded;
+  return kind != kEndToEnd && name.find('_') != std::string_view::npos ? kAlias : kind;
 }
 
 // The options of all Connection fields; the guard bounds how many there are.
@@ -125,11 +150,19 @@ void append_list_field(const Head& head, std::string_view name, bool keep,
   out.append(addition).append("\r\n");
 }
 
-// What the first trusted hop said, for what is compared as a whole and not as a list; else ours.
-void append_first_hop_field(const Head& head, std::string_view name, bool keep,
-                            std::string_view ours, std::string& out) {
-  const std::string_view theirs = keep ? head.find(name).value_or("") : "";
-  append_field(name, theirs.empty() ? ours : theirs, out);
+// What the nearest trusted proxy wrote, which is last where several have added to it; else ours.
+void append_nearest_hop_field(const Head& head, std::string_view name, bool keep,
+                              std::string_view ours, std::string& out) {
+  std::string_view nearest;
+  for (size_t i = 0; keep && i < head.field_count(); ++i) {
+    const Head::Field field = head.field(i);
+    if (!equals_ignoring_case(field.name, name)) continue;
+    any_list_element(field.value, [&nearest](std::string_view element) {
+      if (!element.empty()) nearest = element;
+      return false;
+    });
+  }
+  append_field(name, nearest.empty() ? ours : nearest, out);
 }
 
 void append_via(const Head& head, std::string_view pseudonym, std::string& out) {
@@ -215,7 +248,7 @@ void write_request_head(const Head& head, const RequestRewrite& rewrite, std::st
   append_request_line(head, target, out);
   append_field("Host", host, out);
 
-  unsigned left_out = kHopByHop | kHost | kContentLength | kVia | kXForwarded;
+  unsigned left_out = kHopByHop | kHost | kContentLength | kVia | kXForwarded | kRequestId | kAlias;
   if (!rewrite.client_trusted) left_out |= kForwarded;
   if (limits_forwards(head)) left_out |= kMaxForwards;
   append_fields(head, left_out, out);
@@ -226,10 +259,33 @@ void write_request_head(const Head& head, const RequestRewrite& rewrite, std::st
   if (head.body() == BodyKind::kChunked) append_field("Transfer-Encoding", "chunked", out);
   const bool keep = rewrite.client_trusted;
   append_list_field(head, "X-Forwarded-For", keep, rewrite.client_ip, out);
-  append_first_hop_field(head, "X-Forwarded-Proto", keep, rewrite.scheme, out);
-  append_first_hop_field(head, "X-Forwarded-Host", keep, host, out);
+  append_nearest_hop_field(head, "X-Forwarded-Proto", keep, rewrite.scheme, out);
+  append_nearest_hop_field(head, "X-Forwarded-Host", keep, host, out);
   append_via(head, rewrite.via, out);
+  if (!rewrite.request_id.empty()) append_field("X-Request-Id", rewrite.request_id, out);
   out.append("\r\n");
+}
+
+bool has_passed(const Head& request, std::string_view pseudonym) {
+  for (size_t i = 0; i < request.field_count(); ++i) {
+    const Head::Field field = request.field(i);
+    if (!equals_ignoring_case(field.name, "via")) continue;
+    // An element is a protocol, a name, and maybe a comment (RFC 9110 section 7.6.3).
+    const bool found = any_list_element(field.value, [pseudonym](std::string_view element) {
+      const size_t blank = element.find_first_of(" \t");
+      if (blank == std::string_view::npos) return false;
+      const std::string_view by = trim_blanks(element.substr(blank));
+      return by.substr(0, by.find_first_of(" \t(")) == pseudonym;
+    });
+    if (found) return true;
+  }
+  return false;
+}
+
+bool is_idempotent(std::string_view method) {
+  constexpr std::string_view kIdempotent[] = {"GET",    "HEAD",     "OPTIONS", "TRACE",  "PUT",
+                                              "DELETE", "PROPFIND", "REPORT",  "SEARCH", "QUERY"};
+  return std::ranges::find(kIdempotent, method) != std::end(kIdempotent);
 }
 
 bool max_forwards_exhausted(const Head& request) {
@@ -245,9 +301,22 @@ bool has_event_stream_type(const Head& response) {
   return equals_ignoring_case(without_parameters(type), "text/event-stream");
 }
 
+// "identity" does not belong there (RFC 9110 section 8.4.1), "none" is nobody's: both are sent.
+bool is_encoded(const Head& response) {
+  for (size_t i = 0; i < response.field_count(); ++i) {
+    const Head::Field field = response.field(i);
+    if (!equals_ignoring_case(field.name, "content-encoding")) continue;
+    const bool encoded = any_list_element(field.value, [](std::string_view coding) {
+      return !coding.empty() && !equals_ignoring_case(coding, "identity") &&
+             !equals_ignoring_case(coding, "none");
+    });
+    if (encoded) return true;
+  }
+  return false;
+}
+
 bool is_event_stream(const Head& response) {
-  if (!has_event_stream_type(response)) return false;
-  return equals_ignoring_case(response.find("content-encoding").value_or("identity"), "identity");
+  return has_event_stream_type(response) && !is_encoded(response);
 }
 
 bool has_no_transform(const Head& head) {
@@ -258,6 +327,7 @@ void write_response_head(const Head& head, const ResponseRewrite& rewrite, std::
   SLUICE_CHECK(!(rewrite.chunked && rewrite.client_http10));
   append_status_line(head.status(), out);
   append_fields(head, kHopByHop | kContentLength | kVia, out);
+  if (!rewrite.date.empty() && !head.find("date")) append_field("Date", rewrite.date, out);
   // An encoded event stream, too, must not be gathered up by a proxy in front of us.
   if (has_event_stream_type(head) && !head.find("x-accel-buffering"))
     append_field("X-Accel-Buffering", "no", out);

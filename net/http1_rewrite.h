@@ -14,20 +14,29 @@
 namespace sluice {
 
 struct RequestRewrite {
-  std::string_view client_ip;   // text form; IPv6 without brackets
-  bool client_trusted = false;  // in --trusted-proxies: X-Forwarded-For appended to, -Proto and
-                                // -Host kept; else replaced
+  std::string_view client_ip;   // of the connection, in text form; IPv6 without brackets
+  bool client_trusted = false;  // in --trusted-proxies: its word about the client counts
   std::string_view scheme = "http";
   std::string_view via = "sluice";  // pseudonym
   std::string_view default_host;    // Host for an HTTP/1.0 client that sent none
+  std::string_view request_id;      // "" leaves X-Request-Id out
 };
 
 // Appends the request head for the upstream to `out`, HTTP/1.1, with the body framing of the
 // client's message (Content-Length kept, chunked kept) and keep-alive. The target goes out in
 // origin-form (or * for OPTIONS); Host is the client's, or the authority of an absolute-form
-// target. X-Forwarded-Host carries that same host. `Forwarded` passes from trusted clients only.
-// Max-Forwards of TRACE and OPTIONS is decremented.
+// target. From a trusted client X-Forwarded-For is added to, and the last of X-Forwarded-Proto and
+// -Host is kept; else they are ours (the host is the request's). What else says who the client is
+// (X-Forwarded-*, X-Real-IP, Forwarded) passes from trusted clients only. A field that differs from
+// one of ours by '_' for '-' never passes. Max-Forwards of TRACE and OPTIONS is decremented.
 void write_request_head(const Head& head, const RequestRewrite& rewrite, std::string& out);
+
+// A Via field names us: the request has come back.
+bool has_passed(const Head& request, std::string_view pseudonym);
+
+// Sending the request twice has the effect of sending it once (RFC 9110 section 9.2.2; QUERY and
+// WebDAV's by their own RFCs). Of a method that is not known it is not assumed.
+bool is_idempotent(std::string_view method);
 
 // TRACE or OPTIONS with Max-Forwards 0: to be answered here (RFC 9110 section 7.6.2).
 bool max_forwards_exhausted(const Head& request);
@@ -36,7 +45,7 @@ bool max_forwards_exhausted(const Head& request);
 bool wants_event_stream(const Head& request);
 // Content-Type is text/event-stream, whatever its parameters.
 bool has_event_stream_type(const Head& response);
-// The same, and no content coding is applied.
+// The same, and no content coding is applied ("identity", "none" and an empty name are none).
 bool is_event_stream(const Head& response);
 // Cache-Control lists no-transform (requests and responses).
 bool has_no_transform(const Head& head);
@@ -47,6 +56,7 @@ struct ResponseRewrite {
   bool event_stream = false;  // unencoded text/event-stream: our stream fields apply
   bool chunked = false;       // we frame the body in chunks (never towards HTTP/1.0)
   std::string_view via = "sluice";
+  std::string_view date = {};  // an HTTP date for a head without one (RFC 9110 section 6.6.1)
 };
 // A body that is framed neither by chunks nor by the upstream's Content-Length ends with the
 // connection, so `Connection: close` goes out then whatever keep_alive says.

@@ -20,11 +20,20 @@ iovec piece_of(std::string_view bytes) {
 
 }  // namespace
 
-void Outbox::append_head(std::string_view bytes) {
+bool Outbox::append_head(std::string_view bytes, bool ours) {
   SLUICE_CHECK(sendable_ == 0 && held() == 0);
-  chain_.append_copy(bytes);
+  if (!chain_.append_block(bytes, ours)) return false;
   head_left_ += static_cast<uint32_t>(bytes.size());
   head_total_ += static_cast<uint32_t>(bytes.size());
+  return true;
+}
+
+void Outbox::abandon() {
+  chain_.clear();
+  head_left_ = head_total_ = sendable_ = 0;
+  batch_bytes_ = batch_head_ = batch_body_ = 0;
+  prefix_size_ = prefix_sent_ = 0;
+  suffix_at_ = suffix_size_ = 0;
 }
 
 // Decides what the next batch holds. Needs the pieces only to learn how many bytes they cover.

@@ -22,11 +22,15 @@ class Outbox {
  public:
   Outbox(Memory& memory, SlotPool& spill) : chain_(memory, spill) {}
 
-  // Heads, interim ones too, before any body byte of the message.
-  void append_head(std::string_view bytes);
+  // Heads, interim ones too, before any body byte of the message. False, and nothing is appended,
+  // where there is no memory for one that a peer wrote; there always is for our own.
+  [[nodiscard]] bool append_head(std::string_view bytes, bool ours = false);
   // Body bytes by reference; held until released.
   void append(const Lease& lease, std::string_view bytes) { chain_.append(lease, bytes); }
-  void append_copy(std::string_view bytes) { chain_.append_copy(bytes); }
+  // A copy of them; the rest that there was no slot for is returned.
+  [[nodiscard]] std::string_view append_copy(std::string_view bytes) {
+    return chain_.append_copy(bytes);
+  }
   void append_static(std::string_view bytes) { chain_.append_static(bytes); }
 
   void set_chunked(bool chunked) { chunked_ = chunked; }
@@ -34,6 +38,8 @@ class Outbox {
 
   // Everything appended so far may leave.
   void release() { sendable_ = static_cast<uint32_t>(chain_.bytes()) - head_left_; }
+  // Drops everything: nobody will send it.
+  void abandon();
   // Drops body bytes that were not released.
   void discard_held() { chain_.truncate(head_left_ + sendable_); }
   // Nothing more will be appended: after the released bytes the message is complete.
@@ -65,7 +71,9 @@ class Outbox {
   void keep_for_replay(bool keep) { chain_.keep_consumed(keep); }
   bool kept_for_replay() const { return chain_.keeps_consumed(); }
   uint64_t kept_bytes() const { return chain_.kept_bytes(); }
-  // Whether slots of that pool hold some of what is kept for replay, or of what is held.
+  // Whether slots of that pool hold some of what has not left, of what is kept for replay, or of
+  // what is held.
+  bool occupies(const SlotPool& pool) const { return chain_.holds_in(pool, 0); }
   bool keeps_in(const SlotPool& pool) const { return chain_.keeps_in(pool); }
   bool holds_in(const SlotPool& pool) const {
     return chain_.holds_in(pool, uint64_t{head_left_} + sendable_);

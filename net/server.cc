@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/utsname.h>
@@ -63,9 +64,23 @@ int take_signals() {
   return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+// 64 bits that no other process has.
+std::string make_instance() {
+  std::array<unsigned char, 8> bytes{};
+  [[maybe_unused]] ssize_t got = getrandom(bytes.data(), bytes.size(), 0);
+  std::string hex;
+  for (unsigned char byte : bytes) {
+    hex += "0123456789abcdef"[byte >> 4];
+    hex += "0123456789abcdef"[byte & 15];
+  }
+  return hex;
+}
+
 }  // namespace
 
-Server::Server(std::shared_ptr<Config> config) : config_(std::move(config)) {}
+Server::Server(std::shared_ptr<Config> config) : config_(std::move(config)) {
+  config_->instance = make_instance();
+}
 
 Server::~Server() {
   if (stopped_fd_ >= 0) close(stopped_fd_);

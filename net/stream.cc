@@ -31,170 +31,6 @@ void Stream::set_phase(Phase phase) {
   if (next != TimerWheel::kNever) gateway_.loop().timers().schedule_earlier(timer_, next);
 }
 
-// --- the request ---
-
-void Stream::on_request_head(const Head& head, bool keep_alive) {
-  keep_request_line(head);
-  method_is_head_ = head.method() == "HEAD";
-  client_http10_ = head.version_minor() == 0;
-  keep_alive_ = keep_alive && !gateway_.draining();
-  // The answer to a HEAD has no body that a heartbeat could be in.
-  wants_event_stream_ = wants_event_stream(head) && !method_is_head_;
-  no_transform_ = has_no_transform(head);
-  // `OPTIONS *` asks about the server as a whole: the default route's.
-  std::string_view path = target_path(head.target());
-  route_ = gateway_.find_route(path == "*" ? "/" : path);
-  if (refused_by_head(head)) {
-    if (head.body() != BodyKind::kNone) keep_alive_ = false;
-    return;
-  }
-  set_window(0);
-  RequestRewrite rewrite;
-  rewrite.client_ip = client_->client_ip();
-  rewrite.client_trusted = client_->client_trusted();
-  rewrite.default_host = route_->upstreams[0].host;
-  std::string& text = gateway_.scratch();
-  write_request_head(head, rewrite, text);
-  request_.append_head(text);
-  request_.set_chunked(head.body() == BodyKind::kChunked);
-  ask_for_upstream(false);
-}
-
-// For the log and /streams; llhttp bounds the method.
-void Stream::keep_request_line(const Head& head) {
-  std::string_view target = head.target().substr(0, limits::kLoggedTargetBytes);
-  method_size_ = static_cast<uint16_t>(head.method().size());
-  target_size_ = static_cast<uint16_t>(target.size());
-  request_line_ = std::make_unique_for_overwrite<char[]>(size_t{method_size_} + target_size_);
-  head.method().copy(request_line_.get(), method_size_);
-  target.copy(request_line_.get() + method_size_, target_size_);
-}
-
-// Answers what never reaches an upstream; true if it did.
-bool Stream::refused_by_head(const Head& head) {
-  auto refuse_as = [this, &head](Refusal refusal, int status, std::string_view detail) {
-    ++gateway_.metrics().refusals[static_cast<unsigned>(refusal)];
-    if (head.body() != BodyKind::kNone) keep_alive_ = false;
-    refuse(status, detail, Ending::kRefused, refusal_name(refusal));
-    return true;
-  };
-  if (head.method() == "CONNECT") {
-    keep_alive_ = false;
-    return refuse_as(Refusal::kConnect, 501, "CONNECT is not supported.");
-  }
-  // An h2c offer may be ignored (RFC 9110 section 7.8); a WebSocket cannot work without.
-  if (head.lists_token("upgrade", "websocket")) {
-    keep_alive_ = false;
-    return refuse_as(Refusal::kUpgrade, 501, "Upgrading to WebSocket is not supported.");
-  }
-  if (!route_) return refuse_as(Refusal::kNoRoute, 404, "No route matches the request's path.");
-  if (auto expect = head.find("expect"); expect && !head.lists_token("expect", "100-continue"))
-    return refuse_as(Refusal::kExpectation, 417, "The expectation is not known.");
-  if (max_forwards_exhausted(head))
-    return refuse_as(Refusal::kMaxForwards, 501,
-                     "Max-Forwards ends here, and there is nothing to show.");
-  if (settings().max_body_size > 0 && head.body() == BodyKind::kLength &&
-      head.content_length() > settings().max_body_size) {
-    keep_alive_ = false;
-    return refuse_as(Refusal::kBodyTooLarge, 413, "The request's body is larger than allowed.");
-  }
-  return false;
-}
-
-void Stream::on_request_body(const Lease& lease, std::string_view bytes) {
-  if (ended_ || phase_ == Phase::kDraining) return;
-  request_body_bytes_ += bytes.size();
-  if (settings().max_body_size > 0 && request_body_bytes_ > settings().max_body_size) {
-    ++gateway_.metrics().refusals[static_cast<unsigned>(Refusal::kBodyTooLarge)];
-    keep_alive_ = false;
-    refuse(413, "The request's body is larger than allowed.", Ending::kRefused,
-           refusal_name(Refusal::kBodyTooLarge));
-    return;
-  }
-  if (bytes.size() <= lease.size() / limits::kSpillFraction)
-    request_.append_copy(bytes);
-  else
-    request_.append(lease, bytes);
-  request_.release();
-  if (upstream_) upstream_->request_ready();
-}
-
-void Stream::on_request_end() {
-  request_.finish();
-  if (upstream_) upstream_->request_ready();
-}
-
-uint64_t Stream::request_budget() const {
-  if (ended_ || phase_ == Phase::kDraining) return 0;
-  uint64_t waiting = request_.backlog();
-  return waiting * 2 > limits::kRequestWindow ? 0 : limits::kRequestWindow - waiting;
-}
-
-void Stream::on_request_sent(uint64_t body_bytes) {
-  gateway_.metrics().bytes_to_upstreams += body_bytes;
-  if (phase_ == Phase::kAwaitingHead) phase_since_ms_ = gateway_.loop().now_ms();
-  if (request_.kept_bytes() > limits::kRequestWindow) request_.keep_for_replay(false);
-  if (client_ && !request_.finished()) client_->request_window_opened();
-}
-
-// --- finding an upstream ---
-
-void Stream::ask_for_upstream(bool fresh) {
-  upstream_asked_ = true;
-  gateway_.upstreams().acquire(*this, fresh);
-}
-
-void Stream::on_queued() {
-  set_phase(Phase::kQueued);
-}
-
-void Stream::on_upstream(UpstreamHalf& upstream, bool reused) {
-  upstream_ = &upstream;
-  reused_ = reused;
-  request_.keep_for_replay(reused);
-  set_phase(reused ? Phase::kAwaitingHead : Phase::kConnecting);
-  upstream.request_ready();
-}
-
-void Stream::on_upstream_connected() {
-  set_phase(Phase::kAwaitingHead);
-}
-
-void Stream::on_no_upstream(Ending ending) {
-  if (!request_.finished()) keep_alive_ = false;  // what is still to come will not be read
-  fail(ending);
-}
-
-void Stream::on_upstream_lost(Ending ending) {
-  if (ended_ || phase_ == Phase::kDraining) return;
-  // A kept-alive connection that died before any byte of the response: stale, most likely. The
-  // request may go out once more on a fresh one (RFC 9110 section 9.2.2, 9112 section 9.3.1).
-  if (reused_ && !response_begun_ && !retried_ && request_.kept_for_replay()) {
-    retry_ = true;
-    return;
-  }
-  fail(ending);
-}
-
-void Stream::upstream_released() {
-  upstream_ = nullptr;
-  if (retry_ && !ended_) {
-    retry_ = false;
-    retried_ = true;
-    ++gateway_.metrics().upstream_retries;
-    request_.rewind();
-    ask_for_upstream(true);
-    return;
-  }
-  delete_if_unused();
-}
-
-void Stream::let_go_of_upstream() {
-  if (waiting_link) gateway_.upstreams().forget(*this);
-  retry_ = false;
-  if (upstream_) upstream_->cancel();
-}
-
 // --- the response ---
 
 void Stream::on_response_begun() {
@@ -215,13 +51,16 @@ void Stream::on_response_head(const Head& head) {
     if (!client_http10_ && !head_queued_) {
       std::string& text = gateway_.scratch();
       write_interim_head(head, text);
-      response_.append_head(text);
-      client_->response_ready();
+      // Where there is no memory for it, the client does without.
+      if (response_.append_head(text)) client_->response_ready();
+      if (head.status() == 100 && body_asked_for_ms_ == TimerWheel::kNever)
+        body_asked_for_ms_ = now_ms;
     }
     return;
   }
   if (early_head_) {
     if (head.status() == 200 && is_event_stream(head)) {
+      framed_ = settings().framing != EventFraming::kOff;
       no_transform_ |= has_no_transform(head);
       set_phase(Phase::kFirstEvent);
     } else {
@@ -235,7 +74,7 @@ void Stream::on_response_head(const Head& head) {
 void Stream::commit_response(const Head& head) {
   status_ = static_cast<uint16_t>(head.status());
   bool has_body = head.body() != BodyKind::kNone;
-  bool event_stream = is_event_stream(head);
+  bool event_stream = is_event_stream(head) && settings().framing != EventFraming::kOff;
   framed_ = has_body && event_stream;
   no_transform_ |= has_no_transform(head);
   bool keeps_length = head.body() == BodyKind::kLength && !framed_;
@@ -248,9 +87,14 @@ void Stream::commit_response(const Head& head) {
   rewrite.keep_alive = keep_alive_;
   rewrite.event_stream = event_stream;
   rewrite.chunked = chunked;
+  rewrite.date = gateway_.http_date();
   std::string& text = gateway_.scratch();
   write_response_head(head, rewrite, text);
-  response_.append_head(text);
+  if (!response_.append_head(text)) {
+    framed_ = close_delimited_ = false;
+    fail(Ending::kOverloaded);
+    return;
+  }
   response_.set_chunked(chunked);
   if (framed_)
     ++gateway_.metrics().event_streams;
@@ -282,9 +126,8 @@ void Stream::on_response_body(const Lease& lease, std::string_view bytes) {
 // that it does not pin a whole slot.
 void Stream::append_response(const Lease& lease, std::string_view bytes, bool waits) {
   if (waits && bytes.size() <= lease.size() / limits::kSpillFraction)
-    response_.append_copy(bytes);
-  else
-    response_.append(lease, bytes);
+    bytes = response_.append_copy(bytes);
+  if (!bytes.empty()) response_.append(lease, bytes);
 }
 
 // A byte order mark counts only as the first bytes of a stream (html.spec.whatwg.org 9.2.5). Behind
@@ -316,10 +159,21 @@ void Stream::append_event_bytes(const Lease& lease, std::string_view bytes) {
     if (found.events > 0) note_events(found.events);
     response_grew();
   }
-  std::string_view rest = bytes.substr(found.whole);
-  if (rest.empty()) return;
-  append_response(lease, rest, true);
-  if (framer_.pending() > settings().event_hold) tear_held();
+  if (found.whole < bytes.size()) append_unfinished(lease, bytes.substr(found.whole));
+}
+
+// A part of an event whose end is yet to come.
+void Stream::append_unfinished(const Lease& lease, std::string_view bytes) {
+  size_t lines = 0;
+  if (settings().framing == EventFraming::kLine) lines = bytes.find_last_of("\r\n") + 1;
+  if (lines > 0) {
+    append_response(lease, bytes.substr(0, lines), response_.batch_under_way());
+    response_.release();
+    torn_ = false;
+    response_grew();
+  }
+  if (lines < bytes.size()) append_response(lease, bytes.substr(lines), true);
+  if (response_.held() > settings().event_hold) tear_held();
   if (torn_ && response_.held() > 0) {
     response_.release();
     response_grew();
@@ -329,6 +183,29 @@ void Stream::append_event_bytes(const Lease& lease, std::string_view bytes) {
 void Stream::relieve_memory(const SlotPool& pool) {
   if (!retry_ && request_.keeps_in(pool)) request_.keep_for_replay(false);
   if (response_.holds_in(pool)) tear_held();
+  if (waits_for_client(pool) || waits_for_upstream(pool)) shed();
+}
+
+bool Stream::waits_for_client(const SlotPool& pool) const {
+  return unsent_since_ns_ != 0 && response_.occupies(pool) &&
+         gateway_.loop().now_ns() - unsent_since_ns_ >= limits::kShedAfterMs * 1'000'000;
+}
+
+bool Stream::waits_for_upstream(const SlotPool& pool) const {
+  return request_.backlog() > 0 && request_.occupies(pool) &&
+         gateway_.loop().now_ms() - request_moved_ms_ >= limits::kShedAfterMs;
+}
+
+// A client that still waits for its answer is told; one that does not read is not waited for.
+void Stream::shed() {
+  if (ended_) return;
+  if (!head_queued_) {
+    fail(Ending::kOverloaded);
+    return;
+  }
+  let_go_of_upstream();
+  end(Ending::kOverloaded);
+  client_->drop();
 }
 
 void Stream::tear_held() {
@@ -450,24 +327,24 @@ void Stream::on_client_sent(uint64_t body_bytes) {
 // --- endings ---
 
 void Stream::refuse(int status, std::string_view detail, Ending ending, const char* reason) {
-  if (ended_) return;
-  refusal_reason_ = reason;
+  // With the whole answer on its way there is nothing left to say.
+  if (ended_ || phase_ == Phase::kDraining) return;
   let_go_of_upstream();
   if (head_queued_) {
-    fail(ending);
+    fail(ending, reason);
     return;
   }
+  reason_ = reason;
   // HTTP/1.0 would want to be told that the connection stays; ours need not.
   if (client_http10_ || (!request_.finished() && phase_ != Phase::kRequest)) keep_alive_ = false;
   std::string& text = gateway_.scratch();
   ProblemResponse problem{.status = status, .detail = detail, .close = !keep_alive_};
   problem.head_only = method_is_head_;
-  const std::string date = http_date(wall_clock_ms());
-  problem.date = date;
+  problem.date = gateway_.http_date();
   // Spread, so that clients do not come back all at once.
   problem.retry_after_s = status == 503 ? 1 + static_cast<int>((id_ >> 8) % 3) : 0;
   write_problem(problem, text);
-  response_.append_head(text);
+  (void)response_.append_head(text, /*ours=*/true);
   response_.finish();
   head_queued_ = true;
   status_ = static_cast<uint16_t>(status);
@@ -476,12 +353,13 @@ void Stream::refuse(int status, std::string_view detail, Ending ending, const ch
   client_->response_ready();
 }
 
-void Stream::fail(Ending ending) {
+void Stream::fail(Ending ending, const char* reason) {
   if (ended_ || aborted_) return;
   if (!head_queued_) {
-    refuse(ending_status(ending), ending_detail(ending), ending);
+    refuse(ending_status(ending), ending_detail(ending), ending, reason);
     return;
   }
+  reason_ = reason;
   let_go_of_upstream();
   gateway_.metrics().discarded_bytes += response_.held();
   response_.discard_held();
@@ -532,9 +410,17 @@ void Stream::delete_if_unused() {
   if (ended_ && !client_ && !upstream_) gateway_.bury(this);
 }
 
+const Upstream* Stream::upstream_tried() const {
+  return upstream_asked_ ? &upstream_of_route() : nullptr;
+}
+
 std::string_view Stream::upstream_url() const {
-  return upstream_asked_ ? std::string_view(route_->upstreams[upstream_index].url)
-                         : std::string_view();
+  return upstream_asked_ ? std::string_view(upstream_of_route().url) : std::string_view();
+}
+
+std::string_view Stream::client_ip() const {
+  if (!facts_.client().empty()) return facts_.client();
+  return client_ ? client_->client_ip() : "";
 }
 
 }  // namespace sluice

@@ -16,6 +16,7 @@
 #include "net/ending.h"
 #include "net/http1_head.h"
 #include "net/outbox.h"
+#include "net/request_facts.h"
 #include "sse/framer.h"
 
 namespace sluice {
@@ -84,6 +85,12 @@ class Stream final : public TimerOwner {
   void client_released();
   // Room for request body bytes; 0 = stop reading the client.
   uint64_t request_budget() const;
+  // Whether the client owes body bytes: not while it waits to be told to go on (Expect), nor once
+  // it has its answer. And since when it does, where that was not from the start.
+  bool body_due() const;
+  uint64_t body_asked_for_ms() const {
+    return body_asked_for_ms_ == TimerWheel::kNever ? 0 : body_asked_for_ms_;
+  }
 
   Outbox& response() { return response_; }
   bool aborted() const { return aborted_; }
@@ -100,7 +107,8 @@ class Stream final : public TimerOwner {
   // A connection for this stream: kept alive from before, or about to connect.
   void on_upstream(UpstreamHalf& upstream, bool reused);
   void on_upstream_connected();
-  void on_no_upstream(Ending ending);
+  // `reason`, here and below, is for the log: a name that lives as long as the program.
+  void on_no_upstream(Ending ending, const char* reason);
   // The first bytes of the response have come: from here on the request is never sent again.
   void on_response_begun();
   // A response head, interim ones too.
@@ -109,8 +117,9 @@ class Stream final : public TimerOwner {
   // What the upstream had sent has been read.
   void on_read_dry();
   void on_response_end();
-  // The upstream is lost before its response was complete.
-  void on_upstream_lost(Ending ending);
+  // The upstream is lost before its response was complete. `nothing_sent`: no byte of the request
+  // can have reached it.
+  void on_upstream_lost(Ending ending, const char* reason, bool nothing_sent);
   void on_request_sent(uint64_t body_bytes);
   // Nothing of this request will be read by the upstream's half any more.
   void upstream_released();
@@ -130,8 +139,9 @@ class Stream final : public TimerOwner {
   void on_timer() override;
   // The grace is over.
   void shut_down();
-  // That pool has run out: lets go of what keeps its slots for later: what is kept in case the
-  // request has to be sent again, and the part of an event that is held, as if it were too long.
+  // That pool has run out: lets go of what keeps its slots for later (what is kept in case the
+  // request has to be sent again, and the part of an event that is held, as if it were too long),
+  // and ends where a peer has left bytes in its slots for limits::kShedAfterMs.
   void relieve_memory(const SlotPool& pool);
 
   // What /streams and the access log tell.
@@ -139,18 +149,20 @@ class Stream final : public TimerOwner {
   Phase phase() const { return phase_; }
   uint64_t events() const { return events_; }
   uint64_t window() const { return window_; }
-  std::string_view method() const { return {request_line_.get(), method_size_}; }
-  std::string_view target() const { return {request_line_.get() + method_size_, target_size_}; }
+  const RequestFacts& facts() const { return facts_; }
   int status() const { return status_; }
   Ending ending() const { return ending_; }
-  // Why a request was refused; empty for every other ending.
-  std::string_view refusal_reason() const { return refusal_reason_; }
+  // Why a request was refused or failed, beyond its ending; may be empty.
+  std::string_view reason() const { return reason_; }
   uint64_t started_ns() const { return started_ns_; }
   uint64_t first_event_ns() const { return first_event_ns_; }
   uint64_t request_body_bytes() const { return request_body_bytes_; }
   uint64_t response_body_bytes() const { return response_body_bytes_; }
-  std::string_view client_ip() const { return client_ ? client_->client_ip() : ""; }
+  // Behind trusted proxies the one that they name.
+  std::string_view client_ip() const;
   std::string_view upstream_url() const;
+  // The address that was tried; null where none was.
+  const Upstream* upstream_tried() const;
   bool has_route() const { return route_ != nullptr; }
   bool stalled() const { return stalled_since_ns_ != 0; }
 
@@ -159,30 +171,39 @@ class Stream final : public TimerOwner {
   Stream** live_link = nullptr;
   Stream* next_waiting = nullptr;
   Stream** waiting_link = nullptr;
-  bool needs_fresh = false;     // no kept-alive connection, in that queue
+  bool needs_fresh = false;  // no kept-alive connection, in that queue
+  // Sending the request twice does no harm, or its route says so.
+  bool repeatable() const { return repeatable_; }
   uint32_t upstream_index = 0;  // within the route's group
 
  private:
-  void keep_request_line(const Head& head);
+  void keep_facts(const Head& head);
   bool refused_by_head(const Head& head);
+  bool write_request(const Head& head);
+  const Upstream& upstream_of_route() const;
   void set_phase(Phase phase);
   void ask_for_upstream(bool fresh);
   void commit_response(const Head& head);
   void append_response(const Lease& lease, std::string_view bytes, bool waits);
+  void append_unfinished(const Lease& lease, std::string_view bytes);
   void append_event_bytes(const Lease& lease, std::string_view bytes);
   std::string_view without_late_bom(std::string_view bytes);
   void tear_held();
+  bool waits_for_client(const SlotPool& pool) const;
+  bool waits_for_upstream(const SlotPool& pool) const;
+  void shed();
   void response_grew();
   void note_events(uint32_t count);
   void adapt_window(size_t received);
   void set_window(uint64_t bytes);
   void reset_window();
-  void fail(Ending ending);
+  void fail(Ending ending, const char* reason = "");
   void end(Ending ending);
   void let_go_of_upstream();
   void delete_if_unused();
 
   uint64_t deadline_ms() const;
+  uint64_t head_timeout_ms() const;
   void commit_early_head();
   bool heartbeat_possible() const;
   void send_heartbeat();
@@ -196,7 +217,7 @@ class Stream final : public TimerOwner {
   Phase phase_ = Phase::kRequest;
   bool ended_ = false;
   bool framed_ = false;   // an unencoded event stream
-  bool torn_ = false;     // inside an event that is cut through
+  bool torn_ = false;     // inside an event (or a line) that is cut through
   uint8_t late_bom_ = 0;  // 1 + bytes seen of a BOM that a heartbeat has overtaken
   Ending ending_ = Ending::kComplete;
   bool aborted_ = false;
@@ -209,6 +230,7 @@ class Stream final : public TimerOwner {
   bool wants_event_stream_ = false;
   bool no_transform_ = false;
   bool reused_ = false;
+  bool repeatable_ = false;
   bool retry_ = false;  // on a fresh connection, once this one is released
   bool retried_ = false;
   bool upstream_asked_ = false;
@@ -229,6 +251,9 @@ class Stream final : public TimerOwner {
   uint16_t status_ = 0;
   uint8_t interim_heads_ = 0;
 
+  uint64_t request_moved_ms_ = 0;   // since its oldest byte that has not left waits, at most
+  uint64_t body_asked_for_ms_ = 0;  // kNever: not yet, the client waits to be told
+
   uint64_t window_since_ms_ = 0;
   uint64_t phase_since_ms_;
   UpstreamHalf* upstream_ = nullptr;
@@ -238,10 +263,8 @@ class Stream final : public TimerOwner {
   uint64_t started_ns_;
   uint64_t first_event_ns_ = 0;
   uint64_t request_body_bytes_ = 0;
-  const char* refusal_reason_ = "";
-  std::unique_ptr<char[]> request_line_;  // method and target, as far as they are logged
-  uint16_t method_size_ = 0;
-  uint16_t target_size_ = 0;
+  const char* reason_ = "";
+  RequestFacts facts_;
 };
 
 }  // namespace sluice

@@ -21,8 +21,14 @@ uint64_t deadline(uint64_t since_ms, uint64_t timeout_ms) {
 }  // namespace
 
 bool Stream::heartbeat_possible() const {
-  return (framed_ || early_head_) && settings().heartbeat_ms > 0 &&
+  bool boundary_known = framed_ || (early_head_ && !response_begun_);
+  return boundary_known && settings().heartbeat_ms > 0 &&
          (!no_transform_ || settings().heartbeat_named_by_route) && phase_ != Phase::kDraining;
+}
+
+// To a client that has its head already, an upstream without one is an upstream that is silent.
+uint64_t Stream::head_timeout_ms() const {
+  return early_head_ ? settings().stream_idle_timeout_ms : settings().first_byte_timeout_ms;
 }
 
 // The earliest time at which something may be due; activity since then is found out by then.
@@ -37,7 +43,7 @@ uint64_t Stream::deadline_ms() const {
       due = deadline(phase_since_ms_, settings().connect_timeout_ms);
       break;
     case Phase::kAwaitingHead:
-      due = deadline(phase_since_ms_, settings().first_byte_timeout_ms);
+      due = deadline(phase_since_ms_, head_timeout_ms());
       break;
     case Phase::kFirstEvent:
     case Phase::kStreaming:
@@ -70,8 +76,8 @@ void Stream::on_timer() {
              now_ms >= deadline(phase_since_ms_, settings().connect_timeout_ms)) {
     fail(Ending::kUpstreamConnectTimeout);
   } else if (phase_ == Phase::kAwaitingHead &&
-             now_ms >= deadline(phase_since_ms_, settings().first_byte_timeout_ms)) {
-    fail(Ending::kUpstreamFirstByteTimeout);
+             now_ms >= deadline(phase_since_ms_, head_timeout_ms())) {
+    fail(early_head_ ? Ending::kUpstreamIdleTimeout : Ending::kUpstreamFirstByteTimeout);
   } else if ((phase_ == Phase::kFirstEvent || phase_ == Phase::kStreaming) &&
              now_ms >= deadline(last_upstream_ms_, settings().stream_idle_timeout_ms)) {
     fail(Ending::kUpstreamIdleTimeout);
@@ -90,8 +96,8 @@ void Stream::commit_early_head() {
   close_delimited_ = !chunked;
   if (close_delimited_ || gateway_.draining()) keep_alive_ = false;
   std::string& text = gateway_.scratch();
-  write_early_stream_head(client_http10_, keep_alive_, chunked, http_date(wall_clock_ms()), text);
-  response_.append_head(text);
+  write_early_stream_head(client_http10_, keep_alive_, chunked, gateway_.http_date(), text);
+  (void)response_.append_head(text, /*ours=*/true);
   response_.set_chunked(chunked);
   status_ = 200;
   head_queued_ = early_head_ = framed_ = true;

@@ -5,6 +5,7 @@
 #include "core/check.h"
 #include "core/limits.h"
 #include "core/socket.h"
+#include "core/text.h"
 #include "net/body_run.h"
 #include "net/gateway.h"
 #include "net/upstream_pool.h"
@@ -25,8 +26,14 @@ void UpstreamConn::assign(Stream& stream, bool reused) {
   SLUICE_CHECK(!stream_);
   loop_.timers().cancel(timer_);
   stream_ = &stream;
-  in_message_ = head_done_ = false;
+  in_message_ = head_done_ = sent_some_ = false;
   stream.on_upstream(*this, reused);
+}
+
+// The end may be there and its completion not: a request that cannot be sent again must not be the
+// one to find out.
+bool UpstreamConn::usable() const {
+  return !closing() && !receive_ended() && receive_would_wait(fd());
 }
 
 void UpstreamConn::rest(uint64_t until_ms) {
@@ -40,7 +47,8 @@ void UpstreamConn::on_timer() {
 void UpstreamConn::on_connected(int error) {
   if (error != 0) {
     ++gateway_.metrics().upstream_connect_errors;
-    lose(error == ETIMEDOUT ? Ending::kUpstreamConnectTimeout : Ending::kUpstreamRefused);
+    lose(error == ETIMEDOUT ? Ending::kUpstreamConnectTimeout : Ending::kUpstreamRefused,
+         error_name(error));
     return;
   }
   wake();
@@ -110,10 +118,12 @@ void UpstreamConn::on_bytes(const Lease& lease, std::string_view bytes, uint64_t
         break;
       case Http1Parser::Event::kError:
         ++gateway_.metrics().bad_responses[static_cast<unsigned>(parser_.error())];
-        lose(Ending::kUpstreamBadResponse);
+        lose(Ending::kUpstreamBadResponse, http1_error_name(parser_.error()));
         break;
     }
   }
+  // A head that is arriving lies on the heap.
+  if (!charge(head_ ? head_->bytes_held() : 0)) lose(Ending::kOverloaded, "head");
   if (stream_ && socket_is_empty) stream_->on_read_dry();
 }
 
@@ -170,7 +180,8 @@ void UpstreamConn::end_of_bytes(int error) {
   else if (error == 0 && in_message_ && parser_.finish())
     finish_response(false);
   else
-    lose(error == 0 ? Ending::kUpstreamTruncated : Ending::kUpstreamReset);
+    lose(error == 0 ? Ending::kUpstreamTruncated : Ending::kUpstreamReset,
+         error == 0 ? "" : error_name(error));
 }
 
 // The upstream reads no more. It may have answered before it closed, so the receive decides. EPIPE
@@ -183,11 +194,12 @@ void UpstreamConn::on_send_error(int error) {
 }
 
 void UpstreamConn::on_sent(uint64_t body_bytes) {
+  sent_some_ = true;
   if (stream_) stream_->on_request_sent(body_bytes);
 }
 
-void UpstreamConn::lose(Ending ending) {
-  if (stream_) stream_->on_upstream_lost(ending);
+void UpstreamConn::lose(Ending ending, const char* reason) {
+  if (stream_) stream_->on_upstream_lost(ending, reason, !sent_some_ && !send_in_flight());
   close(CloseMode::kOrderly);
 }
 

@@ -22,11 +22,17 @@ class UpstreamConn final : public Conn, public UpstreamHalf {
   UpstreamConn(Gateway& gateway, UpstreamPool& pool, int fd);
   ~UpstreamConn() override;
 
+  // Whether a request may still go out on it: no end has come, as far as the kernel knows.
+  bool usable() const;
   // Carries the stream's request from now on.
   void assign(Stream& stream, bool reused);
   // Goes idle: closes itself after the keep-alive time.
   void rest(uint64_t until_ms);
   void retire() { close(CloseMode::kOrderly); }
+
+  // For the pool's list of idle ones.
+  UpstreamConn* next_idle = nullptr;
+  UpstreamConn** idle_link = nullptr;
 
   // UpstreamHalf
   void request_ready() override { wake(); }
@@ -53,7 +59,7 @@ class UpstreamConn final : public Conn, public UpstreamHalf {
   void end_of_bytes(int error);
   int reset_behind_fin() const;
   void finish_response(bool bytes_left_over);
-  void lose(Ending ending);
+  void lose(Ending ending, const char* reason);
 
   Gateway& gateway_;
   UpstreamPool& pool_;
@@ -65,6 +71,7 @@ class UpstreamConn final : public Conn, public UpstreamHalf {
   bool head_done_ = false;      // of the final response
   bool fin_in_doubt_ = false;   // what read as a FIN may be a reset that the send has heard of
   bool sends_no_more_ = false;  // a send failed
+  bool sent_some_ = false;      // of this stream's request
   int reset_heard_ = 0;         // its errno, where that may have cut what was to be received
   uint32_t quick_reads_ = 0;    // that came before a delayed ACK for the one before would have
 };

@@ -1,6 +1,5 @@
 #include "net/upstream_pool.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -10,10 +9,14 @@
 namespace sluice {
 
 void UpstreamPool::acquire(Stream& stream, bool fresh) {
-  while (!fresh && !idle_.empty()) {
-    UpstreamConn* conn = idle_.back();
-    idle_.pop_back();
+  while (!fresh && idle_) {
+    UpstreamConn* conn = idle_;
+    remove_idle(*conn);
     if (conn->closing()) continue;
+    if (!stream.repeatable() && !conn->usable()) {
+      conn->retire();
+      continue;
+    }
     ++gateway_.metrics().upstream_reuses;
     conn->assign(stream, true);
     return;
@@ -21,7 +24,7 @@ void UpstreamPool::acquire(Stream& stream, bool fresh) {
   bool room =
       settings_.upstream_max_connections == 0 || connections_ < settings_.upstream_max_connections;
   if (room) {
-    if (!open(stream)) stream.on_no_upstream(Ending::kUnavailable);
+    if (!open(stream)) stream.on_no_upstream(Ending::kUnavailable, "no_socket");
     return;
   }
   enqueue(stream, fresh);
@@ -59,13 +62,16 @@ bool UpstreamPool::open(Stream& stream) {
 }
 
 void UpstreamPool::release(UpstreamConn& conn) {
-  if (Stream* stream = pop_waiting(/*reused=*/true)) {
+  // What waits may not be repeatable; where the connection ends, conn_closed() opens another.
+  if (waiting_head_ && !conn.usable()) {
+    conn.retire();
+  } else if (Stream* stream = pop_waiting(/*reused=*/true)) {
     ++gateway_.metrics().upstream_reuses;
     conn.assign(*stream, true);
-  } else if (gateway_.draining() || idle_.size() >= settings_.upstream_keepalive) {
+  } else if (gateway_.draining() || idle_count_ >= settings_.upstream_keepalive) {
     conn.retire();
   } else {
-    idle_.push_back(&conn);
+    push_idle(conn);
     if (settings_.upstream_keepalive_timeout_ms > 0)
       conn.rest(gateway_.loop().now_ms() + settings_.upstream_keepalive_timeout_ms);
   }
@@ -74,13 +80,29 @@ void UpstreamPool::release(UpstreamConn& conn) {
 void UpstreamPool::conn_closed(UpstreamConn& conn) {
   --connections_;
   ++gateway_.metrics().upstream_connections_closed;
-  std::erase(idle_, &conn);
+  remove_idle(conn);
   Stream* stream = pop_waiting(/*reused=*/false);
   while (stream && !open(*stream)) {
-    stream->on_no_upstream(Ending::kUnavailable);
+    stream->on_no_upstream(Ending::kUnavailable, "no_socket");
     stream = pop_waiting(/*reused=*/false);
   }
   gateway_.stop_if_done();
+}
+
+void UpstreamPool::push_idle(UpstreamConn& conn) {
+  conn.next_idle = idle_;
+  conn.idle_link = &idle_;
+  if (idle_) idle_->idle_link = &conn.next_idle;
+  idle_ = &conn;
+  ++idle_count_;
+}
+
+void UpstreamPool::remove_idle(UpstreamConn& conn) {
+  if (!conn.idle_link) return;
+  *conn.idle_link = conn.next_idle;
+  if (conn.next_idle) conn.next_idle->idle_link = conn.idle_link;
+  conn.idle_link = nullptr;
+  --idle_count_;
 }
 
 // The first in the queue; for a reused connection the first that may have one.
@@ -101,7 +123,7 @@ void UpstreamPool::forget(Stream& stream) {
 }
 
 void UpstreamPool::close_idle() {
-  for (UpstreamConn* conn : idle_) conn->retire();
+  for (UpstreamConn* conn = idle_; conn; conn = conn->next_idle) conn->retire();
 }
 
 UpstreamPools::UpstreamPools(Gateway& gateway, const Config& config) : config_(config) {
@@ -112,16 +134,20 @@ UpstreamPools::UpstreamPools(Gateway& gateway, const Config& config) : config_(c
   }
 }
 
-UpstreamPool& UpstreamPools::pool_of(Stream& stream) {
-  Group& group = groups_[static_cast<size_t>(&stream.route() - config_.routes.data())];
-  return *group.pools[stream.upstream_index];
+UpstreamPools::Group& UpstreamPools::group_of(const Stream& stream) {
+  return groups_[static_cast<size_t>(&stream.route() - config_.routes.data())];
+}
+
+UpstreamPool& UpstreamPools::pool_of(const Stream& stream) {
+  return *group_of(stream).pools[stream.upstream_index];
+}
+
+void UpstreamPools::choose(Stream& stream) {
+  Group& group = group_of(stream);
+  stream.upstream_index = static_cast<uint32_t>(group.next++ % group.pools.size());
 }
 
 void UpstreamPools::acquire(Stream& stream, bool fresh) {
-  if (!fresh) {
-    Group& group = groups_[static_cast<size_t>(&stream.route() - config_.routes.data())];
-    stream.upstream_index = static_cast<uint32_t>(group.next++ % group.pools.size());
-  }
   pool_of(stream).acquire(stream, fresh);
 }
 

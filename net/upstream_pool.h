@@ -31,10 +31,12 @@ class UpstreamPool {
   const StreamSettings& settings() const { return settings_; }
   const Address& address() const { return upstream_.address; }
   size_t connections() const { return connections_; }
-  size_t idle() const { return idle_.size(); }
+  size_t idle() const { return idle_count_; }
 
  private:
   bool open(Stream& stream);
+  void push_idle(UpstreamConn& conn);
+  void remove_idle(UpstreamConn& conn);
   void enqueue(Stream& stream, bool front);
   Stream* pop_waiting(bool reused);
 
@@ -42,7 +44,8 @@ class UpstreamPool {
   const StreamSettings& settings_;
   const Upstream& upstream_;
   size_t connections_ = 0;
-  std::vector<UpstreamConn*> idle_;
+  UpstreamConn* idle_ = nullptr;  // the one used last comes first
+  size_t idle_count_ = 0;
   Stream* waiting_head_ = nullptr;
   Stream** waiting_tail_ = &waiting_head_;
 };
@@ -51,6 +54,9 @@ class UpstreamPools {
  public:
   UpstreamPools(Gateway& gateway, const Config& config);
 
+  // Which of its route's upstreams the stream's request goes to.
+  void choose(Stream& stream);
+  // A connection to that one.
   void acquire(Stream& stream, bool fresh);
   void forget(Stream& stream);
   void close_idle();
@@ -63,7 +69,8 @@ class UpstreamPools {
     size_t next = 0;  // round robin
   };
 
-  UpstreamPool& pool_of(Stream& stream);
+  Group& group_of(const Stream& stream);
+  UpstreamPool& pool_of(const Stream& stream);
 
   const Config& config_;
   std::vector<Group> groups_;  // as config.routes

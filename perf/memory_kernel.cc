@@ -262,6 +262,9 @@ socklen_t peer_address(int /*fd*/, sockaddr_storage* into) {
 socklen_t local_address(int fd, sockaddr_storage* into) {
   return peer_address(fd, into);
 }
+bool receive_would_wait(int /*fd*/) {
+  return true;
+}
 uint32_t unacknowledged_bytes(int /*fd*/) {
   return 0;
 }

@@ -61,7 +61,7 @@ void Chain::append_static(std::string_view bytes) {
   if (!bytes.empty()) push(nullptr, bytes.data(), static_cast<uint32_t>(bytes.size()));
 }
 
-void Chain::append_copy(std::string_view bytes) {
+std::string_view Chain::append_copy(std::string_view bytes) {
   while (!bytes.empty()) {
     // Only this chain's own nodes lie in a slot that was taken for copying, one after the other,
     // so what follows the tail in it is unused.
@@ -82,6 +82,7 @@ void Chain::append_copy(std::string_view bytes) {
       bytes_ += size;
     } else {
       Lease lease = spill().take();
+      if (!lease) break;
       size = static_cast<uint32_t>(std::min<size_t>(bytes.size(), lease.size()));
       std::memcpy(lease.data(), bytes.data(), size);
       push(lease.slot(), lease.data(), size);
@@ -89,6 +90,21 @@ void Chain::append_copy(std::string_view bytes) {
     }
     bytes.remove_prefix(size);
   }
+  return bytes;
+}
+
+bool Chain::append_block(std::string_view bytes, bool ours) {
+  uint32_t before = bytes_;
+  std::string_view rest = append_copy(bytes);
+  if (rest.empty()) return true;
+  Lease block = spill().take_block(static_cast<uint32_t>(rest.size()), ours);
+  if (block) {
+    std::memcpy(block.data(), rest.data(), rest.size());
+    append(block, {block.data(), rest.size()});
+  } else {
+    truncate(before);
+  }
+  return static_cast<bool>(block);
 }
 
 size_t Chain::fill(std::span<iovec> pieces, uint64_t skip, uint64_t max_bytes,

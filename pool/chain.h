@@ -63,8 +63,12 @@ class Chain {
 
   // Shares the slot; `bytes` lie in it.
   void append(const Lease& lease, std::string_view bytes);
-  // Copies into the chain's own slots, densely.
-  void append_copy(std::string_view bytes);
+  // Copies into the chain's own slots, densely. Returns the rest that there was no slot for: it
+  // may be appended by reference, or as a block.
+  [[nodiscard]] std::string_view append_copy(std::string_view bytes);
+  // Copies all of it, into a block of the heap where there is no slot. False, and nothing is
+  // appended, where the budget has no room for that; never where the bytes are our own.
+  [[nodiscard]] bool append_block(std::string_view bytes, bool ours);
   // Bytes that live as long as the program.
   void append_static(std::string_view bytes);
 

@@ -1,8 +1,8 @@
 // A slot: a fixed piece of a worker's slab that the kernel receives into, or that we write heads
 // and spilled bytes into. Leases count who still reads it; the last one gives it back to its
 // pool. Slots and leases belong to one worker and are never touched by another thread. A slot
-// of no region is a block from the heap: what control bytes fall back to when the pool is at its
-// limit; it is freed, not pooled (a "discard").
+// of no region is a block from the heap: what heads fall back to when the pool is at its limit; it
+// is freed, not pooled (a "discard").
 #pragma once
 
 #include <cstddef>

@@ -34,8 +34,8 @@ bool SlotPool::grow() {
   while (place < regions_.size() && regions_[place].memory) ++place;
   size_t bytes = size_t{options_.slot_bytes} * options_.slots;
   bool first = regions_.empty();
-  if (!first && (budget_.bytes + bytes > budget_.bytes_max ||
-                 (place + 1) * options_.slots > limits::kSlotsMax))
+  uint64_t most = budget_.bytes_max - budget_.bytes_max / limits::kHeapFraction;
+  if (!first && (budget_.bytes + bytes > most || (place + 1) * options_.slots > limits::kSlotsMax))
     return false;
   unsigned fixed_index = 0;
   while (fixed_index < Ring::kFixedBuffersMax - 1 && budget_.fixed_in_use[fixed_index])
@@ -113,14 +113,19 @@ Lease SlotPool::claim(uint16_t buffer_id) {
 Lease SlotPool::take() {
   Slot* slot = pop_free();
   if (!slot && grow()) slot = pop_free();
-  if (slot) return lease(slot);
-  // At the limit. What is written here is bounded per stream (heads, spills), so the heap may
-  // serve it; a wait could wait for the very stream that needs the slot.
-  void* block = ::operator new(sizeof(Slot) + options_.slot_bytes);
-  slot = new (block) Slot;
+  return slot ? lease(slot) : Lease();
+}
+
+Lease SlotPool::take_block(uint32_t size, bool ours) {
+  if (size <= options_.slot_bytes)
+    if (Lease lease = take()) return lease;
+  if (!ours && budget_.bytes + size > budget_.bytes_max) return {};
+  budget_.bytes += size;
+  void* block = ::operator new(sizeof(Slot) + size);
+  auto* slot = new (block) Slot;
   slot->data = static_cast<char*>(block) + sizeof(Slot);
   slot->pool = this;
-  slot->size = options_.slot_bytes;
+  slot->size = size;
   slot->region = Slot::kHeap;
   slot->leases = 1;
   ++counters_.allocations;
@@ -133,6 +138,7 @@ void return_slot(Slot* slot) {
   if (slot->region == Slot::kHeap) {
     ++pool.counters_.discards;
     --pool.heap_blocks_;
+    pool.budget_.bytes -= slot->size;
     ::operator delete(slot);
     return;
   }
@@ -177,9 +183,8 @@ void SlotPool::replenish() {
   if (trim_turns_ > 0 || provided_ >= ring_target_) return;
   Ring& ring = loop_.ring();
   while (provided_ < ring_target_) {
-    // The reserve is for our own writing, as long as the kernel has enough. Where the class cannot
-    // grow the kernel has what there is: our writing has the heap, a receive has nothing else.
-    if (free_ <= reserve_ && (provided_ >= ring_target_ / 2 || (!grow() && free_ == 0))) break;
+    // The reserve is for what we write: heads have to leave before the slots of bodies come back.
+    if (free_ <= reserve_ && (provided_ >= ring_target_ / 2 || !grow())) break;
     Slot* slot = pop_free();
     slot->provided = true;
     ++provided_;

@@ -4,7 +4,8 @@
 //
 // The pool grows by whole regions while slots are short, up to a budget that all classes of the
 // worker share, and gives grown regions back when they are idle. Out of slots is a wait, not an
-// error: a connection whose receive found none queues here and is told when one is back.
+// error: a connection whose receive found none queues here and is told when one is back. What
+// cannot wait (heads) may take blocks from the heap, which count towards the same budget.
 #pragma once
 
 #include <bitset>
@@ -27,11 +28,21 @@ struct PoolCounters {
   uint64_t waits = 0;        // receives that found no slot
 };
 
-// What the classes of a worker may map together, in bytes (--pool-max).
+// What peers' bytes may occupy on a worker, in bytes (--pool-max): the regions of all classes, the
+// blocks from the heap, and what connections keep beside them (charge()).
 struct PoolBudget {
   uint64_t bytes_max = 0;
   uint64_t bytes = 0;
-  std::bitset<Ring::kFixedBuffersMax> fixed_in_use;
+  std::bitset<Ring::kFixedBuffersMax> fixed_in_use = {};
+
+  // Accounts for `now` bytes in the place of `*before`. False, and nothing has changed, where more
+  // is asked for than is left.
+  bool charge(uint32_t* before, uint32_t now) {
+    if (now > *before && bytes + (now - *before) > bytes_max) return false;
+    bytes = bytes - *before + now;
+    *before = now;
+    return true;
+  }
 };
 
 // Waits for a slot; intrusive.
@@ -68,8 +79,11 @@ class SlotPool final : public TurnHook {
 
   // The slot that a completion named: it was with the kernel and is leased now.
   Lease claim(uint16_t buffer_id);
-  // A slot to write into. Never fails: at the limit it is a block from the heap.
+  // A slot to write into; empty where there is none and the class cannot grow.
   Lease take();
+  // A slot, or a block of the heap with room for `size` bytes; empty where the budget has no room
+  // for it, unless the bytes are our own (`ours`): a few hundred for a connection, at most.
+  Lease take_block(uint32_t size, bool ours);
 
   // Queues until a slot is with the kernel again.
   void wait(SlotWaiter& waiter);
@@ -85,6 +99,7 @@ class SlotPool final : public TurnHook {
 
   void on_turn_end() override;
 
+  PoolBudget& budget() { return budget_; }
   const PoolCounters& counters() const { return counters_; }
   uint32_t slots() const { return slots_; }        // current size
   uint32_t provided() const { return provided_; }  // with the kernel

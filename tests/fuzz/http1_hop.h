@@ -135,7 +135,7 @@ class Hop final : BodySink {
       outbox_.emplace(rig_.memory, rig_.pool());
       outbox_->keep_for_replay(options_.replay);
     }
-    outbox_->append_head(text);
+    if (!outbox_->append_head(text)) std::abort();
     outbox_->set_chunked(body == BodyKind::kChunked);
     expected_ += opening(head_, body);
     heads_.push_back({head_, text});
@@ -162,9 +162,8 @@ class Hop final : BodySink {
     if (!passed_on_) return;
     const bool waits = options_.role == Role::kRequest || outbox_->batch_under_way();
     if (waits && bytes.size() <= lease.size() / limits::kSpillFraction)
-      outbox_->append_copy(bytes);
-    else
-      outbox_->append(lease, bytes);
+      bytes = outbox_->append_copy(bytes);
+    if (!bytes.empty()) outbox_->append(lease, bytes);
     outbox_->release();
   }
 

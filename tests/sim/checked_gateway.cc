@@ -13,6 +13,7 @@ namespace {
 constexpr uint64_t kTurnsMax = 2'000'000;
 // To let the last completions in, and slots and streams be returned.
 constexpr int kSettlingTurns = 3;
+constexpr uint64_t kOwnAnswersMax = uint64_t{64} * 512;
 
 SlotPool::Options pool_options(const char* name, uint16_t group, const PoolSettings& settings) {
   return {name, group, static_cast<uint32_t>(settings.slot_bytes),
@@ -58,6 +59,10 @@ void CheckedGateway::turn() {
 }
 
 void CheckedGateway::check_turn() const {
+  // Our own answers, a few hundred bytes each, are beside the limit.
+  if (budget_.bytes > budget_.bytes_max + kOwnAnswersMax)
+    violation("peers' bytes occupy " + std::to_string(budget_.bytes) + " of " +
+              std::to_string(budget_.bytes_max));
   check_pool(sse_event_);
   check_pool(http_response_);
   check_streams();
@@ -104,6 +109,10 @@ bool CheckedGateway::out_of_slots() const {
   return sse_event_.counters().waits + http_response_.counters().waits > 0;
 }
 
+bool CheckedGateway::overloaded() {
+  return gateway_.metrics().endings[static_cast<unsigned>(Ending::kOverloaded)] > 0;
+}
+
 bool CheckedGateway::connections_left() const {
   WorkerSnapshot now(config_.routes.size());
   gateway_.snapshot(now);
@@ -125,6 +134,8 @@ void CheckedGateway::run_until_idle(uint64_t rounds) {
     violation("slots are leased though nothing is there");
   if (sse_event_.heap_blocks() + http_response_.heap_blocks() > 0)
     violation("blocks of the heap are left though nothing is there");
+  if (budget_.bytes != sse_event_.bytes() + http_response_.bytes())
+    violation("memory is accounted for that nobody has");
   if (memory_.nodes.in_use() > 0) violation("nodes are in use though nothing is there");
   if (kernel_.open_fds() != 1)
     violation(std::to_string(kernel_.open_fds()) + " fds are open, though only the listener is");

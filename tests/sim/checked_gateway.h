@@ -27,6 +27,8 @@ class CheckedGateway {
   // An event was cut through for want of memory; a receive has waited for a slot.
   bool torn();
   bool out_of_slots() const;
+  // Streams were given up for want of memory.
+  bool overloaded();
 
   void turn();
   // Every connection has a deadline: with time alone, and the peers doing what they do, `rounds`

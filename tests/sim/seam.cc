@@ -229,6 +229,11 @@ void close_socket(int fd) {
   state.sockets.erase(fd);
 }
 
+bool receive_would_wait(int fd) {
+  const sim::Socket& socket = kernel().socket(fd);
+  return socket.connection && !socket.shut && !socket.connection->has_news_for_gateway();
+}
+
 socklen_t peer_address(int fd, sockaddr_storage* into) {
   auto* address = reinterpret_cast<sockaddr_in*>(into);
   address->sin_family = AF_INET;

@@ -17,6 +17,8 @@ constexpr uint16_t kFirstPort = 9000;
 // After a client has left: its bytes and the gateway's have to travel.
 constexpr uint64_t kToldWithinNs = kSecond;
 constexpr uint64_t kAmpleMemory = uint64_t{8} << 20;
+// For the heads of all clients at once.
+constexpr uint64_t kHeadMemory = uint64_t{1} << 20;
 constexpr uint64_t kStartsWithinNs = 2 * kSecond;
 
 // Each kind of thing that may go wrong does so in some simulations only, so that others show what
@@ -100,7 +102,9 @@ Config make_config(Random& random, size_t upstreams) {
   config.pool_http_response = {16384, random.magnitude(8, 100)};
   uint64_t first_bytes = config.pool_sse_event.slot_bytes * config.pool_sse_event.slots +
                          config.pool_http_response.slot_bytes * config.pool_http_response.slots;
-  config.pool_max = random.chance(0.5) ? first_bytes : first_bytes + random.magnitude(1, 1U << 24);
+  uint64_t heads = random.chance(0.9) ? kHeadMemory : random.magnitude(1, kHeadMemory);
+  config.pool_max =
+      (random.chance(0.5) ? first_bytes : first_bytes + random.magnitude(1, 1U << 24)) + heads;
   if (random.chance(0.5)) config.latency_budget_us = random.magnitude(0, 5'000);
   return config;
 }
@@ -211,8 +215,8 @@ void Simulation::check_outcomes(const ClientPeer& client) {
   ClientKind kind = client.traits().kind;
   // A request that waits for a connection to its upstream may wait too long.
   bool queues = gateway_->config().defaults.upstream_max_connections > 0;
-  bool expected =
-      weather_.calm && !queues && kind != ClientKind::kVanishing && kind != ClientKind::kHostile;
+  bool expected = weather_.calm && !queues && !gateway_->overloaded() &&
+                  kind != ClientKind::kVanishing && kind != ClientKind::kHostile;
   // The gateway lingers for the rest of a request that was answered early, but not for ever.
   bool prompt = kind == ClientKind::kPlain && client.traits().write_max == SIZE_MAX;
   bool sound = true;

@@ -111,6 +111,8 @@ std::map<std::string, Sample> stream_samples() {
       {"write-timeout", time(&S::write_timeout_ms)},
       {"header-timeout", time(&S::header_timeout_ms)},
       {"keepalive-timeout", time(&S::keepalive_timeout_ms)},
+      {"framing", stream_sample("line", "\"line\"", &S::framing, EventFraming::kLine)},
+      {"retry-non-idempotent", stream_sample("on", "\"on\"", &S::retry_non_idempotent, true)},
       {"half-close", stream_sample("allow", "\"allow\"", &S::half_close, true)},
       {"upstream-max-connections", size(&S::upstream_max_connections, 5)},
       {"upstream-keepalive", size(&S::upstream_keepalive, 0)},

@@ -78,7 +78,7 @@ class TestConn final : public Conn {
     log_.send_errors.push_back(error);
     close(CloseMode::kOrderly);
   }
-  void on_hang_up() override { ++log_.hang_ups; }
+  void on_hang_up(uint32_t) override { ++log_.hang_ups; }
   void on_closed() override { ++log_.closes; }
   Outbox* outbox() override { return &response; }
   uint64_t receive_budget() override { return credit; }

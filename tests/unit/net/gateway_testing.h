@@ -84,7 +84,9 @@ class GatewayRig {
     for (int i = 0; i < 20; ++i) loop.turn(false);
   }
   // More than half of the budget is mapped, or far less.
-  void make_memory_tight(bool tight) { budget.bytes_max = budget.bytes * (tight ? 1 : 100); }
+  void make_memory_tight(bool tight) {
+    budget.bytes_max = tight ? budget.bytes * 3 / 2 : budget.bytes * 100;
+  }
 
   WorkerSnapshot snapshot() const {
     WorkerSnapshot now(config.routes.size());

@@ -34,7 +34,7 @@ class Message {
     outbox_.keep_for_replay(replay_);
     for (size_t heads = random.between(0, 2); heads > 0; --heads) {
       std::string head = bytes(300);
-      outbox_.append_head(head);
+      EXPECT_TRUE(outbox_.append_head(head));
       head_ += head;
     }
     outbox_.set_chunked(chunked_);
@@ -110,7 +110,7 @@ class Message {
       }
       case 1:
         text = bytes(200);
-        outbox_.append_copy(text);
+        ASSERT_EQ(outbox_.append_copy(text), "");
         break;
       default: {
         // Now and then more than one send takes.

@@ -38,8 +38,8 @@ TEST_F(OutboxTest, SendsNothingOfNothing) {
 }
 
 TEST_F(OutboxTest, SendsAHeadAndABodyInOneBatch) {
-  outbox_.append_head("HEAD\r\n\r\n");
-  outbox_.append_copy("body");
+  ASSERT_TRUE(outbox_.append_head("HEAD\r\n\r\n"));
+  ASSERT_EQ(outbox_.append_copy("body"), "");
   outbox_.release();
   EXPECT_EQ(outbox_.backlog(), 12U);
   EXPECT_EQ(batch_of(outbox_), "HEAD\r\n\r\nbody");
@@ -55,9 +55,9 @@ TEST_F(OutboxTest, SendsAHeadAndABodyInOneBatch) {
 }
 
 TEST_F(OutboxTest, FramesWhatLeavesTogetherAsOneChunk) {
-  outbox_.append_head("HEAD\r\n\r\n");
+  ASSERT_TRUE(outbox_.append_head("HEAD\r\n\r\n"));
   outbox_.set_chunked(true);
-  outbox_.append_copy("data: 1\n\n");
+  ASSERT_EQ(outbox_.append_copy("data: 1\n\n"), "");
   outbox_.append_static(":\n\n");
   outbox_.release();
   EXPECT_EQ(send_all(), "HEAD\r\n\r\nc\r\ndata: 1\n\n:\n\n\r\n");
@@ -84,7 +84,7 @@ TEST_F(OutboxTest, TheLastChunkIsSentOnce) {
 }
 
 TEST_F(OutboxTest, AnEmptyChunkedBodyIsOneLastChunk) {
-  outbox_.append_head("HEAD\r\n\r\n");
+  ASSERT_TRUE(outbox_.append_head("HEAD\r\n\r\n"));
   outbox_.set_chunked(true);
   outbox_.finish();
   EXPECT_EQ(send_all(), "HEAD\r\n\r\n0\r\n\r\n");
@@ -92,17 +92,17 @@ TEST_F(OutboxTest, AnEmptyChunkedBodyIsOneLastChunk) {
 }
 
 TEST_F(OutboxTest, HeldBytesStayBehind) {
-  outbox_.append_copy("whole");
+  ASSERT_EQ(outbox_.append_copy("whole"), "");
   outbox_.release();
-  outbox_.append_copy("half");
+  ASSERT_EQ(outbox_.append_copy("half"), "");
   EXPECT_EQ(outbox_.held(), 4U);
   EXPECT_EQ(outbox_.backlog(), 5U);
   EXPECT_EQ(send_all(), "whole");
   EXPECT_FALSE(outbox_.has_work());
-  outbox_.append_copy(" and half");
+  ASSERT_EQ(outbox_.append_copy(" and half"), "");
   outbox_.release();
   EXPECT_EQ(send_all(), "half and half");
-  outbox_.append_copy("never");
+  ASSERT_EQ(outbox_.append_copy("never"), "");
   outbox_.discard_held();
   EXPECT_EQ(outbox_.held(), 0U);
   outbox_.finish();
@@ -112,9 +112,9 @@ TEST_F(OutboxTest, HeldBytesStayBehind) {
 
 TEST_F(OutboxTest, DiscardsBehindABatchThatIsUnderWay) {
   outbox_.set_chunked(true);
-  outbox_.append_copy("whole");
+  ASSERT_EQ(outbox_.append_copy("whole"), "");
   outbox_.release();
-  outbox_.append_copy("half");
+  ASSERT_EQ(outbox_.append_copy("half"), "");
   EXPECT_EQ(batch_of(outbox_), "5\r\nwhole\r\n");
   outbox_.sent(4);
   outbox_.discard_held();
@@ -123,10 +123,10 @@ TEST_F(OutboxTest, DiscardsBehindABatchThatIsUnderWay) {
 
 TEST_F(OutboxTest, ABatchDoesNotChangeOnceItHasBegun) {
   outbox_.set_chunked(true);
-  outbox_.append_copy("one");
+  ASSERT_EQ(outbox_.append_copy("one"), "");
   outbox_.release();
   EXPECT_EQ(batch_of(outbox_), "3\r\none\r\n");
-  outbox_.append_copy("two");  // into the same slot
+  ASSERT_EQ(outbox_.append_copy("two"), "");  // into the same slot
   outbox_.release();
   outbox_.sent(1);
   EXPECT_EQ(batch_of(outbox_), "\r\none\r\n");
@@ -134,11 +134,11 @@ TEST_F(OutboxTest, ABatchDoesNotChangeOnceItHasBegun) {
 }
 
 TEST_F(OutboxTest, InterimHeadsMayFollowEachOther) {
-  outbox_.append_head("100\r\n\r\n");
+  ASSERT_TRUE(outbox_.append_head("100\r\n\r\n"));
   EXPECT_EQ(batch_of(outbox_), "100\r\n\r\n");
-  outbox_.append_head("103\r\n\r\n");
-  outbox_.append_head("200\r\n\r\n");
-  outbox_.append_copy("body");
+  ASSERT_TRUE(outbox_.append_head("103\r\n\r\n"));
+  ASSERT_TRUE(outbox_.append_head("200\r\n\r\n"));
+  ASSERT_EQ(outbox_.append_copy("body"), "");
   outbox_.release();
   EXPECT_EQ(send_all(), "100\r\n\r\n103\r\n\r\n200\r\n\r\nbody");
 }
@@ -148,9 +148,9 @@ TEST_F(OutboxTest, RewindsFromAnywhere) {
   for (size_t left = 0; left <= expected.size(); ++left) {
     Outbox outbox(rig_.memory, rig_.pool());
     outbox.keep_for_replay(true);
-    outbox.append_head("HEAD\r\n\r\n");
+    ASSERT_TRUE(outbox.append_head("HEAD\r\n\r\n"));
     outbox.set_chunked(true);
-    outbox.append_copy("body");
+    ASSERT_EQ(outbox.append_copy("body"), "");
     outbox.release();
     outbox.finish();
     ASSERT_EQ(batch_of(outbox), expected);
@@ -169,7 +169,7 @@ TEST_F(OutboxTest, RewindsFromAnywhere) {
 }
 
 TEST_F(OutboxTest, NothingMoreThanTheBatchCanHaveLeft) {
-  outbox_.append_copy("x");
+  ASSERT_EQ(outbox_.append_copy("x"), "");
   outbox_.release();
   batch_of(outbox_);
   EXPECT_DEATH(outbox_.sent(2), "invariant broken");

@@ -191,7 +191,7 @@ TEST(StreamFailure, BeforeTheHeadIsAProblemResponse) {
     StreamRig rig;
     rig.request(kGet);
     rig.connect();
-    rig.stream().on_upstream_lost(ending);
+    rig.stream().on_upstream_lost(ending, "", false);
     EXPECT_THAT(rig.send(), AllOf(StartsWith(std::string("HTTP/1.1 ") + status),
                                   HasSubstr("application/problem+json")));
     EXPECT_TRUE(rig.stream().response().complete());
@@ -206,7 +206,7 @@ TEST(StreamFailure, ForWantOfAnUpstreamAsksToComeBack) {
   StreamRig rig;
   rig.request(kGet);
   rig.gateway().upstreams().forget(rig.stream());
-  rig.stream().on_no_upstream(Ending::kUnavailable);
+  rig.stream().on_no_upstream(Ending::kUnavailable, "");
   EXPECT_THAT(rig.send(), AllOf(StartsWith("HTTP/1.1 503 "), HasSubstr("\r\nRetry-After: "),
                                 HasSubstr("\r\nDate: ")));
 }
@@ -215,7 +215,7 @@ TEST(StreamFailure, AfterTheHeadIsAnAbortThatDeliversWholeEventsOnly) {
   StreamRig rig;
   rig.open_event_stream();
   rig.body("data: 1\n\ndata: 2\n");
-  rig.stream().on_upstream_lost(Ending::kUpstreamReset);
+  rig.stream().on_upstream_lost(Ending::kUpstreamReset, "", false);
   EXPECT_EQ(rig.client.aborted, 1);
   EXPECT_TRUE(rig.stream().aborted());
   EXPECT_FALSE(rig.stream().keep_alive());
@@ -230,8 +230,8 @@ TEST(StreamFailure, AfterTheHeadIsAnAbortThatDeliversWholeEventsOnly) {
 TEST(StreamFailure, IsToldOnceAndNothingComesAfterIt) {
   StreamRig rig;
   rig.open_event_stream();
-  rig.stream().on_upstream_lost(Ending::kUpstreamReset);
-  rig.stream().on_upstream_lost(Ending::kUpstreamTruncated);
+  rig.stream().on_upstream_lost(Ending::kUpstreamReset, "", false);
+  rig.stream().on_upstream_lost(Ending::kUpstreamTruncated, "", false);
   rig.body("data: 1\n\n");
   rig.stream().on_response_end();
   EXPECT_EQ(rig.client.aborted, 1);
@@ -243,7 +243,7 @@ TEST(StreamFailure, IsToldOnceAndNothingComesAfterIt) {
 TEST(StreamFailure, IsCountedAndNotTheClientWhoLeavesAfterIt) {
   StreamRig rig;
   rig.open_event_stream();
-  rig.stream().on_upstream_lost(Ending::kUpstreamReset);
+  rig.stream().on_upstream_lost(Ending::kUpstreamReset, "", false);
   rig.client_gone();
   EXPECT_EQ(rig.endings(Ending::kUpstreamReset), 1U);
   EXPECT_EQ(rig.endings(Ending::kClientLeft), 0U);
@@ -346,7 +346,7 @@ TEST(StreamRetry, OnceOnAFreshConnectionAtTheHeadOfTheQueue) {
   rig.give_upstream(/*reused=*/true);
   std::string request = rig.take_request();
   EXPECT_THAT(request, StartsWith("GET /a HTTP/1.1\r\n"));
-  rig.stream().on_upstream_lost(Ending::kUpstreamReset);
+  rig.stream().on_upstream_lost(Ending::kUpstreamReset, "", false);
   EXPECT_EQ(rig.send(), "") << "no answer yet";
   rig.release_upstream();
   EXPECT_EQ(rig.metrics().upstream_retries, 1U);
@@ -354,7 +354,7 @@ TEST(StreamRetry, OnceOnAFreshConnectionAtTheHeadOfTheQueue) {
   EXPECT_TRUE(rig.stream().needs_fresh);
   rig.connect();
   EXPECT_EQ(rig.take_request(), request);
-  rig.stream().on_upstream_lost(Ending::kUpstreamReset);
+  rig.stream().on_upstream_lost(Ending::kUpstreamReset, "", false);
   EXPECT_THAT(rig.send(), StartsWith("HTTP/1.1 502 "));
   rig.release_upstream();
   EXPECT_EQ(rig.metrics().upstream_retries, 1U);
@@ -365,7 +365,7 @@ TEST(StreamRetry, NotTwiceEvenOnAReusedOne) {
   rig.request(kGet);
   for (int i = 0; i < 2; ++i) {
     rig.give_upstream(/*reused=*/true);
-    rig.stream().on_upstream_lost(Ending::kUpstreamReset);
+    rig.stream().on_upstream_lost(Ending::kUpstreamReset, "", false);
     rig.release_upstream();
   }
   EXPECT_THAT(rig.send(), StartsWith("HTTP/1.1 502 "));
@@ -376,7 +376,7 @@ TEST(StreamRetry, NotOnAConnectionThatWasFresh) {
   StreamRig rig;
   rig.request(kGet);
   rig.connect();
-  rig.stream().on_upstream_lost(Ending::kUpstreamReset);
+  rig.stream().on_upstream_lost(Ending::kUpstreamReset, "", false);
   EXPECT_THAT(rig.send(), StartsWith("HTTP/1.1 502 "));
 }
 
@@ -386,20 +386,64 @@ TEST(StreamRetry, NotAfterTheFirstByteOfTheResponse) {
   rig.give_upstream(/*reused=*/true);
   rig.take_request();
   rig.stream().on_response_begun();
-  rig.stream().on_upstream_lost(Ending::kUpstreamReset);
+  rig.stream().on_upstream_lost(Ending::kUpstreamReset, "", false);
   EXPECT_THAT(rig.send(), StartsWith("HTTP/1.1 502 "));
+}
+
+constexpr std::string_view kPost = "POST /a HTTP/1.1\r\nhost: test\r\ncontent-length: 1\r\n\r\n";
+
+TEST(StreamRetry, OfAPostNotOnceAByteOfItMayHaveBeenRead) {
+  StreamRig rig;
+  rig.request_head(kPost);
+  rig.request_body("x");
+  rig.stream().on_request_end();
+  rig.give_upstream(/*reused=*/true);
+  rig.take_request();
+  rig.stream().on_upstream_lost(Ending::kUpstreamTruncated, "", /*nothing_sent=*/false);
+  EXPECT_THAT(rig.send(), StartsWith("HTTP/1.1 502 "));
+  EXPECT_EQ(rig.stream().reason(), "not_idempotent");
+  EXPECT_EQ(rig.metrics().upstream_retries, 0U);
+}
+
+TEST(StreamRetry, OfAPostOfWhichNothingWasSent) {
+  StreamRig rig;
+  rig.request_head(kPost);
+  rig.request_body("x");
+  rig.stream().on_request_end();
+  rig.give_upstream(/*reused=*/true);
+  std::string batch = batch_of(rig.stream().request());  // a send of it failed
+  rig.stream().on_upstream_lost(Ending::kUpstreamReset, "", /*nothing_sent=*/true);
+  rig.release_upstream();
+  rig.connect();
+  EXPECT_EQ(rig.take_request(), batch);
+  EXPECT_EQ(rig.metrics().upstream_retries, 1U);
+}
+
+TEST(StreamRetry, OfAPostWhereItsRouteAllowsIt) {
+  StreamSettings settings = StreamRig::quiet();
+  settings.retry_non_idempotent = true;
+  StreamRig rig(settings);
+  rig.request_head(kPost);
+  rig.request_body("x");
+  rig.stream().on_request_end();
+  rig.give_upstream(/*reused=*/true);
+  std::string request = rig.take_request();
+  rig.stream().on_upstream_lost(Ending::kUpstreamTruncated, "", /*nothing_sent=*/false);
+  rig.release_upstream();
+  rig.connect();
+  EXPECT_EQ(rig.take_request(), request);
 }
 
 TEST(StreamRetry, NotWhereTheRequestWasTooLargeToKeep) {
   for (size_t sent : {limits::kRequestWindow / 2, limits::kRequestWindow * 2}) {
     StreamRig rig;
-    rig.request_head("POST /a HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n");
+    rig.request_head("PUT /a HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n");
     rig.give_upstream(/*reused=*/true);
     for (size_t bytes = 0; bytes < sent; bytes += 4096) {
       rig.request_body(std::string(4096, 'x'));
       rig.take_request();
     }
-    rig.stream().on_upstream_lost(Ending::kUpstreamReset);
+    rig.stream().on_upstream_lost(Ending::kUpstreamReset, "", false);
     rig.release_upstream();
     EXPECT_EQ(rig.metrics().upstream_retries, sent < limits::kRequestWindow ? 1U : 0U);
   }
@@ -415,7 +459,7 @@ TEST(StreamRetry, NotWhereMemoryRanOutAndWhatWasKeptIsGivenBack) {
   EXPECT_GT(rig.stream().request().kept_bytes(), 0U) << "its slots are of the other class";
   rig.stream().relieve_memory(rig.rig().http_response);
   EXPECT_EQ(rig.stream().request().kept_bytes(), 0U);
-  rig.stream().on_upstream_lost(Ending::kUpstreamReset);
+  rig.stream().on_upstream_lost(Ending::kUpstreamReset, "", false);
   EXPECT_THAT(rig.send(), StartsWith("HTTP/1.1 502 "));
 }
 
@@ -424,7 +468,7 @@ TEST(StreamRetry, KeepsWhatItIsAboutToSendAgainThoughMemoryRunsOut) {
   rig.request(kGet);
   rig.give_upstream(/*reused=*/true);
   std::string request = rig.take_request();
-  rig.stream().on_upstream_lost(Ending::kUpstreamReset);
+  rig.stream().on_upstream_lost(Ending::kUpstreamReset, "", false);
   rig.stream().relieve_memory(rig.rig().http_response);
   rig.release_upstream();
   rig.connect();
@@ -435,7 +479,7 @@ TEST(StreamRetry, NotForAClientThatHasLeftMeanwhile) {
   StreamRig rig;
   rig.request(kGet);
   rig.give_upstream(/*reused=*/true);
-  rig.stream().on_upstream_lost(Ending::kUpstreamReset);
+  rig.stream().on_upstream_lost(Ending::kUpstreamReset, "", false);
   rig.client_gone();
   rig.release_upstream();
   EXPECT_FALSE(rig.queued());
@@ -465,7 +509,7 @@ TEST_P(StreamRefusal, IsAnsweredWithoutAnUpstream) {
   EXPECT_TRUE(rig.stream().response().complete());
   EXPECT_EQ(rig.stream().keep_alive(), GetParam().keeps_the_connection);
   EXPECT_EQ(rig.refusals(GetParam().refusal), 1U);
-  EXPECT_EQ(rig.stream().refusal_reason(), refusal_name(GetParam().refusal));
+  EXPECT_EQ(rig.stream().reason(), refusal_name(GetParam().refusal));
   rig.client_done();
   EXPECT_EQ(rig.endings(Ending::kRefused), 1U);
 }
@@ -519,7 +563,9 @@ TEST(StreamRefused, OfAChunkedBodyThatGrowsTooLarge) {
   EXPECT_THAT(rig.send(),
               AllOf(StartsWith("HTTP/1.1 413 "), HasSubstr("\r\nConnection: close\r\n")));
   EXPECT_EQ(rig.refusals(Refusal::kBodyTooLarge), 1U);
-  EXPECT_EQ(rig.stream().request_budget(), 0U);
+  EXPECT_GT(rig.stream().request_budget(), 0U) << "the rest is read, and dropped";
+  rig.request_body("b");
+  EXPECT_EQ(rig.stream().request_body_bytes(), 11U);
 }
 
 TEST(StreamRefused, OfAHeadRequestHasNoBody) {

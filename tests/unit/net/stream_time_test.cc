@@ -380,16 +380,19 @@ TEST(StreamEarlyHead, TurnsAnyOtherAnswerIntoAnAbort) {
   }
 }
 
-TEST(StreamEarlyHead, TurnsATimeoutIntoAnAbort) {
+TEST(StreamEarlyHead, PutsTheIdleTimeInThePlaceOfTheFirstBytes) {
   StreamSettings settings = early();
   settings.first_byte_timeout_ms = 30 * kMinuteMs;
+  settings.stream_idle_timeout_ms = 45 * kMinuteMs;
   StreamRig rig(settings);
   rig.request(kEventsRequest);
   rig.connect();
   expect_early_head(rig);
   rig.pass(30 * kMinuteMs);
+  EXPECT_FALSE(rig.stream().aborted());
+  rig.pass(15 * kMinuteMs);
   EXPECT_TRUE(rig.stream().aborted());
-  EXPECT_EQ(rig.stream().ending(), Ending::kUpstreamFirstByteTimeout);
+  EXPECT_EQ(rig.stream().ending(), Ending::kUpstreamIdleTimeout);
 }
 
 TEST(StreamEarlyHead, IsNotForWhoDidNotAskForEventsOrForTheirHeadAlone) {

@@ -219,12 +219,12 @@ class StaleConn : public testing::Test {
     exchange_.finish("first");
     between_.await_upstreams(1, 1);
     exchange_.client.send(request);
-    exchange_.upstream.receive_through("POST /again");
+    exchange_.upstream.receive_through("PUT /again");
     exchange_.upstream.receive_through("\r\n\r\nthe body");
   }
 
   static constexpr std::string_view kRequest =
-      "POST /again HTTP/1.1\r\nhost: a\r\ncontent-length: 8\r\n\r\nthe body";
+      "PUT /again HTTP/1.1\r\nhost: a\r\ncontent-length: 8\r\n\r\nthe body";
   Between between_;
   Between::Exchange exchange_ = between_.exchange("/");
 };
@@ -233,7 +233,7 @@ TEST_F(StaleConn, TheWholeRequestGoesOutOnceMore) {
   send_on_kept_alive(kRequest);
   exchange_.upstream.hang_up();
   Wire fresh = between_.upstreams.accept();
-  EXPECT_THAT(fresh.receive_through("\r\n\r\nthe body"), StartsWith("POST /again HTTP/1.1\r\n"));
+  EXPECT_THAT(fresh.receive_through("\r\n\r\nthe body"), StartsWith("PUT /again HTTP/1.1\r\n"));
   fresh.send(ok("second"));
   EXPECT_THAT(exchange_.client.receive_through("second"), StartsWith("HTTP/1.1 200"));
   EXPECT_EQ(between_.metrics().upstream_retries, 1U);
@@ -248,6 +248,17 @@ TEST_F(StaleConn, ARequestIsNotTriedAThirdTime) {
   EXPECT_THAT(exchange_.client.receive_through("\r\n\r\n"), StartsWith("HTTP/1.1 502"));
   EXPECT_EQ(between_.metrics().upstream_retries, 1U);
   EXPECT_EQ(between_.metrics().upstream_connects, 2U);
+}
+
+TEST_F(StaleConn, APostThatMayHaveBeenReadIsNotTriedAgain) {
+  exchange_.finish("first");
+  between_.await_upstreams(1, 1);
+  exchange_.client.send("POST /again HTTP/1.1\r\nhost: a\r\ncontent-length: 8\r\n\r\nthe body");
+  exchange_.upstream.receive_through("the body");
+  exchange_.upstream.hang_up();
+  EXPECT_THAT(exchange_.client.receive_through("\r\n\r\n"), StartsWith("HTTP/1.1 502"));
+  EXPECT_EQ(between_.metrics().upstream_retries, 0U);
+  EXPECT_EQ(between_.metrics().upstream_connects, 1U);
 }
 
 TEST_F(StaleConn, ARequestIsNotTriedAgainOnceAByteOfTheAnswerHasCome) {

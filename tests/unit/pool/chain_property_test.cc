@@ -78,7 +78,7 @@ class Model {
   }
   void append_copy() {
     std::string bytes = fresh_bytes(random_.between(0, 200));
-    chain_.append_copy(bytes);
+    ASSERT_EQ(chain_.append_copy(bytes), "");
     bytes_ += bytes;
   }
   void append_static() {

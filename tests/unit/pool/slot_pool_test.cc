@@ -32,7 +32,7 @@ TEST(SlotPool, IsNotOkWhereTheGroupIsRefused) {
   EXPECT_DEATH(SlotPool(rig.loop, rig.budget, {"same group", 1, kSlotBytes, kSlots}), "invariant");
 }
 
-TEST(SlotPool, TakesFromTheReserveThenGrowsThenUsesTheHeap) {
+TEST(SlotPool, TakesFromTheReserveThenGrowsAndThenHasNone) {
   PoolRig rig(2);
   std::vector<Lease> leases;
   for (uint32_t i = 0; i < kReserve; ++i) leases.push_back(rig.pool->take());
@@ -40,27 +40,59 @@ TEST(SlotPool, TakesFromTheReserveThenGrowsThenUsesTheHeap) {
   for (uint32_t i = 0; i < kSlots; ++i) leases.push_back(rig.pool->take());
   EXPECT_EQ(rig.pool->slots(), 2 * kSlots);
   EXPECT_EQ(rig.pool->leased(), kReserve + kSlots);
-  EXPECT_EQ(rig.pool->heap_blocks(), 0U);
-  Lease block = rig.pool->take();
-  ASSERT_TRUE(block);
-  EXPECT_EQ(block.size(), kSlotBytes);
-  EXPECT_EQ(rig.pool->heap_blocks(), 1U);
+  EXPECT_FALSE(rig.pool->take());
   EXPECT_EQ(rig.pool->slots(), 2 * kSlots);
   EXPECT_EQ(rig.pool->leased(), kReserve + kSlots);
+  EXPECT_EQ(rig.pool->heap_blocks(), 0U);
   rig.expect_balance();
   const PoolCounters& counters = rig.pool->counters();
-  EXPECT_EQ(counters.allocations, kReserve + kSlots + 1);
+  EXPECT_EQ(counters.allocations, kReserve + kSlots);
   EXPECT_EQ(counters.reuses, 0U);
-  block = {};
-  EXPECT_EQ(rig.pool->heap_blocks(), 0U);
-  EXPECT_EQ(counters.discards, 1U);
   leases.clear();
   EXPECT_EQ(rig.pool->leased(), 0U);
   EXPECT_EQ(rig.pool->high_water(), kReserve + kSlots);
-  EXPECT_EQ(counters.discards, 1U);
   leases.push_back(rig.pool->take());
   EXPECT_EQ(counters.reuses, 1U);
-  EXPECT_EQ(counters.allocations, kReserve + kSlots + 1);
+  EXPECT_EQ(counters.allocations, kReserve + kSlots);
+}
+
+TEST(SlotPool, ABlockIsASlotWhileThereIsOneAndThenOfTheHeapAsFarAsTheBudgetGoes) {
+  PoolRig rig(1);
+  std::vector<Lease> leases;
+  for (uint32_t i = 0; i < kReserve; ++i) leases.push_back(rig.pool->take_block(kSlotBytes, false));
+  EXPECT_EQ(rig.pool->leased(), kReserve);
+  uint64_t slots_only = rig.budget.bytes;
+  auto room = static_cast<uint32_t>(rig.budget.bytes_max - slots_only);
+  Lease block = rig.pool->take_block(room, false);
+  ASSERT_TRUE(block);
+  EXPECT_EQ(block.size(), room);
+  EXPECT_EQ(block.slot()->region, Slot::kHeap);
+  EXPECT_EQ(rig.pool->heap_blocks(), 1U);
+  EXPECT_EQ(rig.budget.bytes, rig.budget.bytes_max);
+  EXPECT_FALSE(rig.pool->take_block(1, false));
+  Lease ours = rig.pool->take_block(1, true);
+  EXPECT_TRUE(ours) << "what we have to say is always said";
+  ours = block = {};
+  EXPECT_EQ(rig.pool->heap_blocks(), 0U);
+  EXPECT_EQ(rig.budget.bytes, slots_only);
+  EXPECT_EQ(rig.pool->counters().discards, 2U);
+}
+
+TEST(PoolBudget, ChargesTheDifferenceOrNothing) {
+  PoolBudget budget{.bytes_max = 100};
+  uint32_t one = 0;
+  uint32_t two = 0;
+  EXPECT_TRUE(budget.charge(&one, 60));
+  EXPECT_FALSE(budget.charge(&two, 41));
+  EXPECT_EQ(two, 0U);
+  EXPECT_TRUE(budget.charge(&two, 40));
+  EXPECT_FALSE(budget.charge(&one, 61));
+  EXPECT_EQ(budget.bytes, 100U);
+  EXPECT_TRUE(budget.charge(&one, 10));
+  EXPECT_EQ(budget.bytes, 50U);
+  budget.bytes_max = 0;
+  EXPECT_TRUE(budget.charge(&two, 0)) << "less is always allowed";
+  EXPECT_EQ(budget.bytes, 10U);
 }
 
 TEST(SlotPool, ASlotIsBackWithItsLastLease) {
@@ -105,11 +137,10 @@ TEST(SlotPool, GrowsForReceivesUpToTheBudgetAndThenTheyWait) {
   rig.expect_balance();
   EXPECT_EQ(rig.pool->slots(), 3 * kSlots);
   EXPECT_EQ(rig.pool->provided(), 0U);
-  EXPECT_EQ(rig.pool->free(), 0U) << "receives have nothing but slots: they got the reserve, too";
+  EXPECT_EQ(rig.pool->free(), kReserve) << "for the heads that have to leave";
   EXPECT_GE(rig.pool->counters().waits, 1U);
   EXPECT_TRUE(rig.pool->exhausted());
-  Lease ours = rig.pool->take();
-  EXPECT_EQ(ours.slot()->region, Slot::kHeap);
+  EXPECT_TRUE(rig.pool->take());
   // Goes on with the slots that come back.
   while (receiver.received() < receiver.written()) {
     receiver.release_all();
@@ -125,13 +156,10 @@ TEST(SlotPool, ClassesShareTheBudget) {
   ASSERT_TRUE(other.ok());
   EXPECT_EQ(rig.budget.bytes, rig.pool->bytes() + other.bytes());
   std::vector<Lease> leases;
-  while (other.heap_blocks() == 0) leases.push_back(other.take());
+  while (Lease lease = other.take()) leases.push_back(lease);
   EXPECT_EQ(other.slots(), 2 * kSlots);
-  leases.push_back(rig.pool->take());
-  leases.push_back(rig.pool->take());
-  leases.push_back(rig.pool->take());
+  while (Lease lease = rig.pool->take()) leases.push_back(lease);
   EXPECT_EQ(rig.pool->slots(), kSlots) << "grew beyond the budget";
-  EXPECT_EQ(rig.pool->heap_blocks(), 1U);
 }
 
 class TestWaiter final : public SlotWaiter {
@@ -281,8 +309,8 @@ TEST(SlotPool, TrimWaitsForTheCompletionsThatAreOnTheirWay) {
   rig.turn();
   // Everything that the pool would hand out now is overwritten.
   std::vector<Lease> leases;
-  while (rig.pool->heap_blocks() == 0) {
-    leases.push_back(rig.pool->take());
+  while (Lease lease = rig.pool->take()) {
+    leases.push_back(lease);
     std::fill_n(leases.back().data(), leases.back().size(), '?');
   }
   ASSERT_EQ(late.received(), 0U);
