@@ -263,7 +263,9 @@ uint64_t Stream::response_budget() {
   // Held bytes of an unfinished event are not charged, so that holding never waits for itself;
   // --event-hold bounds them.
   uint64_t backlog = response_.backlog();
-  if (backlog * 2 > window_) {
+  // Where others wait for a slot, it has to send first what it holds.
+  bool gives_way = backlog > 0 && others_wait_for_slots();
+  if (backlog * 2 > window_ || gives_way) {
     if (stalled_since_ns_ == 0) {
       stalled_since_ns_ = now_ns;
       ++gateway_.metrics().stalls;
@@ -282,6 +284,11 @@ uint64_t Stream::response_budget() {
   // where reads are paced.
   bool one_read = phase_ <= Phase::kAwaitingHead || (framed_ && settings().pace_ms > 0);
   return one_read ? 1 : window_ - backlog;
+}
+
+bool Stream::others_wait_for_slots() const {
+  const Memory& memory = gateway_.memory();
+  return framed_ ? memory.sse_event.has_waiters() : memory.http_response.has_waiters();
 }
 
 // Judged over more bytes than the kernel takes for a client that reads nothing.

@@ -194,6 +194,7 @@ class Stream final : public TimerOwner {
   void shed();
   void response_grew();
   void note_events(uint32_t count);
+  bool others_wait_for_slots() const;
   void adapt_window(size_t received);
   void set_window(uint64_t bytes);
   void reset_window();

@@ -156,6 +156,8 @@ uint64_t Stream::request_budget() const {
   if (phase_ == Phase::kDraining) return limits::kRequestWindow;
   uint64_t window = gateway_.memory_tight() ? limits::kTightRequestWindow : limits::kRequestWindow;
   uint64_t waiting = request_.backlog();
+  // Where others wait for a slot, it has to send first what it holds.
+  if (waiting > 0 && gateway_.memory().http_response.has_waiters()) return 0;
   return waiting * 2 > window ? 0 : window - waiting;
 }
 

@@ -1,10 +1,14 @@
 """Upstream connections are used again, and one that died meanwhile is replaced once, unnoticed."""
 
+import signal
+
 import pytest
+
+from harness.wire import wait_until
 
 REQUESTS = {
     "get": lambda client: client.get("/again"),
-    "small-post": lambda client: client.request("POST", "/again", body=b"small body"),
+    "small-put": lambda client: client.request("PUT", "/again", body=b"small body"),
 }
 
 
@@ -69,9 +73,49 @@ def test_a_connection_that_closes_while_idle_is_forgotten(rig):
     assert client.response()[1] == b"fresh"
 
 
+@pytest.mark.parametrize("method", ["POST", "PATCH", "UNKNOWN"])
+@pytest.mark.parametrize("end", ["close", "reset"])
+def test_what_may_have_been_executed_is_not_sent_again(rig, method, end):
+    client, server = reused(rig, "--access-log", "-")
+    client.request(method, "/again", body=b"buy one")
+    assert server.read_request().content == b"buy one"
+    getattr(server, end)()
+    assert client.response()[0].status == 502
+    rig.upstreams[0].assert_no_connection(0.2)
+    gateway = rig.gateways[0]
+    wait_until(lambda: "(not_idempotent)" in gateway.errors(), "a warning with the reason")
+    wait_until(lambda: any("reason=not_idempotent" in line for line in gateway.stdout), "the log's line")
+
+
+def test_unless_its_route_says_so(rig):
+    client, server = reused(rig, "--retry-non-idempotent", "on")
+    client.request("POST", "/again", body=b"buy one")
+    assert server.read_request().content == b"buy one"
+    server.close()
+    fresh = rig.upstreams[0].accept()
+    assert fresh.read_request().content == b"buy one"
+    fresh.respond(b"bought")
+    assert client.response()[1] == b"bought"
+
+
+def test_a_post_never_goes_to_a_connection_that_has_ended(rig):
+    """However close its end and the request come together: what has ended is not chosen."""
+    client, server = reused(rig)
+    gateway = rig.gateways[0]
+    for _ in range(20):
+        gateway.signal(signal.SIGSTOP)  # it sees both at once
+        server.close()
+        client.request("POST", "/again", body=b"x")
+        gateway.signal(signal.SIGCONT)
+        server = rig.upstreams[0].accept()
+        assert server.read_request().content == b"x"
+        server.respond(b"ok")
+        assert client.response()[1] == b"ok"
+
+
 def test_it_is_replaced_only_once(rig):
     client, server = reused(rig)
-    client.request("POST", "/again", body=b"x")
+    client.request("PUT", "/again", body=b"x")
     server.read_request()
     server.close()
     fresh = rig.upstreams[0].accept()

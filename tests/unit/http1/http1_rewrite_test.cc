@@ -130,6 +130,89 @@ TEST(RequestRewrite, TrustedClientsForwardingFieldsAreAppendedTo) {
   EXPECT_THAT(out, HasSubstr("Forwarded: for=1.1.1.1\r\n"));
 }
 
+TEST(RequestRewrite, WhatNamesTheClientPassesFromTrustedProxiesOnly) {
+  const std::string fields =
+      "X-Forwarded-Port: 1\r\nX-Forwarded-Prefix: /p\r\nX-Forwarded-Server: s\r\n"
+      "X-Forwarded-Ssl: on\r\nx-forwarded-user: u\r\nX-Real-IP: 1.1.1.1\r\n"
+      "Forwarded: for=1.1.1.1\r\n";
+  EXPECT_EQ(forwarded(get(fields)), "GET / HTTP/1.1\r\nHost: a\r\n" + kOurs);
+  EXPECT_THAT(forwarded(get(fields), from("9.9.9.9", /*trusted=*/true)), HasSubstr(fields));
+}
+
+TEST(RequestRewrite, AFieldThatAServerCouldTakeForOneOfOursIsLeftOut) {
+  const std::string fields =
+      "X_Forwarded_For: 1.1.1.1\r\nx-forwarded_host: evil\r\nX_REAL_IP: 1.1.1.1\r\n"
+      "Content_Length: 5\r\ntransfer_encoding: chunked\r\nX_Request_Id: x\r\n"
+      "X_Forwarded_Anything: y\r\nMax_Forwards: 1\r\n";
+  for (const bool trusted : {false, true})
+    EXPECT_THAT(forwarded(get(fields + "X_Other: kept\r\n"), from("9.9.9.9", trusted)),
+                StartsWith("GET / HTTP/1.1\r\nHost: a\r\nX_Other: kept\r\nX-Forwarded-For: "));
+}
+
+TEST(RequestRewrite, TheNearestTrustedProxysSchemeAndHostCount) {
+  const std::string out =
+      forwarded(get("X-Forwarded-Proto: http, https\r\nX-Forwarded-Host: far\r\n"
+                    "X-Forwarded-Host: near,\r\n"),
+                from("9.9.9.9", /*trusted=*/true));
+  EXPECT_THAT(out, HasSubstr("X-Forwarded-Proto: https\r\nX-Forwarded-Host: near\r\n"));
+}
+
+TEST(RequestRewrite, TheRequestsIdIsOurs) {
+  RequestRewrite rewrite = from("9.9.9.9");
+  rewrite.request_id = "ours";
+  EXPECT_EQ(forwarded(get("X-Request-Id: theirs\r\nConnection: X-Request-Id\r\n"), rewrite),
+            "GET / HTTP/1.1\r\nHost: a\r\n" + kOurs.substr(0, kOurs.size() - 2) +
+                "X-Request-Id: ours\r\n\r\n");
+}
+
+TEST(HasPassed, WhereViaNamesUs) {
+  auto passed = [](const std::string& fields) {
+    Head head;
+    parse_head(Role::kRequest, get(fields), head);
+    return has_passed(head, "sluice-1f");
+  };
+  EXPECT_TRUE(passed("Via: 1.1 sluice-1f\r\n"));
+  EXPECT_TRUE(passed("Via: 1.0 a, 1.1\tsluice-1f (comment), 2 b\r\n"));
+  EXPECT_TRUE(passed("Via: 1.0 a\r\nvia: HTTP/1.1 sluice-1f(c)\r\n"));
+  EXPECT_FALSE(passed(""));
+  EXPECT_FALSE(passed("Via: 1.1 sluice\r\n"));
+  EXPECT_FALSE(passed("Via: 1.1 sluice-1f0, 1.1 x sluice-1f, sluice-1f\r\n"));
+}
+
+TEST(IsIdempotent, ByTheMethod) {
+  for (const char* method : {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "QUERY"})
+    EXPECT_TRUE(is_idempotent(method)) << method;
+  for (const char* method : {"POST", "PATCH", "get", "LINK", "", "WHATEVER"})
+    EXPECT_FALSE(is_idempotent(method)) << method;
+}
+
+TEST(ResponseRewrite, ADateIsAddedWhereThereIsNone) {
+  ResponseRewrite rewrite;
+  rewrite.date = "Thu, 01 Jan 1970 00:00:00 GMT";
+  EXPECT_THAT(answered("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", rewrite),
+              HasSubstr("Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"));
+  const std::string theirs =
+      answered("HTTP/1.1 200 OK\r\ndate: theirs\r\nContent-Length: 0\r\n\r\n", rewrite);
+  EXPECT_THAT(theirs, HasSubstr("date: theirs\r\n"));
+  EXPECT_THAT(theirs, Not(HasSubstr("1970")));
+}
+
+TEST(IsEventStream, WhereNoCodingIsAppliedByAnyLine) {
+  auto is = [](const std::string& fields) {
+    Head head;
+    parse_head(Role::kResponse,
+               "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n" + fields + "\r\n", head);
+    return is_event_stream(head);
+  };
+  for (const char* none :
+       {"", "Content-Encoding: identity\r\n", "Content-Encoding: None\r\n", "Content-Encoding:\r\n",
+        "Content-Encoding: identity, none,\r\ncontent-encoding: \r\n"})
+    EXPECT_TRUE(is(none)) << none;
+  for (const char* coded : {"Content-Encoding: gzip\r\n", "Content-Encoding: identity, br\r\n",
+                            "Content-Encoding: identity\r\nContent-Encoding: gzip\r\n"})
+    EXPECT_FALSE(is(coded)) << coded;
+}
+
 TEST(RequestRewrite, Http10Client) {
   RequestRewrite rewrite = from("9.9.9.9");
   rewrite.default_host = "upstream:81";
