@@ -54,61 +54,33 @@ bool may_keep_alive(const Head& head, BodyKind body) {
 
 }  // namespace
 
-struct Http1Parser::Call {
-  Http1Parser* parser;
-  BodySink* sink = nullptr;    // null in the head
-  const char* mark = nullptr;  // end of the body bytes seen in this call
-};
-
+// llhttp reads the head alone. They only record; lines are fed whole and are never folded, so a
+// name and a value are one span each, in the head's arena.
 struct Http1Parser::Callbacks {
-  static Call& call_of(llhttp_t* llhttp) { return *static_cast<Call*>(llhttp->data); }
+  static Http1Parser& parser_of(llhttp_t* llhttp) {
+    return *static_cast<Http1Parser*>(llhttp->data);
+  }
 
-  // Lines are fed whole and are never folded, so a name and a value are one span each, in the
-  // head's arena. In the body it is a trailer's: dropped.
   static int on_name(llhttp_t* llhttp, const char* at, size_t size) {
-    const Call& call = call_of(llhttp);
-    if (call.sink != nullptr) return 0;
-    Head& head = *call.parser->head_;
+    Head& head = *parser_of(llhttp).head_;
     head.fields_.back().name = head.slice_of({at, size});
     return 0;
   }
 
   static int on_value(llhttp_t* llhttp, const char* at, size_t size) {
-    const Call& call = call_of(llhttp);
-    if (call.sink != nullptr) return 0;
-    Head& head = *call.parser->head_;
+    Head& head = *parser_of(llhttp).head_;
     head.fields_.back().value = head.slice_of(trim_blanks({at, size}));
     return 0;
   }
 
-  // 1: no body, 0: as the fields say, where llhttp has to agree with the guard.
+  // llhttp has to agree with the guard about how a body is delimited, and stops here.
   static int on_head(llhttp_t* llhttp) {
-    const Http1Parser& parser = *call_of(llhttp).parser;
-    if (parser.body_ == BodyKind::kNone) return 1;
+    const Http1Parser& parser = parser_of(llhttp);
     const bool chunked = (llhttp->flags & F_CHUNKED) != 0;
-    const bool agrees = chunked == (parser.body_ == BodyKind::kChunked) &&
-                        llhttp->content_length == parser.head_->content_length_;
-    return agrees ? 0 : -1;
-  }
-
-  static int on_body(llhttp_t* llhttp, const char* at, size_t size) {
-    if (size == 0) return 0;
-    Call& call = call_of(llhttp);
-    call.parser->framing_bytes_ += static_cast<uint32_t>(at - call.mark);
-    if (call.parser->framing_bytes_ > call.parser->head_bytes_max_) return -1;
-    call.parser->framing_bytes_ = 0;
-    call.mark = at + size;
-    call.sink->on_body({at, size});
-    return 0;
-  }
-
-  // Pausing here also keeps llhttp out of its upgrade mode, which would begin after this: a body
-  // is delimited as ever, whatever Upgrade says.
-  static int on_end(llhttp_t* llhttp) {
-    // Beside chunked it can only stand in the trailers; 9.x refuses it there, 8.1 does not.
-    const bool length_in_trailer = call_of(llhttp).parser->body_ == BodyKind::kChunked &&
-                                   (llhttp->flags & F_CONTENT_LENGTH) != 0;
-    return length_in_trailer ? -1 : HPE_PAUSED;
+    const bool agrees = parser.body_ == BodyKind::kNone ||
+                        (chunked == (parser.body_ == BodyKind::kChunked) &&
+                         llhttp->content_length == parser.head_->content_length_);
+    return agrees ? HPE_PAUSED : -1;
   }
 
   static llhttp_settings_t settings() {
@@ -117,8 +89,6 @@ struct Http1Parser::Callbacks {
     settings.on_header_field = on_name;
     settings.on_header_value = on_value;
     settings.on_headers_complete = on_head;
-    settings.on_body = on_body;
-    settings.on_message_complete = on_end;
     return settings;
   }
 };
@@ -181,7 +151,6 @@ void Http1Parser::begin(Head* head, bool response_to_head) {
   head_ = head;
   response_to_head_ = response_to_head;
   line_start_ = 0;
-  framing_bytes_ = 0;
   leading_crlfs_ = 0;
   body_ = BodyKind::kNone;
   keep_alive_ = false;
@@ -306,6 +275,8 @@ Http1Error Http1Parser::on_head_end(std::string_view line) {
   head_->body_ = framing.body;
   head_->content_length_ = framing.content_length;
   body_ = framing.body;
+  body_left_ = framing.content_length;
+  chunks_ = {};
   keep_alive_ = may_keep_alive(*head_, body_);
   const bool empty =
       body_ == BodyKind::kNone || (body_ == BodyKind::kLength && framing.content_length == 0);
@@ -315,33 +286,31 @@ Http1Error Http1Parser::on_head_end(std::string_view line) {
 
 Http1Error Http1Parser::run_llhttp(std::string_view line) {
   llhttp_t& llhttp = llhttp_of(llhttp_.data());
-  Call call{this};
-  llhttp.data = &call;
+  llhttp.data = this;
   const llhttp_errno_t error = llhttp_execute(&llhttp, line.data(), line.size());
-  llhttp.data = nullptr;
   if (error != HPE_OK && error != HPE_PAUSED) return head_error(error, role_);
-  // Paused: the message is complete. Both must think so.
+  // Paused: the head is complete. Both must think so.
   const bool complete = error == HPE_PAUSED;
-  return complete == (state_ == State::kBodyDone) ? Http1Error::kNone : Http1Error::kBadFraming;
+  return complete == (state_ != State::kFields) ? Http1Error::kNone : Http1Error::kBadFraming;
 }
 
 Http1Parser::Step Http1Parser::feed_body(std::string_view bytes, BodySink& sink) {
-  if (bytes.empty()) return {0, Event::kNeedMore};  // llhttp would take it as bytes of its own
-  llhttp_t& llhttp = llhttp_of(llhttp_.data());
-  Call call{this, &sink, bytes.data()};
-  llhttp.data = &call;
-  const llhttp_errno_t error = llhttp_execute(&llhttp, bytes.data(), bytes.size());
-  llhttp.data = nullptr;
-  if (error != HPE_OK && error != HPE_PAUSED) return fail(0, Http1Error::kBadFraming);
-
-  const char* const stop =
-      error == HPE_PAUSED ? llhttp_get_error_pos(&llhttp) : bytes.data() + bytes.size();
-  const size_t consumed = static_cast<size_t>(stop - bytes.data());
-  framing_bytes_ += static_cast<uint32_t>(stop - call.mark);
-  if (framing_bytes_ > head_bytes_max_) return fail(consumed, Http1Error::kBadFraming);
-  if (error == HPE_OK) return {consumed, Event::kNeedMore};
+  if (body_ == BodyKind::kChunked) {
+    const ChunkedDecoder::Step step = chunks_.feed(bytes, {head_bytes_max_, fields_max_}, sink);
+    if (step.event == ChunkedDecoder::Event::kError)
+      return fail(step.consumed, Http1Error::kBadFraming);
+    if (step.event == ChunkedDecoder::Event::kNeedMore) return {step.consumed, Event::kNeedMore};
+    state_ = State::kEnded;
+    return {step.consumed, Event::kEnd};
+  }
+  if (body_ == BodyKind::kLength) {
+    bytes = bytes.substr(0, body_left_);
+    body_left_ -= bytes.size();
+  }
+  if (!bytes.empty()) sink.on_body(bytes);
+  if (body_ == BodyKind::kUntilClose || body_left_ > 0) return {bytes.size(), Event::kNeedMore};
   state_ = State::kEnded;
-  return {consumed, Event::kEnd};
+  return {bytes.size(), Event::kEnd};
 }
 
 Http1Parser::Step Http1Parser::fail(size_t consumed, Http1Error error) {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "net/http1_chunked.h"
 #include "net/http1_head.h"
 
 namespace sluice {
@@ -33,17 +34,6 @@ const char* http1_error_name(Http1Error error);
 // The status to answer a refused request with (400, 414, 431, 501, 505). A refused response is
 // the upstream's fault whatever its error: 502.
 int http1_error_status(Http1Error error);
-
-// Receives body bytes during feed(). The view lies inside the bytes given to that feed().
-// May record, and move bytes that it was given within them (BodyRun); it must not feed, close or
-// destroy the parser.
-class BodySink {
- public:
-  virtual void on_body(std::string_view bytes) = 0;
-
- protected:
-  ~BodySink() = default;
-};
 
 struct Http1Limits {
   size_t head_bytes_max = size_t{16} * 1024;  // start line and header fields together
@@ -92,8 +82,7 @@ class Http1Parser {
 
  private:
   enum class State : uint8_t { kStartLine, kFields, kBody, kBodyDone, kEnded, kFailed };
-  struct Call;       // what llhttp's callbacks need during one llhttp_execute()
-  struct Callbacks;  // llhttp's callbacks; they only record
+  struct Callbacks;  // llhttp's
 
   Step feed_head(std::string_view bytes);
   Step feed_body(std::string_view bytes, BodySink& sink);
@@ -109,11 +98,12 @@ class Http1Parser {
   // An llhttp_t; its header stays inside http1_parser.cc, which checks the size.
   static constexpr size_t kLlhttpSize = 96;
   alignas(8) std::array<std::byte, kLlhttpSize> llhttp_;
-  Head* head_ = nullptr;  // during the head only
+  Head* head_ = nullptr;    // during the head only
+  uint64_t body_left_ = 0;  // of kLength
+  ChunkedDecoder chunks_;
   uint32_t head_bytes_max_;
   uint32_t fields_max_;
-  uint32_t line_start_ = 0;     // of the line being received, in the head's arena
-  uint32_t framing_bytes_ = 0;  // since the last body byte
+  uint32_t line_start_ = 0;  // of the line being received, in the head's arena
   Role role_;
   State state_ = State::kEnded;
   Http1Error error_ = Http1Error::kNone;

@@ -54,6 +54,12 @@ constexpr bool is_blank(char c) {
   return c == ' ' || c == '\t';
 }
 
+// What may stand in a field's value and, quoted or escaped, in a quoted string: no control
+// characters but HTAB (RFC 9110 section 5.5).
+constexpr bool is_text_char(char c) {
+  return (c >= ' ' && c <= '~') || c == '\t' || static_cast<unsigned char>(c) >= 0x80;
+}
+
 // Without leading and trailing SP and HTAB.
 constexpr std::string_view trim_blanks(std::string_view text) {
   while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);

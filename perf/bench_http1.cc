@@ -1,6 +1,9 @@
 // What a request costs before its stream runs: parsing a head (guard and llhttp), and writing it
 // for the other side, by the heads that clients and upstreams of event streams really send. A head
-// is parsed once per request, so ns_per_head is the figure to watch; MB/s is bytes_per_second.
+// is parsed once per request, so ns_per_head is the figure to watch; MB/s is bytes_per_second. And
+// what the chunk framing of a body costs, where a read holds many chunks: ns_per_chunk.
+#include <cstdio>
+#include <random>
 #include <string>
 #include <string_view>
 
@@ -179,6 +182,40 @@ void rewrite(benchmark::State& state, const Sample& sample) {
   for (auto _ : state) rewrite_into(sample, head, out);
   count_heads(state, sample, cost);
 }
+
+// A body in reads of 16 KiB, whatever they cut. The chunks differ in size, as events do: from half
+// of `data_bytes` to one and a half.
+void chunks(benchmark::State& state) {
+  constexpr size_t kReadBytes = size_t{16} * 1024;
+  constexpr size_t kReads = 32;
+  const auto data_bytes = static_cast<size_t>(state.range(0));
+  std::minstd_rand random;
+  std::string body;
+  uint64_t count = 0;
+  for (; body.size() < kReads * kReadBytes; ++count) {
+    const std::string data(data_bytes / 2 + random() % (data_bytes + 1), 'x');
+    char line[16];
+    body.append(line, std::snprintf(line, sizeof(line), "%zx\r\n", data.size()));
+    body.append(data).append("\r\n");
+  }
+
+  Http1Parser parser(Role::kResponse, Http1Limits{});
+  Head head;
+  NoBody sink;
+  parser.begin(&head);
+  parser.feed("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", sink);
+  const perf::CostCounter cost;
+  for (auto _ : state) {
+    for (std::string_view rest = body; !rest.empty();) {
+      const std::string_view read = rest.substr(0, kReadBytes);
+      rest.remove_prefix(read.size());
+      SLUICE_CHECK(parser.feed(read, sink).event == Http1Parser::Event::kNeedMore);
+    }
+  }
+  cost.report(state, "ns_per_chunk", static_cast<uint64_t>(state.iterations()) * count);
+  state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * body.size()));
+}
+BENCHMARK(chunks)->Arg(20)->Arg(230)->Arg(4000);
 
 [[maybe_unused]] const bool registered = [] {
   for (const Sample& sample : kSamples) {

@@ -32,6 +32,7 @@ endfunction()
 
 sluice_fuzz_target(framer sluice_sse)
 sluice_fuzz_target(http1 sluice_net sluice_kernel)
+sluice_fuzz_target(http1_chunked sluice_http1 llhttp)
 # No name is resolved: config_fuzz.cc stands before getaddrinfo.
 sluice_fuzz_target(config sluice_config sluice_http1 -Wl,--wrap=getaddrinfo)
 sluice_fuzz_target(gateway sluice_sim)

@@ -157,16 +157,28 @@ inline std::vector<Case> chunk_cases() {
        "chunked(abc!bad_framing"},
       {"LF after data", kRequest, post_chunked("3\r\nabc\n0\r\n\r\n"), "chunked(abc!bad_framing"},
       {"XX after data", kRequest, post_chunked("3\r\nabcXX0\r\n\r\n"), "chunked(abc!bad_framing"},
-      {"extension", kRequest, post_chunked("3;a=b\r\nabc\r\n0\r\n\r\n"), "chunked(abc)"},
-      {"quoted extension", kRequest, post_chunked("3;a=\"b;c\"\r\nabc\r\n0\r\n\r\n"),
-       "chunked(abc)"},
       {"extension, LF", kRequest, post_chunked("3;a\nabc\r\n0\r\n\r\n"), "chunked(!bad_framing"},
       {"extension, CR", kRequest, post_chunked("3;a\rX\r\nabc\r\n0\r\n\r\n"),
        "chunked(!bad_framing"},
-      {"extension, 0x01", kRequest, post_chunked("3;\x01\r\nabc\r\n0\r\n\r\n"),
-       "chunked(!bad_framing"},
-      {"extension, empty", kRequest, post_chunked("3;\r\nabc\r\n0\r\n\r\n"),
-       "chunked(!bad_framing"},
+      {"LF at the end", kRequest, post_chunked("3\r\nabc\r\n0\r\n\n"), "chunked(abc!bad_framing"},
+      {"LF after the last size", kRequest, post_chunked("3\r\nabc\r\n0\n\r\n"),
+       "chunked(abc!bad_framing"},
+      {"CR X at the end", kRequest, post_chunked("3\r\nabc\r\n0\r\n\rX"),
+       "chunked(abc!bad_framing"},
+      {"CR X after data", kRequest, post_chunked("3\r\nabc\rX0\r\n\r\n"),
+       "chunked(abc!bad_framing"},
+      {"data of CRLFs", kRequest, post_chunked("4\r\n\r\n\r\n\r\n0\r\n\r\n"), "chunked(\r\n\r\n)"},
+      {"any case of digits", kRequest,
+       post_chunked("a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n"),
+       "chunked(01234567890123456789)"},
+      {"extension to the last chunk", kRequest, post_chunked("1\r\nx\r\n0;a=b\r\n\r\n"),
+       "chunked(x)"},
+      {"many zeros are an end", kRequest, post_chunked("1\r\nx\r\n000000000\r\n\r\n"),
+       "chunked(x)"},
+      {"2^63", kRequest, post_chunked("8000000000000000\r\nabc"), "chunked(!bad_framing"},
+      {"2^63 - 1", kRequest, post_chunked("7fffffffffffffff\r\nabc"), "chunked(abc..."},
+      {"2^63 - 1 with zeros", kRequest, post_chunked("0007FFFFFFFFFFFFFFF\r\nabc"),
+       "chunked(abc..."},
       {"17 digits", kRequest, post_chunked("10000000000000003\r\nabc\r\n0\r\n\r\n"),
        "chunked(!bad_framing"},
       {"leading zeros", kRequest, post_chunked("00000000000000000000003\r\nabc\r\n0\r\n\r\n"),
@@ -177,9 +189,95 @@ inline std::vector<Case> chunk_cases() {
        "chunked(!bad_framing"},
       {"coding in trailers", kRequest, post_chunked("0\r\nTransfer-Encoding: chunked\r\n\r\n"),
        "chunked(!bad_framing"},
-      {"NUL in trailers", kRequest, post_chunked("0\r\nA: \0\r\n\r\n"s), "chunked(!bad_framing"},
-      {"LF in trailers", kRequest, post_chunked("0\r\nA: b\n\r\n"), "chunked(!bad_framing"},
+      {"framing in later trailers, any case", kRequest,
+       post_chunked("0\r\nA: b\r\ntransfer-ENCODING:\r\n\r\n"), "chunked(!bad_framing"},
+      {"names like those of framing", kRequest,
+       post_chunked("0\r\nContent-Lengt: 5\r\nContent-Length-: 5\r\nX-Content-Length: 5\r\n"
+                    "Transfer-Encodings: x\r\nContent-Encoding: x\r\n\r\n"),
+       "chunked()"},
+      {"empty trailer", kRequest, post_chunked("0\r\nA:\r\nB: \t \r\n\r\n"), "chunked()"},
+      {"0x80 in a trailer", kRequest, post_chunked("0\r\nA: b\x80\r\n\r\n"), "chunked()"},
+      {"trailers, then the next", kRequest, post_chunked("0\r\nA: b\r\n\r\n") + get(""),
+       "chunked()none()"},
   };
+}
+
+// Extensions by the grammar of RFC 9112 section 7.1.1: *( BWS ";" BWS name [ BWS "=" BWS value ] ).
+inline std::vector<Case> extension_cases() {
+  using namespace std::string_literals;
+  constexpr auto kRequest = Http1Parser::Role::kRequest;
+  std::vector<Case> cases;
+  for (const std::string& extension :
+       {";a"s, ";a=b"s, ";a=b;c=d"s, ";a;b;c"s, " ;a"s, "\t ;\t a"s, "; a = b ; c = d"s,
+        ";a\t=\tb"s, ";a=\"b;c\""s, ";a=\"\""s, ";a=\"q\\\"r\""s, ";a=\"\\\\\""s,
+        ";a=\"\\\t\\ \\a\""s, ";a=\"b\";c"s, ";a=\"b\" ;c"s, ";a=\" \t!#[]~\x80\xff\""s,
+        ";!#$%&'*+-.^_`|~09azAZ=!#$%&'*+-.^_`|~09azAZ"s}) {
+    cases.push_back({"extension", kRequest,
+                     post_chunked("3" + extension + "\r\nabc\r\n0" + extension + "\r\n\r\n"),
+                     "chunked(abc)"});
+  }
+  for (const std::string& extension : {
+           ";"s,
+           " "s,
+           "\t"s,
+           " ; "s,
+           ";a "s,
+           ";a= "s,
+           ";a="s,
+           ";=b"s,
+           ";a=b "s,
+           ";a=\"b\" "s,
+           ";;a"s,
+           ";a;"s,
+           ";a b"s,
+           ";a=b c"s,
+           ";a=b=c"s,
+           ";a==b"s,
+           ";a=\"b"s,
+           ";a=\"b\"c"s,
+           ";a=\"b\"\"c\""s,
+           ";a=b\"c\""s,
+           ";\"a\""s,
+           ";a=\"b\\"s,
+           ";a=\"\x01\""s,
+           ";a=\"\x7f\""s,
+           ";a=\"\\\x01\""s,
+           ";a=\"\0\""s,
+           ";a=\"\r\n\""s,
+           ";a=\"\\\r\n\""s,
+           ";\x01"s,
+           ";a\x80"s,
+           ";a=\x80"s,
+           ";a\0"s,
+           ";a,b"s,
+           ";bad[=x"s,
+           " a"s,
+           " =b"s,
+           "=b"s,
+           " 3"s,
+           "; \r\n a"s,
+       }) {
+    cases.push_back({"no extension", kRequest,
+                     post_chunked("0001" + extension + "\r\nabc\r\n0\r\n\r\n"),
+                     "chunked(!bad_framing"});
+  }
+  return cases;
+}
+
+// Trailers are read as strictly as the fields of a head.
+inline std::vector<Case> trailer_cases() {
+  using namespace std::string_literals;
+  constexpr auto kResponse = Http1Parser::Role::kResponse;
+  std::vector<Case> cases;
+  for (const std::string& trailer :
+       {"A: b\r\n c"s, "A: b\r\n\tc"s, " A: b"s,      "\tA: b"s, ": b"s,   "A"s,        "A : b"s,
+        "A b: c"s,     "A\x80: b"s,    "A(: b"s,      "A\0: b"s, "A: \0"s, "A: b\x01"s, "A: b\x7f"s,
+        "A: b\rc"s,    "A: b\r"s,      "A: b\nC: d"s, "A\r\n"s,  "\n"s,    "\rA: b"s,   "A\n"s}) {
+    cases.push_back({"bad trailer", kResponse,
+                     ok("Transfer-Encoding: chunked\r\n", "1\r\nx\r\n0\r\n" + trailer + "\r\n\r\n"),
+                     "chunked(x!bad_framing"});
+  }
+  return cases;
 }
 
 inline std::vector<Case> request_line_cases() {
@@ -382,8 +480,9 @@ inline std::vector<Case> response_cases() {
 
 inline std::vector<Case> all_cases() {
   std::vector<Case> all;
-  for (const auto& part : {field_cases(), framing_cases(), chunk_cases(), request_line_cases(),
-                           host_cases(), sequence_cases(), response_cases()}) {
+  for (const auto& part :
+       {field_cases(), framing_cases(), chunk_cases(), extension_cases(), trailer_cases(),
+        request_line_cases(), host_cases(), sequence_cases(), response_cases()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;

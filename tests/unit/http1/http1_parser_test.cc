@@ -23,7 +23,7 @@ void expect_equal_at_every_split(Role role, const std::string& bytes, const Feed
 
 TEST(Http1Parser, Table) {
   for (const Case& c : all_cases()) {
-    SCOPED_TRACE(c.name);
+    SCOPED_TRACE(std::string(c.name) + ": " + ::testing::PrintToString(c.bytes));
     EXPECT_EQ(parse(c.role, c.bytes).summary, c.summary);
     expect_equal_at_every_split(c.role, c.bytes, {});
   }
