@@ -1,7 +1,9 @@
 #include "net/http1_guard.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
+#include <cstring>
 #include <limits>
 #include <optional>
 #include <system_error>
@@ -12,18 +14,35 @@
 namespace sluice {
 namespace {
 
-constexpr std::string_view kCrlf = "\r\n";
-constexpr std::string_view kHttp2PrefaceLine = "PRI * HTTP/2.0\r\n";  // RFC 9113 section 3.4
+constexpr std::string_view kHttp2PrefaceLine = "PRI * HTTP/2.0";  // RFC 9113 section 3.4
 
-// Exactly "HTTP/1.0" or "HTTP/1.1".
+// "HTTP/1.x". Later ones than 1.1 are taken for 1.1, which is what they have to be compatible with
+// (RFC 9110 section 2.5).
 Http1Error read_version(std::string_view text, uint8_t& minor) {
   constexpr std::string_view kPrefix = "HTTP/";
   if (text.size() != kPrefix.size() + 3 || !text.starts_with(kPrefix) || text[6] != '.' ||
       !is_digit(text[5]) || !is_digit(text[7]))
     return Http1Error::kBadSyntax;
-  if (text[5] != '1' || text[7] > '1') return Http1Error::kBadVersion;
-  minor = static_cast<uint8_t>(text[7] - '0');
+  if (text[5] != '1') return Http1Error::kBadVersion;
+  minor = text[7] == '0' ? 0 : 1;
   return Http1Error::kNone;
+}
+
+// Eight bytes at once, and each of them where one is below the space or DEL: a tab may be.
+bool is_text(std::string_view text) {
+  constexpr uint64_t kEach = 0x0101010101010101;
+  constexpr size_t kStep = sizeof(uint64_t);
+  const auto all_text = [](std::string_view some) {
+    return std::ranges::all_of(some, is_text_char);
+  };
+  for (; text.size() >= kStep; text.remove_prefix(kStep)) {
+    uint64_t bytes = 0;
+    std::memcpy(&bytes, text.data(), kStep);
+    const uint64_t no_del = bytes ^ kEach * 0x7f;
+    const uint64_t low = ((bytes - kEach * ' ') & ~bytes) | ((no_del - kEach) & ~no_del);
+    if ((low & kEach * 0x80) != 0 && !all_text(text.substr(0, kStep))) return false;
+  }
+  return all_text(text);
 }
 
 // Printable ASCII without '#': a fragment never goes over the wire (RFC 9112 section 3.2).
@@ -34,7 +53,7 @@ bool is_target(std::string_view text) {
   return !text.empty();
 }
 
-// The start line without its CRLF, cut at its first space; nullopt where there is none.
+// A line cut at its first space; nullopt where there is none.
 struct Cut {
   std::string_view before;
   std::string_view after;
@@ -124,17 +143,11 @@ Http1Error find_framing_fields(const Head& head, FramingFields& found) {
 
 }  // namespace
 
-Http1Error check_line(std::string_view line) {
-  const bool ended = line.ends_with(kCrlf) && line.find('\r') == line.size() - kCrlf.size();
-  return ended && line.find('\0') == std::string_view::npos ? Http1Error::kNone
-                                                            : Http1Error::kBadSyntax;
-}
-
 Http1Error read_request_line(std::string_view line, RequestLine& request) {
   if (line == kHttp2PrefaceLine) return Http1Error::kNotHttp;
-  line.remove_suffix(kCrlf.size());
   const std::optional<Cut> method = cut_at_space(line);
   if (!method || !is_token(method->before)) return Http1Error::kBadSyntax;
+  if (method->before.size() > kMethodBytesMax) return Http1Error::kMethodTooLong;
   const std::optional<Cut> target = cut_at_space(method->after);
   if (!target || !is_target(target->before)) return Http1Error::kBadSyntax;
   request.method = method->before;
@@ -143,9 +156,8 @@ Http1Error read_request_line(std::string_view line, RequestLine& request) {
 }
 
 Http1Error read_status_line(std::string_view line, StatusLine& response) {
-  line.remove_suffix(kCrlf.size());
   const std::optional<Cut> version = cut_at_space(line);
-  if (!version) return Http1Error::kBadSyntax;
+  if (!version || !is_text(version->after)) return Http1Error::kBadSyntax;
   const Http1Error error = read_version(version->before, response.version_minor);
   if (error != Http1Error::kNone) return error;
 
@@ -163,9 +175,12 @@ Http1Error read_status_line(std::string_view line, StatusLine& response) {
   return Http1Error::kNone;
 }
 
-Http1Error check_field_line(std::string_view line) {
-  const char first = line.front();
-  return is_blank(first) || first == ':' ? Http1Error::kBadSyntax : Http1Error::kNone;
+Http1Error read_field_line(std::string_view line, FieldLine& field) {
+  const size_t colon = line.find(':');
+  if (colon == std::string_view::npos) return Http1Error::kBadSyntax;
+  field.name = line.substr(0, colon);
+  field.value = trim_blanks(line.substr(colon + 1));
+  return is_token(field.name) && is_text(field.value) ? Http1Error::kNone : Http1Error::kBadSyntax;
 }
 
 Http1Error check_request(const Head& head) {
@@ -185,7 +200,7 @@ Http1Error check_connection(const Head& head) {
   return options > kConnectionOptionsMax ? Http1Error::kHeadTooLarge : Http1Error::kNone;
 }
 
-Http1Error read_framing(const Head& head, Http1Parser::Role role, bool bodyless, Framing& framing) {
+Http1Error read_framing(const Head& head, Http1Parser::Role role, Framing& framing) {
   FramingFields fields;
   Http1Error error = find_framing_fields(head, fields);
   if (error != Http1Error::kNone) return error;
@@ -198,7 +213,6 @@ Http1Error read_framing(const Head& head, Http1Parser::Role role, bool bodyless,
   } else if (role == Http1Parser::Role::kResponse) {
     framing.body = BodyKind::kUntilClose;
   }
-  if (bodyless) framing.body = BodyKind::kNone;
   return error;
 }
 

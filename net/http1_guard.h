@@ -1,8 +1,7 @@
-// What a head must satisfy beyond what llhttp checks, whichever version is linked: each line
-// before llhttp sees it, and the fields together once the head is complete. The lists of what
-// llhttp 8.1 and 9.x let through are the table of tests/unit/http1. Pure functions, any thread;
-// Http1Parser calls them. Where a rule is stricter than RFC 9112, it is because two readings of
-// one message are how requests are smuggled.
+// What a head must satisfy, whatever llhttp lets through: each line as it comes, and the fields
+// together once the head is complete. The lists of what llhttp 8.1 and 9.x accept are the table of
+// tests/unit/http1. Pure functions, any thread; Http1Parser calls them. Where a rule is stricter
+// than RFC 9112, it is because two readings of one message are how requests are smuggled.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +12,9 @@
 
 namespace sluice {
 
-// A whole line of a head, with its LF: ends in CRLF and has neither another CR nor a NUL.
-Http1Error check_line(std::string_view line);
+// Lines come without their CRLF.
 
+// Of kBadVersion, the line is read all the same.
 struct RequestLine {
   std::string_view method;
   std::string_view target;
@@ -29,19 +28,23 @@ struct StatusLine {
 };
 Http1Error read_status_line(std::string_view line, StatusLine& response);
 
-// No blank before the name (obs-fold, or before the first field), no empty name.
-Http1Error check_field_line(std::string_view line);
+// A token, at once a colon, and no control character but HTAB: so no blank before the name
+// (obs-fold, or before the first field).
+struct FieldLine {
+  std::string_view name;
+  std::string_view value;  // without leading and trailing blanks
+};
+Http1Error read_field_line(std::string_view line, FieldLine& field);
 
 // The fields of a complete head: of a request its target and Host.
 Http1Error check_request(const Head& head);
 Http1Error check_connection(const Head& head);
 
-// How the body of a complete head is delimited. `bodyless`: never has one, whatever its fields
-// say (they are checked all the same).
+// How the fields of a complete head delimit its body, if it is of a kind that has one.
 struct Framing {
   BodyKind body = BodyKind::kNone;
   uint64_t content_length = 0;
 };
-Http1Error read_framing(const Head& head, Http1Parser::Role role, bool bodyless, Framing& framing);
+Http1Error read_framing(const Head& head, Http1Parser::Role role, Framing& framing);
 
 }  // namespace sluice

@@ -1,7 +1,8 @@
 // One message head as it arrived: start line and header fields, in order, in one arena. Owned by
 // the stream that it belongs to, for as long as its head is being parsed and rewritten; recycled
 // through HeadPool so that a new request allocates nothing in steady state. The arena holds the
-// head's bytes verbatim; the views that are handed out point into it and end with clear().
+// head's bytes, blanks behind a value moved before it; the views that are handed out point into it
+// and end with clear().
 #pragma once
 
 #include <cstddef>

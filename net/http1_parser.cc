@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <new>
-#include <type_traits>
 
 #include <llhttp.h>
 
@@ -16,34 +14,11 @@ namespace {
 
 // RFC 9112 section 2.2 asks to ignore at least one before a request line.
 constexpr uint8_t kLeadingCrlfsMax = 2;
+constexpr std::string_view kCrlf = "\r\n";
 constexpr char kTlsHandshake = '\x16';  // content type of a TLS record (RFC 8446 section 5.1)
-
-llhttp_t& llhttp_of(std::byte* storage) {
-  return *std::launder(reinterpret_cast<llhttp_t*>(storage));
-}
 
 uint32_t clamp_to_u32(size_t value) {
   return static_cast<uint32_t>(std::min<size_t>(value, std::numeric_limits<uint32_t>::max()));
-}
-
-// What llhttp refuses after the guard had no objection to the line.
-Http1Error head_error(llhttp_errno_t error, Http1Parser::Role role) {
-  switch (error) {
-    case HPE_INVALID_METHOD:
-    case HPE_INVALID_CONSTANT:  // a known method, but of another protocol
-      return role == Http1Parser::Role::kRequest ? Http1Error::kBadMethod : Http1Error::kBadSyntax;
-    case HPE_INVALID_VERSION:
-      return Http1Error::kBadVersion;
-    case HPE_INVALID_STATUS:
-      return Http1Error::kBadStatus;
-    case HPE_UNEXPECTED_CONTENT_LENGTH:
-    case HPE_INVALID_CONTENT_LENGTH:
-    case HPE_INVALID_TRANSFER_ENCODING:
-    case HPE_CB_HEADERS_COMPLETE:
-      return Http1Error::kBadFraming;
-    default:
-      return Http1Error::kBadSyntax;
-  }
 }
 
 bool may_keep_alive(const Head& head, BodyKind body) {
@@ -52,46 +27,62 @@ bool may_keep_alive(const Head& head, BodyKind body) {
   return head.version_minor() == 1 || head.lists_token("connection", "keep-alive");
 }
 
-}  // namespace
+// A complete head once more, by llhttp: it has to find the same fields and the same framing. The
+// start line is no part of that, since llhttp knows few methods and versions: it gets one of its
+// own. It stops before the body, where method and status would begin to count.
+class SecondReading {
+ public:
+  explicit SecondReading(const Head& head) : head_(head) {}
 
-// llhttp reads the head alone. They only record; lines are fed whole and are never folded, so a
-// name and a value are one span each, in the head's arena.
-struct Http1Parser::Callbacks {
-  static Http1Parser& parser_of(llhttp_t* llhttp) {
-    return *static_cast<Http1Parser*>(llhttp->data);
+  // `lines`: those of the fields, and the empty one.
+  bool agrees(std::string_view lines, const Framing& framing) {
+    static const llhttp_t behind_start_line = begin();
+    llhttp_t llhttp = behind_start_line;
+    llhttp.data = this;
+    const bool complete = llhttp_execute(&llhttp, lines.data(), lines.size()) == HPE_PAUSED;
+    const bool chunked = (llhttp.flags & F_CHUNKED) != 0;
+    return complete && same_ && fields_ == head_.field_count() &&
+           chunked == (framing.body == BodyKind::kChunked) &&
+           llhttp.content_length == framing.content_length;
   }
 
-  static int on_name(llhttp_t* llhttp, const char* at, size_t size) {
-    Head& head = *parser_of(llhttp).head_;
-    head.fields_.back().name = head.slice_of({at, size});
-    return 0;
+ private:
+  static llhttp_t begin() {
+    static const llhttp_settings_t settings = callbacks();
+    constexpr std::string_view kStartLine = "POST / HTTP/1.1\r\n";
+    llhttp_t llhttp;
+    llhttp_init(&llhttp, HTTP_REQUEST, &settings);
+    SLUICE_CHECK(llhttp_execute(&llhttp, kStartLine.data(), kStartLine.size()) == HPE_OK);
+    return llhttp;
   }
 
-  static int on_value(llhttp_t* llhttp, const char* at, size_t size) {
-    Head& head = *parser_of(llhttp).head_;
-    head.fields_.back().value = head.slice_of(trim_blanks({at, size}));
-    return 0;
-  }
-
-  // llhttp has to agree with the guard about how a body is delimited, and stops here.
-  static int on_head(llhttp_t* llhttp) {
-    const Http1Parser& parser = parser_of(llhttp);
-    const bool chunked = (llhttp->flags & F_CHUNKED) != 0;
-    const bool agrees = parser.body_ == BodyKind::kNone ||
-                        (chunked == (parser.body_ == BodyKind::kChunked) &&
-                         llhttp->content_length == parser.head_->content_length_);
-    return agrees ? HPE_PAUSED : -1;
-  }
-
-  static llhttp_settings_t settings() {
+  // All lines are fed at once and none is folded, so a name and a value are one span each.
+  static llhttp_settings_t callbacks() {
     llhttp_settings_t settings;
     llhttp_settings_init(&settings);
-    settings.on_header_field = on_name;
-    settings.on_header_value = on_value;
-    settings.on_headers_complete = on_head;
+    settings.on_header_field = [](llhttp_t* llhttp, const char* at, size_t size) {
+      SecondReading& reading = *static_cast<SecondReading*>(llhttp->data);
+      const size_t i = reading.fields_++;
+      reading.same_ = reading.same_ && i < reading.head_.field_count() &&
+                      reading.head_.field(i).name == std::string_view(at, size);
+      return 0;
+    };
+    settings.on_header_value = [](llhttp_t* llhttp, const char* at, size_t size) {
+      SecondReading& reading = *static_cast<SecondReading*>(llhttp->data);
+      reading.same_ = reading.same_ &&
+                      reading.head_.field(reading.fields_ - 1).value == std::string_view(at, size);
+      return 0;
+    };
+    settings.on_headers_complete = [](llhttp_t*) -> int { return HPE_PAUSED; };
     return settings;
   }
+
+  const Head& head_;
+  size_t fields_ = 0;
+  bool same_ = true;
 };
+
+}  // namespace
 
 const char* http1_error_name(Http1Error error) {
   switch (error) {
@@ -115,8 +106,8 @@ const char* http1_error_name(Http1Error error) {
       return "not_http";
     case Http1Error::kBadStatus:
       return "bad_status";
-    case Http1Error::kBadMethod:
-      return "bad_method";
+    case Http1Error::kMethodTooLong:
+      return "method_too_long";
   }
   return "unknown";
 }
@@ -130,7 +121,6 @@ int http1_error_status(Http1Error error) {
     case Http1Error::kBadVersion:
       return 505;
     case Http1Error::kUnknownCoding:
-    case Http1Error::kBadMethod:
       return 501;
     default:
       return 400;
@@ -140,11 +130,7 @@ int http1_error_status(Http1Error error) {
 Http1Parser::Http1Parser(Role role, const Http1Limits& limits)
     : head_bytes_max_(clamp_to_u32(limits.head_bytes_max)),
       fields_max_(clamp_to_u32(limits.fields_max)),
-      role_(role) {
-  static_assert(sizeof(llhttp_t) <= kLlhttpSize && alignof(llhttp_t) <= 8);
-  static_assert(std::is_trivially_copyable_v<llhttp_t>);
-  new (llhttp_.data()) llhttp_t;
-}
+      role_(role) {}
 
 void Http1Parser::begin(Head* head, bool response_to_head) {
   head->clear();
@@ -154,12 +140,7 @@ void Http1Parser::begin(Head* head, bool response_to_head) {
   leading_crlfs_ = 0;
   body_ = BodyKind::kNone;
   keep_alive_ = false;
-  if (state_ == State::kFailed) return;
-  state_ = State::kStartLine;
-  static const llhttp_settings_t settings = Callbacks::settings();
-  // Anew for each message: 9.x before 9.1.3 loses flags on llhttp_reset().
-  llhttp_init(&llhttp_of(llhttp_.data()), role_ == Role::kRequest ? HTTP_REQUEST : HTTP_RESPONSE,
-              &settings);
+  if (state_ != State::kFailed) state_ = State::kStartLine;
 }
 
 Http1Parser::Step Http1Parser::feed(std::string_view bytes, BodySink& sink) {
@@ -181,7 +162,7 @@ Http1Parser::Step Http1Parser::feed(std::string_view bytes, BodySink& sink) {
   return {0, Event::kError};
 }
 
-// Line by line, each whole before anyone judges it: so the outcome does not depend on splits.
+// Line by line, each whole before it is judged: so the outcome does not depend on splits.
 Http1Parser::Step Http1Parser::feed_head(std::string_view bytes) {
   std::string& arena = head_->arena_;
   size_t consumed = 0;
@@ -223,11 +204,10 @@ Http1Error Http1Parser::on_first_byte(char first) const {
 }
 
 Http1Error Http1Parser::on_line(std::string_view line) {
-  const Http1Error error = check_line(line);
-  if (error != Http1Error::kNone) return error;
-  const bool empty = line.size() == 2;
-  if (state_ == State::kStartLine) return empty ? on_leading_crlf() : on_start_line(line);
-  return empty ? on_head_end(line) : on_field_line(line);
+  if (!line.ends_with(kCrlf)) return Http1Error::kBadSyntax;
+  line.remove_suffix(kCrlf.size());
+  if (state_ == State::kStartLine) return line.empty() ? on_leading_crlf() : on_start_line(line);
+  return line.empty() ? on_head_end() : on_field_line(line);
 }
 
 Http1Error Http1Parser::on_leading_crlf() {
@@ -236,62 +216,64 @@ Http1Error Http1Parser::on_leading_crlf() {
 }
 
 Http1Error Http1Parser::on_start_line(std::string_view line) {
-  if (role_ == Role::kRequest) {
-    RequestLine request;
-    const Http1Error error = read_request_line(line, request);
-    if (error != Http1Error::kNone) return error;
-    head_->method_ = head_->slice_of(request.method);
-    head_->target_ = head_->slice_of(request.target);
-    head_->version_minor_ = request.version_minor;
-  } else {
+  state_ = State::kFields;
+  if (role_ == Role::kResponse) {
     StatusLine response;
     const Http1Error error = read_status_line(line, response);
-    if (error != Http1Error::kNone) return error;
     head_->status_ = response.status;
     head_->version_minor_ = response.version_minor;
+    return error;
   }
-  state_ = State::kFields;
-  return run_llhttp(line);
+  RequestLine request;
+  const Http1Error error = read_request_line(line, request);
+  // Of another version they can still be logged.
+  if (error != Http1Error::kNone && error != Http1Error::kBadVersion) return error;
+  head_->method_ = head_->slice_of(request.method);
+  head_->target_ = head_->slice_of(request.target);
+  head_->version_minor_ = request.version_minor;
+  return error;
 }
 
 Http1Error Http1Parser::on_field_line(std::string_view line) {
-  const Http1Error error = check_field_line(line);
+  FieldLine field;
+  const Http1Error error = read_field_line(line, field);
   if (error != Http1Error::kNone) return error;
   if (head_->fields_.size() == fields_max_) return Http1Error::kHeadTooLarge;
-  head_->fields_.emplace_back();
-  return run_llhttp(line);
+  // Blanks behind the value come to lie before it: llhttp takes a tab behind a length for a part of
+  // it.
+  Head::Slice value = head_->slice_of(field.value);
+  std::string& arena = head_->arena_;
+  const auto value_begin = arena.begin() + value.offset;
+  const auto line_end = arena.end() - kCrlf.size();
+  std::rotate(value_begin, value_begin + value.size, line_end);
+  value.offset = static_cast<uint32_t>(line_end - arena.begin()) - value.size;
+  head_->fields_.push_back({head_->slice_of(field.name), value});
+  return Http1Error::kNone;
 }
 
-Http1Error Http1Parser::on_head_end(std::string_view line) {
+Http1Error Http1Parser::on_head_end() {
+  Framing framing;
+  Http1Error error = role_ == Role::kRequest ? check_request(*head_) : Http1Error::kNone;
+  if (error == Http1Error::kNone) error = check_connection(*head_);
+  if (error == Http1Error::kNone) error = read_framing(*head_, role_, framing);
+  if (error != Http1Error::kNone) return error;
+  const std::string_view arena = head_->arena_;
+  const std::string_view lines = arena.substr(arena.find('\n') + 1);
+  if (!SecondReading(*head_).agrees(lines, framing)) return Http1Error::kBadFraming;
+
   const int status = head_->status_;
   const bool bodyless = role_ == Role::kRequest
                             ? head_->method() == "CONNECT"
                             : response_to_head_ || status < 200 || status == 204 || status == 304;
-  Framing framing;
-  Http1Error error = role_ == Role::kRequest ? check_request(*head_) : Http1Error::kNone;
-  if (error == Http1Error::kNone) error = check_connection(*head_);
-  if (error == Http1Error::kNone) error = read_framing(*head_, role_, bodyless, framing);
-  if (error != Http1Error::kNone) return error;
-  head_->body_ = framing.body;
-  head_->content_length_ = framing.content_length;
-  body_ = framing.body;
+  body_ = bodyless ? BodyKind::kNone : framing.body;
   body_left_ = framing.content_length;
   chunks_ = {};
+  head_->body_ = body_;
+  head_->content_length_ = framing.content_length;
   keep_alive_ = may_keep_alive(*head_, body_);
-  const bool empty =
-      body_ == BodyKind::kNone || (body_ == BodyKind::kLength && framing.content_length == 0);
+  const bool empty = body_ == BodyKind::kNone || (body_ == BodyKind::kLength && body_left_ == 0);
   state_ = empty ? State::kBodyDone : State::kBody;
-  return run_llhttp(line);
-}
-
-Http1Error Http1Parser::run_llhttp(std::string_view line) {
-  llhttp_t& llhttp = llhttp_of(llhttp_.data());
-  llhttp.data = this;
-  const llhttp_errno_t error = llhttp_execute(&llhttp, line.data(), line.size());
-  if (error != HPE_OK && error != HPE_PAUSED) return head_error(error, role_);
-  // Paused: the head is complete. Both must think so.
-  const bool complete = error == HPE_PAUSED;
-  return complete == (state_ != State::kFields) ? Http1Error::kNone : Http1Error::kBadFraming;
+  return Http1Error::kNone;
 }
 
 Http1Parser::Step Http1Parser::feed_body(std::string_view bytes, BodySink& sink) {

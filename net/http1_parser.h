@@ -1,12 +1,10 @@
-// HTTP/1 messages from bytes, through llhttp (8.1 strict or 9.x) behind a guard that closes what
-// llhttp leaves open (http1_guard.h; the cases are the table of tests/unit/http1). Owned by a
-// connection, for its life or for one message, used on its worker's thread; no I/O. Heads are
-// collected into a Head that the caller provides; body bytes are handed on as views into the fed
-// bytes and are never copied. What comes out does not depend on how the bytes were split. A parser
-// that has failed stays failed.
+// HTTP/1 messages from bytes. Heads are read line by line (http1_guard.h) into a Head that the
+// caller provides; a complete one is read once more by llhttp (8.1 strict or 9.x), which has to
+// agree. Bodies are handed on as views into the fed bytes and are never copied. Owned by a
+// connection, for its life or for one message, used on its worker's thread; no I/O. What comes out
+// does not depend on how the bytes were split. A parser that has failed stays failed.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -24,11 +22,11 @@ enum class Http1Error : uint8_t {
   kBadHost,        // missing, duplicate or invalid Host: 400
   kHeadTooLarge,   // --max-header-size, --max-headers, kConnectionOptionsMax: 431, 502
   kTargetTooLong,  // request line alone exceeds --max-header-size: 414
-  kBadVersion,     // not HTTP/1.0 or 1.1: 505, response: 502
+  kBadVersion,     // not HTTP/1.x: 505, response: 502
   kUnknownCoding,  // a transfer coding other than chunked: 501, response: 502
   kNotHttp,        // a TLS hello or the HTTP/2 preface: 400
   kBadStatus,      // response status outside 100..599, or a 101 nobody asked for: 502
-  kBadMethod,      // a method that llhttp does not know: 501
+  kMethodTooLong,  // more than kMethodBytesMax: 400
 };
 const char* http1_error_name(Http1Error error);
 // The status to answer a refused request with (400, 414, 431, 501, 505). A refused response is
@@ -39,6 +37,9 @@ struct Http1Limits {
   size_t head_bytes_max = size_t{16} * 1024;  // start line and header fields together
   size_t fields_max = 128;
 };
+
+// Any token up to this is a method: what it means is the upstream's business.
+constexpr size_t kMethodBytesMax = 64;
 
 // More options than this in a message's Connection fields are refused as kHeadTooLarge.
 constexpr size_t kConnectionOptionsMax = 32;
@@ -59,7 +60,8 @@ class Http1Parser {
 
   Http1Parser(Role role, const Http1Limits& limits);
 
-  // Begins a message; *head is cleared, filled during the head, and must live until kHead.
+  // Begins a message; *head is cleared, filled during the head, and must live until kHead. After
+  // kError in a request's head it holds the method and the target, where these were read.
   // A response needs to know whether its request was a HEAD (then it has no body).
   void begin(Head* head, bool response_to_head = false);
 
@@ -82,7 +84,6 @@ class Http1Parser {
 
  private:
   enum class State : uint8_t { kStartLine, kFields, kBody, kBodyDone, kEnded, kFailed };
-  struct Callbacks;  // llhttp's
 
   Step feed_head(std::string_view bytes);
   Step feed_body(std::string_view bytes, BodySink& sink);
@@ -91,13 +92,9 @@ class Http1Parser {
   Http1Error on_leading_crlf();
   Http1Error on_start_line(std::string_view line);
   Http1Error on_field_line(std::string_view line);
-  Http1Error on_head_end(std::string_view line);
-  Http1Error run_llhttp(std::string_view line);
+  Http1Error on_head_end();
   Step fail(size_t consumed, Http1Error error);
 
-  // An llhttp_t; its header stays inside http1_parser.cc, which checks the size.
-  static constexpr size_t kLlhttpSize = 96;
-  alignas(8) std::array<std::byte, kLlhttpSize> llhttp_;
   Head* head_ = nullptr;    // during the head only
   uint64_t body_left_ = 0;  // of kLength
   ChunkedDecoder chunks_;

@@ -3,6 +3,7 @@
 // never allocate. Bytes outside ASCII are data: no locale takes part.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <string_view>
 
@@ -26,9 +27,16 @@ constexpr bool is_hex_digit(char c) {
   return is_digit(c) || (lower >= 'a' && lower <= 'f');
 }
 
+// A table: every byte of every field's name is asked about.
+inline constexpr std::array<bool, 256> kTokenChars = [] {
+  std::array<bool, 256> token{};
+  for (const unsigned char c : std::string_view("!#$%&'*+-.^_`|~")) token[c] = true;
+  for (unsigned c = 0; c < token.size(); ++c) token[c] |= is_alphanumeric(static_cast<char>(c));
+  return token;
+}();
+
 constexpr bool is_token_char(char c) {
-  return is_alphanumeric(c) ||
-         (c != '\0' && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos);
+  return kTokenChars[static_cast<unsigned char>(c)];
 }
 
 constexpr bool is_token(std::string_view text) {
@@ -57,7 +65,7 @@ constexpr bool is_blank(char c) {
 // What may stand in a field's value and, quoted or escaped, in a quoted string: no control
 // characters but HTAB (RFC 9110 section 5.5).
 constexpr bool is_text_char(char c) {
-  return (c >= ' ' && c <= '~') || c == '\t' || static_cast<unsigned char>(c) >= 0x80;
+  return (static_cast<unsigned char>(c) >= ' ' && c != '\x7f') || c == '\t';
 }
 
 // Without leading and trailing SP and HTAB.

@@ -24,7 +24,7 @@ struct RouteMetrics {
 };
 
 struct Metrics {
-  static constexpr unsigned kHttp1Errors = static_cast<unsigned>(Http1Error::kBadMethod) + 1;
+  static constexpr unsigned kHttp1Errors = static_cast<unsigned>(Http1Error::kMethodTooLong) + 1;
 
   explicit Metrics(size_t route_count) : routes(route_count + 1) {}
 

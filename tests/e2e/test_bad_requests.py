@@ -18,7 +18,7 @@ CASES = {
     "space in target": (400, "bad_syntax", b"GET /a b HTTP/1.1\r\n" + HOST + b"\r\n"),
     "nul in target": (400, "bad_syntax", b"GET /\0 HTTP/1.1\r\n" + HOST + b"\r\n"),
     "bad method": (400, "bad_syntax", b"G(T / HTTP/1.1\r\n" + HOST + b"\r\n"),
-    "http/1.2": (505, "bad_version", b"GET / HTTP/1.2\r\n" + HOST + b"\r\n"),
+    "long method": (400, "method_too_long", b"M" * 65 + b" / HTTP/1.1\r\n" + HOST + b"\r\n"),
     "http/2.0": (505, "bad_version", b"GET / HTTP/2.0\r\n" + HOST + b"\r\n"),
     "http/0.9": (505, "bad_version", b"GET / HTTP/0.9\r\n" + HOST + b"\r\n"),
     "no host": (400, "bad_host", GET + b"\r\n"),
@@ -59,7 +59,21 @@ BAD_CHUNKS = {
     "overflowing size": b"10000000000000000\r\nx\r\n",
     "no crlf after data": b"1\r\nxx\r\n",
     "bare lf": b"1\nx\n",
+    "no extension": b"1;\r\nx\r\n",
+    "blank after size": b"1 \r\nx\r\n",
     "endless extension": b"1;" + LONG,
+}
+
+
+BAD_ENDS = {
+    "bare lf": b"0\r\n\n",
+    "bare lf after a trailer": b"0\r\nA: b\r\n\n",
+    "folded trailer": b"0\r\nA: b\r\n c\r\n\r\n",
+    "trailer without a name": b"0\r\n: b\r\n\r\n",
+    "length in a trailer": b"0\r\nContent-Length: 1\r\n\r\n",
+    "coding in a trailer": b"0\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "many trailers": b"0\r\n" + b"A: b\r\n" * 129 + b"\r\n",
+    "long trailer": b"0\r\nA: " + LONG + b"\r\n\r\n",
 }
 
 
@@ -98,6 +112,15 @@ def test_refused_byte_by_byte(rig, name):
 
 @pytest.mark.parametrize("chunks", BAD_CHUNKS.values(), ids=BAD_CHUNKS.keys())
 def test_a_bad_chunk_never_completes_the_request(rig, chunks):
+    assert_never_completed(rig, chunks + b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("end", BAD_ENDS.values(), ids=BAD_ENDS.keys())
+def test_a_bad_end_never_completes_the_request(rig, end):
+    assert_never_completed(rig, end)
+
+
+def assert_never_completed(rig, chunks):
     upstream = rig.upstream()
     gateway = rig.gateway(upstream)
     client = rig.client(gateway)
@@ -105,7 +128,7 @@ def test_a_bad_chunk_never_completes_the_request(rig, chunks):
     server = upstream.accept()
     server.read_head()
     assert server.body.read(4) == b"good"
-    client.send(chunks + b"0\r\n\r\n")
+    client.send(chunks)
     assert_refused(client, 400)
     server.wait_closed()
     assert not server.buffer.endswith(b"0\r\n\r\n")

@@ -14,7 +14,7 @@ GARBAGE = {
     "head cut": OK + b"Content-Length: 3\r\n",
     "http/0.9 body": b"<html></html>",
     "http/2": b"HTTP/2.0 200 OK\r\n\r\n",
-    "bad version": b"HTTP/1.9 200 OK\r\n\r\n",
+    "bad version": b"HTTP/2.0 200 OK\r\n\r\n",
     "bad status": b"HTTP/1.1 2x0 OK\r\n\r\n",
     "status 99": b"HTTP/1.1 099 Odd\r\n\r\n",
     "status 600": b"HTTP/1.1 600 Odd\r\n\r\n",

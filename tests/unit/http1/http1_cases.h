@@ -112,6 +112,8 @@ inline std::vector<Case> framing_cases() {
        "length(abc..."},
       {"length with zeros", kRequest, post("Content-Length: 0000000000000000000000003\r\n", "abc"),
        "length(abc)"},
+      {"coding, blanks around", kRequest, post("Transfer-Encoding:\t chunked \t\r\n", last),
+       "chunked()"},
       {"coding, any case", kRequest, post("transfer-encoding: CHUNKED\r\n", last), "chunked()"},
       {"chunked, identity", kRequest, post("Transfer-Encoding: chunked, identity\r\n", last),
        "!bad_framing"},
@@ -264,6 +266,36 @@ inline std::vector<Case> extension_cases() {
   return cases;
 }
 
+// Blanks around a value are no part of it, be it a length.
+inline std::vector<Case> length_cases() {
+  using namespace std::string_literals;
+  std::vector<Case> cases;
+  for (const std::string& value :
+       {" 3"s, "3"s, " \t 3"s, "\t3"s, "3 "s, "3\t"s, " 3 \t "s, "  3\t\t"s}) {
+    const std::string field = "Content-Length:" + value + "\r\n";
+    const std::string other = "X-A:" + value + "\r\n";
+    cases.push_back({"length", Http1Parser::Role::kRequest,
+                     post(other + field + other, "abc") + get(field) + "def",
+                     "length(abc)length(def)"});
+    cases.push_back({"length", Http1Parser::Role::kResponse,
+                     ok(field, "abc") + ok(other + field, "def"), "length(abc)length(def)"});
+  }
+  for (const std::string& value : {" "s, "\t"s, " \t"s, "3 3"s, "3\t3"s, "3 ,"s, ", 3"s, "3\x0b"s,
+                                   "\x0c"
+                                   "3"s,
+                                   "3 x"s,
+                                   "\x80"
+                                   "3"s,
+                                   "3;a"s}) {
+    const std::string field = "Content-Length:" + value + "\r\n";
+    const bool control = value.find_first_of("\x0b\x0c") != std::string::npos;
+    const char* const error = control ? "!bad_syntax" : "!bad_framing";
+    cases.push_back({"no length", Http1Parser::Role::kRequest, post(field, "abc"), error});
+    cases.push_back({"no length", Http1Parser::Role::kResponse, ok(field, "abc"), error});
+  }
+  return cases;
+}
+
 // Trailers are read as strictly as the fields of a head.
 inline std::vector<Case> trailer_cases() {
   using namespace std::string_literals;
@@ -286,7 +318,15 @@ inline std::vector<Case> request_line_cases() {
   const std::string host = "Host: a\r\n\r\n";
   return {
       {"HTTP/1.0", kRequest, "GET / HTTP/1.0\r\n\r\n", "none()"},
-      {"HTTP/1.2", kRequest, "GET / HTTP/1.2\r\n" + host, "!bad_version"},
+      {"HTTP/1.2", kRequest, "GET / HTTP/1.2\r\n" + host, "none()"},
+      {"HTTP/1.9", kRequest, "GET / HTTP/1.9\r\n" + host, "none()"},
+      {"HTTP/1.9 without Host", kRequest, "GET / HTTP/1.9\r\n\r\n", "!bad_host"},
+      {"HTTP/1.9, chunked", kRequest,
+       "POST / HTTP/1.9\r\nTransfer-Encoding: chunked\r\n" + host + "1\r\nx\r\n0\r\n\r\n",
+       "chunked(x)"},
+      {"HTTP/1.10", kRequest, "GET / HTTP/1.10\r\n" + host, "!bad_syntax"},
+      {"HTTP/1.", kRequest, "GET / HTTP/1.\r\n" + host, "!bad_syntax"},
+      {"HTTP/3.1", kRequest, "GET / HTTP/3.1\r\n" + host, "!bad_version"},
       {"HTTP/2.0", kRequest, "GET / HTTP/2.0\r\n" + host, "!bad_version"},
       {"HTTP/0.9", kRequest, "GET / HTTP/0.9\r\n" + host, "!bad_version"},
       {"HTTP/11.1", kRequest, "GET / HTTP/11.1\r\n" + host, "!bad_syntax"},
@@ -307,9 +347,20 @@ inline std::vector<Case> request_line_cases() {
       {"backslash", kRequest, "GET \\a HTTP/1.1\r\n" + host, "!bad_syntax"},
       {"ICE", kRequest, "SOURCE / ICE/1.0\r\n" + host, "!bad_syntax"},
       {"RTSP", kRequest, "OPTIONS / RTSP/1.0\r\n" + host, "!bad_syntax"},
-      {"RTSP method", kRequest, "PLAY / HTTP/1.1\r\n" + host, "!bad_method"},
-      {"unknown method", kRequest, "FROB / HTTP/1.1\r\n" + host, "!bad_method"},
-      {"lower-case method", kRequest, "get / HTTP/1.1\r\n" + host, "!bad_method"},
+      {"RTSP method", kRequest, "PLAY / HTTP/1.1\r\n" + host, "none()"},
+      {"QUERY", kRequest,
+       "QUERY /a HTTP/1.1\r\nContent-Length: 1\r\n" + host + "xPURGE / HTTP/1.1\r\n" + host,
+       "length(x)none()"},
+      {"unknown method", kRequest, "FROB / HTTP/1.1\r\n" + host, "none()"},
+      {"lower-case method", kRequest, "get / HTTP/1.1\r\n" + host, "none()"},
+      {"lower-case connect", kRequest, "connect a:1 HTTP/1.1\r\n" + host, "!bad_syntax"},
+      {"method of one byte", kRequest, "! / HTTP/1.1\r\n" + host, "none()"},
+      {"method of every kind of byte", kRequest, "!#$%&'*+-.^_`|~09azAZ / HTTP/1.1\r\n" + host,
+       "none()"},
+      {"method of 64 bytes", kRequest, std::string(64, 'M') + " / HTTP/1.1\r\n" + host, "none()"},
+      {"method of 65 bytes", kRequest, std::string(65, 'M') + " / HTTP/1.1\r\n" + host,
+       "!method_too_long"},
+      {"PRI of 1.1", kRequest, "PRI /a HTTP/1.1\r\n" + host, "none()"},
       {"method not a token", kRequest, "G@T / HTTP/1.1\r\n" + host, "!bad_syntax"},
       {"no method", kRequest, "/ HTTP/1.1\r\n" + host, "!bad_syntax"},
       {"M-SEARCH", kRequest, "M-SEARCH / HTTP/1.1\r\n" + host, "none()"},
@@ -469,7 +520,11 @@ inline std::vector<Case> response_cases() {
        ok("Transfer-Encoding: chunked\r\n", "3\r\nabcXX0\r\n\r\n"), "chunked(abc!bad_framing"},
       {"chunks with LF", kResponse, ok("Transfer-Encoding: chunked\r\n", "3\nabc\n0\n\n"),
        "chunked(!bad_framing"},
-      {"HTTP/1.2", kResponse, "HTTP/1.2 200 OK\r\n" + length0, "!bad_version"},
+      {"HTTP/1.2", kResponse, "HTTP/1.2 200 OK\r\n" + length0, "length()"},
+      {"HTTP/1.9, chunked", kResponse,
+       "HTTP/1.9 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n" + next,
+       "chunked(x)length(hi)"},
+      {"HTTP/0.9", kResponse, "HTTP/0.9 200 OK\r\n" + length0, "!bad_version"},
       {"HTTP/2.0", kResponse, "HTTP/2.0 200 OK\r\n" + length0, "!bad_version"},
       {"ICY", kResponse, "ICY 200 OK\r\n\r\n", "!bad_syntax"},
       {"HTTP/1.1 alone", kResponse, "HTTP/1.1\r\n\r\n", "!bad_syntax"},
@@ -481,8 +536,8 @@ inline std::vector<Case> response_cases() {
 inline std::vector<Case> all_cases() {
   std::vector<Case> all;
   for (const auto& part :
-       {field_cases(), framing_cases(), chunk_cases(), extension_cases(), trailer_cases(),
-        request_line_cases(), host_cases(), sequence_cases(), response_cases()}) {
+       {field_cases(), framing_cases(), length_cases(), chunk_cases(), extension_cases(),
+        trailer_cases(), request_line_cases(), host_cases(), sequence_cases(), response_cases()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;
