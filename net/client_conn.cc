@@ -141,7 +141,10 @@ void ClientConn::refuse_bytes() {
 
 void ClientConn::stop_reading() {
   state_ = State::kRefused;
-  if (head_) gateway_.heads().release(std::move(head_));
+  if (head_) {
+    stream_->keep_facts(*head_);  // what of it has arrived
+    gateway_.heads().release(std::move(head_));
+  }
   stream_->forbid_keep_alive();
 }
 

@@ -68,6 +68,8 @@ class Stream final : public TimerOwner {
 
   // --- called by the client's half ---
 
+  // For the log, also of a head that is not complete, or not valid.
+  void keep_facts(const Head& head);
   // The request's head is complete. Answers it (refusal) or asks for an upstream.
   void on_request_head(const Head& head, bool keep_alive);
   void on_request_body(const Lease& lease, std::string_view bytes);
@@ -177,7 +179,6 @@ class Stream final : public TimerOwner {
   uint32_t upstream_index = 0;  // within the route's group
 
  private:
-  void keep_facts(const Head& head);
   bool refused_by_head(const Head& head);
   bool write_request(const Head& head);
   const Upstream& upstream_of_route() const;

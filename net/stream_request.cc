@@ -24,7 +24,6 @@ bool is_request_id(std::string_view text) {
 
 void Stream::on_request_head(const Head& head, bool keep_alive) {
   keep_facts(head);
-  method_is_head_ = head.method() == "HEAD";
   client_http10_ = head.version_minor() == 0;
   keep_alive_ = keep_alive && !gateway_.draining();
   // The answer to a HEAD has no body that a heartbeat could be in.
@@ -44,6 +43,7 @@ void Stream::on_request_head(const Head& head, bool keep_alive) {
 }
 
 void Stream::keep_facts(const Head& head) {
+  method_is_head_ = head.method() == "HEAD";
   RequestFacts::Texts texts{.method = head.method(), .target = head.target()};
   std::string client(client_->client_ip());
   if (client_->client_trusted())

@@ -84,6 +84,35 @@ def test_a_hostile_target_stays_one_line(rig, tmp_path):
     assert json.loads(lines_of(path, 1)[0])["method"] in ("GET", "")
 
 
+@pytest.mark.parametrize("request_bytes,method,target", [
+    (b"GET /a?b HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET", "/a?b"),
+    (b'QUERY /"a\\ HTTP/1.1\r\nX : y\r\n', "QUERY", '/"a\\'),
+    (b"GET /a HTTP/2.0\r\nHost: a\r\n\r\n", "GET", "/a"),
+    (b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx", "POST", "/a"),
+    (b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", "", ""),
+    (b"\x16\x03\x01\x02\x00\x01", "", ""),
+])
+def test_a_refused_request_is_told_as_far_as_it_was_read(rig, tmp_path, request_bytes, method, target):
+    path = tmp_path / "access.log"
+    gateway = rig.gateway(rig.upstream(serve), "--access-log", str(path), "--access-log-format", "json")
+    client = rig.client(gateway)
+    client.send(request_bytes)
+    client.response()
+    line = json.loads(lines_of(path, 1)[0])
+    assert (line["method"], line["target"], line["ending"]) == (method, target, "refused")
+
+
+def test_a_head_that_comes_too_late_is_told_as_far_as_it_was_read(rig, tmp_path):
+    path = tmp_path / "access.log"
+    gateway = rig.gateway(rig.upstream(serve), "--access-log", str(path), "--access-log-format", "json",
+                          "--header-timeout", "100ms")
+    client = rig.client(gateway)
+    client.send(b"GET /late HTTP/1.1\r\nHost: ")
+    assert client.response()[0].status == 408
+    line = json.loads(lines_of(path, 1)[0])
+    assert (line["method"], line["target"], line["status"]) == ("GET", "/late", 408)
+
+
 def test_sigusr1_reopens_it(rig, tmp_path):
     path = tmp_path / "access.log"
     gateway = rig.gateway(rig.upstream(serve), "--access-log", str(path))

@@ -135,6 +135,14 @@ def assert_never_completed(rig, chunks):
     gateway.wait_metric("sluice_bad_requests_total", 1, reason="bad_framing")
 
 
+def test_a_refused_head_request_gets_no_body(rig):
+    client = rig.client(rig.gateway(rig.upstream()))
+    client.send(b"HEAD / HTTP/1.1\r\n" + HOST + HOST + b"\r\n")
+    assert client.read_head(to_head=True).status == 400
+    client.wait_closed()
+    assert not client.buffer
+
+
 def test_a_good_request_before_a_bad_one_is_answered(rig):
     upstream = rig.upstream(lambda server, request: server.respond(b"good"))
     client = rig.client(rig.gateway(upstream))
