@@ -174,10 +174,9 @@ Http1Parser::Step Http1Parser::feed_head(std::string_view bytes) {
     }
     const size_t lf = rest.find('\n');
     const std::string_view piece = rest.substr(0, lf == std::string_view::npos ? lf : lf + 1);
-    if (piece.size() > head_bytes_max_ - arena.size()) {
-      const bool in_request_line = role_ == Role::kRequest && state_ == State::kStartLine;
-      return fail(consumed,
-                  in_request_line ? Http1Error::kTargetTooLong : Http1Error::kHeadTooLarge);
+    if (const size_t room = head_bytes_max_ - arena.size(); piece.size() > room) {
+      arena.append(piece.substr(0, room));
+      return fail(consumed, too_large());
     }
     arena.append(piece);
     consumed += piece.size();
@@ -192,6 +191,13 @@ Http1Parser::Step Http1Parser::feed_head(std::string_view bytes) {
     line_start_ = static_cast<uint32_t>(arena.size());
   }
   return {consumed, Event::kNeedMore};
+}
+
+// What of the head there is more of than may be.
+Http1Error Http1Parser::too_large() const {
+  if (role_ == Role::kResponse || state_ == State::kFields) return Http1Error::kHeadTooLarge;
+  const size_t method_size = head_->arena_.find(' ');
+  return method_size > kMethodBytesMax ? Http1Error::kMethodTooLong : Http1Error::kTargetTooLong;
 }
 
 // Tells what is not HTTP/1 at once, for such a peer may never send a line.

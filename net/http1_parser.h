@@ -87,6 +87,7 @@ class Http1Parser {
 
   Step feed_head(std::string_view bytes);
   Step feed_body(std::string_view bytes, BodySink& sink);
+  Http1Error too_large() const;
   Http1Error on_first_byte(char first) const;
   Http1Error on_line(std::string_view line);
   Http1Error on_leading_crlf();

@@ -19,6 +19,7 @@ CASES = {
     "nul in target": (400, "bad_syntax", b"GET /\0 HTTP/1.1\r\n" + HOST + b"\r\n"),
     "bad method": (400, "bad_syntax", b"G(T / HTTP/1.1\r\n" + HOST + b"\r\n"),
     "long method": (400, "method_too_long", b"M" * 65 + b" / HTTP/1.1\r\n" + HOST + b"\r\n"),
+    "endless method": (400, "method_too_long", b"M" + LONG),
     "http/2.0": (505, "bad_version", b"GET / HTTP/2.0\r\n" + HOST + b"\r\n"),
     "http/0.9": (505, "bad_version", b"GET / HTTP/0.9\r\n" + HOST + b"\r\n"),
     "no host": (400, "bad_host", GET + b"\r\n"),

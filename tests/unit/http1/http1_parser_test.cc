@@ -255,6 +255,11 @@ TEST(Http1Parser, BoundsTheHead) {
   EXPECT_EQ(error_of(Role::kRequest, exact, {15, 128}), "!target_too_long");
   EXPECT_EQ(error_of(Role::kRequest, "GET /" + std::string(100, 'a'), {100, 128}),
             "!target_too_long");
+  EXPECT_EQ(error_of(Role::kRequest, std::string(101, 'M'), {100, 128}), "!method_too_long");
+  EXPECT_EQ(error_of(Role::kRequest, std::string(64, 'M') + " " + std::string(36, '/'), {100, 128}),
+            "!target_too_long");
+  EXPECT_EQ(error_of(Role::kRequest, std::string(65, 'M') + " " + std::string(35, '/'), {100, 128}),
+            "!method_too_long");
   EXPECT_EQ(error_of(Role::kRequest, get("X: " + std::string(100, 'a')), {100, 128}),
             "!head_too_large");
   EXPECT_EQ(error_of(Role::kResponse, "HTTP/1.1 200 " + std::string(100, 'a'), {100, 128}),
