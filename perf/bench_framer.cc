@@ -14,7 +14,8 @@
 namespace sluice {
 namespace {
 
-// The text-book state machine, with the framer's interface; no byte order mark.
+// The text-book state machine, with the framer's interface; no byte order mark, and comments wait
+// for their empty line.
 class NaiveFramer {
  public:
   Framer::Result feed(std::string_view bytes) {

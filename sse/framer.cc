@@ -10,6 +10,7 @@ namespace sluice {
 namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+constexpr std::string_view kRetry = "retry:";
 constexpr size_t kBlockSize = 64;
 
 // The masks of up to 64 bytes from `offset` on; bits beyond the end of `bytes` are 0.
@@ -25,6 +26,16 @@ inline LineEndMask scan_block(LineEndMask (*scan64)(const char*), std::string_vi
   char block[kBlockSize] = {};
   std::memcpy(block, bytes.data() + offset, left);
   return scan64(block);
+}
+
+// The offset of the first LF or CR from `at` on, or the size of `bytes`.
+size_t find_line_end(std::string_view bytes, size_t at) noexcept {
+  auto* scan64 = active_scanner().scan64;
+  for (; at < bytes.size(); at += kBlockSize) {
+    LineEndMask mask = scan_block(scan64, bytes, at);
+    if ((mask.lf | mask.cr) != 0) return at + std::countr_zero(mask.lf | mask.cr);
+  }
+  return bytes.size();
 }
 
 // The bits of `line_starts` whose line is not a comment.
@@ -51,11 +62,11 @@ inline uint64_t ends_after_field(uint64_t ends, uint64_t fields, bool& has_field
 }  // namespace
 
 Framer::Result Framer::feed(std::string_view bytes) noexcept {
+  if (mark_bytes_ != kByteOrderMark.size()) return feed_behind_mark(bytes);
   Result result;
-  size_t offset = skip_byte_order_mark(bytes);
   auto* scan64 = active_scanner().scan64;
   Carry carry = carry_;
-  for (; offset < bytes.size(); offset += kBlockSize) {
+  for (size_t offset = 0; offset < bytes.size(); offset += kBlockSize) {
     LineEndMask mask = scan_block(scan64, bytes, offset);
     if ((mask.lf | mask.cr) != 0) {
       frame_block(mask, bytes, offset, carry, result);
@@ -64,7 +75,11 @@ Framer::Result Framer::feed(std::string_view bytes) noexcept {
     }
   }
   carry_ = carry;
-  pending_ = result.whole != 0 ? bytes.size() - result.whole : pending_ + bytes.size();
+  if (result.whole != 0) {
+    open_ = kLineStart;
+    pending_ = 0;
+  }
+  if (result.whole != bytes.size()) result.whole = pass_lines(bytes, result.whole);
   return result;
 }
 
@@ -90,22 +105,55 @@ inline void Framer::frame_block(LineEndMask mask, std::string_view bytes, size_t
   carry.event_end = event_ends >> last & 1;
 }
 
-// Returns how many of `bytes` belong to it. What matched but turns out to be no byte order mark
-// was the beginning of a line, and of a field, as it did not start with ':'.
-inline size_t Framer::skip_byte_order_mark(std::string_view bytes) noexcept {
-  if (mark_bytes_ == kByteOrderMark.size()) return 0;
+// Goes through the lines behind the last event end, which is at `whole`; returns the last boundary.
+// It looks at them a second time rather than burden the masks: most events arrive with their ends,
+// so that there are none.
+size_t Framer::pass_lines(std::string_view bytes, size_t whole) noexcept {
+  static_assert(kRetry.size() == kPassing);
+  size_t at = whole;
+  while (at < bytes.size() && open_ != kHeld) {
+    if (open_ == kPassing) {
+      at = find_line_end(bytes, at);
+      if (at == bytes.size()) break;
+      open_ = bytes[at] == '\r' ? kBehindCr : kLineStart;
+      whole = ++at;
+      pending_ = 0;
+    } else if (open_ == kBehindCr) {
+      open_ = kLineStart;
+      if (bytes[at] == '\n') whole = ++at;
+    } else if (open_ == kLineStart && bytes[at] == ':') {
+      open_ = kPassing;
+    } else if (bytes[at] == kRetry[open_]) {
+      ++open_;
+      ++at;
+    } else {
+      open_ = kHeld;
+    }
+  }
+  pending_ += bytes.size() - whole;
+  return whole;
+}
+
+// The start of the stream, as long as it may be a byte order mark. What matched but turns out to be
+// none was the beginning of a line, and of a field, as it did not start with ':'.
+Framer::Result Framer::feed_behind_mark(std::string_view bytes) noexcept {
   size_t taken = 0;
   while (taken < bytes.size() && mark_bytes_ < kByteOrderMark.size()) {
     if (bytes[taken] != kByteOrderMark[mark_bytes_]) {
       carry_.line_end = mark_bytes_ == 0;
       carry_.has_field = mark_bytes_ != 0;
+      if (mark_bytes_ != 0) open_ = kHeld;
       mark_bytes_ = kByteOrderMark.size();
       break;
     }
     ++taken;
     ++mark_bytes_;
   }
-  return taken;
+  pending_ += taken;
+  if (taken == bytes.size()) return {};
+  Result result = feed(bytes.substr(taken));
+  if (result.whole != 0) result.whole += taken;
+  return result;
 }
 
 }  // namespace sluice

@@ -20,7 +20,7 @@ INSTANTIATE_TEST_SUITE_P(Simd, FramerAllocation, testing::ValuesIn(supported_sca
 TEST_P(FramerAllocation, FeedAllocatesNothing) {
   std::string stream(kByteOrderMark);
   for (size_t size : {0, 1, 20, 200, 5000}) {
-    stream += "id: 7\rdata:" + std::string(size, 'x') + "\r\n\r\n:\n\n";
+    stream += "id: 7\rdata:" + std::string(size, 'x') + "\r\n\r\n:\n\n:\r\nretry: 5\n";
   }
   const uint64_t counted_before_string = allocations_of_this_thread();
   { std::string counted(100, 'x'); }

@@ -49,9 +49,52 @@ TEST_P(FramerProperty, EveryShortStreamAcrossABlockEdge) {
   }
 }
 
+// Lines that are let through ahead of the empty one, and those that look much like them.
+TEST_P(FramerProperty, EveryFewTokensAtEverySplitIntoThree) {
+  constexpr std::string_view kTokens[] = {"\n", "\r", "\r\n", ":", "d", "ret", "ry:", "retry:"};
+  constexpr size_t kCount = 4;
+  size_t streams = 1;
+  for (size_t i = 0; i < kCount; ++i) streams *= std::size(kTokens);
+  for (size_t index = 0; index < streams; ++index) {
+    std::string stream;
+    for (size_t i = 0, left = index; i < kCount; ++i, left /= std::size(kTokens)) {
+      stream += kTokens[left % std::size(kTokens)];
+    }
+    const Framing expected = reference_framing(stream);
+    for (size_t first = 0; first <= stream.size(); ++first) {
+      for (size_t second = first; second <= stream.size(); ++second) {
+        expect_framing(stream, expected, {first, second});
+      }
+    }
+    expect_framing_byte_by_byte(stream);
+    if (HasFailure()) return;
+  }
+}
+
+TEST_P(FramerProperty, ALineThatIsLetThroughAcrossABlockEdge) {
+  for (std::string_view line : {":", ": ping", "retry: 5", "retry:", "retry", "retri: 5"}) {
+    for (std::string_view end : {"\n", "\r", "\r\n"}) {
+      for (std::string_view rest : {"", "\n", ":", "data: 1", "\r\n\r\n"}) {
+        for (size_t before = 40; before <= 130; ++before) {
+          const std::string tail = std::string(line) + std::string(end) + std::string(rest);
+          // Behind an event, and behind a comment that fills the blocks before.
+          for (std::string_view opening : {"d\n\n", ":\r"}) {
+            std::string stream = std::string(before - opening.size(), ':');
+            (stream += opening) += tail;
+            expect_framing(stream, reference_framing(stream), {});
+            expect_framing(stream, reference_framing(stream), {before + 2});
+            if (HasFailure()) return;
+          }
+        }
+      }
+    }
+  }
+}
+
 std::string random_stream(RandomSource& random) {
-  constexpr std::string_view kPieces[] = {"\n",   "\r",       "\r\n", "\n\n",   ":",    "d",   " ",
-                                          "\xEF", "\xEF\xBB", "\xBF", "data:1", "\x0b", "\x8a"};
+  constexpr std::string_view kPieces[] = {
+      "\n",   "\r",     "\r\n",     "\n\n", ":",      "d",       " ",     "\xEF",
+      "\xBF", "data:1", "\xEF\xBB", "\x0b", "retry:", "\nretry", ": c\n", "\x8a"};
   const size_t size = random.between(0, 700);
   // Some streams are dense with line ends, some have lines that are longer than a block.
   const size_t run_percent = random.between(0, 20);

@@ -97,6 +97,75 @@ TEST_P(FramerTest, CommentsAreForwardedButAreNoEvents) {
   expect(":\n\n", 3, 1, 0);
 }
 
+TEST_P(FramerTest, ACommentAtABoundaryIsWholeAtItsLineEnd) {
+  for (std::string_view line : {":"sv, ": ping"sv, "::"sv, ":\0"sv, ":data: 1"sv}) {
+    for (std::string_view end : {"\n"sv, "\r"sv, "\r\n"sv}) {
+      framer_ = {};
+      const std::string comment = std::string(line) + std::string(end);
+      expect(comment, comment.size(), 0, 0);
+      expect(comment + comment + ":", 2 * comment.size(), 0, 1);
+      expect("rest" + std::string(end), 4 + end.size(), 0, 0);
+      expect("data: 1\n\n" + comment, 9 + comment.size(), 1, 0);
+      expect(comment + "data: 1\n\n", comment.size() + 9, 1, 0);
+      expect(comment + "data: 1\n", comment.size(), 0, 8);
+    }
+  }
+}
+
+TEST_P(FramerTest, ARetryLineAtABoundaryIsWholeAtItsLineEnd) {
+  expect("retry: 3000\n", 12, 0, 0);
+  expect("retry:\r\n:\rretry: x\r", 19, 0, 0);
+  expect("\n\n", 2, 1, 0);
+  for (std::string_view line : {"retry"sv, "Retry: 1"sv, " retry: 1"sv, "retry : 1"sv, "retr:"sv}) {
+    framer_ = {};
+    const std::string field = std::string(line) + "\n";
+    expect(field, 0, 0, field.size());
+    expect("\n", 1, 1, 0);
+  }
+}
+
+TEST_P(FramerTest, ARetryLineIsKnownHoweverItIsCut) {
+  for (std::string_view line : {"retry: 5\r\n"sv, "\xEF\xBB\xBFretry:\n"sv, "retri: 5\n\n"sv}) {
+    expect_framing_at_every_split(line);
+  }
+  expect("d\n\nre", 3, 1, 2);
+  expect("try", 0, 0, 5);
+  expect(": 5", 0, 0, 8);
+  expect("\n", 1, 0, 0);
+}
+
+TEST_P(FramerTest, EachOtherFieldHoldsWhatFollowsItInItsBlock) {
+  for (std::string_view field : {"id: 1\n"sv, "event: e\r\n"sv, "data\r"sv, "x\n"sv, "\xEF\n"sv}) {
+    framer_ = {};
+    expect(":\n" + std::string(field) + ": 1\n", 2, 0, field.size() + 4);
+    expect("retry: 1\n", 0, 0, field.size() + 13);
+    expect(":\n\n", 3, 1, 0);
+  }
+}
+
+TEST_P(FramerTest, LfAfterACrThatEndedACommentIsWhole) {
+  expect(": 1\r", 4, 0, 0);
+  expect("", 0, 0, 0);
+  expect("\n", 1, 0, 0);
+  expect("retry: 1\r", 9, 0, 0);
+  expect("\ndata: 1", 1, 0, 7);
+  expect("\n\n", 2, 1, 0);
+  expect(":\r", 2, 0, 0);
+  expect("\r", 1, 0, 0);
+  expect("\n:", 1, 0, 1);
+  expect("\n\n", 2, 0, 0);
+}
+
+TEST_P(FramerTest, ALongCommentIsWholeAtItsLineEnd) {
+  for (size_t size : {62, 63, 64, 65, 127, 128, 129, 5000}) {
+    framer_ = {};
+    const std::string text = ":" + std::string(size, 'x');
+    expect(text, 0, 0, text.size());
+    expect(text, 0, 0, 2 * text.size());
+    expect(text + "\r\nd", text.size() + 2, 0, 1);
+  }
+}
+
 TEST_P(FramerTest, BlankLinesWithNothingBeforeThemAreWhole) {
   expect("\n", 1, 0, 0);
   expect("\r\n\r\r\n\n", 6, 0, 0);
@@ -130,6 +199,16 @@ TEST_P(FramerTest, AByteOrderMarkWaitsForTheFirstEventEnd) {
   expect("\xBB", 0, 0, 2);
   expect("\xBF", 0, 0, 3);
   expect("data: 1\n\n", 9, 1, 0);
+}
+
+TEST_P(FramerTest, AByteOrderMarkWaitsForTheEndOfACommentThatComesFirst) {
+  expect("\xEF\xBB\xBF", 0, 0, 3);
+  expect(": 1", 0, 0, 6);
+  expect("\n", 1, 0, 0);
+  framer_ = {};
+  expect("\xEF\xBB\xBF: 1\r", 7, 0, 0);
+  framer_ = {};
+  expect("\xEF\xBB\xBF\xEF\xBB\xBF: 1\n", 0, 0, 10);
 }
 
 TEST_P(FramerTest, PartOfAByteOrderMarkIsContent) {

@@ -18,13 +18,16 @@ namespace sluice::test {
 inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 struct Framing {
-  std::vector<size_t> ends;    // offsets at which everything before may be forwarded
+  // Offsets at which everything before may be forwarded: the ends of events, and of the comment
+  // and retry lines that only such lines precede in their block.
+  std::vector<size_t> ends;
   std::vector<size_t> events;  // offsets at which a block with a field has been closed
 };
 
 inline Framing reference_framing(std::string_view stream) {
   Framing framing;
   bool has_field = false;
+  bool holds = false;  // the block has a line that waits for the empty one, and so does the rest
   size_t at = stream.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
   for (;;) {
     size_t line_end = stream.find_first_of("\r\n", at);
@@ -32,15 +35,16 @@ inline Framing reference_framing(std::string_view stream) {
     std::string_view line = stream.substr(at, line_end - at);
     at = line_end + 1;
     if (line.empty()) {
-      framing.ends.push_back(at);
       if (has_field) framing.events.push_back(at);
-      has_field = false;
-    } else if (line[0] != ':') {
-      has_field = true;
+      has_field = holds = false;
+    } else {
+      has_field |= !line.starts_with(':');
+      holds |= !line.starts_with(':') && !line.starts_with("retry:");
     }
+    if (!holds) framing.ends.push_back(at);
     if (stream[line_end] == '\r' && at < stream.size() && stream[at] == '\n') {
       ++at;
-      if (line.empty()) framing.ends.push_back(at);
+      if (!holds) framing.ends.push_back(at);
     }
   }
 }
