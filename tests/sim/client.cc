@@ -52,7 +52,7 @@ void mutate(std::string& bytes, Random& random) {
 
 // --- BodyCheck ---
 
-// An event ends with the CR of its blank line; a LF may still follow (html.spec.whatwg.org 9.2.6).
+// A line ends with its CR; a LF may still follow (html.spec.whatwg.org 9.2.6).
 bool BodyCheck::at_boundary() const {
   const std::vector<size_t>& ends = script_.boundaries;
   const bool before_lf = at_ > 0 && at_ < script_.body.size() && script_.body[at_ - 1] == '\r' &&
@@ -61,19 +61,31 @@ bool BodyCheck::at_boundary() const {
                              (before_lf && std::binary_search(ends.begin(), ends.end(), at_ + 1)));
 }
 
+bool BodyCheck::complete_up_to_cut() const {
+  const std::vector<size_t>& ends = script_.boundaries;
+  return at_ >= *(std::upper_bound(ends.begin(), ends.end(), script_.cut) - 1);
+}
+
 void BodyCheck::feed(std::string_view bytes) {
   for (char c : bytes) {
     bool may_beat = framed_ && (heartbeat_ > 0 || at_boundary());
-    if (may_beat && c == kHeartbeat[heartbeat_] &&
-        (heartbeat_ > 0 || at_ == script_.body.size() || script_.body[at_] != c)) {
+    if (may_beat && c == kHeartbeat[heartbeat_]) {
       heartbeat_ = (heartbeat_ + 1) % kHeartbeat.size();
       continue;
     }
+    if (heartbeat_ > 0) own_comment();
     if (heartbeat_ > 0 || at_ == script_.body.size() || script_.body[at_] != c)
       violation("script " + std::to_string(script_.id) + ": byte " + std::to_string(at_) + " of " +
                 std::to_string(script_.body.size()) + " is not the upstream's");
     ++at_;
   }
+}
+
+// What began like a heartbeat was a comment of the script's, if there is one here.
+void BodyCheck::own_comment() {
+  if (script_.body.compare(at_, heartbeat_, kHeartbeat, 0, heartbeat_) != 0) return;
+  at_ += heartbeat_;
+  heartbeat_ = 0;
 }
 
 // --- ClientPeer ---
@@ -85,7 +97,8 @@ ClientPeer::ClientPeer(Scene& scene, int listener, const ClientTraits& traits,
       traits_(traits),
       scripts_(std::move(scripts)),
       outcomes_(scripts_.size()),
-      statuses_(scripts_.size()) {}
+      statuses_(scripts_.size()),
+      deprived_(scripts_.size()) {}
 
 void ClientPeer::start() {
   connect();
@@ -260,6 +273,7 @@ void ClientPeer::on_end(bool reset) {
     violation("script " + std::to_string(asked().id) + " was cut inside an event, at byte " +
               std::to_string(check_->at()) + ": ..." +
               asked().body.substr(check_->at() < 30 ? 0 : check_->at() - 30, 60));
+  deprived_[at_] = check_ && !reset && asked().event_stream && !check_->complete_up_to_cut();
   connection_->close_peer_end();
   bool begun = reader_.started();
   requested_ = 0;

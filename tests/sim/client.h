@@ -1,7 +1,7 @@
 // Simulated clients: each works through its requests, on as many connections as it takes, and
 // checks every byte of every answer against the script that the answer says it is of: in order,
-// nothing twice, nothing missing, a heartbeat only between events, and an end that is what the
-// upstream's was.
+// nothing twice, nothing missing, a heartbeat only between events or comments, and an end that is
+// what the upstream's was.
 #pragma once
 
 #include <cstdint>
@@ -39,9 +39,13 @@ class BodyCheck {
   void feed(std::string_view bytes);
   bool complete() const { return at_ == script_.body.size() && heartbeat_ == 0; }
   bool at_boundary() const;
+  // All that was whole where the upstream stopped.
+  bool complete_up_to_cut() const;
   size_t at() const { return at_; }
 
  private:
+  void own_comment();
+
   const Script& script_;
   bool framed_;
   size_t at_ = 0;
@@ -59,6 +63,9 @@ class ClientPeer final : public Peer {
   const std::vector<unsigned>& scripts() const { return scripts_; }
   Outcome outcome(size_t request) const { return outcomes_[request]; }
   int status(size_t request) const { return statuses_[request]; }
+  // The answer ended, without a reset, before all had come that was whole where its upstream
+  // stopped.
+  bool deprived(size_t request) const { return deprived_[request]; }
   // Told where it left in the middle of a response.
   std::function<void(unsigned script)> on_left;
 
@@ -86,6 +93,7 @@ class ClientPeer final : public Peer {
   std::vector<unsigned> scripts_;
   std::vector<Outcome> outcomes_;
   std::vector<int> statuses_;
+  std::vector<bool> deprived_;
   std::shared_ptr<Connection> connection_;
   uint64_t connections_ = 0;  // names the present one
   MessageReader reader_{true};

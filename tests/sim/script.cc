@@ -15,18 +15,34 @@ std::string filler(unsigned id, size_t number, size_t size) {
   return text.substr(0, std::max<size_t>(size, 1));
 }
 
+// What may pass before an empty line follows it: each line end is a boundary.
+void add_keep_alives(Script& script, Random& random) {
+  static constexpr const char* kLines[] = {":", ": ping", "retry: 3000", "retry:"};
+  static constexpr const char* kLineEnds[] = {"\n", "\r\n", "\r"};
+  for (size_t lines = random.magnitude(1, 4); lines > 0; --lines) {
+    script.body += kLines[random.between(0, std::size(kLines) - 1)];
+    script.body += kLineEnds[random.between(0, std::size(kLineEnds) - 1)];
+    script.boundaries.push_back(script.body.size());
+  }
+}
+
 void add_events(Script& script, Random& random) {
   static constexpr const char* kLineEnds[] = {"\n", "\r\n", "\r"};
   size_t count = random.magnitude(0, 60);
   script.boundaries.push_back(0);
+  const double keep_alives = random.chance(0.5) ? 0.3 : 0;
   for (size_t i = 0; i < count; ++i) {
+    if (random.chance(keep_alives)) add_keep_alives(script, random);
     const char* line_end = kLineEnds[random.chance(0.8) ? 0 : random.between(0, 2)];
     size_t size = random.magnitude(4, random.chance(0.03) ? 30'000 : 600);
-    script.body += "id: " + std::to_string(i) + line_end + "data: " + filler(script.id, i, size);
+    script.body += "id: " + std::to_string(i) + line_end;
+    if (random.chance(keep_alives)) script.body += ": within\nretry: 1\n";
+    script.body += "data: " + filler(script.id, i, size);
     script.body += line_end;
     script.body += line_end;
     script.boundaries.push_back(script.body.size());
   }
+  if (random.chance(keep_alives)) add_keep_alives(script, random);
 }
 
 }  // namespace

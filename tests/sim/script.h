@@ -28,7 +28,8 @@ struct Script {
   Framing framing = Framing::kChunked;
   Ending ending = Ending::kComplete;
   std::string body;
-  std::vector<size_t> boundaries;  // of events, 0 among them
+  // Ends of events and of the comments and retry lines between them, in order; 0 among them.
+  std::vector<size_t> boundaries;
   size_t cut = 0;  // bytes of the body that are sent before an ending that is not kComplete
   uint64_t pause_ns_max = 0;  // between two writes
   size_t write_max = 0;

@@ -235,6 +235,10 @@ void Simulation::check_outcomes(const ClientPeer& client) {
       violation("script " + std::to_string(script.id) + " was sound and ended as " +
                 std::to_string(static_cast<int>(outcome)) + ", status " +
                 std::to_string(client.status(i)));
+    bool stops =
+        script.ending == Script::Ending::kTruncated || script.ending == Script::Ending::kSilence;
+    if (expected && stops && outcome == Outcome::kAborted && client.deprived(i))
+      violation("script " + std::to_string(script.id) + " was cut, and lost what was whole before");
   }
 }
 
