@@ -187,15 +187,23 @@ Setting admin_setting() {
           }};
 }
 
+// What somebody writes who takes it for a switch; a file of that name would come as a surprise.
+std::string set_access_log(SettingTarget target, std::string_view text) {
+  for (std::string_view word : {"on", "true", "yes", "false", "no"}) {
+    if (text != word) continue;
+    return quoted(text) + " is no path: name a file (" + quoted("./" + std::string(word)) +
+           " if it has that name), - for stdout, or off";
+  }
+  target.config.access_log = text;
+  return "";
+}
+
 Setting access_log_setting() {
   return {.name = "access-log",
           .value_name = "PATH|-|off",
           .default_text = default_of(&Config::access_log),
           .help = "One line per request at its end, to a file or to stdout (-)",
-          .set = [](SettingTarget target, std::string_view text) {
-            target.config.access_log = text;
-            return std::string();
-          }};
+          .set = set_access_log};
 }
 
 std::vector<Setting> command_settings() {

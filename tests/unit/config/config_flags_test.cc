@@ -42,6 +42,15 @@ TEST(Flags, ListsCollect) {
             "recv-budget,huge-pages");
 }
 
+TEST(Flags, TheAccessLogIsAPathAndNoSwitch) {
+  for (std::string word : {"on", "true", "yes", "false", "no"})
+    EXPECT_EQ(error_of({"--demo", "--access-log", word}),
+              "sluice: --access-log: '" + word + "' is no path: name a file ('./" + word +
+                  "' if it has that name), - for stdout, or off");
+  for (const char* path : {"./on", "/on", "off", "-", "one.log"})
+    EXPECT_EQ(config_of({"--demo", "--access-log", path}).access_log, path);
+}
+
 TEST(Flags, ThreadsAll) {
   EXPECT_EQ(config_of({"--demo", "--threads", "all"}).threads, 0U);
   EXPECT_EQ(config_of({"--demo", "--threads=0"}).threads, 0U);
