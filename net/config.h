@@ -89,6 +89,7 @@ struct Config {
   Address admin;
   std::string access_log = "off";  // path, "-" or "off"
   AccessLogFormat access_log_format = AccessLogFormat::kText;
+  bool log_query = false;  // targets in logs and /streams keep their query
   LogLevel log_level = LogLevel::kInfo;
   uint64_t shutdown_grace_ms = 30'000;
   bool demo = false;

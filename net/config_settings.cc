@@ -364,6 +364,9 @@ std::vector<Setting> observation_settings() {
                      Choices<AccessLogFormat>{{"text", AccessLogFormat::kText},
                                               {"json", AccessLogFormat::kJson}},
                      "Form of the access log's lines"),
+      choice_setting("log-query", &Config::log_query, Choices<bool>{{"on", true}, {"off", false}},
+                     "Whether the access log, messages and /streams show a target's query, which "
+                     "may hold secrets; off: \"/path?***\""),
       choice_setting("log-level", &Config::log_level,
                      Choices<LogLevel>{{"debug", LogLevel::kDebug},
                                        {"info", LogLevel::kInfo},

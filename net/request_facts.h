@@ -14,7 +14,7 @@ class RequestFacts {
  public:
   struct Texts {
     std::string_view method = {};
-    std::string_view target = {};
+    std::string_view target = {};  // without its query, unless that may be shown (--log-query)
     std::string_view client = {};  // its address; behind trusted proxies the one that they name
     std::string_view id = {};      // X-Request-Id
     std::string_view host = {};

@@ -20,6 +20,13 @@ bool is_request_id(std::string_view text) {
   return visible && !text.empty() && text.size() <= limits::kRequestIdBytes;
 }
 
+// A query may hold secrets (keys, tokens), so it is not even kept unless it is to be shown.
+std::string shown_target(std::string_view target, bool with_query) {
+  size_t question = target.find('?');
+  if (with_query || question == target.npos) return std::string(target);
+  return std::string(target.substr(0, question)) + "?***";
+}
+
 }  // namespace
 
 void Stream::on_request_head(const Head& head, bool keep_alive) {
@@ -44,7 +51,8 @@ void Stream::on_request_head(const Head& head, bool keep_alive) {
 
 void Stream::keep_facts(const Head& head) {
   method_is_head_ = head.method() == "HEAD";
-  RequestFacts::Texts texts{.method = head.method(), .target = head.target()};
+  std::string target = shown_target(head.target(), gateway_.config().log_query);
+  RequestFacts::Texts texts{.method = head.method(), .target = target};
   std::string client(client_->client_ip());
   if (client_->client_trusted())
     client = forwarded_client(head, client, gateway_.config().trusted_proxies);

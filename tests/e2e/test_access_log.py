@@ -45,13 +45,40 @@ def test_json(rig, tmp_path):
     run_requests(rig, gateway)
     stream, hello = (json.loads(line) for line in lines_of(path, 2))
     assert (stream["method"], stream["status"], stream["events"], stream["route"]) == ("GET", 200, 3, "/")
-    assert stream["target"] == "/events?x=1"
+    assert stream["target"] == "/events?***"
     assert stream["bytes_out"] == 27
     assert (stream["ending"], stream["side"]) == ("complete", "none")
     assert 0 <= stream["first_event_ms"] <= stream["time_ms"]
     assert (hello["method"], hello["target"], hello["status"]) == ("POST", "/hello", 200)
     assert (hello["bytes_in"], hello["bytes_out"], hello["events"]) == (5, 5, 0)
     assert hello["first_event_ms"] is None
+
+
+SECRET = "/events?api_key=hunter2"
+
+
+def fail_with_a_secret(rig, *flags):
+    """A stream of a request with a secret, which /streams lists and whose end is worth a message; what
+    /streams, the access log and the messages show of it."""
+    client, server = rig.stream("--access-log", "-", *flags, request=("GET", SECRET))
+    server.chunk(b"data: 1\n\n")
+    client.body.event()
+    gateway = rig.gateways[0]
+    listed = gateway.admin("/streams")[1]
+    server.close()
+    client.body.until_abort()
+    wait_until(lambda: gateway.stdout and "upstream_truncated" in gateway.errors(), "both logs")
+    return listed, gateway.stdout[0], gateway.errors()
+
+
+def test_queries_are_secret(rig):
+    for text in fail_with_a_secret(rig):
+        assert "/events?***" in text and "hunter2" not in text
+
+
+def test_queries_may_be_shown(rig):
+    for text in fail_with_a_secret(rig, "--log-query", "on"):
+        assert SECRET in text
 
 
 def test_text(rig, tmp_path):

@@ -21,18 +21,17 @@ using testing::MatchesRegex;
 
 class AccessLogTest : public testing::Test {
  protected:
-  void start(AccessLogFormat format) {
+  void start(AccessLogFormat format, bool log_query = false) {
     Config config = test::config_to(upstreams_.port());
     config.access_log_format = format;
+    config.log_query = log_query;
     worker_ = std::make_unique<TestWorker>(std::move(config), true);
   }
 
   // A request that is answered with two events.
   void exchange() {
     Wire client = worker_->connect();
-    client.send(
-        "POST /v1/chat?x=\"1\" HTTP/1.1\r\nhost: test\r\nuser-agent: curl/8\r\ncontent-length: "
-        "5\r\n\r\nhello");
+    client.send("POST /v1/chat?x=\"1\" HTTP/1.1\r\nhost: test\r\nuser-agent: curl/8\r\ncontent-length: 5\r\n\r\nhello");
     Wire upstream = upstreams_.accept();
     upstream.receive_through("hello");
     upstream.send(
@@ -71,23 +70,40 @@ class AccessLogTest : public testing::Test {
 TEST_F(AccessLogTest, WritesTextLines) {
   start(AccessLogFormat::kText);
   exchange();
-  EXPECT_THAT(lines(),
-              MatchesRegex(time_ + " 127\\.0\\.0\\.1 \"POST /v1/chat\\?x=\\\\\"1\\\\\"\" 201 " +
-                           "in=5 out=18 events=2 first_event_ms=" + ms_ + " time_ms=" + ms_ +
-                           " upstream=" + upstream_url() +
-                           " id=0-103 host=test agent=\"curl/8\" ending=complete\n"));
+  EXPECT_THAT(lines(), MatchesRegex(time_ + " 127\\.0\\.0\\.1 \"POST /v1/chat\\?\\*\\*\\*\" 201 " +
+                                    "in=5 out=18 events=2 first_event_ms=" + ms_ + " time_ms=" +
+                                    ms_ + " upstream=" + upstream_url() + " id=0-103 host=test agent=\"curl/8\" ending=complete\n"));
+}
+
+TEST_F(AccessLogTest, ShowsAQueryOnlyWhereItMayBeShown) {
+  for (bool log_query : {false, true}) {
+    for (AccessLogFormat format : {AccessLogFormat::kText, AccessLogFormat::kJson}) {
+      start(format, log_query);
+      exchange();
+      std::string text = lines();
+      EXPECT_EQ(text.find("x=") != std::string::npos, log_query) << text;
+      EXPECT_EQ(text.find("/v1/chat?***\"") != std::string::npos, !log_query) << text;
+    }
+  }
+}
+
+TEST_F(AccessLogTest, CutsALongTargetAndHidesItsQuery) {
+  start(AccessLogFormat::kJson);
+  std::string path = "/" + std::string(limits::kLoggedTargetBytes, 'p');
+  refusal("GET " + path + "?secret HTTP/1.1\r\nhost: test\r\nupgrade: websocket\r\n\r\n");
+  EXPECT_THAT(lines(), testing::HasSubstr("\"target\":\"" +
+                                          path.substr(0, limits::kLoggedTargetBytes) + "\""));
 }
 
 TEST_F(AccessLogTest, WritesJsonLines) {
-  start(AccessLogFormat::kJson);
+  start(AccessLogFormat::kJson, /*log_query=*/true);
   exchange();
   EXPECT_THAT(
       lines(),
       MatchesRegex("\\{\"time\":\"" + time_ + "\",\"id\":[0-9]+,\"request_id\":\"0-103\"," +
                    "\"client\":\"127\\.0\\.0\\.1\"," +
                    "\"method\":\"POST\",\"target\":\"/v1/chat\\?x=\\\\\"1\\\\\"\"," +
-                   "\"host\":\"test\",\"user_agent\":\"curl/8\",\"route\":\"/\",\"upstream\":\"" +
-                   upstream_url() + "\"," +
+                   "\"host\":\"test\",\"user_agent\":\"curl/8\",\"route\":\"/\",\"upstream\":\"" + upstream_url() + "\"," +
                    "\"status\":201,\"bytes_in\":5,\"bytes_out\":18,\"events\":2," +
                    "\"first_event_ms\":" + ms_ + ",\"time_ms\":" + ms_ +
                    ",\"ending\":\"complete\",\"side\":\"none\"\\}\n"));
@@ -96,10 +112,9 @@ TEST_F(AccessLogTest, WritesJsonLines) {
 TEST_F(AccessLogTest, ShowsWhatIsNotKnownAsADash) {
   start(AccessLogFormat::kText);
   refusal("\x16\x03\x01\x02");  // a TLS hello
-  EXPECT_THAT(lines(),
-              MatchesRegex(time_ + " 127\\.0\\.0\\.1 \"- -\" 400 in=0 out=0 events=0 " +
-                           "first_event_ms=- time_ms=" + ms_ +
-                           " upstream=- id=- host=- agent=\"-\" ending=refused reason=[a-z_]+\n"));
+  EXPECT_THAT(lines(), MatchesRegex(time_ + " 127\\.0\\.0\\.1 \"- -\" 400 in=0 out=0 events=0 " +
+                                    "first_event_ms=- time_ms=" + ms_ +
+                                    " upstream=- id=- host=- agent=\"-\" ending=refused reason=[a-z_]+\n"));
 }
 
 TEST_F(AccessLogTest, ShowsWhatIsNotKnownAsNull) {
@@ -107,11 +122,10 @@ TEST_F(AccessLogTest, ShowsWhatIsNotKnownAsNull) {
   refusal("\x16\x03\x01\x02");
   EXPECT_THAT(
       lines(),
-      MatchesRegex(
-          ".*\"method\":\"\",\"target\":\"\",\"host\":\"\",\"user_agent\":\"\",\"route\":\"\","
-          "\"upstream\":\"\",\"status\":400,.*"
-          "\"first_event_ms\":null,.*"
-          "\"ending\":\"refused\",\"side\":\"client\",\"reason\":\"[a-z_]+\"\\}\n"));
+      MatchesRegex(".*\"method\":\"\",\"target\":\"\",\"host\":\"\",\"user_agent\":\"\",\"route\":\"\","
+                   "\"upstream\":\"\",\"status\":400,.*"
+                   "\"first_event_ms\":null,.*"
+                   "\"ending\":\"refused\",\"side\":\"client\",\"reason\":\"[a-z_]+\"\\}\n"));
 }
 
 TEST_F(AccessLogTest, CountsLinesThatFoundNoRoom) {
