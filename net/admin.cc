@@ -101,6 +101,9 @@ void append_stream(std::string& out, const StreamInfo& stream) {
 Admin::Admin(const Config& config, std::vector<std::unique_ptr<Worker>>& workers,
              const LogWriter& log)
     : config_(config), workers_(workers), log_(log) {
+  std::vector<std::string> hosts = config.admin_hosts;
+  if (!config.admin_name.empty()) hosts.push_back(config.admin_name);
+  server_.restrict_hosts(hosts, "The admin port has no such name; --admin-host gives it one.");
   server_.route("GET", "/", [](const SideRequest&, SideResponder responder) {
     responder.respond(200, "text/html; charset=utf-8", kAdminPage);
   });

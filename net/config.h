@@ -87,7 +87,9 @@ struct Config {
   std::vector<AddressRange> trusted_proxies;
   bool admin_on = true;
   Address admin;
-  std::string access_log = "off";  // path, "-" or "off"
+  std::string admin_name;                // the host of --admin, as it was given
+  std::vector<std::string> admin_hosts;  // others that it answers for beside its addresses
+  std::string access_log = "off";        // path, "-" or "off"
   AccessLogFormat access_log_format = AccessLogFormat::kText;
   bool log_query = false;  // targets in logs and /streams keep their query
   LogLevel log_level = LogLevel::kInfo;

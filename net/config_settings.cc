@@ -182,9 +182,41 @@ Setting admin_setting() {
             std::string error;
             target.config.admin_on = text != "off";
             if (!target.config.admin_on) return error;
-            if (auto address = parse_address(text, &error)) target.config.admin = *address;
+            auto address = parse_address(text, &error);
+            if (!address) return error;
+            target.config.admin = *address;
+            std::string_view host = text.substr(0, text.rfind(':'));
+            bool bracketed = host.starts_with('[');
+            target.config.admin_name = host.substr(bracketed, host.size() - 2 * bracketed);
             return error;
           }};
+}
+
+// A name or an address as Host has it, but for the port.
+std::string add_admin_host(SettingTarget target, std::string_view item) {
+  auto in_name = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '-' || c == '_';
+  };
+  if (!std::ranges::all_of(item, in_name) && !parse_ip(item))
+    return quoted(item) + " is not a host name or IP address, without scheme and port";
+  target.config.admin_hosts.emplace_back(item);
+  return "";
+}
+
+Setting admin_host_setting() {
+  return {.name = "admin-host",
+          .form = Form::kList,
+          .value_name = "NAME,...",
+          .help =
+              "Names that the admin port answers to in Host, beside localhost and the address that "
+              "its client connects to; any other is refused with 421",
+          .set =
+              [](SettingTarget target, std::string_view text) {
+                return each_item(
+                    text, [&](std::string_view item) { return add_admin_host(target, item); });
+              },
+          .clear = [](SettingTarget target) { target.config.admin_hosts.clear(); }};
 }
 
 // What somebody writes who takes it for a switch; a file of that name would come as a surprise.
@@ -359,6 +391,7 @@ std::vector<Setting> process_settings() {
 std::vector<Setting> observation_settings() {
   return {
       admin_setting(),
+      admin_host_setting(),
       access_log_setting(),
       choice_setting("access-log-format", &Config::access_log_format,
                      Choices<AccessLogFormat>{{"text", AccessLogFormat::kText},

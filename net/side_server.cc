@@ -37,6 +37,13 @@ timespec to_timespec(Clock::duration duration) {
   return {.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
 }
 
+Address local_address_of(int fd) {
+  Address address;
+  address.size = sizeof address.storage;
+  ::getsockname(fd, address.sa(), &address.size);
+  return address;
+}
+
 std::string error_text(std::string_view what, int error) {
   return std::string(what) + ": " + std::strerror(error);
 }
@@ -317,6 +324,9 @@ void SideLoop::refresh_timeout(uint64_t id, Entry& entry) {
 void SideLoop::dispatch(SideConnection& connection) {
   SideRequest request = connection.request();
   SideResponder responder(this, connection.id(), connection.exchange());
+  if (server_.hosts_ && !server_.hosts_->include(request.head, local_address_of(connection.fd()))) {
+    return responder.problem(421, server_.hosts_advice_);
+  }
   std::string_view method = request.head.method();
   std::string allow;
   for (const SideServer::Route& route : server_.routes_) {

@@ -21,6 +21,7 @@
 
 #include "net/address.h"
 #include "net/http1_head.h"
+#include "net/side_hosts.h"
 
 namespace sluice {
 
@@ -107,6 +108,14 @@ class SideServer {
   // another method is 405 with Allow, an unknown path 404.
   void route(std::string method, std::string path, SideHandler handler);
 
+  // Before start(). Every request for a host that is neither loopback, nor the address that its
+  // client connected to, nor one of these names is answered 421, whatever its path. `advice` is for
+  // whoever has a right to the name, one plain ASCII sentence.
+  void restrict_hosts(const std::vector<std::string>& names, std::string advice) {
+    hosts_.emplace(names);
+    hosts_advice_ = std::move(advice);
+  }
+
   // Binds, listens and starts the thread, which takes `thread_name` (at most 15 characters).
   // "" or why not.
   [[nodiscard]] std::string start(const Address& address, const char* thread_name);
@@ -126,6 +135,8 @@ class SideServer {
 
   SideLimits limits_;
   std::vector<Route> routes_;
+  std::optional<SideHosts> hosts_;
+  std::string hosts_advice_;
   Address address_;
   int wake_fd_;
   std::unique_ptr<SideLoop> loop_;

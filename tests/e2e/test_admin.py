@@ -107,6 +107,17 @@ def test_what_is_not_there(rig):
     assert "GET" in response.headers["allow"]
 
 
+def test_a_rebound_name_reads_nothing(rig):
+    """A page whose name an attacker has made to mean this machine is refused, whatever it asks for."""
+    gateway = rig.gateway(rig.upstream(), "--admin-host", "sluice.test,10.1.2.3", "--admin-host", "other.test")
+    for path in ("/", "/metrics", "/streams", "/healthz", "/readyz", "/nothing"):
+        for host in ("rebound.test", f"rebound.test:{gateway.admin_port}", "10.1.2.4"):
+            response, body = gateway.admin(path, host=host)
+            assert (response.status, json.loads(body)["status"]) == (421, 421)
+    for host in ("localhost", f"127.0.0.1:{gateway.admin_port}", "sluice.test", "Other.test:80", "10.1.2.3"):
+        assert gateway.admin("/streams", host=host)[0].status == 200
+
+
 def test_it_may_be_off(rig):
     upstream = rig.upstream(lambda server, request: server.respond(b"ok"))
     gateway = rig.gateway(upstream, "--admin", "off")

@@ -145,11 +145,12 @@ class Gateway:
     def open_fds(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
-    def admin(self, path, accept=None, method="GET"):
+    def admin(self, path, accept=None, method="GET", host=None):
         """Asks the admin port; returns the response (status, headers) and its body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=DEADLINE_S)
+        headers = {name: value for name, value in (("Accept", accept), ("Host", host)) if value}
         try:
-            connection.request(method, path, headers={"Accept": accept} if accept else {})
+            connection.request(method, path, headers=headers)
             response = connection.getresponse()
             return response, response.read().decode()
         finally:

@@ -42,6 +42,22 @@ TEST(Flags, ListsCollect) {
             "recv-budget,huge-pages");
 }
 
+TEST(Flags, AnAdminHostIsANameOrAnAddress) {
+  EXPECT_THAT(config_of({"--demo", "--admin-host", "a-1.test,10.0.0.1", "--admin-host", "fe80::1"})
+                  .admin_hosts,
+              ElementsAre("a-1.test", "10.0.0.1", "fe80::1"));
+  for (std::string item : {"a:9901", "http://a", "[::1]", "a/b", "*", "a b"})
+    EXPECT_EQ(error_of({"--demo", "--admin-host", item}),
+              "sluice: --admin-host: '" + item +
+                  "' is not a host name or IP address, without scheme and port");
+}
+
+TEST(Flags, TheNameOfTheAdminAddressIsKept) {
+  for (auto [text, name] : {std::pair("localhost:1", "localhost"), std::pair("[::1]:2", "::1"),
+                            std::pair(":3", ""), std::pair("0.0.0.0:4", "0.0.0.0")})
+    EXPECT_EQ(config_of({"--demo", "--admin", text}).admin_name, name);
+}
+
 TEST(Flags, TheAccessLogIsAPathAndNoSwitch) {
   for (std::string word : {"on", "true", "yes", "false", "no"})
     EXPECT_EQ(error_of({"--demo", "--access-log", word}),

@@ -75,6 +75,11 @@ std::map<std::string, Sample> process_samples() {
       {"max-headers", process_sample<uint64_t>("64", "64", &C::max_headers, 64)},
       {"shutdown-grace", process_sample<uint64_t>("0", "0", &C::shutdown_grace_ms, 0)},
       {"admin", process_sample("off", "\"off\"", &C::admin_on, false)},
+      {"admin-host",
+       {"sluice.test,::1", R"(["sluice.test", "::1"])",
+        [](const C& c, const Route&) {
+          return c.admin_hosts == std::vector<std::string>{"sluice.test", "::1"};
+        }}},
       {"access-log", process_sample<std::string>("-", "\"-\"", &C::access_log, "-")},
       {"access-log-format",
        process_sample("json", "\"json\"", &C::access_log_format, AccessLogFormat::kJson)},

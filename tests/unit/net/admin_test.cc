@@ -55,16 +55,22 @@ class AdminTest : public ::testing::Test {
   }
 
   std::string fetch(std::string_view target, std::string_view fields = "",
-                    std::string_view method = "GET") {
+                    std::string_view method = "GET", std::string_view host = "localhost") {
     SideClient client(admin_.address().port());
     std::string request(method);
-    request.append(" ").append(target).append(" HTTP/1.1\r\nHost: a\r\n").append(fields);
+    request.append(" ").append(target).append(" HTTP/1.1\r\nHost: ").append(host).append("\r\n");
+    request.append(fields);
     client.send(request.append("\r\n"));
     return method == "HEAD" ? client.receive_through("\r\n\r\n") : client.receive_response();
   }
 
   Upstreams upstreams_;
-  Config config_ = config_to(upstreams_.port());
+  Config config_ = [this] {
+    Config config = config_to(upstreams_.port());
+    config.admin_name = "admin.test";
+    config.admin_hosts = {"sluice.test"};
+    return config;
+  }();
   LogWriter log_;
   uint16_t port_ = 0;
   std::vector<std::unique_ptr<Worker>> workers_;
@@ -93,6 +99,16 @@ TEST_F(AdminTest, RefusesOtherMethods) {
 TEST_F(AdminTest, KnowsNoOtherPaths) {
   for (const char* path : {"/metric", "/metrics/", "/streams/1", "//", "/healthz%20"})
     EXPECT_THAT(fetch(path), StartsWith("HTTP/1.1 404 ")) << path;
+}
+
+TEST_F(AdminTest, AnswersUnderItsOwnNamesOnly) {
+  for (const char* path : {"/", "/metrics", "/streams", "/healthz", "/readyz", "/nothing"})
+    EXPECT_THAT(fetch(path, "", "GET", "rebound.test:9901"),
+                AllOf(StartsWith("HTTP/1.1 421 Misdirected Request\r\n"),
+                      HasSubstr("application/problem+json"), HasSubstr("--admin-host")))
+        << path;
+  for (const char* host : {"localhost:9901", "127.0.0.1", "admin.test", "Sluice.test:1"})
+    EXPECT_THAT(fetch("/streams", "", "GET", host), StartsWith("HTTP/1.1 200 ")) << host;
 }
 
 TEST_F(AdminTest, IsHealthyAndReadyUntilItDrains) {

@@ -69,6 +69,7 @@ class SideServerTest : public ::testing::Test {
     server_->route("GET", "/later", [this](const SideRequest&, SideResponder answer) {
       pending_.set_value(answer);
     });
+    if (!hosts_.empty()) server_->restrict_hosts(hosts_, "Ask for another.");
     ASSERT_EQ("", server_->start(loopback(), "side-test"));
   }
 
@@ -95,6 +96,7 @@ class SideServerTest : public ::testing::Test {
   static constexpr size_t kHeldBytes = 24 * 1024 * 1024;  // more than socket buffers hold
   static constexpr size_t kFloodBytes = 32 * 1024;
   std::atomic<int> streams_{0};
+  std::vector<std::string> hosts_;  // empty: any
   std::promise<SideResponder> pending_;
   std::unique_ptr<SideServer> server_;  // last: its thread uses the others
 };
@@ -151,6 +153,27 @@ TEST_F(SideServerTest, RefusesUnknownPathsAndMethods) {
   EXPECT_THAT(client.receive_response(),
               AllOf(StartsWith("HTTP/1.1 405 "), HasSubstr("\r\nAllow: POST\r\n")));
   EXPECT_THAT(client.receive_response(), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(SideServerTest, AnswersForItsOwnHostsOnly) {
+  hosts_ = {"side.test"};
+  start();
+  auto get_from = [this](std::string_view target, std::string_view host) {
+    SideClient client(port());
+    client.send("GET " + std::string(target) + " HTTP/1.1\r\nHost: " + std::string(host) +
+                "\r\n\r\n");
+    return client.receive_response();
+  };
+  for (const char* host : {"side.test", "localhost:1", "127.0.0.1"})
+    EXPECT_THAT(get_from("/hello", host), StartsWith("HTTP/1.1 200 ")) << host;
+  for (const char* target : {"/hello", "/nothing", "http://rebound.test/hello"})
+    EXPECT_THAT(get_from(target, target[0] == '/' ? "rebound.test" : "localhost"),
+                AllOf(StartsWith("HTTP/1.1 421 Misdirected Request\r\n"),
+                      HasSubstr("application/problem+json"), HasSubstr("Ask for another.")))
+        << target;
+  SideClient client(port());
+  client.send("GET /hello HTTP/1.0\r\n\r\n");
+  EXPECT_THAT(client.receive_to_close(), StartsWith("HTTP/1.1 200 "));
 }
 
 TEST_F(SideServerTest, RefusesALargeBodyAndStillDeliversTheAnswer) {
