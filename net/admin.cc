@@ -143,6 +143,7 @@ void Admin::on_metrics(const SideRequest& request, const SideResponder& responde
   process.resident_bytes = resident_bytes();
   process.log_lines_dropped = log_.dropped();
   process.log_write_errors = log_.write_errors();
+  process.admin_drops = server_.dropped();
   process.draining = draining_.load(std::memory_order_relaxed);
   MetricsFormat format = request.head.lists_token("accept", "application/openmetrics-text")
                              ? MetricsFormat::kOpenMetrics

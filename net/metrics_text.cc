@@ -322,6 +322,9 @@ void render_process(Page& page, const ProcessFacts& process) {
   page.add(process.log_lines_dropped);
   page.counter("sluice_log_write_errors", "Failed writes of log lines.");
   page.add(process.log_write_errors);
+  page.counter("sluice_admin_connections_dropped",
+               "Connections of the admin port closed to make room, or for an error of the kernel.");
+  page.add(process.admin_drops);
   page.gauge("process_open_fds", "Open file descriptors.");
   page.add(process.open_fds);
   page.gauge("process_resident_memory_bytes", "Resident memory.");

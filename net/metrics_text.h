@@ -23,6 +23,7 @@ struct ProcessFacts {
   uint64_t resident_bytes = 0;
   uint64_t log_lines_dropped = 0;
   uint64_t log_write_errors = 0;
+  uint64_t admin_drops = 0;
   bool draining = false;
 };
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <span>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -28,8 +29,9 @@ constexpr uint64_t kFirstConnectionId = 2;
 constexpr int kBacklog = 512;
 constexpr int kEventsPerWait = 128;
 constexpr int kAcceptsPerTurn = 64;
-// Out of descriptors or memory: accepting again at once would spin on the ready listener.
+// Out of descriptors or memory: trying again at once would spin.
 constexpr milliseconds kAcceptPause{100};
+constexpr milliseconds kWaitErrorPause{10};
 
 timespec to_timespec(Clock::duration duration) {
   int64_t ns = std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count();
@@ -80,15 +82,19 @@ class SideLoop {
     uint64_t waiting_in_exchange = 0;
   };
 
-  void watch(int op, int fd, uint32_t events, uint64_t id) const;
+  bool watch(int op, int fd, uint32_t events, uint64_t id) const;
+  int wait(std::span<epoll_event> events);
   void accept_some();
   void add_connection(int fd);
   void set_accepting(bool on);
+  void accept_again_later();
   void on_ready(const epoll_event& event);
   void run_due_timers();
   void run_posted();
   void touch(uint64_t id, Entry& entry);
   void settle(uint64_t id);
+  void destroy(uint64_t id, Entry& entry);
+  void drop(uint64_t id, Entry& entry);
   void dispatch(SideConnection& connection);
   void refresh_timeout(uint64_t id, Entry& entry);
   void clear(std::optional<Timers::iterator>& timer);
@@ -99,7 +105,9 @@ class SideLoop {
   const SideLimits& limits_;
   int epoll_fd_ = -1;
   int listen_fd_ = -1;
-  bool accepting_ = false;
+  bool accepting_ = false;  // as epoll was told
+  std::optional<Timers::iterator> accept_again_;
+  bool no_pwait2_ = false;
   uint64_t next_id_ = kFirstConnectionId;
   std::unordered_map<uint64_t, Entry> entries_;
   std::vector<uint64_t> touched_;
@@ -126,24 +134,42 @@ std::string SideLoop::listen(Address& address) {
   }
   address.size = sizeof address.storage;
   ::getsockname(listen_fd_, address.sa(), &address.size);
-  watch(EPOLL_CTL_ADD, server_.wake_fd_, EPOLLIN, kWakeId);
-  watch(EPOLL_CTL_ADD, listen_fd_, 0, kListenerId);
+  if (!watch(EPOLL_CTL_ADD, server_.wake_fd_, EPOLLIN, kWakeId) ||
+      !watch(EPOLL_CTL_ADD, listen_fd_, 0, kListenerId)) {
+    return error_text("epoll_ctl", errno);
+  }
   set_accepting(true);
   return "";
 }
 
-void SideLoop::watch(int op, int fd, uint32_t events, uint64_t id) const {
+// False where the kernel refuses, be it for want of memory (ENOMEM) or of
+// fs.epoll.max_user_watches (ENOSPC): whoever asked does without what was to be watched.
+bool SideLoop::watch(int op, int fd, uint32_t events, uint64_t id) const {
   epoll_event event{.events = events, .data = {.u64 = id}};
-  SLUICE_CHECK(::epoll_ctl(epoll_fd_, op, fd, &event) == 0);
+  return ::epoll_ctl(epoll_fd_, op, fd, &event) == 0;
+}
+
+// What is ready. Where epoll fails that is nothing, and the turn does what is due and was posted.
+int SideLoop::wait(std::span<epoll_event> events) {
+  timespec until = until_next_timer();
+  auto most = static_cast<int>(events.size());
+  int n = 0;
+  if (!no_pwait2_) {
+    n = ::epoll_pwait2(epoll_fd_, events.data(), most, timers_.empty() ? nullptr : &until, nullptr);
+    if (n >= 0 || errno == EINTR) return std::max(n, 0);
+    no_pwait2_ = true;  // a filter of system calls may not know it
+  }
+  int64_t until_ms = std::min<int64_t>(until.tv_sec, 3600) * 1000 + until.tv_nsec / 1'000'000 + 1;
+  n = ::epoll_wait(epoll_fd_, events.data(), most,
+                   timers_.empty() ? -1 : static_cast<int>(until_ms));
+  if (n < 0 && errno != EINTR) std::this_thread::sleep_for(kWaitErrorPause);
+  return std::max(n, 0);
 }
 
 void SideLoop::run() {
   epoll_event events[kEventsPerWait];
   while (!server_.stopping_.load(std::memory_order_acquire)) {
-    timespec timeout = until_next_timer();
-    int n = ::epoll_pwait2(epoll_fd_, events, kEventsPerWait, timers_.empty() ? nullptr : &timeout,
-                           nullptr);
-    SLUICE_CHECK(n >= 0 || errno == EINTR);
+    int n = wait(events);
     for (int i = 0; i < n; ++i) on_ready(events[i]);
     run_due_timers();
     run_posted();
@@ -179,7 +205,7 @@ void SideLoop::accept_some() {
       return;
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
       set_accepting(false);
-      timers_.emplace(Clock::now() + kAcceptPause, [this] { set_accepting(true); });
+      accept_again_later();
     }
     // Any other error belongs to a connection that has already gone.
   }
@@ -191,7 +217,7 @@ void SideLoop::add_connection(int fd) {
   uint64_t id = next_id_++;
   Entry& entry = entries_[id];
   entry.connection = std::make_unique<SideConnection>(id, fd, limits_);
-  watch(EPOLL_CTL_ADD, fd, 0, id);
+  if (!watch(EPOLL_CTL_ADD, fd, 0, id)) return drop(id, entry);
   touch(id, entry);
   if (entries_.size() >= limits_.connections_max) set_accepting(false);
 }
@@ -199,8 +225,19 @@ void SideLoop::add_connection(int fd) {
 void SideLoop::set_accepting(bool on) {
   on = on && entries_.size() < limits_.connections_max;
   if (on == accepting_) return;
-  accepting_ = on;
-  watch(EPOLL_CTL_MOD, listen_fd_, on ? static_cast<uint32_t>(EPOLLIN) : 0U, kListenerId);
+  if (watch(EPOLL_CTL_MOD, listen_fd_, on ? static_cast<uint32_t>(EPOLLIN) : 0U, kListenerId)) {
+    accepting_ = on;
+  } else if (on) {
+    accept_again_later();
+  }
+}
+
+void SideLoop::accept_again_later() {
+  if (accept_again_) return;
+  accept_again_ = timers_.emplace(Clock::now() + kAcceptPause, [this] {
+    accept_again_.reset();
+    set_accepting(true);
+  });
 }
 
 // --- timers and posted callbacks
@@ -290,17 +327,26 @@ void SideLoop::settle(uint64_t id) {
   } else if (entry.paused && !connection.stream_paused()) {
     std::exchange(entry.paused, nullptr)();
   }
-  if (connection.dead()) {
-    clear(entry.timeout);
-    entries_.erase(it);  // closing the socket takes it out of epoll
-    set_accepting(true);
-    return;
-  }
+  if (connection.dead()) return destroy(id, entry);
   if (uint32_t events = connection.epoll_interest(); events != entry.watched) {
+    if (!watch(EPOLL_CTL_MOD, connection.fd(), events, id)) return drop(id, entry);
     entry.watched = events;
-    watch(EPOLL_CTL_MOD, connection.fd(), events, id);
   }
   refresh_timeout(id, entry);
+}
+
+// Closing the socket takes it out of epoll.
+void SideLoop::destroy(uint64_t id, Entry& entry) {
+  drop_exchange_timer(entry);
+  clear(entry.timeout);
+  entries_.erase(id);
+  set_accepting(true);
+}
+
+// Destroys a connection that its client would have gone on with.
+void SideLoop::drop(uint64_t id, Entry& entry) {
+  server_.dropped_.fetch_add(1, std::memory_order_relaxed);
+  destroy(id, entry);
 }
 
 void SideLoop::refresh_timeout(uint64_t id, Entry& entry) {

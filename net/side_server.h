@@ -125,6 +125,9 @@ class SideServer {
   // The address that is listened on, with the port that the kernel chose for port 0.
   const Address& address() const { return address_; }
 
+  // Connections closed for want of something on our side, be it the kernel's memory. Any thread.
+  uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
+
   // Runs `callback` on the server's thread soon, or never if the server stops first. From any
   // thread, at any time.
   void post(std::function<void()> callback);
@@ -142,6 +145,7 @@ class SideServer {
   std::unique_ptr<SideLoop> loop_;
   std::thread thread_;
   std::atomic<bool> stopping_{false};
+  std::atomic<uint64_t> dropped_{0};
   std::mutex posted_mutex_;
   std::vector<std::function<void()>> posted_;
 };
