@@ -53,6 +53,7 @@ class Rig:
         self.address = f"127.0.0.1:{free_port()}"
         self.sluice = Process("sluice", [
             environment.programs["sluice"], "--listen", self.address, "--admin", "127.0.0.1:0",
+            "--log-query", "on",  # a target in /streams says how fast its stream should be
             "--threads", str(environment.workers), "--upstream", f"http://{sturdy}", "--route",
             f"path={FRAGILE_PATH},upstream=http://{self.fragile_address}", *FLAGS, *flags],
             environment.proxy_cpus, environment.directory)
