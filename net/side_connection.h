@@ -36,6 +36,8 @@ class SideConnection {
   // After flush() and next_request(): takes the steps towards the close that are due.
   void close_if_done();
 
+  size_t unsent() const { return out_.size() - out_begin_; }
+
   Wait wait() const;
   uint64_t wait_ms() const;
   // True once for every time that the peer has sent body bytes or taken ours.
@@ -76,7 +78,6 @@ class SideConnection {
     bool progress = false;
   };
 
-  size_t unsent() const { return out_.size() - out_begin_; }
   void receive();
   bool on_head();
   void refuse(int status, std::string_view detail);

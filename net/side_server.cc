@@ -79,14 +79,20 @@ class SideLoop {
     // What the current time-out is for.
     std::optional<Timers::iterator> timeout;
     SideConnection::Wait waiting_for = SideConnection::Wait::kNothing;
+    Clock::time_point waiting_since = Clock::now();
     uint64_t waiting_in_exchange = 0;
+    size_t unsent = 0;  // as unsent_ has it
   };
 
   bool watch(int op, int fd, uint32_t events, uint64_t id) const;
   int wait(std::span<epoll_event> events);
   void accept_some();
   void add_connection(int fd);
+  bool full() const { return entries_.size() >= limits_.connections_max; }
+  bool may_accept() const { return limits_.idle_give_way || !full(); }
   void set_accepting(bool on);
+  bool make_room();
+  void bound_unsent();
   void accept_again_later();
   void on_ready(const epoll_event& event);
   void run_due_timers();
@@ -110,6 +116,7 @@ class SideLoop {
   bool no_pwait2_ = false;
   uint64_t next_id_ = kFirstConnectionId;
   std::unordered_map<uint64_t, Entry> entries_;
+  size_t unsent_ = 0;  // bytes, of all connections
   std::vector<uint64_t> touched_;
   Timers timers_;
 };
@@ -179,6 +186,7 @@ void SideLoop::run() {
       for (uint64_t id : touched) settle(id);
       touched.clear();
     }
+    bound_unsent();
   }
 }
 
@@ -200,7 +208,12 @@ void SideLoop::accept_some() {
   for (int i = 0; i < kAcceptsPerTurn && accepting_; ++i) {
     int fd = ::accept4(listen_fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-      add_connection(fd);
+      if (full() && !make_room()) {
+        ::close(fd);
+        server_.dropped_.fetch_add(1, std::memory_order_relaxed);
+      } else {
+        add_connection(fd);
+      }
     } else if (errno == EAGAIN) {
       return;
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -219,11 +232,46 @@ void SideLoop::add_connection(int fd) {
   entry.connection = std::make_unique<SideConnection>(id, fd, limits_);
   if (!watch(EPOLL_CTL_ADD, fd, 0, id)) return drop(id, entry);
   touch(id, entry);
-  if (entries_.size() >= limits_.connections_max) set_accepting(false);
+  if (!may_accept()) set_accepting(false);
+}
+
+// Closes the connection that can best be missed: an idle one before one in the middle of a message,
+// and of those the one whose peer we have waited for longest. So neither idle clients nor slow
+// ones keep others out, and a new one has the time that it takes to fill the server once more.
+bool SideLoop::make_room() {
+  if (!limits_.idle_give_way) return false;
+  auto rank = [](const Entry& entry) {
+    SideConnection::Wait wait = entry.connection->wait();
+    bool idle = wait == SideConnection::Wait::kFirstByte ||
+                wait == SideConnection::Wait::kNextRequest || wait == SideConnection::Wait::kClose;
+    return std::pair(!idle, entry.waiting_since);
+  };
+  auto best = entries_.end();
+  for (auto it = entries_.begin(); it != entries_.end(); ++it) {
+    if (it->second.connection->wait() == SideConnection::Wait::kNothing) continue;  // for us
+    if (best == entries_.end() || rank(it->second) < rank(best->second)) best = it;
+  }
+  if (best == entries_.end()) return false;
+  drop(best->first, best->second);
+  return true;
+}
+
+void SideLoop::bound_unsent() {
+  while (unsent_ > limits_.unsent_bytes_max) {
+    auto slowest = entries_.end();
+    for (auto it = entries_.begin(); it != entries_.end(); ++it) {
+      if (it->second.unsent == 0) continue;
+      if (slowest == entries_.end() || it->second.waiting_since < slowest->second.waiting_since) {
+        slowest = it;
+      }
+    }
+    if (slowest->second.unsent == unsent_) return;
+    drop(slowest->first, slowest->second);
+  }
 }
 
 void SideLoop::set_accepting(bool on) {
-  on = on && entries_.size() < limits_.connections_max;
+  on = on && may_accept();
   if (on == accepting_) return;
   if (watch(EPOLL_CTL_MOD, listen_fd_, on ? static_cast<uint32_t>(EPOLLIN) : 0U, kListenerId)) {
     accepting_ = on;
@@ -332,6 +380,8 @@ void SideLoop::settle(uint64_t id) {
     if (!watch(EPOLL_CTL_MOD, connection.fd(), events, id)) return drop(id, entry);
     entry.watched = events;
   }
+  unsent_ += connection.unsent() - entry.unsent;
+  entry.unsent = connection.unsent();
   refresh_timeout(id, entry);
 }
 
@@ -339,6 +389,7 @@ void SideLoop::settle(uint64_t id) {
 void SideLoop::destroy(uint64_t id, Entry& entry) {
   drop_exchange_timer(entry);
   clear(entry.timeout);
+  unsent_ -= entry.unsent;
   entries_.erase(id);
   set_accepting(true);
 }
@@ -355,6 +406,7 @@ void SideLoop::refresh_timeout(uint64_t id, Entry& entry) {
   SideConnection::Wait wait = connection.wait();
   bool same = wait == entry.waiting_for && connection.exchange() == entry.waiting_in_exchange;
   if (same && !progress) return;
+  if (!same) entry.waiting_since = Clock::now();
   entry.waiting_for = wait;
   entry.waiting_in_exchange = connection.exchange();
   clear(entry.timeout);

@@ -26,17 +26,22 @@
 namespace sluice {
 
 struct SideLimits {
-  size_t connections_max = 4096;             // more wait in the listen backlog
+  size_t connections_max = 4096;  // more wait in the listen backlog
+  // Or: with the limit reached, the one that can best be missed is closed for a new one.
+  bool idle_give_way = false;
   size_t head_bytes_max = 16 * 1024;         // 431
   size_t body_bytes_max = 16 * 1024 * 1024;  // 413
   size_t input_bytes_max = 64 * 1024;        // pipelined bytes held while a response is open
   size_t stream_pause_bytes = 64 * 1024;     // unsent: the stream's timer waits
   size_t stream_bytes_max = 1024 * 1024;     // unsent: the client is dropped
-  uint64_t head_timeout_ms = 10'000;         // whole head, and a new connection's first byte
-  uint64_t body_timeout_ms = 10'000;         // without progress
-  uint64_t write_timeout_ms = 30'000;        // without progress
-  uint64_t idle_timeout_ms = 75'000;         // between requests
-  uint64_t linger_timeout_ms = 2'000;        // for the peer's close after our last byte
+  // Unsent, of all connections: those that have been slow for longest are dropped. One answer
+  // alone may be larger.
+  size_t unsent_bytes_max = 512 * 1024 * 1024;
+  uint64_t head_timeout_ms = 10'000;   // whole head, and a new connection's first byte
+  uint64_t body_timeout_ms = 10'000;   // without progress
+  uint64_t write_timeout_ms = 30'000;  // without progress
+  uint64_t idle_timeout_ms = 75'000;   // between requests
+  uint64_t linger_timeout_ms = 2'000;  // for the peer's close after our last byte
 };
 
 // The views are valid until the handler returns.
@@ -98,6 +103,9 @@ class SideServer {
     std::string path;
     SideHandler handler;
   };
+
+  // What it holds beside connections: epoll, listener, wake-up, and one that is being accepted.
+  static constexpr uint64_t kOwnFds = 4;
 
   explicit SideServer(const SideLimits& limits = {});
   ~SideServer();

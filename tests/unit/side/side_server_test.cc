@@ -284,6 +284,68 @@ TEST_F(SideServerTest, HoldsNoMoreConnectionsThanItMay) {
   EXPECT_THAT(second.receive_response(), EndsWith("hello 2"));
 }
 
+TEST_F(SideServerTest, WhoIsIdleGivesWayToOthers) {
+  start({.connections_max = 3, .idle_give_way = true});
+  SideClient in_head(port());
+  in_head.send("GET /hel");
+  SideClient idle(port());
+  SideClient later_idle(port());
+  for (SideClient* client : {&idle, &later_idle}) {
+    client->send(get("/hello"));
+    EXPECT_THAT(client->receive_response(), EndsWith("hello world"));
+  }
+  SideClient fourth(port());
+  fourth.send(get("/hello?name=4"));
+  EXPECT_THAT(fourth.receive_response(), EndsWith("hello 4"));
+  EXPECT_EQ("", idle.receive_to_close()) << "the one that has been idle for longest";
+  for (int i = 0; i < 10; ++i) {
+    SideClient another(port());
+    another.send(get("/hello?name=5"));
+    EXPECT_THAT(another.receive_response(), EndsWith("hello 5"));
+  }
+  in_head.send("lo HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_THAT(in_head.receive_response(), EndsWith("hello world")) << "it was not idle";
+  EXPECT_GE(server_->dropped(), 1U);
+}
+
+TEST_F(SideServerTest, WhoIsSlowGivesWayToOthers) {
+  start({.connections_max = 4, .idle_give_way = true});
+  std::vector<std::unique_ptr<SideClient>> slow;
+  for (int i = 0; i < 4; ++i) {
+    slow.push_back(std::make_unique<SideClient>(port()));
+    slow.back()->send("GET /hel");
+  }
+  SideClient client(port());
+  client.send(get("/hello"));
+  EXPECT_THAT(client.receive_response(), EndsWith("hello world"));
+}
+
+TEST_F(SideServerTest, WhoWaitsForUsDoesNotGiveWay) {
+  start({.connections_max = 1, .idle_give_way = true});
+  SideClient waiting(port());
+  waiting.send(get("/later"));
+  SideResponder answer = pending_.get_future().get();
+  SideClient other(port());
+  EXPECT_EQ("", other.receive_to_close());
+  server_->post([answer] { answer.respond(200, kText, "at last"); });
+  EXPECT_THAT(waiting.receive_response(), EndsWith("at last"));
+}
+
+TEST_F(SideServerTest, TheSlowestReaderGivesWayWhereTooMuchIsUnsent) {
+  start({.stream_bytes_max = 2 * kHeldBytes, .unsent_bytes_max = kHeldBytes});
+  SideClient first(port(), 4096);
+  first.send(get("/held"));
+  first.receive_through("\r\n\r\n");
+  await_streams(1);
+  SideClient second(port(), 4096);
+  second.send(get("/held"));
+  second.receive_through("\r\n\r\n");
+  first.receive_to_close();
+  await_streams(1);
+  EXPECT_EQ(server_->dropped(), 1U);
+  second.receive_bytes(kHeldBytes / 2);
+}
+
 TEST_F(SideServerTest, AnswersLaterFromAPostedCallback) {
   start();
   SideClient client(port());
