@@ -1,10 +1,7 @@
 #include "net/admin.h"
 
-#include <condition_variable>
 #include <dirent.h>
 #include <fstream>
-#include <mutex>
-#include <optional>
 #include <unistd.h>
 
 #include "core/text.h"
@@ -14,36 +11,18 @@ namespace sluice {
 
 namespace {
 
-constexpr std::chrono::seconds kAnswerWithin{2};
-
-// Asks every worker and waits for the answers. nullopt where one did not answer in time; a late
-// answer then goes to memory that the messages keep alive.
-template <typename Answer>
-std::optional<std::vector<Answer>> ask_all(std::vector<std::unique_ptr<Worker>>& workers,
-                                           const Answer& initial, void (*ask)(Gateway&, Answer&)) {
-  struct Shared {
-    std::mutex mutex;
-    std::condition_variable done;
-    std::vector<Answer> answers;
-    size_t missing;
-  };
-  auto shared = std::make_shared<Shared>();
-  shared->answers.assign(workers.size(), initial);
-  shared->missing = workers.size();
-  for (size_t i = 0; i < workers.size(); ++i) {
-    bool posted = workers[i]->post([shared, i, ask](Gateway& gateway) {
-      ask(gateway, shared->answers[i]);
-      std::lock_guard lock(shared->mutex);
-      if (--shared->missing == 0) shared->done.notify_one();
-    });
-    if (posted) continue;
-    std::lock_guard lock(shared->mutex);
-    --shared->missing;  // it has drained, and has nothing to tell
-  }
-  std::unique_lock lock(shared->mutex);
-  if (!shared->done.wait_for(lock, kAnswerWithin, [&] { return shared->missing == 0; }))
-    return std::nullopt;
-  return std::move(shared->answers);
+// For a few scrapers and people. Whoever is slow or idle gives way to them.
+SideLimits limits_with(const Admin::Options& options) {
+  return {.connections_max = options.connections_max,
+          .idle_give_way = true,
+          .body_bytes_max = size_t{4} * 1024,
+          .input_bytes_max = size_t{16} * 1024,
+          .unsent_bytes_max = size_t{64} * 1024 * 1024,
+          .head_timeout_ms = 5'000,
+          .body_timeout_ms = 5'000,
+          .write_timeout_ms = 10'000,
+          .idle_timeout_ms = 15'000,
+          .linger_timeout_ms = 1'000};
 }
 
 uint64_t count_open_fds() {
@@ -99,8 +78,18 @@ void append_stream(std::string& out, const StreamInfo& stream) {
 }  // namespace
 
 Admin::Admin(const Config& config, std::vector<std::unique_ptr<Worker>>& workers,
-             const LogWriter& log)
-    : config_(config), workers_(workers), log_(log) {
+             const LogWriter& log, const Options& options)
+    : config_(config),
+      log_(log),
+      server_(limits_with(options)),
+      metrics_(
+          server_, workers, WorkerSnapshot(config.routes.size()),
+          [](Gateway& gateway, WorkerSnapshot& into) { gateway.snapshot(into); },
+          options.answer_within),
+      streams_(
+          server_, workers, {},
+          [](Gateway& gateway, std::vector<StreamInfo>& into) { gateway.list_streams(into); },
+          options.answer_within) {
   std::vector<std::string> hosts = config.admin_hosts;
   if (!config.admin_name.empty()) hosts.push_back(config.admin_name);
   server_.restrict_hosts(hosts, "The admin port has no such name; --admin-host gives it one.");
@@ -128,13 +117,17 @@ std::string Admin::start() {
 }
 
 void Admin::on_metrics(const SideRequest& request, const SideResponder& responder) {
-  auto answers = ask_all<WorkerSnapshot>(
-      workers_, WorkerSnapshot(config_.routes.size()),
-      [](Gateway& gateway, WorkerSnapshot& into) { gateway.snapshot(into); });
-  if (!answers) {
-    responder.problem(503, "A worker did not answer in time.");
-    return;
-  }
+  MetricsFormat format = request.head.lists_token("accept", "application/openmetrics-text")
+                             ? MetricsFormat::kOpenMetrics
+                             : MetricsFormat::kPrometheus;
+  metrics_.add(responder,
+               [this, format](const std::vector<WorkerSnapshot>& workers, const SideResponder& to) {
+                 to.respond(200, metrics_content_type(format),
+                            render_metrics(config_, workers, process_facts(), format));
+               });
+}
+
+ProcessFacts Admin::process_facts() const {
   ProcessFacts process;
   process.version = kVersion;
   process.uptime_seconds =
@@ -145,30 +138,22 @@ void Admin::on_metrics(const SideRequest& request, const SideResponder& responde
   process.log_write_errors = log_.write_errors();
   process.admin_drops = server_.dropped();
   process.draining = draining_.load(std::memory_order_relaxed);
-  MetricsFormat format = request.head.lists_token("accept", "application/openmetrics-text")
-                             ? MetricsFormat::kOpenMetrics
-                             : MetricsFormat::kPrometheus;
-  responder.respond(200, metrics_content_type(format),
-                    render_metrics(config_, *answers, process, format));
+  return process;
 }
 
 void Admin::on_streams(const SideResponder& responder) {
-  auto answers = ask_all<std::vector<StreamInfo>>(
-      workers_, {},
-      [](Gateway& gateway, std::vector<StreamInfo>& into) { gateway.list_streams(into); });
-  if (!answers) {
-    responder.problem(503, "A worker did not answer in time.");
-    return;
-  }
-  std::string body = "[";
-  for (const std::vector<StreamInfo>& streams : *answers) {
-    for (const StreamInfo& stream : streams) {
-      if (body.size() > 1) body += ",\n";
-      append_stream(body, stream);
-    }
-  }
-  body += "]\n";
-  responder.respond(200, "application/json", body);
+  streams_.add(responder,
+               [](const std::vector<std::vector<StreamInfo>>& workers, const SideResponder& to) {
+                 std::string body = "[";
+                 for (const std::vector<StreamInfo>& streams : workers) {
+                   for (const StreamInfo& stream : streams) {
+                     if (body.size() > 1) body += ",\n";
+                     append_stream(body, stream);
+                   }
+                 }
+                 body += "]\n";
+                 to.respond(200, "application/json", body);
+               });
 }
 
 }  // namespace sluice

@@ -1,6 +1,7 @@
 // The admin port: /metrics, /healthz, /readyz and /streams, and a page at / that shows them live.
 // Owned by the server; runs on a thread of its own, off the data path. A scrape sends each worker
-// one message and waits for their answers, so that workers share nothing that is written.
+// one message (net/scrape.h), so that workers share nothing that is written; nobody waits for the
+// answers but who asked. The workers' threads end before it does.
 #pragma once
 
 #include <atomic>
@@ -12,6 +13,7 @@
 #include "core/log.h"
 #include "net/config.h"
 #include "net/metrics_text.h"
+#include "net/scrape.h"
 #include "net/side_server.h"
 #include "net/worker.h"
 
@@ -19,7 +21,13 @@ namespace sluice {
 
 class Admin {
  public:
-  Admin(const Config& config, std::vector<std::unique_ptr<Worker>>& workers, const LogWriter& log);
+  struct Options {
+    size_t connections_max = 64;
+    std::chrono::milliseconds answer_within{2000};  // of a worker, else 503
+  };
+
+  Admin(const Config& config, std::vector<std::unique_ptr<Worker>>& workers, const LogWriter& log,
+        const Options& options);
 
   // "" or why not.
   [[nodiscard]] std::string start();
@@ -30,13 +38,15 @@ class Admin {
  private:
   void on_metrics(const SideRequest& request, const SideResponder& responder);
   void on_streams(const SideResponder& responder);
+  ProcessFacts process_facts() const;
 
   const Config& config_;
-  std::vector<std::unique_ptr<Worker>>& workers_;
   const LogWriter& log_;
   std::atomic<bool> draining_{false};
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   SideServer server_;
+  Scrape<WorkerSnapshot> metrics_;
+  Scrape<std::vector<StreamInfo>> streams_;
 };
 
 // net/admin_page.html, embedded by the build.

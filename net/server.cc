@@ -198,7 +198,7 @@ bool Server::enough_fds(unsigned workers) {
 
 bool Server::start_admin() {
   if (!config_->admin_on) return true;
-  admin_ = std::make_unique<Admin>(*config_, workers_, log_);
+  admin_ = std::make_unique<Admin>(*config_, workers_, log_, Admin::Options{});
   std::string error = admin_->start();
   if (!error.empty()) return fail("--admin " + config_->admin.text() + ": " + error);
   say("admin on " + admin_->address().text());

@@ -47,6 +47,7 @@ class Worker {
 
   // Runs on the worker's thread, soon. False, and never, where the worker has stopped.
   bool post(std::function<void(Gateway&)> message);
+  bool stopped() const { return stopped_.load(std::memory_order_acquire); }
   void join();
 
  private:

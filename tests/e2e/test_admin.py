@@ -1,6 +1,10 @@
 """The admin port: metrics in both formats, health, live streams."""
 
+import contextlib
+import ctypes
 import json
+import os
+import socket
 
 
 def test_prometheus_text(rig):
@@ -124,3 +128,55 @@ def test_it_may_be_off(rig):
     client = rig.client(gateway)
     client.get()
     assert client.response()[1] == b"ok"
+
+
+def test_idle_and_slow_clients_keep_no_scraper_out(rig):
+    gateway = rig.gateway(rig.upstream())
+    hoard = []
+    try:
+        for _ in range(200):
+            hoard.append(socket.create_connection(("127.0.0.1", gateway.admin_port)))
+            hoard[-1].sendall(b"GET /met")
+        assert gateway.admin("/healthz")[0].status == 200
+        assert gateway.metrics().sum("sluice_admin_connections_dropped_total") > 100
+        assert gateway.open_fds() < 100
+    finally:
+        for one in hoard:
+            one.close()
+
+
+# sys/ptrace.h
+PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
+
+
+@contextlib.contextmanager
+def stopped_thread(pid, name):
+    """One thread of a process stands still, as under a debugger."""
+    def ptrace(request):
+        if libc.ptrace(request, thread, None, None):
+            raise OSError(ctypes.get_errno(), "ptrace")
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
+    folder = f"/proc/{pid}/task"
+    thread = next(int(task) for task in os.listdir(folder)
+                  if open(f"{folder}/{task}/comm", encoding="ascii").read().strip() == name)
+    ptrace(PTRACE_SEIZE)
+    ptrace(PTRACE_INTERRUPT)
+    os.waitpid(thread, 0x40000000)  # __WALL
+    try:
+        yield
+    finally:
+        ptrace(PTRACE_DETACH)
+
+
+def test_a_worker_that_hangs_holds_up_nothing_else(rig):
+    """The worker's thread alone is stopped, by the tracing that a debugger does."""
+    gateway = rig.gateway(rig.upstream())
+    with stopped_thread(gateway.pid, "sluice/0"):
+        response, body = gateway.admin("/metrics")
+        assert (response.status, json.loads(body)["detail"]) == (503, "A worker did not answer in time.")
+        assert response.headers["retry-after"] == "1"
+        for path in ("/healthz", "/readyz"):
+            assert gateway.admin(path)[0].status == 200
+    assert gateway.admin("/metrics")[0].status == 200

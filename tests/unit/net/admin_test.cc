@@ -41,10 +41,15 @@ class AdminTest : public ::testing::Test {
       ASSERT_EQ(workers_.back()->start(), "");
     }
     for (auto& worker : workers_) ASSERT_EQ(worker->serve([] {}), "");
-    ASSERT_EQ(admin_.start(), "");
+    start({});
+  }
+  // Anew, if it has been started before.
+  void start(const Admin::Options& options) {
+    admin_ = std::make_unique<Admin>(config_, workers_, log_, options);
+    ASSERT_EQ(admin_->start(), "");
   }
   void TearDown() override {
-    admin_.stop();
+    admin_->stop();
     stop_workers();
   }
   void stop_workers() {
@@ -56,7 +61,7 @@ class AdminTest : public ::testing::Test {
 
   std::string fetch(std::string_view target, std::string_view fields = "",
                     std::string_view method = "GET", std::string_view host = "localhost") {
-    SideClient client(admin_.address().port());
+    SideClient client(admin_->address().port());
     std::string request(method);
     request.append(" ").append(target).append(" HTTP/1.1\r\nHost: ").append(host).append("\r\n");
     request.append(fields);
@@ -74,7 +79,7 @@ class AdminTest : public ::testing::Test {
   LogWriter log_;
   uint16_t port_ = 0;
   std::vector<std::unique_ptr<Worker>> workers_;
-  Admin admin_{config_, workers_, log_};
+  std::unique_ptr<Admin> admin_;
 };
 
 TEST_F(AdminTest, ShowsAPage) {
@@ -114,7 +119,7 @@ TEST_F(AdminTest, AnswersUnderItsOwnNamesOnly) {
 TEST_F(AdminTest, IsHealthyAndReadyUntilItDrains) {
   EXPECT_THAT(fetch("/healthz"), AllOf(StartsWith("HTTP/1.1 200 "), EndsWith("\r\n\r\nok\n")));
   EXPECT_THAT(fetch("/readyz"), AllOf(StartsWith("HTTP/1.1 200 "), EndsWith("\r\n\r\nready\n")));
-  admin_.set_draining();
+  admin_->set_draining();
   EXPECT_THAT(fetch("/healthz"), AllOf(StartsWith("HTTP/1.1 200 "), EndsWith("\r\n\r\nok\n")));
   EXPECT_THAT(fetch("/readyz"), AllOf(StartsWith("HTTP/1.1 503 "), EndsWith("\r\n\r\ndraining\n")));
 }
@@ -146,7 +151,7 @@ TEST_F(AdminTest, TellsOfTheProcess) {
   // At the least: two listeners, two rings, the admin port and its client.
   EXPECT_GE(std::stod(sample(metrics, "process_open_fds")), 6.0);
   EXPECT_EQ(sample(metrics, "sluice_draining"), "0");
-  admin_.set_draining();
+  admin_->set_draining();
   EXPECT_EQ(sample(fetch("/metrics"), "sluice_draining"), "1");
 }
 
@@ -198,20 +203,91 @@ TEST_F(AdminTest, AnswersWithoutAWorkerThatHasStopped) {
   EXPECT_THAT(fetch("/streams"), EndsWith("\r\n\r\n[]\n"));
 }
 
-TEST_F(AdminTest, DoesNotWaitForAWorkerThatIsStuck) {
-  std::promise<void> go_on;
-  std::shared_future<void> stuck = go_on.get_future().share();
-  workers_[1]->post([stuck](Gateway&) { stuck.wait(); });
-  EXPECT_THAT(fetch("/streams"),
-              AllOf(StartsWith("HTTP/1.1 503 "), HasSubstr("A worker did not answer in time.")));
-  go_on.set_value();
-  EXPECT_THAT(fetch("/streams"), StartsWith("HTTP/1.1 200 "));
+// While it lives a worker does nothing else.
+class Stuck {
+ public:
+  explicit Stuck(Worker& worker) {
+    std::promise<void> begun;
+    worker.post([&begun, end = end_.get_future().share()](Gateway&) {
+      begun.set_value();
+      end.wait();
+    });
+    begun.get_future().wait();
+  }
+  ~Stuck() { end_.set_value(); }
+  Stuck(const Stuck&) = delete;
+  Stuck& operator=(const Stuck&) = delete;
+
+ private:
+  std::promise<void> end_;
+};
+
+TEST_F(AdminTest, GivesUpAWorkerThatIsStuck) {
+  start({.answer_within = std::chrono::milliseconds(50)});
+  {
+    Stuck stuck(*workers_[1]);
+    for (int i = 0; i < 3; ++i)
+      for (const char* path : {"/streams", "/metrics"})
+        EXPECT_THAT(fetch(path), AllOf(StartsWith("HTTP/1.1 503 "), HasSubstr("\r\nRetry-After: 1"),
+                                       HasSubstr("A worker did not answer in time.")));
+  }
+  for (const char* path : {"/streams", "/metrics"})
+    while (!fetch(path).starts_with("HTTP/1.1 200 ")) {
+    }
+}
+
+constexpr std::chrono::hours kForEver{10'000};
+
+TEST_F(AdminTest, AnswersOthersWhileAWorkerIsStuck) {
+  start({.answer_within = kForEver});
+  SideClient metrics(admin_->address().port());
+  SideClient streams(admin_->address().port());
+  {
+    Stuck stuck(*workers_[1]);
+    metrics.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    streams.send("GET /streams HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    for (const char* path : {"/healthz", "/readyz", "/", "/healthz"})
+      EXPECT_THAT(fetch(path), StartsWith("HTTP/1.1 200 ")) << path;
+    EXPECT_FALSE(metrics.has_input() || streams.has_input());
+  }
+  EXPECT_THAT(metrics.receive_response(), HasSubstr("sluice_streams"));
+  EXPECT_THAT(streams.receive_response(), EndsWith("[]\n"));
+}
+
+TEST_F(AdminTest, LetsFewWaitForTheWorkers) {
+  start({.answer_within = kForEver});
+  std::vector<std::unique_ptr<SideClient>> clients;
+  size_t refused = 0;
+  {
+    Stuck stuck(*workers_[0]);
+    for (int i = 0; i < 20; ++i) {
+      SideClient& client =
+          *clients.emplace_back(std::make_unique<SideClient>(admin_->address().port()));
+      client.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+      fetch("/healthz");  // by then it has been read
+      if (!client.has_input()) continue;
+      EXPECT_THAT(client.receive_response(),
+                  AllOf(StartsWith("HTTP/1.1 503 "), HasSubstr("\r\nRetry-After: 1\r\n")));
+      ++refused;
+      clients.pop_back();
+    }
+    EXPECT_EQ(refused, 12U);
+    clients[0]->leave();  // its place is free
+    fetch("/healthz");
+    clients[0] = std::make_unique<SideClient>(admin_->address().port());
+    clients[0]->send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  }
+  for (auto& client : clients) EXPECT_THAT(client->receive_response(), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(AdminTest, TakesNoLargeBody) {
+  EXPECT_THAT(fetch("/metrics", "Content-Length: 5000\r\n"), StartsWith("HTTP/1.1 413 "));
 }
 
 TEST_F(AdminTest, SaysWhyItCannotStart) {
-  config_.admin = admin_.address();
-  Admin second(config_, workers_, log_);
-  EXPECT_THAT(second.start(), HasSubstr(admin_.address().text() + ": Address already in use"));
+  config_.admin = admin_->address();
+  Admin second(config_, workers_, log_, {});
+  EXPECT_THAT(second.start(), HasSubstr(admin_->address().text() + ": Address already in use"));
 }
 
 }  // namespace

@@ -288,7 +288,7 @@ TEST_F(ServerEnd, FinishesStreamsAndSaysThatItIsNotReady) {
     uint16_t admin_port = server.port_behind("admin on");
     EXPECT_TRUE(comes_true([admin_port] {
       SideClient scraper(admin_port);
-      scraper.send("GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n");
+      scraper.send("GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n");
       return scraper.receive_response().starts_with("HTTP/1.1 503 ");
     }));
     stream.upstream.send("9\r\ndata: 2\n\n\r\n0\r\n\r\n");
