@@ -171,7 +171,7 @@ void serve_page(const SideRequest&, const SideResponder& responder) {
 
 }  // namespace
 
-DemoUpstream::DemoUpstream() {
+DemoUpstream::DemoUpstream(const SideLimits& limits) : server_(limits) {
   server_.route("GET", "/", serve_page);
   server_.route("GET", "/events", serve_events);
   server_.route("GET", "/slow", serve_slow);

@@ -15,7 +15,7 @@ namespace sluice {
 
 class DemoUpstream {
  public:
-  DemoUpstream();
+  explicit DemoUpstream(const SideLimits& limits = {});
 
   // On 127.0.0.1, at a port that the kernel chooses unless one is named. "" or why not.
   [[nodiscard]] std::string start(uint16_t port = 0);

@@ -28,11 +28,6 @@ namespace {
 // An abort that has not finished by then is not going to.
 constexpr uint64_t kAbortMs = 2000;
 
-// Beside connections: standard streams, logs, signals, the admin port and its clients, the demo.
-constexpr uint64_t kOwnFds = 24;
-// Ring, mailbox, and one that is being accepted.
-constexpr uint64_t kFdsPerWorker = 4;
-
 std::vector<int> allowed_cpus() {
   cpu_set_t set;
   CPU_ZERO(&set);
@@ -105,7 +100,7 @@ int Server::run() {
   wait_for_signals();
   for (auto& worker : workers_) worker->join();
   if (admin_) admin_->stop();
-  demo_.stop();
+  if (demo_) demo_->stop();
   log_.stop();
   return 0;
 }
@@ -119,7 +114,7 @@ bool Server::start() {
     return fail(error);
   if (!log_.open(config_->access_log, &error)) return fail(error);
   stopped_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (!start_demo() || !start_workers() || !start_admin()) return false;
+  if (!share_out_fds() || !start_demo() || !start_workers() || !start_admin()) return false;
   log_.start();
   print_facts();
   return true;
@@ -127,9 +122,12 @@ bool Server::start() {
 
 bool Server::start_demo() {
   if (!config_->demo) return true;
-  std::string error = demo_.start();
+  SideLimits limits;
+  limits.connections_max = fds_.demo_connections;
+  demo_ = std::make_unique<DemoUpstream>(limits);
+  std::string error = demo_->start();
   if (!error.empty()) return fail("cannot start the demo upstream: " + error);
-  std::string authority = "127.0.0.1:" + std::to_string(demo_.port());
+  std::string authority = "127.0.0.1:" + std::to_string(demo_->port());
   std::optional<Address> address = parse_address(authority, &error);
   for (Route& route : config_->routes)
     if (route.upstreams.empty())
@@ -155,8 +153,7 @@ bool Server::open_listeners(unsigned workers, std::vector<std::vector<int>>& lis
 
 bool Server::start_workers() {
   std::vector<int> cpus = allowed_cpus();
-  unsigned count = config_->threads > 0 ? config_->threads : static_cast<unsigned>(cpus.size());
-  if (!enough_fds(count)) return false;
+  unsigned count = worker_count();
   std::vector<std::vector<int>> listeners;
   if (!open_listeners(count, listeners)) return false;
   for (unsigned i = 0; i < count; ++i) {
@@ -164,7 +161,7 @@ bool Server::start_workers() {
                             .cpu = config_->pin ? cpus[i % cpus.size()] : -1,
                             .config = config_.get(),
                             .features = features_,
-                            .client_connections_max = connection_fds_ / 2 / count,
+                            .client_connections_max = fds_.clients_per_worker,
                             .listeners = std::move(listeners[i]),
                             .log = &log_.add_queue(),
                             .access_log = log_.access_on()};
@@ -182,23 +179,28 @@ bool Server::start_workers() {
   return true;
 }
 
-// Half of the fds that are left serve clients, and half the upstreams that their requests need.
-bool Server::enough_fds(unsigned workers) {
-  uint64_t own = kOwnFds + uint64_t{workers} * (kFdsPerWorker + config_->listen.size());
-  uint64_t needed = own + 2 * uint64_t{workers};
+unsigned Server::worker_count() const {
+  return config_->threads > 0 ? config_->threads : static_cast<unsigned>(allowed_cpus().size());
+}
+
+bool Server::share_out_fds() {
+  unsigned workers = worker_count();
   uint64_t limit = raise_fd_limit();
-  if (limit < needed)
-    return fail("RLIMIT_NOFILE is " + std::to_string(limit) + ", and " + std::to_string(workers) +
-                (workers == 1 ? " worker needs" : " workers need") + " at least " +
-                std::to_string(needed) +
-                "; raise it (ulimit -n, or LimitNOFILE in the service's unit), or use --threads");
-  connection_fds_ = limit - own;
-  return true;
+  fds_ = share_fds(limit, {.workers = workers,
+                           .listeners = config_->listen.size(),
+                           .admin = config_->admin_on,
+                           .demo = config_->demo});
+  if (limit >= fds_.needed) return true;
+  return fail("RLIMIT_NOFILE is " + std::to_string(limit) + ", and " + std::to_string(workers) +
+              (workers == 1 ? " worker needs" : " workers need") + " at least " +
+              std::to_string(fds_.needed) +
+              "; raise it (ulimit -n, or LimitNOFILE in the service's unit), or use --threads");
 }
 
 bool Server::start_admin() {
   if (!config_->admin_on) return true;
-  admin_ = std::make_unique<Admin>(*config_, workers_, log_, Admin::Options{});
+  admin_ = std::make_unique<Admin>(*config_, workers_, log_,
+                                   Admin::Options{.connections_max = fds_.admin_connections});
   std::string error = admin_->start();
   if (!error.empty()) return fail("--admin " + config_->admin.text() + ": " + error);
   say("admin on " + admin_->address().text());

@@ -11,6 +11,7 @@
 #include "net/admin.h"
 #include "net/config.h"
 #include "net/demo.h"
+#include "net/fd_shares.h"
 #include "net/worker.h"
 
 namespace sluice {
@@ -31,17 +32,18 @@ class Server {
   bool start_admin();
   void print_facts();
   void wait_for_signals();
-  bool enough_fds(unsigned workers);
+  unsigned worker_count() const;
+  bool share_out_fds();
   void say(const std::string& message);  // at --log-level info
   bool fail(const std::string& message);
 
   std::shared_ptr<Config> config_;
   Features features_;
   LogWriter log_;
-  DemoUpstream demo_;
+  std::unique_ptr<DemoUpstream> demo_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<Admin> admin_;
-  uint64_t connection_fds_ = 0;  // RLIMIT_NOFILE less our own
+  FdShares fds_{};
   int signal_fd_ = -1;
   int stopped_fd_ = -1;  // counts workers that have stopped
 };
