@@ -217,7 +217,13 @@ Stream* Gateway::new_stream(ClientConn& conn) {
   stream->live_link = &streams_;
   if (streams_) streams_->live_link = &stream->next_live;
   streams_ = stream;
+  ++live_streams_;
   return stream;
+}
+
+void Gateway::event_stream_begun() {
+  ++metrics_.event_streams;
+  ++live_event_streams_;
 }
 
 void Gateway::stream_ended(Stream& stream) {
@@ -270,6 +276,8 @@ void Gateway::bury(Stream* stream) {
   if (stream->next_live) stream->next_live->live_link = stream->live_link;
   stream->live_link = nullptr;
   if (relieved_to_ == stream) relieved_to_ = stream->next_live;
+  --live_streams_;
+  if (stream->event_stream()) --live_event_streams_;
   graveyard_.emplace_back(stream);
 }
 
@@ -342,10 +350,8 @@ void Gateway::snapshot(WorkerSnapshot& into) const {
   into.client_connections = clients_.size();
   into.upstream_connections = upstreams_.connections();
   into.upstream_idle = upstreams_.idle();
-  for (const Stream* stream = streams_; stream; stream = stream->next_live) {
-    ++into.streams;
-    if (stream->event_stream()) ++into.event_streams;
-  }
+  into.streams = live_streams_;
+  into.event_streams = live_event_streams_;
   for (const SlotPool* pool : {&memory_.sse_event, &memory_.http_response})
     into.pools.push_back({pool->name(), pool->slot_bytes(), pool->slots(), pool->provided(),
                           pool->free(), pool->leased(), pool->heap_blocks(), pool->high_water(),
@@ -354,6 +360,7 @@ void Gateway::snapshot(WorkerSnapshot& into) const {
 
 void Gateway::list_streams(std::vector<StreamInfo>& into) const {
   size_t listed = 0;
+  into.reserve(std::min(live_streams_, limits::kStreamsListed));
   for (Stream* stream = streams_; stream && listed < limits::kStreamsListed;
        stream = stream->next_live, ++listed) {
     into.push_back({.id = stream->id(),

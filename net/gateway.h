@@ -118,6 +118,8 @@ class Gateway final : public TurnHook, public TimerOwner {
   void accepted(int fd);
   void client_closed(ClientConn& conn);
   Stream* new_stream(ClientConn& conn);
+  // The stream's response is framed from here on.
+  void event_stream_begun();
   void stream_ended(Stream& stream);
   // Deletes the stream at the end of the turn.
   void bury(Stream* stream);
@@ -127,7 +129,9 @@ class Gateway final : public TurnHook, public TimerOwner {
   // Aborts what is left.
   void abort_all();
 
+  // A copy of counters, whatever the number of streams.
   void snapshot(WorkerSnapshot& into) const;
+  // The newest, up to kStreamsListed.
   void list_streams(std::vector<StreamInfo>& into) const;
 
   void on_turn_end() override;
@@ -158,6 +162,8 @@ class Gateway final : public TurnHook, public TimerOwner {
   std::vector<Listener*> listeners_;
   std::vector<ClientConn*> clients_;
   Stream* streams_ = nullptr;
+  size_t live_streams_ = 0;  // in that list
+  size_t live_event_streams_ = 0;
   std::vector<std::unique_ptr<Stream>> graveyard_;
   Stream* relieved_to_ = nullptr;  // the next of streams_ to be asked for memory, during a round
   uint64_t relieve_again_ms_ = 0;  // no other round before

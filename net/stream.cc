@@ -97,7 +97,7 @@ void Stream::commit_response(const Head& head) {
   }
   response_.set_chunked(chunked);
   if (framed_)
-    ++gateway_.metrics().event_streams;
+    gateway_.event_stream_begun();
   else
     response_.spill_to(gateway_.memory().http_response);
   head_queued_ = true;

@@ -55,6 +55,7 @@ bool UpstreamPool::open(Stream& stream) {
   // Before the connect: the window that is announced follows from it.
   set_receive_buffer(fd, settings_.upstream_rcvbuf);
   ++connections_;
+  ++counts_.connections;
   // Deletes itself when it has closed.
   auto* conn = new UpstreamConn(gateway_, *this, fd);
   conn->assign(stream, false);
@@ -79,6 +80,7 @@ void UpstreamPool::release(UpstreamConn& conn) {
 
 void UpstreamPool::conn_closed(UpstreamConn& conn) {
   --connections_;
+  --counts_.connections;
   ++gateway_.metrics().upstream_connections_closed;
   remove_idle(conn);
   Stream* stream = pop_waiting(/*reused=*/false);
@@ -95,6 +97,7 @@ void UpstreamPool::push_idle(UpstreamConn& conn) {
   if (idle_) idle_->idle_link = &conn.next_idle;
   idle_ = &conn;
   ++idle_count_;
+  ++counts_.idle;
 }
 
 void UpstreamPool::remove_idle(UpstreamConn& conn) {
@@ -103,6 +106,7 @@ void UpstreamPool::remove_idle(UpstreamConn& conn) {
   if (conn.next_idle) conn.next_idle->idle_link = conn.idle_link;
   conn.idle_link = nullptr;
   --idle_count_;
+  --counts_.idle;
 }
 
 // The first in the queue; for a reused connection the first that may have one.
@@ -130,7 +134,7 @@ UpstreamPools::UpstreamPools(Gateway& gateway, const Config& config) : config_(c
   for (const Route& route : config.routes) {
     Group& group = groups_.emplace_back();
     for (const Upstream& upstream : route.upstreams)
-      group.pools.push_back(std::make_unique<UpstreamPool>(gateway, route, upstream));
+      group.pools.push_back(std::make_unique<UpstreamPool>(gateway, counts_, route, upstream));
   }
 }
 
@@ -158,20 +162,6 @@ void UpstreamPools::forget(Stream& stream) {
 void UpstreamPools::close_idle() {
   for (Group& group : groups_)
     for (auto& pool : group.pools) pool->close_idle();
-}
-
-size_t UpstreamPools::connections() const {
-  size_t count = 0;
-  for (const Group& group : groups_)
-    for (const auto& pool : group.pools) count += pool->connections();
-  return count;
-}
-
-size_t UpstreamPools::idle() const {
-  size_t count = 0;
-  for (const Group& group : groups_)
-    for (const auto& pool : group.pools) count += pool->idle();
-  return count;
 }
 
 }  // namespace sluice

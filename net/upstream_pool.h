@@ -15,10 +15,17 @@ namespace sluice {
 
 class Gateway;
 
+// Of all pools together.
+struct UpstreamCounts {
+  size_t connections = 0;
+  size_t idle = 0;
+};
+
 class UpstreamPool {
  public:
-  UpstreamPool(Gateway& gateway, const Route& route, const Upstream& upstream)
-      : gateway_(gateway), settings_(route.settings), upstream_(upstream) {}
+  UpstreamPool(Gateway& gateway, UpstreamCounts& counts, const Route& route,
+               const Upstream& upstream)
+      : gateway_(gateway), counts_(counts), settings_(route.settings), upstream_(upstream) {}
 
   // Gives the stream a connection: idle (unless it needs a fresh one), new, or once one is free.
   void acquire(Stream& stream, bool fresh);
@@ -30,8 +37,6 @@ class UpstreamPool {
 
   const StreamSettings& settings() const { return settings_; }
   const Address& address() const { return upstream_.address; }
-  size_t connections() const { return connections_; }
-  size_t idle() const { return idle_count_; }
 
  private:
   bool open(Stream& stream);
@@ -41,6 +46,7 @@ class UpstreamPool {
   Stream* pop_waiting(bool reused);
 
   Gateway& gateway_;
+  UpstreamCounts& counts_;
   const StreamSettings& settings_;
   const Upstream& upstream_;
   size_t connections_ = 0;
@@ -60,8 +66,8 @@ class UpstreamPools {
   void acquire(Stream& stream, bool fresh);
   void forget(Stream& stream);
   void close_idle();
-  size_t connections() const;
-  size_t idle() const;
+  size_t connections() const { return counts_.connections; }
+  size_t idle() const { return counts_.idle; }
 
  private:
   struct Group {
@@ -73,6 +79,7 @@ class UpstreamPools {
   UpstreamPool& pool_of(const Stream& stream);
 
   const Config& config_;
+  UpstreamCounts counts_;
   std::vector<Group> groups_;  // as config.routes
 };
 

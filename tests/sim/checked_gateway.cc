@@ -116,7 +116,9 @@ bool CheckedGateway::overloaded() {
 bool CheckedGateway::connections_left() const {
   WorkerSnapshot now(config_.routes.size());
   gateway_.snapshot(now);
-  return now.client_connections + now.upstream_connections + now.streams + kernel_.backlog() > 0;
+  return now.client_connections + now.upstream_connections + now.upstream_idle + now.streams +
+             now.event_streams + kernel_.backlog() >
+         0;
 }
 
 void CheckedGateway::run_until_idle(uint64_t rounds) {

@@ -5,6 +5,7 @@
 // To be included by one source file of an executable: it replaces clock_gettime(2).
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -88,9 +89,13 @@ class GatewayRig {
     budget.bytes_max = tight ? budget.bytes * 3 / 2 : budget.bytes * 100;
   }
 
+  // Its running counts are those of the streams that there are.
   WorkerSnapshot snapshot() const {
     WorkerSnapshot now(config.routes.size());
     gateway.snapshot(now);
+    std::vector<StreamInfo> all = streams();
+    EXPECT_EQ(now.streams, all.size());
+    EXPECT_EQ(now.event_streams, std::ranges::count(all, true, &StreamInfo::event_stream));
     return now;
   }
   std::vector<StreamInfo> streams() const {
