@@ -9,6 +9,8 @@
 #include <ctime>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +24,8 @@ constexpr int kOpenFlags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOC
 // The most that a pipe which is ready takes without blocking (pipe(7)).
 constexpr size_t kPieceBytes = 4096;
 
+constexpr int kRoundMs = 100;
+
 bool same_file(int one, int other) {
   struct stat a {};
   struct stat b {};
@@ -34,12 +38,38 @@ bool ready_to_write(int fd) {
   return poll(&ready, 1, 0) == 1 && (ready.revents & (POLLOUT | POLLERR)) != 0;
 }
 
+// Writes what the file takes now, and never waits for it: as write(2), EAGAIN where it takes none.
+// The open file may be others' as well (a shell's terminal, a pipe), so O_NONBLOCK is not ours to
+// set on it; a terminal that is ready may still block, for it takes fewer bytes than are written.
+ssize_t write_now(int fd, std::string_view text) {
+  struct stat file {};
+  if (::fstat(fd, &file) != 0) return -1;
+  if (S_ISSOCK(file.st_mode))
+    return ::send(fd, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  bool may_block = S_ISFIFO(file.st_mode) || S_ISCHR(file.st_mode);
+  if (!may_block || (::fcntl(fd, F_GETFL) & O_NONBLOCK) != 0)
+    return ::write(fd, text.data(), text.size());
+  std::string path = "/proc/self/fd/" + std::to_string(fd);
+  int own = ::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (own < 0) {  // no /proc, somebody else's terminal, a pipe without a reader
+    if (ready_to_write(fd)) return ::write(fd, text.data(), std::min(text.size(), kPieceBytes));
+    errno = EAGAIN;
+    return -1;
+  }
+  ssize_t n = ::write(own, text.data(), text.size());
+  int error = errno;
+  ::close(own);
+  errno = error;
+  return n;
+}
+
 }  // namespace
 
 bool LogQueue::push(LogTarget target, std::string_view line) {
   uint64_t at = written_.load(std::memory_order_relaxed);
   size_t size = kHeaderBytes + line.size();
-  if (at + size - read_.load(std::memory_order_acquire) > kQueueBytes) {
+  uint64_t read = read_.load(std::memory_order_acquire);
+  if (at + size - read > kQueueBytes) {
     dropped_.fetch_add(1, std::memory_order_relaxed);
     return false;
   }
@@ -50,7 +80,16 @@ bool LogQueue::push(LogTarget target, std::string_view line) {
   copy_in(at, header.data(), header.size());
   copy_in(at + kHeaderBytes, line.data(), line.size());
   written_.store(at + size, std::memory_order_release);
+  if (wake_fd_ >= 0) wake_if_half_full(at + size, read);
   return true;
+}
+
+// At most once in half a queue: not as long as what the last wake-up was for has not been read, and
+// then half a queue has been written since. No wake-up is lost, since every push looks again.
+void LogQueue::wake_if_half_full(uint64_t end, uint64_t read) {
+  if (end - read < kQueueBytes / 2 || read < woken_at_) return;
+  woken_at_ = end;
+  ::eventfd_write(wake_fd_, 1);
 }
 
 void LogQueue::drain(std::string& messages, std::string& access) {
@@ -106,6 +145,14 @@ void MessageLog::write(LogLevel level, uint64_t now_ms, std::string_view text) {
   queue_.push(LogTarget::kMessages, line_);
 }
 
+// Without an eventfd (EMFILE) it does its rounds.
+LogWriter::LogWriter() : wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+LogWriter::~LogWriter() {
+  stop();
+  if (wake_fd_ >= 0) ::close(wake_fd_);
+}
+
 bool LogWriter::open(const std::string& access_path, std::string* error) {
   if (access_path == "off") return true;
   access_path_ = access_path;
@@ -120,7 +167,7 @@ bool LogWriter::open(const std::string& access_path, std::string* error) {
 }
 
 LogQueue& LogWriter::add_queue() {
-  queues_.push_back(std::make_unique<LogQueue>());
+  queues_.push_back(std::make_unique<LogQueue>(wake_fd_));
   return *queues_.back();
 }
 
@@ -130,18 +177,17 @@ void LogWriter::start() {
 
 void LogWriter::stop() {
   if (!thread_.joinable()) return;
-  {
-    std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_one();
+  stopping_.store(true, std::memory_order_release);
+  ::eventfd_write(wake_fd_, 1);
   thread_.join();
 }
 
 void LogWriter::run() {
-  std::unique_lock lock(mutex_);
-  while (!stopping_) {
-    wake_.wait_for(lock, std::chrono::milliseconds(100), [this] { return stopping_; });
+  while (!stopping_.load(std::memory_order_acquire)) {
+    pollfd woken{wake_fd_, POLLIN, 0};
+    ::poll(&woken, 1, kRoundMs);
+    eventfd_t count = 0;
+    ::eventfd_read(wake_fd_, &count);
     drain_all();
     if (reopen_.exchange(false, std::memory_order_acquire)) reopen();
   }
@@ -202,9 +248,8 @@ void LogWriter::write_out(int fd, Lines& lines) {
   std::string& text = lines.text;
   size_t done = 0;
   int error = 0;
-  while (error == 0 && done < text.size() && ready_to_write(fd)) {
-    size_t size = std::min(text.size() - done, kPieceBytes);
-    ssize_t n = ::write(fd, text.data() + done, size);
+  while (error == 0 && done < text.size()) {
+    ssize_t n = write_now(fd, std::string_view(text).substr(done));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) break;
     if (n < 0)
@@ -240,8 +285,7 @@ void print_message(std::string_view text) {
   line += text;
   line += '\n';
   // A stderr that takes nothing must not stop the process.
-  if (!ready_to_write(STDERR_FILENO)) return;
-  [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
+  [[maybe_unused]] ssize_t written = write_now(STDERR_FILENO, line);
 }
 
 }  // namespace sluice

@@ -1,16 +1,15 @@
 // Log lines, written by one thread of their own so that no worker ever waits for a disk or a
 // pipe. Each producer thread has a bounded queue (single producer, single consumer); what does
-// not fit is dropped and counted. The writer drains the queues ten times a second, owns the
-// files, never waits for one that takes nothing (a pipe that nobody reads), survives ENOSPC and
-// vanished directories (it counts, and tries again), and reopens the access log on request. Before
-// start() and after stop() lines go to stderr directly.
+// not fit is dropped and counted. The writer drains the queues ten times a second and whenever one
+// is half full, owns the files, never waits for one that takes nothing (a pipe that nobody reads, a
+// terminal that is stopped), survives ENOSPC and vanished directories (it counts, and tries again),
+// and reopens the access log on request. Before start() and after stop() lines go to stderr
+// directly.
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -26,6 +25,9 @@ enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError };
 // One producer's queue of records.
 class LogQueue {
  public:
+  // `wake_fd`: an eventfd, not owned, that wakes whoever drains the queue; -1: it comes by itself.
+  explicit LogQueue(int wake_fd = -1) : wake_fd_(wake_fd) {}
+
   // The producer's thread. `line` has no line end. False: full, dropped and counted.
   bool push(LogTarget target, std::string_view line);
   uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
@@ -37,11 +39,14 @@ class LogQueue {
   static constexpr size_t kHeaderBytes = 5;  // target, length
   static constexpr size_t kQueueBytes = limits::kLogQueueBytes;
 
+  void wake_if_half_full(uint64_t end, uint64_t read);
   void copy_in(uint64_t at, const char* bytes, size_t size);
   void copy_out(uint64_t at, char* bytes, size_t size) const;
 
   std::vector<char> ring_ = std::vector<char>(kQueueBytes);
+  const int wake_fd_;
   alignas(64) std::atomic<uint64_t> written_{0};
+  uint64_t woken_at_ = 0;  // the producer's: where the last wake-up was asked for
   alignas(64) std::atomic<uint64_t> read_{0};
   std::atomic<uint64_t> dropped_{0};
 };
@@ -67,13 +72,17 @@ class MessageLog {
 
 class LogWriter {
  public:
+  LogWriter();
+  ~LogWriter();
+  LogWriter(const LogWriter&) = delete;
+  LogWriter& operator=(const LogWriter&) = delete;
+
   // access_path: a file, "-" (stdout) or "off". The file is opened here: false and *error where
   // that fails.
   bool open(const std::string& access_path, std::string* error);
   void start();
   // Ends the thread once everything is written, or kLogStopMs have passed.
   void stop();
-  ~LogWriter() { stop(); }
 
   // A new queue; before start().
   LogQueue& add_queue();
@@ -110,9 +119,8 @@ class LogWriter {
   std::atomic<bool> reopen_{false};
   std::atomic<uint64_t> write_errors_{0};
   std::atomic<uint64_t> lines_given_up_{0};
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stopping_ = false;
+  int wake_fd_;
+  std::atomic<bool> stopping_{false};
   std::thread thread_;
 };
 

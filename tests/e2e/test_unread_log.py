@@ -1,8 +1,12 @@
 """A log that nobody reads stops neither the requests nor the end of the process."""
 
 import fcntl
+import os
 import signal
+import termios
 import time
+
+import pytest
 
 from harness import Gateway
 
@@ -19,12 +23,13 @@ class UnreadGateway(Gateway):
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 4096)
 
 
-def test_a_full_pipe(rig):
+def fill_and_end(rig, make):
+    """Far more lines than the log takes, and then the end."""
     upstream = rig.upstream(lambda server, request: server.respond(b"ok"))
-    gateway = UnreadGateway("--upstream", upstream.url, "--access-log", "-")
+    gateway = make("--upstream", upstream.url, "--access-log", "-")
     rig.gateways.append(gateway)
     client = rig.client(gateway)
-    for i in range(REQUESTS):  # far more lines than the pipe holds
+    for i in range(REQUESTS):
         client.get(f"/{i}/" + "x" * 100)
         assert client.response()[1] == b"ok"
     assert gateway.metrics().sum("sluice_requests_total", code="200") == REQUESTS
@@ -33,3 +38,21 @@ def test_a_full_pipe(rig):
     gateway.signal(signal.SIGTERM)
     assert gateway.wait_exit(5.0) == 0
     assert time.monotonic() - started < 5
+
+
+def test_a_full_pipe(rig):
+    fill_and_end(rig, UnreadGateway)
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_terminal(rig, stopped):
+    """Full in the middle of a line, or stopped by Ctrl-S."""
+    ours, terminal = os.openpty()
+    try:
+        if stopped:
+            termios.tcflow(terminal, termios.TCOOFF)
+        fill_and_end(rig, lambda *flags: Gateway(*flags, before_exec=lambda: os.dup2(terminal, 1)))
+        assert os.get_blocking(terminal), "others write to it, too"
+    finally:
+        os.close(terminal)
+        os.close(ours)

@@ -1,15 +1,22 @@
 #include "core/log.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <pty.h>
 #include <sstream>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <thread>
 #include <unistd.h>
 
@@ -85,6 +92,64 @@ TEST(LogQueue, OneThreadPushesWhileAnotherDrains) {
   while (access.size() < expected.size()) queue.drain(messages, access);
   producer.join();
   EXPECT_TRUE(access == expected);
+}
+
+// The wake-ups since the last call.
+uint64_t wake_ups(int fd) {
+  eventfd_t count = 0;
+  return eventfd_read(fd, &count) == 0 ? count : 0;
+}
+
+TEST(LogQueue, WakesOnceInHalfAQueue) {
+  int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  LogQueue queue(wake);
+  const std::string line(1000, 'x');
+  constexpr size_t kHalf = limits::kLogQueueBytes / 2;
+  std::string messages;
+  std::string access;
+  for (int round = 0; round < 10; ++round) {
+    size_t bytes = 0;
+    while (bytes + line.size() + 5 < kHalf) {
+      ASSERT_TRUE(queue.push(LogTarget::kAccess, line));
+      bytes += line.size() + 5;
+    }
+    EXPECT_EQ(wake_ups(wake), 0U) << "it is not half full yet";
+    ASSERT_TRUE(queue.push(LogTarget::kAccess, line));
+    EXPECT_EQ(wake_ups(wake), 1U);
+    while (queue.push(LogTarget::kAccess, line)) {
+    }
+    EXPECT_EQ(wake_ups(wake), 0U) << "whoever drains it has been woken";
+    queue.drain(messages, access);
+  }
+  EXPECT_EQ(queue.dropped(), 10U);
+  close(wake);
+}
+
+TEST(LogQueue, LosesNothingToOneWhoWaitsToBeWoken) {
+  int wake = eventfd(0, EFD_CLOEXEC);
+  LogQueue queue(wake);
+  constexpr int kLines = 20'000;
+  const std::string filler(100, 'x');
+  std::atomic<bool> done{false};
+  std::thread producer([&] {
+    for (int i = 0; i < kLines; ++i)
+      while (!queue.push(LogTarget::kAccess, std::to_string(i) + filler)) std::this_thread::yield();
+    done = true;
+    eventfd_write(wake, 1);
+  });
+  std::string messages;
+  std::string access;
+  while (!done) {  // a wake-up that is lost is a producer that yields for ever
+    eventfd_t count = 0;
+    eventfd_read(wake, &count);
+    queue.drain(messages, access);
+  }
+  producer.join();
+  queue.drain(messages, access);
+  std::string expected;
+  for (int i = 0; i < kLines; ++i) expected += std::to_string(i) + filler + '\n';
+  EXPECT_TRUE(access == expected);
+  close(wake);
 }
 
 // Messages of a queue, all at once.
@@ -354,6 +419,101 @@ TEST_F(LogFile, DoesNotWaitForAPipeThatNobodyReads) {
   EXPECT_EQ(writer.write_errors(), 0U);
   EXPECT_EQ(writer.dropped(), 1U);
   close(reader);
+}
+
+// Another file in place of stdout and stderr, for a test.
+class StandardStreams {
+ public:
+  explicit StandardStreams(int fd)
+      : stdout_(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)),
+        stderr_(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)) {
+    std::fflush(stdout);
+    dup2(fd, STDOUT_FILENO);
+    dup2(fd, STDERR_FILENO);
+  }
+  ~StandardStreams() {
+    dup2(stdout_, STDOUT_FILENO);
+    dup2(stderr_, STDERR_FILENO);
+    close(stdout_);
+    close(stderr_);
+  }
+  StandardStreams(const StandardStreams&) = delete;
+  StandardStreams& operator=(const StandardStreams&) = delete;
+
+ private:
+  int stdout_;
+  int stderr_;
+};
+
+// A reader that reads when a test tells it to, and what writes to it: blocking, and others' too.
+struct Reader {
+  enum Kind { kTerminal, kStoppedTerminal, kPipe, kSocket };
+
+  explicit Reader(Kind kind) {
+    std::array<int, 2> fds{-1, -1};
+    if (kind == kPipe) {
+      EXPECT_EQ(pipe2(fds.data(), O_CLOEXEC), 0);
+    } else if (kind == kSocket) {
+      EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()), 0);
+    } else {
+      EXPECT_EQ(openpty(fds.data(), &fds[1], nullptr, nullptr, nullptr), 0);
+      int stopped = kind == kStoppedTerminal ? tcflow(fds[1], TCOOFF) : 0;  // as Ctrl-S does
+      EXPECT_EQ(stopped, 0);
+    }
+    reads = fds[0];
+    writes = fds[1];
+  }
+  ~Reader() {
+    EXPECT_EQ(fcntl(writes, F_GETFL) & O_NONBLOCK, 0) << "others write to it, too";
+    close(reads);
+    close(writes);
+  }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+
+  void read_some() const {
+    std::array<char, 4096> bytes{};
+    EXPECT_GT(read(reads, bytes.data(), bytes.size()), 0);
+  }
+
+  int reads = -1;
+  int writes = -1;
+};
+
+class UnreadLog : public testing::TestWithParam<Reader::Kind> {};
+
+INSTANTIATE_TEST_SUITE_P(Kind, UnreadLog,
+                         testing::Values(Reader::kTerminal, Reader::kStoppedTerminal, Reader::kPipe,
+                                         Reader::kSocket));
+
+TEST_P(UnreadLog, DoesNotKeepTheWriterFromItsEnd) {
+  Reader reader(GetParam());
+  LogWriter writer;
+  {
+    StandardStreams streams(reader.writes);
+    std::string error;
+    ASSERT_TRUE(writer.open("-", &error)) << error;
+    LogQueue& queue = writer.add_queue();
+    const std::string line(1000, 'x');
+    for (LogTarget target : {LogTarget::kMessages, LogTarget::kAccess})
+      for (int i = 0; i < 100; ++i) queue.push(target, line);
+    writer.start();
+    writer.stop();
+  }
+  EXPECT_EQ(writer.write_errors(), 0U);
+  if (GetParam() != Reader::kStoppedTerminal) reader.read_some();
+}
+
+TEST_P(UnreadLog, DoesNotHoldUpAMessage) {
+  Reader reader(GetParam());
+  {
+    StandardStreams streams(reader.writes);
+    for (int i = 0; i < 3; ++i) {
+      // More than it holds, so that it is full in the middle of one.
+      for (int k = 0; k < 3000; ++k) print_message(std::string(static_cast<size_t>(k % 997), 'x'));
+      if (GetParam() != Reader::kStoppedTerminal) reader.read_some();
+    }
+  }
 }
 
 TEST_F(LogFile, RefusesAFileThatCannotBeOpened) {
