@@ -22,7 +22,7 @@ SideLimits limits_with(const Admin::Options& options) {
           .head_timeout_ms = 5'000,
           .body_timeout_ms = 5'000,
           .write_timeout_ms = 10'000,
-          .idle_timeout_ms = 15'000,
+          .idle_timeout_ms = 20'000,  // not what scrapers most often wait between two
           .linger_timeout_ms = 1'000};
 }
 

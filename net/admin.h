@@ -28,6 +28,7 @@ class Admin {
 
   Admin(const Config& config, std::vector<std::unique_ptr<Worker>>& workers, const LogWriter& log,
         const Options& options);
+  ~Admin() { stop(); }
 
   // "" or why not.
   [[nodiscard]] std::string start();
