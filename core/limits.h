@@ -75,8 +75,10 @@ inline constexpr uint64_t kUploadLingerMs = 30'000;     // it is not
 inline constexpr uint64_t kUploadSilenceMs = 5'000;     // and nothing more of it comes
 inline constexpr size_t kLingerReceiveBytes = 1 << 20;  // one receive
 
-// After EMFILE the listener rests this long.
+// After EMFILE, or with no room for another client, the listener rests this long, and a worker
+// says so no more often than the second.
 inline constexpr uint64_t kAcceptPauseMs = 100;
+inline constexpr uint64_t kAcceptWarningMs = 60'000;
 
 // A stream whose window lasts less than this is fast and its window doubles; one whose window
 // lasts longer than the second falls back. Both are judged over so many bytes, more than the

@@ -11,8 +11,10 @@ namespace {
 // is opened anew, stdout and stderr likewise; what a scrape reads of /proc 2; and as many again as
 // whoever started the process may have left open.
 constexpr uint64_t kProcessFds = 16;
-// Ring, mailbox, and one that is being accepted.
-constexpr uint64_t kFdsPerWorker = 4;
+// Ring, mailbox, and one to spare.
+constexpr uint64_t kFdsPerWorker = 3;
+// The socket, and the client that it may accept beyond the limit, with its upstream.
+constexpr uint64_t kFdsPerListener = 3;
 
 constexpr uint64_t kAdminConnectionsMin = 4;
 constexpr uint64_t kAdminConnectionsMax = 64;
@@ -23,7 +25,7 @@ constexpr uint64_t kAdminFraction = 16;
 
 FdShares share_fds(uint64_t limit, const FdUsers& users) {
   uint64_t workers = users.workers;
-  uint64_t own = kProcessFds + workers * (kFdsPerWorker + users.listeners);
+  uint64_t own = kProcessFds + workers * (kFdsPerWorker + users.listeners * kFdsPerListener);
   if (users.admin) own += SideServer::kOwnFds + kAdminConnectionsMin;
   if (users.demo) own += SideServer::kOwnFds;
   // A request takes its client's, its upstream's and, where that is the demo, the other end of it.
@@ -31,7 +33,7 @@ FdShares share_fds(uint64_t limit, const FdUsers& users) {
   FdShares shares{.needed = own + each * workers,
                   .admin_connections = 0,
                   .demo_connections = 0,
-                  .clients_per_worker = 0};
+                  .clients = 0};
   if (limit < shares.needed) return shares;
   uint64_t left = limit - own;
   if (users.admin) {
@@ -44,7 +46,7 @@ FdShares share_fds(uint64_t limit, const FdUsers& users) {
     shares.demo_connections = std::min<uint64_t>(left / each, SideLimits{}.connections_max);
     left -= shares.demo_connections;
   }
-  shares.clients_per_worker = left / 2 / workers;
+  shares.clients = left / 2;
   return shares;
 }
 

@@ -19,7 +19,7 @@ struct FdShares {
   uint64_t needed;  // the least limit to start with; the rest holds from there on
   uint64_t admin_connections;
   uint64_t demo_connections;
-  uint64_t clients_per_worker;
+  uint64_t clients;  // of all workers together (net/client_limit.h)
 };
 
 FdShares share_fds(uint64_t limit, const FdUsers& users);

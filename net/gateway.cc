@@ -47,9 +47,15 @@ Listener::~Listener() {
 }
 
 void Listener::arm() {
+  if (armed_ || closing_) return;
+  if (gateway_.client_limit().full()) {
+    if (!std::exchange(awaits_room_, true)) gateway_.on_full();
+    rest();
+    return;
+  }
+  awaits_room_ = false;
   armed_ = true;
-  // A multishot accept takes the whole backlog at once, so it needs room for that.
-  multishot_ = gateway_.accept_room() > SOMAXCONN;
+  multishot_ = gateway_.client_limit().room_for_backlogs();
   gateway_.loop().ring().accept(fd_, multishot_, gateway_.loop().begin(index_, OpKind::kAccept));
 }
 
@@ -62,13 +68,13 @@ void Listener::on_completion(OpKind kind, const Completion& completion) {
       else
         gateway_.accepted(completion.result);
     }
-    if (armed_ && multishot_ && gateway_.accept_room() <= SOMAXCONN) cancel();
+    if (armed_ && multishot_ && !gateway_.client_limit().room_for_backlogs()) cancel();
     bool out_of_fds = completion.result == -EMFILE || completion.result == -ENFILE ||
                       completion.result == -ENOBUFS || completion.result == -ENOMEM;
     if (out_of_fds && !closing_) {
       ++gateway_.metrics().accept_pauses;
-      gateway_.loop().timers().schedule(timer_, gateway_.loop().now_ms() + limits::kAcceptPauseMs);
-    } else if (!armed_ && !closing_ && !paused_) {
+      rest();
+    } else {
       arm();
     }
   }
@@ -78,13 +84,19 @@ void Listener::on_completion(OpKind kind, const Completion& completion) {
   if (closing_) gateway_.loop().flush_later(*this);
 }
 
-void Listener::on_timer() {
-  if (!armed_ && !closing_ && !paused_) arm();
+// Those who leave another worker's are not heard of here.
+void Listener::rest() {
+  gateway_.loop().timers().schedule(timer_, gateway_.loop().now_ms() + limits::kAcceptPauseMs);
 }
 
-void Listener::pause() {
-  paused_ = true;
-  cancel();
+void Listener::on_timer() {
+  arm();
+}
+
+void Listener::client_left() {
+  if (!awaits_room_) return;
+  gateway_.loop().timers().cancel(timer_);
+  arm();
 }
 
 void Listener::cancel() {
@@ -92,12 +104,6 @@ void Listener::cancel() {
   multishot_ = false;
   if (armed_)
     loop.ring().cancel(loop.id_of(index_, OpKind::kAccept), loop.begin(index_, OpKind::kCancel));
-}
-
-void Listener::resume() {
-  paused_ = false;
-  // Where the cancelled accept has not ended yet, its last completion arms the next.
-  if (!armed_ && !closing_ && !timer_.scheduled()) arm();
 }
 
 void Listener::close() {
@@ -122,7 +128,7 @@ void Listener::on_flush() {
 
 Gateway::Gateway(Loop& loop, Memory& memory, PoolBudget& budget, const Config& config,
                  const std::vector<int>& listeners, MessageLog& messages, AccessLog* access_log,
-                 uint64_t client_connections_max, unsigned worker)
+                 ClientLimit& client_limit, unsigned worker)
     : loop_(loop),
       memory_(memory),
       budget_(budget),
@@ -131,7 +137,7 @@ Gateway::Gateway(Loop& loop, Memory& memory, PoolBudget& budget, const Config& c
       http1_limits_{config.max_header_size, config.max_headers},
       messages_(messages),
       access_log_(access_log),
-      client_connections_max_(client_connections_max),
+      client_limit_(client_limit),
       worker_(worker),
       timer_(this),
       metrics_(config.routes.size()),
@@ -176,21 +182,25 @@ std::string_view Gateway::http_date() {
 }
 
 void Gateway::accepted(int fd) {
+  client_limit_.enter();
   ++metrics_.client_connections;
   // Deletes itself when it has closed.
   auto* conn = new ClientConn(*this, fd);
   conn->place = clients_.size();
   clients_.push_back(conn);
-  if (clients_.size() < client_connections_max_ || !accepting_) return;
-  accepting_ = false;
-  ++metrics_.accept_pauses;
-  warn("RLIMIT_NOFILE leaves room for " + std::to_string(client_connections_max_) +
-       " clients on this worker; others wait until one leaves");
-  for (Listener* listener : listeners_) listener->pause();
 }
 
-uint64_t Gateway::accept_room() const {
-  return clients_.size() < client_connections_max_ ? client_connections_max_ - clients_.size() : 0;
+void Gateway::on_full() {
+  ++metrics_.accept_pauses;
+  warn_seldom(full_warning_due_ms_, "RLIMIT_NOFILE leaves room for " +
+                                        std::to_string(client_limit_.most()) +
+                                        " clients; others wait until one leaves");
+}
+
+void Gateway::warn_seldom(uint64_t& due_ms, std::string_view text) {
+  if (loop_.now_ms() < due_ms) return;
+  due_ms = loop_.now_ms() + limits::kAcceptWarningMs;
+  warn(text);
 }
 
 void Gateway::warn(std::string_view text) {
@@ -198,14 +208,12 @@ void Gateway::warn(std::string_view text) {
 }
 
 void Gateway::client_closed(ClientConn& conn) {
+  client_limit_.leave();
   ++metrics_.client_connections_closed;
   clients_[conn.place] = clients_.back();
   clients_[conn.place]->place = conn.place;
   clients_.pop_back();
-  if (!accepting_ && clients_.size() < client_connections_max_) {
-    accepting_ = true;
-    for (Listener* listener : listeners_) listener->resume();
-  }
+  for (Listener* listener : listeners_) listener->client_left();
   stop_if_done();
 }
 

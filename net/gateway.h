@@ -14,6 +14,7 @@
 #include "core/timer_wheel.h"
 #include "net/access_log.h"
 #include "net/address.h"
+#include "net/client_limit.h"
 #include "net/config.h"
 #include "net/http1_head.h"
 #include "net/http1_parser.h"
@@ -26,22 +27,23 @@ namespace sluice {
 class ClientConn;
 class Stream;
 
-// Accepts on one socket; rests for a moment when fds have run out.
+// Accepts on one socket; rests for a moment when fds have run out, or the process has no room for
+// another client.
 class Listener final : public OpTarget, public TimerOwner, public FlushTask {
  public:
   Listener(Gateway& gateway, int fd);
   ~Listener() override;
   // No connection is accepted from here on; deletes itself once its operation has ended.
   void close();
-  // Accepts no more, until resume(): what waits stays in the kernel's backlog.
-  void pause();
-  void resume();
+  // Where it rests for want of room, it looks again at once.
+  void client_left();
   void on_completion(OpKind kind, const Completion& completion) override;
   void on_timer() override;
   void on_flush() override;
 
  private:
   void arm();
+  void rest();
   void cancel();
 
   Gateway& gateway_;
@@ -50,7 +52,7 @@ class Listener final : public OpTarget, public TimerOwner, public FlushTask {
   uint32_t index_;
   bool armed_ = false;
   bool multishot_ = false;
-  bool paused_ = false;
+  bool awaits_room_ = false;
   bool closing_ = false;
 };
 
@@ -80,7 +82,7 @@ class Gateway final : public TurnHook, public TimerOwner {
   // `listeners` are listening fds, owned from here on.
   Gateway(Loop& loop, Memory& memory, PoolBudget& budget, const Config& config,
           const std::vector<int>& listeners, MessageLog& messages, AccessLog* access_log,
-          uint64_t client_connections_max, unsigned worker);
+          ClientLimit& client_limit, unsigned worker);
   ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
@@ -113,8 +115,9 @@ class Gateway final : public TurnHook, public TimerOwner {
   // A warning to the operator.
   void warn(std::string_view text);
 
-  // Clients that may still be accepted.
-  uint64_t accept_room() const;
+  const ClientLimit& client_limit() const { return client_limit_; }
+  // A listener has found no room for another client.
+  void on_full();
   void accepted(int fd);
   void client_closed(ClientConn& conn);
   Stream* new_stream(ClientConn& conn);
@@ -143,6 +146,7 @@ class Gateway final : public TurnHook, public TimerOwner {
  private:
   void log_ending(const Stream& stream);
   void relieve_memory();
+  void warn_seldom(uint64_t& due_ms, std::string_view text);
 
   Loop& loop_;
   Memory& memory_;
@@ -152,7 +156,7 @@ class Gateway final : public TurnHook, public TimerOwner {
   Http1Limits http1_limits_;
   MessageLog& messages_;
   AccessLog* access_log_;
-  uint64_t client_connections_max_;
+  ClientLimit& client_limit_;
   unsigned worker_;
   Timer timer_;  // once a second: gives memory back
   Metrics metrics_;
@@ -171,8 +175,8 @@ class Gateway final : public TurnHook, public TimerOwner {
   std::string date_;
   uint64_t date_of_s_ = 0;
   uint64_t streams_made_ = 0;
+  uint64_t full_warning_due_ms_ = 0;
   bool draining_ = false;
-  bool accepting_ = true;
 };
 
 }  // namespace sluice

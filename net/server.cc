@@ -161,7 +161,7 @@ bool Server::start_workers() {
                             .cpu = config_->pin ? cpus[i % cpus.size()] : -1,
                             .config = config_.get(),
                             .features = features_,
-                            .client_connections_max = fds_.clients_per_worker,
+                            .client_limit = &*client_limit_,
                             .listeners = std::move(listeners[i]),
                             .log = &log_.add_queue(),
                             .access_log = log_.access_on()};
@@ -190,7 +190,10 @@ bool Server::share_out_fds() {
                            .listeners = config_->listen.size(),
                            .admin = config_->admin_on,
                            .demo = config_->demo});
-  if (limit >= fds_.needed) return true;
+  if (limit >= fds_.needed) {
+    client_limit_.emplace(fds_.clients, uint64_t{workers} * config_->listen.size());
+    return true;
+  }
   return fail("RLIMIT_NOFILE is " + std::to_string(limit) + ", and " + std::to_string(workers) +
               (workers == 1 ? " worker needs" : " workers need") + " at least " +
               std::to_string(fds_.needed) +

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/features.h"
 #include "core/log.h"
 #include "net/admin.h"
+#include "net/client_limit.h"
 #include "net/config.h"
 #include "net/demo.h"
 #include "net/fd_shares.h"
@@ -41,9 +43,10 @@ class Server {
   Features features_;
   LogWriter log_;
   std::unique_ptr<DemoUpstream> demo_;
+  FdShares fds_{};
+  std::optional<ClientLimit> client_limit_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<Admin> admin_;
-  FdShares fds_{};
   int signal_fd_ = -1;
   int stopped_fd_ = -1;  // counts workers that have stopped
 };

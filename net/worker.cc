@@ -129,7 +129,7 @@ void Worker::serve_until_drained(Ring& ring) {
     access_log = std::make_unique<AccessLog>(*options_.log, config.access_log_format);
   MessageLog messages(*options_.log, config.log_level);
   Gateway gateway(loop, memory, budget, config, options_.listeners, messages, access_log.get(),
-                  options_.client_connections_max, options_.index);
+                  *options_.client_limit, options_.index);
   gateway_ = &gateway;
   mailbox_.open(loop);
   serving_.set_value("");

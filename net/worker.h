@@ -14,6 +14,7 @@
 #include "core/features.h"
 #include "core/log.h"
 #include "core/mailbox.h"
+#include "net/client_limit.h"
 #include "net/config.h"
 #include "net/gateway.h"
 
@@ -26,7 +27,7 @@ class Worker {
     int cpu;  // to pin to; -1: not pinned
     const Config* config;
     Features features;
-    uint64_t client_connections_max;
+    ClientLimit* client_limit;
     std::vector<int> listeners;  // owned from here on
     LogQueue* log;               // for messages, and the access log if that is on
     bool access_log;

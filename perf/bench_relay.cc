@@ -97,7 +97,8 @@ class Relay {
   Memory memory_{sse_event_, http_response_, {}};
   LogQueue log_;
   MessageLog messages_{log_, LogLevel::kError};
-  Gateway gateway_{loop_, memory_, budget_, config_, {listener_}, messages_, nullptr, 100'000, 0};
+  ClientLimit limit_{100'000, 1};
+  Gateway gateway_{loop_, memory_, budget_, config_, {listener_}, messages_, nullptr, limit_, 0};
   std::vector<int> clients_;
   std::vector<int> upstreams_;
 };

@@ -113,7 +113,7 @@ class Rig {
                                                        .cpu = -1,
                                                        .config = &config_,
                                                        .features = features,
-                                                       .client_connections_max = 100'000,
+                                                       .client_limit = &client_limit_,
                                                        .listeners = {listener},
                                                        .log = &log_,
                                                        .access_log = false});
@@ -173,6 +173,7 @@ class Rig {
   }
 
   Config config_;
+  ClientLimit client_limit_{100'000, 1};
   LogQueue log_;
   std::unique_ptr<Worker> worker_;
   std::vector<int> clients_;

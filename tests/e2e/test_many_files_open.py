@@ -27,6 +27,38 @@ def test_emfile_is_survived(rig):
     assert gateway.metrics().sum("sluice_accept_pauses_total") >= 1
 
 
+def test_a_worker_may_have_more_than_its_share(rig):
+    """The kernel chooses whose backlog a connection lands in: the limit is the whole process's."""
+    gateway = rig.gateway(rig.upstream(), "--threads", "2", open_files=(64, 64))
+    limit = (64 - 24 - 2 * 6) // 2  # see share_fds() in net/server.cc
+
+    def worker_of(number):
+        wait_until(lambda: len(gateway.streams()) == number, "the request has arrived")
+        return next(stream["worker"] for stream in gateway.streams()
+                    if stream["target"] == f"/{number}")
+
+    kept = []
+    while len(kept) < limit * 3 // 4:
+        client = rig.client(gateway)
+        client.get(f"/{len(kept) + 1}")
+        if worker_of(len(kept) + 1) == 0:
+            kept.append(client)
+        else:
+            client.close()
+            wait_until(lambda: len(gateway.streams()) == len(kept), "it is gone")
+    assert gateway.metrics().sum("sluice_accept_pauses_total") == 0
+
+    # The rest of the room is anybody's; whoever comes then waits, whichever worker it is given.
+    crowd = [rig.client(gateway) for _ in range(40)]
+    gateway.wait_metric("sluice_client_connections", limit)
+    crowd[-1].assert_silent(0.3)
+    assert limit <= gateway.metrics().sum("sluice_client_connections") <= limit + 2
+    for client in kept + crowd[1:]:
+        client.close()
+    crowd[0].get("/1")
+    wait_until(lambda: [stream["target"] for stream in gateway.streams()] == ["/1"], "it is served")
+
+
 def test_the_limit_is_raised_at_start(rig):
     gateway = rig.gateway(rig.upstream(), open_files=(64, 500))
     with open(f"/proc/{gateway.pid}/limits") as limits:

@@ -30,6 +30,10 @@ class CheckedGateway {
   // Streams were given up for want of memory.
   bool overloaded();
 
+  // Clients of another worker, which shares the limit, come while there is room, or leave.
+  void other_comes();
+  void other_leaves();
+
   void turn();
   // Every connection has a deadline: with time alone, and the peers doing what they do, `rounds`
   // times the sum of all time-outs ends them all, and nothing is in use then.
@@ -38,7 +42,8 @@ class CheckedGateway {
   void stop();
 
  private:
-  void check_turn() const;
+  void check_turn();
+  void check_clients();
   void check_pool(const SlotPool& pool) const;
   void check_streams() const;
   bool connections_left() const;
@@ -55,6 +60,8 @@ class CheckedGateway {
   Memory memory_{sse_event_, http_response_, {}};
   LogQueue log_;
   MessageLog messages_{log_, LogLevel::kError};
+  ClientLimit limit_;
+  uint64_t others_ = 0;  // places that other workers' clients have
   Gateway gateway_;
   uint64_t turns_ = 0;
 };

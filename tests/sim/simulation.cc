@@ -20,6 +20,7 @@ constexpr uint64_t kAmpleMemory = uint64_t{8} << 20;
 // For the heads of all clients at once.
 constexpr uint64_t kHeadMemory = uint64_t{1} << 20;
 constexpr uint64_t kStartsWithinNs = 2 * kSecond;
+constexpr uint64_t kFewClients = 3;
 
 // Each kind of thing that may go wrong does so in some simulations only, so that others show what
 // must then work.
@@ -129,6 +130,7 @@ class Simulation {
  private:
   void turn();
   void make_clients();
+  void other_workers_clients();
   ClientTraits make_traits();
   void check_told(unsigned script) const;
   void check_outcomes(const ClientPeer& client);
@@ -149,8 +151,9 @@ Simulation::Simulation(uint64_t seed, bool traced)
       kernel_(world_, weather_.kernel) {
   Config config = make_config(world_.random, weather_.upstreams.size());
   Features features = make_features(world_.random);
-  uint64_t clients_max = world_.random.chance(0.1) ? 3 : 100'000;
+  uint64_t clients_max = world_.random.chance(0.1) ? kFewClients : 100'000;
   gateway_ = std::make_unique<CheckedGateway>(world_, kernel_, config, features, clients_max);
+  if (clients_max == kFewClients) other_workers_clients();
   for (const UpstreamTraits& traits : weather_.upstreams)
     servers_.push_back(std::make_unique<UpstreamServer>(scene_, traits));
   kernel_.on_connect = [this](uint16_t port) { return servers_[port - kFirstPort]->connect(); };
@@ -199,6 +202,16 @@ void Simulation::make_clients() {
       world_.trace("all peers freeze");
       scene_.frozen = true;
     });
+}
+
+// Of a worker that shares the limit: they come as soon as there is room, and each leaves again.
+void Simulation::other_workers_clients() {
+  Random& random = world_.random;
+  for (size_t i = random.between(0, 8); i > 0; --i) {
+    uint64_t comes_ns = random.magnitude(1, 5 * kSecond);
+    world_.after(comes_ns, [this] { gateway_->other_comes(); });
+    world_.after(comes_ns + random.magnitude(1, 5 * kSecond), [this] { gateway_->other_leaves(); });
+  }
 }
 
 // The client is gone: so is its request.

@@ -34,7 +34,7 @@ class AdminTest : public ::testing::Test {
                                                                   .cpu = -1,
                                                                   .config = &config_,
                                                                   .features = features_here(),
-                                                                  .client_connections_max = 100,
+                                                                  .client_limit = &client_limit_,
                                                                   .listeners = {listener},
                                                                   .log = &log_.add_queue(),
                                                                   .access_log = false}));
@@ -76,6 +76,7 @@ class AdminTest : public ::testing::Test {
     config.admin_hosts = {"sluice.test"};
     return config;
   }();
+  ClientLimit client_limit_{200, 2};
   LogWriter log_;
   uint16_t port_ = 0;
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -17,10 +17,10 @@ TEST(FdShares, AddUpToNoMoreThanTheLimit) {
         for (uint64_t limit : {least, least + 1, least + 100, least + 1000, uint64_t{1} << 20}) {
           FdShares shares = share_fds(limit, users);
           EXPECT_EQ(shares.needed, least);
-          EXPECT_GE(shares.clients_per_worker, 1U);
+          EXPECT_GE(shares.clients, workers);
           EXPECT_EQ(shares.admin_connections > 0, admin);
           // Each client may have an upstream, and that be the demo.
-          uint64_t clients = shares.clients_per_worker * workers;
+          uint64_t clients = shares.clients;
           EXPECT_GE(shares.demo_connections, demo ? std::min<uint64_t>(clients, 4096) : 0);
           EXPECT_LE(own + 2 * clients + shares.admin_connections + shares.demo_connections, limit);
         }
@@ -40,7 +40,7 @@ TEST(FdShares, TheAdminPortHasFewAndEnough) {
 TEST(FdShares, BelowTheLeastOnlySayWhatThatIs) {
   FdShares shares = share_fds(20, {.workers = 2, .listeners = 1, .admin = true, .demo = true});
   EXPECT_GT(shares.needed, 20U);
-  EXPECT_EQ(shares.clients_per_worker, 0U);
+  EXPECT_EQ(shares.clients, 0U);
 }
 
 }  // namespace

@@ -58,13 +58,14 @@ class GatewayTest : public ::testing::Test {
 
 TEST_F(GatewayTest, AcceptsWhoComesAndCountsThem) {
   start();
-  EXPECT_EQ(gateway().accept_room(), 1000U);
+  EXPECT_EQ(rig_->limit.clients(), 0U);
   Wire first = connect();
   Wire second = connect();
   turn_until_clients(2);
-  EXPECT_EQ(gateway().accept_room(), 998U);
+  EXPECT_EQ(rig_->limit.clients(), 2U);
   first.hang_up();
   turn_until_clients(1);
+  EXPECT_EQ(rig_->limit.clients(), 1U);
   EXPECT_EQ(gateway().metrics().client_connections, 2U);
   EXPECT_EQ(gateway().metrics().client_connections_closed, 1U);
 }
@@ -77,7 +78,7 @@ TEST_F(GatewayTest, LeavesWhoFindsNoRoomInTheBacklogUntilAnotherHasLeft) {
   Wire third = connect();
   rig_->settle();
   EXPECT_EQ(clients(), 2U);
-  EXPECT_EQ(gateway().accept_room(), 0U);
+  EXPECT_TRUE(rig_->limit.full());
   EXPECT_EQ(gateway().metrics().accept_pauses, 1U);
   EXPECT_THAT(rig_->messages_so_far(), HasSubstr("RLIMIT_NOFILE leaves room for 2 clients"));
   first.hang_up();
@@ -90,9 +91,76 @@ TEST_F(GatewayTest, AcceptsAWholeBacklogAtOnceWhereThereIsRoomForIt) {
   std::vector<Wire> wires;
   for (int i = 0; i < 12; ++i) wires.push_back(connect());
   turn_until_clients(12);
-  EXPECT_LT(gateway().accept_room(), SOMAXCONN) << "single accepts from here on";
+  EXPECT_FALSE(rig_->limit.room_for_backlogs()) << "single accepts from here on";
   wires.push_back(connect());
   turn_until_clients(13);
+}
+
+// Two workers of a process with room for 4 clients.
+class TwoGatewaysTest : public ::testing::Test {
+ protected:
+  struct Side {
+    explicit Side(const Config& config, ClientLimit* limit)
+        : rig(config, {listen_on_loopback(&port)}, 0, limit) {}
+    uint64_t clients() const { return rig.snapshot().client_connections; }
+    void turn_until_clients(uint64_t count) {
+      rig.turn_until_true([&] { return clients() == count; });
+    }
+    uint16_t port = 0;
+    GatewayRig rig;
+  };
+
+  Config config_ = config_to(1);
+  ClientLimit limit_{4, 2};
+  Side one_{config_, &limit_};
+  Side other_{config_, &limit_};
+};
+
+TEST_F(TwoGatewaysTest, OneTakesAllTheRoomWhereTheOtherHasNobody) {
+  std::vector<Wire> wires;
+  for (int i = 0; i < 4; ++i) wires.push_back(Wire::connect_to(one_.port));
+  one_.turn_until_clients(4);
+  EXPECT_EQ(limit_.clients(), 4U);
+}
+
+TEST_F(TwoGatewaysTest, TogetherTheyTakeNoMoreThanTheLimitAndOneForEachListener) {
+  std::vector<Wire> wires;
+  for (int i = 0; i < 10; ++i) {
+    wires.push_back(Wire::connect_to(one_.port));
+    wires.push_back(Wire::connect_to(other_.port));
+  }
+  for (int i = 0; i < 10; ++i) {
+    one_.rig.settle();
+    other_.rig.settle();
+    one_.rig.pass(limits::kAcceptPauseMs);
+    other_.rig.loop.turn(false);
+    EXPECT_LE(limit_.clients(), 4U + 2U);
+  }
+  EXPECT_GE(limit_.clients(), 4U);
+  EXPECT_EQ(limit_.clients(), one_.clients() + other_.clients());
+}
+
+TEST_F(TwoGatewaysTest, APausedOneLooksAgainWhenTheOthersClientHasLeft) {
+  std::vector<Wire> wires;
+  for (int i = 0; i < 4; ++i) wires.push_back(Wire::connect_to(one_.port));
+  one_.turn_until_clients(4);
+  Wire first = Wire::connect_to(other_.port);
+  other_.turn_until_clients(1);  // its accept was armed already
+  Wire second = Wire::connect_to(other_.port);
+  other_.rig.settle();
+  ASSERT_EQ(other_.clients(), 1U);
+  wires.pop_back();
+  one_.turn_until_clients(3);
+  other_.rig.pass(limits::kAcceptPauseMs);
+  other_.rig.settle();
+  EXPECT_EQ(other_.clients(), 1U) << "it was one too many before";
+  wires.pop_back();
+  one_.turn_until_clients(2);
+  other_.rig.settle();
+  EXPECT_EQ(other_.clients(), 1U) << "nobody has told it yet";
+  other_.rig.pass(limits::kAcceptPauseMs);
+  other_.turn_until_clients(2);
+  EXPECT_EQ(other_.rig.gateway.metrics().accept_pauses, 2U) << "one each time it stopped";
 }
 
 // No fd is left while it lives, apart from those that are open already.

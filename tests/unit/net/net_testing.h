@@ -177,7 +177,7 @@ class TestWorker {
                                                        .cpu = -1,
                                                        .config = &config_,
                                                        .features = features_here(),
-                                                       .client_connections_max = 1000,
+                                                       .client_limit = &client_limit_,
                                                        .listeners = {listener},
                                                        .log = &log_,
                                                        .access_log = access_log});
@@ -219,6 +219,7 @@ class TestWorker {
 
  private:
   Config config_;
+  ClientLimit client_limit_{1000, 1};
   LogQueue log_;
   uint16_t port_ = 0;
   std::unique_ptr<Worker> worker_;

@@ -24,7 +24,7 @@ class WorkerTest : public ::testing::Test {
                                                        .cpu = -1,
                                                        .config = &config_,
                                                        .features = features_here(),
-                                                       .client_connections_max = 10,
+                                                       .client_limit = &client_limit_,
                                                        .listeners = {listener},
                                                        .log = &log_,
                                                        .access_log = false});
@@ -53,6 +53,7 @@ class WorkerTest : public ::testing::Test {
   }
 
   Config config_ = config_to(1);
+  ClientLimit client_limit_{10, 1};
   LogQueue log_;
   uint16_t port_ = 0;
   std::unique_ptr<Worker> worker_;
