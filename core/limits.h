@@ -80,6 +80,11 @@ inline constexpr size_t kLingerReceiveBytes = 1 << 20;  // one receive
 inline constexpr uint64_t kAcceptPauseMs = 100;
 inline constexpr uint64_t kAcceptWarningMs = 60'000;
 
+// Streams that the end of the grace finds open are ended over so long, in steps, since their
+// clients come back.
+inline constexpr uint64_t kEndingMs = 1000;
+inline constexpr uint64_t kEndingStepMs = 20;
+
 // A stream whose window lasts less than this is fast and its window doubles; one whose window
 // lasts longer than the second falls back. Both are judged over so many bytes, more than the
 // sockets' buffers take for a client that reads nothing.

@@ -295,6 +295,11 @@ void ClientConn::drain() {
     close(CloseMode::kOrderly);
 }
 
+void ClientConn::shut_down() {
+  if (stream_) stream_->shut_down();
+  drop();
+}
+
 // --- time ---
 
 uint64_t ClientConn::write_timeout_ms() const {

@@ -23,6 +23,8 @@ class ClientConn final : public Conn, public ClientHalf {
 
   // No further request on this connection; closes now if none is under way.
   void drain();
+  // Ends it and its stream, now.
+  void shut_down();
   // Where the gateway keeps it.
   size_t place = 0;
 

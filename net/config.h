@@ -93,6 +93,7 @@ struct Config {
   AccessLogFormat access_log_format = AccessLogFormat::kText;
   bool log_query = false;  // targets in logs and /streams keep their query
   LogLevel log_level = LogLevel::kInfo;
+  uint64_t shutdown_delay_ms = 0;  // after the signal, before the drain
   uint64_t shutdown_grace_ms = 30'000;
   bool demo = false;
   bool check_only = false;

@@ -382,9 +382,12 @@ std::vector<Setting> process_settings() {
                                           {"avx512", "avx512"},
                                           {"neon", "neon"}},
                      "Instructions of the event scanner; auto takes the best that the CPU has"),
-      number_setting(
-          "shutdown-grace", &Config::shutdown_grace_ms, kTime, kTimeout,
-          "Time for streams to finish after SIGTERM, then they are aborted; 0 = at once"),
+      number_setting("shutdown-delay", &Config::shutdown_delay_ms, kTime, kTimeout,
+                     "Time after SIGTERM in which clients are still served as usual, while /readyz "
+                     "says 503, so that load balancers send no more; then the grace begins"),
+      number_setting("shutdown-grace", &Config::shutdown_grace_ms, kTime, kTimeout,
+                     "Time for streams to finish, with no new clients; then they are ended, spread "
+                     "over a second"),
   };
 }
 

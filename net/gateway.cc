@@ -321,6 +321,10 @@ void Gateway::relieve_memory() {
 }
 
 void Gateway::on_timer() {
+  if (ending_steps_ > 0) {
+    end_some();
+    return;
+  }
   memory_.sse_event.trim();
   memory_.http_response.trim();
   loop_.timers().schedule(timer_, loop_.now_ms() + kHousekeepingMs);
@@ -334,6 +338,26 @@ void Gateway::drain() {
   upstreams_.close_idle();
   for (ClientConn* conn : clients_) conn->drain();
   stop_if_done();
+}
+
+void Gateway::end_all() {
+  drain();
+  to_end_ = not_ended_ = clients_.size();
+  end_some();
+}
+
+// From the back: a client that leaves meanwhile gives its place to the last one, so that who has
+// not been ended stays in front of who has.
+void Gateway::end_some() {
+  constexpr uint64_t kSteps = limits::kEndingMs / limits::kEndingStepMs;
+  if (++ending_steps_ > kSteps) {
+    abort_all();
+    return;
+  }
+  uint64_t ended = (to_end_ * ending_steps_ + kSteps - 1) / kSteps;
+  not_ended_ = std::min(not_ended_, clients_.size());
+  while (not_ended_ > to_end_ - ended) clients_[--not_ended_]->shut_down();
+  loop_.timers().schedule(timer_, loop_.now_ms() + limits::kEndingStepMs);
 }
 
 void Gateway::abort_all() {

@@ -129,7 +129,9 @@ class Gateway final : public TurnHook, public TimerOwner {
 
   // Stops accepting, closes idle connections; the loop stops when the last client is gone.
   void drain();
-  // Aborts what is left.
+  // Drains, and ends what is left, spread over kEndingMs.
+  void end_all();
+  // The same at once.
   void abort_all();
 
   // A copy of counters, whatever the number of streams.
@@ -146,6 +148,7 @@ class Gateway final : public TurnHook, public TimerOwner {
  private:
   void log_ending(const Stream& stream);
   void relieve_memory();
+  void end_some();
   void warn_seldom(uint64_t& due_ms, std::string_view text);
 
   Loop& loop_;
@@ -158,7 +161,7 @@ class Gateway final : public TurnHook, public TimerOwner {
   AccessLog* access_log_;
   ClientLimit& client_limit_;
   unsigned worker_;
-  Timer timer_;  // once a second: gives memory back
+  Timer timer_;  // once a second: gives memory back; in the end: end_some()
   Metrics metrics_;
   HeadPool heads_;
   UpstreamPools upstreams_;
@@ -176,6 +179,9 @@ class Gateway final : public TurnHook, public TimerOwner {
   uint64_t date_of_s_ = 0;
   uint64_t streams_made_ = 0;
   uint64_t full_warning_due_ms_ = 0;
+  uint64_t ending_steps_ = 0;  // done, of end_some(); 0: the end has not come
+  size_t to_end_ = 0;          // when it began
+  size_t not_ended_ = 0;       // the first so many of clients_
   bool draining_ = false;
 };
 

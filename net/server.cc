@@ -16,8 +16,10 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/limits.h"
 #include "core/ring.h"
 #include "core/socket.h"
+#include "core/units.h"
 #include "net/version.h"
 #include "sse/scanner.h"
 
@@ -25,8 +27,12 @@ namespace sluice {
 
 namespace {
 
-// An abort that has not finished by then is not going to.
+// What has not ended so long after it was told to is not going to.
 constexpr uint64_t kAbortMs = 2000;
+
+uint64_t now_ms() {
+  return monotonic_ns() / 1'000'000;
+}
 
 std::vector<int> allowed_cpus() {
   cpu_set_t set;
@@ -54,7 +60,7 @@ int take_signals() {
   (void)signal(SIGXFSZ, SIG_IGN);  // a log at its RLIMIT_FSIZE
   sigset_t signals;
   sigemptyset(&signals);
-  for (int number : {SIGTERM, SIGINT, SIGUSR1}) sigaddset(&signals, number);
+  for (int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&signals, number);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -89,6 +95,10 @@ bool Server::fail(const std::string& message) {
 
 void Server::say(const std::string& message) {
   if (config_->log_level <= LogLevel::kInfo) print_message(message);
+}
+
+void Server::warn(const std::string& message) {
+  if (config_->log_level <= LogLevel::kWarn) print_message(message);
 }
 
 int Server::run() {
@@ -232,42 +242,76 @@ void Server::print_facts() {
 
 void Server::wait_for_signals() {
   size_t stopped = 0;
-  uint64_t end_ms = UINT64_MAX;  // of the grace, then of the abort
-  bool draining = false;
-  bool aborting = false;
   while (stopped < workers_.size()) {
-    uint64_t now_ms = monotonic_ns() / 1'000'000;
-    int wait_ms = end_ms == UINT64_MAX ? -1
-                  : end_ms > now_ms ? static_cast<int>(std::min<uint64_t>(end_ms - now_ms, 60'000))
-                                    : 0;
     std::array<pollfd, 2> fds{{{signal_fd_, POLLIN, 0}, {stopped_fd_, POLLIN, 0}}};
-    poll(fds.data(), fds.size(), wait_ms);
+    poll(fds.data(), fds.size(), wait_ms());
     uint64_t count = 0;
     if (read(stopped_fd_, &count, sizeof(count)) == sizeof(count)) stopped += count;
-    signalfd_siginfo signal{};
-    bool told_to_stop = false;
-    while (read(signal_fd_, &signal, sizeof(signal)) == sizeof(signal)) {
-      if (signal.ssi_signo == SIGUSR1)
-        log_.request_reopen();
-      else
-        told_to_stop = true;
-    }
-    now_ms = monotonic_ns() / 1'000'000;
-    if (told_to_stop && !draining) {
-      draining = true;
-      end_ms = now_ms + config_->shutdown_grace_ms;
-      say("draining");
-      if (admin_) admin_->set_draining();
-      for (auto& worker : workers_) worker->post([](Gateway& gateway) { gateway.drain(); });
-    } else if (draining && !aborting && (told_to_stop || now_ms >= end_ms)) {
-      aborting = true;
-      end_ms = now_ms + kAbortMs;
-      for (auto& worker : workers_) worker->post([](Gateway& gateway) { gateway.abort_all(); });
-    } else if (aborting && now_ms >= end_ms) {
+    bool told_to_stop = read_signals();
+    bool due = now_ms() >= phase_end_ms_;
+    bool drains = phase_ == Phase::kDraining || phase_ == Phase::kEnding;
+    if (told_to_stop && drains) {
+      enter(Phase::kAborting);
+    } else if (phase_ == Phase::kServing || phase_ == Phase::kDelayed) {
+      if (told_to_stop || due)
+        enter(phase_ == Phase::kServing ? Phase::kDelayed : Phase::kDraining);
+    } else if (due && phase_ == Phase::kDraining) {
+      enter(Phase::kEnding);
+    } else if (due) {
       log_.stop();
       _exit(0);
     }
   }
+}
+
+int Server::wait_ms() const {
+  if (phase_end_ms_ == UINT64_MAX) return -1;
+  uint64_t now = now_ms();
+  return phase_end_ms_ > now ? static_cast<int>(std::min<uint64_t>(phase_end_ms_ - now, 60'000))
+                             : 0;
+}
+
+// True: one that tells us to stop was among them.
+bool Server::read_signals() {
+  bool told_to_stop = false;
+  signalfd_siginfo signal{};
+  while (read(signal_fd_, &signal, sizeof(signal)) == sizeof(signal)) {
+    if (signal.ssi_signo == SIGUSR1)
+      log_.request_reopen();
+    else if (signal.ssi_signo == SIGHUP)
+      warn("SIGHUP: reloading the configuration is not supported yet; nothing has changed");
+    else
+      told_to_stop = true;
+  }
+  return told_to_stop;
+}
+
+void Server::enter(Phase phase) {
+  phase_ = phase;
+  uint64_t lasts_ms = 0;
+  switch (phase) {
+    case Phase::kServing:
+      break;
+    case Phase::kDelayed:
+      lasts_ms = config_->shutdown_delay_ms;
+      if (lasts_ms > 0) say("not ready; draining in " + format_duration_ms(lasts_ms));
+      if (admin_) admin_->set_draining();
+      break;
+    case Phase::kDraining:
+      lasts_ms = config_->shutdown_grace_ms;
+      say("draining");
+      for (auto& worker : workers_) worker->post([](Gateway& gateway) { gateway.drain(); });
+      break;
+    case Phase::kEnding:
+      lasts_ms = limits::kEndingMs + kAbortMs;
+      for (auto& worker : workers_) worker->post([](Gateway& gateway) { gateway.end_all(); });
+      break;
+    case Phase::kAborting:
+      lasts_ms = kAbortMs;
+      for (auto& worker : workers_) worker->post([](Gateway& gateway) { gateway.abort_all(); });
+      break;
+  }
+  phase_end_ms_ = now_ms() + lasts_ms;
 }
 
 }  // namespace sluice

@@ -27,6 +27,15 @@ class Server {
   int run();
 
  private:
+  // The way to the end. Each phase lasts for a while at most; a signal goes on to the next.
+  enum class Phase : uint8_t {
+    kServing,
+    kDelayed,   // serving, but not ready any more
+    kDraining,  // no new clients; streams may finish
+    kEnding,    // what has not is ended, bit by bit
+    kAborting,  // all at once
+  };
+
   bool start();
   bool start_demo();
   bool open_listeners(unsigned workers, std::vector<std::vector<int>>& listeners);
@@ -36,7 +45,11 @@ class Server {
   void wait_for_signals();
   unsigned worker_count() const;
   bool share_out_fds();
+  int wait_ms() const;
+  bool read_signals();
+  void enter(Phase phase);
   void say(const std::string& message);  // at --log-level info
+  void warn(const std::string& message);
   bool fail(const std::string& message);
 
   std::shared_ptr<Config> config_;
@@ -47,6 +60,8 @@ class Server {
   std::optional<ClientLimit> client_limit_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<Admin> admin_;
+  Phase phase_ = Phase::kServing;
+  uint64_t phase_end_ms_ = UINT64_MAX;
   int signal_fd_ = -1;
   int stopped_fd_ = -1;  // counts workers that have stopped
 };

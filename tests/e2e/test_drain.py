@@ -1,5 +1,6 @@
 """SIGTERM lets what runs finish, takes nothing new, and ends with status 0."""
 
+import select
 import signal
 import time
 
@@ -83,6 +84,65 @@ def test_beyond_the_grace_a_stream_is_aborted(rig):
     assert client.body.until_abort() == b""
     server.wait_closed()
     assert rig.gateways[0].wait_exit() == 0
+
+
+def test_streams_are_not_ended_all_at_once(rig):
+    """Their clients come back, and not all in the same moment."""
+    upstream = rig.upstream(lambda server, request: server.start_events())
+    gateway = rig.gateway(upstream, "--shutdown-grace", "100ms")
+    clients = [rig.client(gateway) for _ in range(20)]
+    for client in clients:
+        client.get()
+        client.read_head()
+    gateway.signal(signal.SIGTERM)
+    ends = []
+    waiting = {client.sock: client for client in clients}
+    while waiting:
+        for sock in select.select(list(waiting), [], [], 10)[0]:
+            ends.append(time.monotonic())
+            assert waiting.pop(sock).body.until_abort() == b""
+    assert ends[-1] - ends[0] > 0.5
+    assert gateway.wait_exit() == 0
+
+
+def test_clients_are_served_during_the_delay(rig):
+    """A load balancer needs a while to see that the gateway is not ready."""
+    upstream = rig.upstream(lambda server, request: server.respond(b"ok"))
+    gateway = rig.gateway(upstream, "--shutdown-delay", "1h")
+    assert gateway.admin("/readyz")[0].status == 200
+    gateway.signal(signal.SIGTERM)
+    wait_until(lambda: gateway.admin("/readyz")[0].status == 503, "it is not ready")
+    client = rig.client(gateway)
+    for _ in range(2):
+        client.get("/x")
+        head, body = client.response()
+        assert (head.status, body, head.get("connection")) == (200, b"ok", None)
+    gateway.signal(signal.SIGTERM)
+    assert client.wait_closed() == "fin"
+    assert gateway.wait_exit() == 0
+
+
+def test_the_drain_begins_when_the_delay_is_over(rig):
+    client, server = rig.stream("--shutdown-delay", "200ms")
+    gateway = rig.gateways[0]
+    gateway.signal(signal.SIGTERM)
+    assert_refused(rig, gateway)
+    server.chunk(b"data: 1\n\n")
+    assert client.body.event() == b"data: 1\n\n"
+    server.end_chunks()
+    assert client.body.rest() == b""
+    assert gateway.wait_exit() == 0
+
+
+def test_sighup_is_survived(rig):
+    client, server = rig.stream()
+    gateway = rig.gateways[0]
+    gateway.signal(signal.SIGHUP)
+    wait_until(lambda: "SIGHUP" in gateway.errors(), "it says so")
+    server.chunk(b"data: 1\n\n")
+    assert client.body.event() == b"data: 1\n\n"
+    server.end_chunks()
+    assert client.body.rest() == b""
 
 
 @first_signals

@@ -171,7 +171,10 @@ void CheckedGateway::run_until_idle(uint64_t rounds) {
 }
 
 void CheckedGateway::stop() {
-  gateway_.abort_all();
+  if (world_.random.chance(0.5))
+    gateway_.end_all();
+  else
+    gateway_.abort_all();
   while (loop_.operations() > 0) turn();
   for (int i = 0; i < kSettlingTurns; ++i) loop_.turn(false);
   if (kernel_.open_fds() > 0) violation("fds are left after the end");

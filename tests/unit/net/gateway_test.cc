@@ -40,9 +40,10 @@ class GatewayTest : public ::testing::Test {
   Exchange begin_exchange() {
     Wire client = connect();
     client.send(kRequest);
+    size_t others = rig_->streams().size();
     rig_->turn_until_true([&] {
-      auto streams = rig_->streams();
-      return !streams.empty() && streams[0].phase == "awaiting_head";
+      auto streams = rig_->streams();  // the latest first
+      return streams.size() > others && streams[0].phase == "awaiting_head";
     });
     Wire upstream = upstreams_.accept();
     return {std::move(client), std::move(upstream)};
@@ -392,6 +393,50 @@ TEST_F(GatewayTest, AbortsWhatTheGraceHasLeft) {
   EXPECT_EQ(gateway().metrics().endings[static_cast<unsigned>(Ending::kShutdown)], 1U);
   EXPECT_EQ(exchange.client.receive_to_end(), "");
   EXPECT_THAT(rig_->messages_so_far(), HasSubstr("shutdown"));
+}
+
+TEST_F(GatewayTest, EndsItsClientsSpreadOverASecond) {
+  start();
+  constexpr uint64_t kClients = 10;
+  std::vector<Exchange> exchanges;
+  for (uint64_t i = 0; i < kClients; ++i) exchanges.push_back(begin_exchange());
+  gateway().end_all();
+  EXPECT_TRUE(gateway().draining());
+  std::vector<uint64_t> left;
+  for (uint64_t ms = 0; ms <= limits::kEndingMs; ms += limits::kEndingStepMs) {
+    rig_->settle();
+    left.push_back(clients());
+    rig_->pass(limits::kEndingStepMs);
+  }
+  rig_->turn_until_true([this] { return rig_->loop.operations() == 0; });
+  for (size_t i = 1; i < left.size(); ++i) EXPECT_LE(left[i - 1] - left[i], 1U) << i;
+  EXPECT_NEAR(static_cast<double>(left[left.size() / 2]), kClients / 2.0, 1);
+  EXPECT_EQ(left.back(), 0U);
+  EXPECT_EQ(gateway().metrics().endings[static_cast<unsigned>(Ending::kShutdown)], kClients);
+}
+
+TEST_F(GatewayTest, EndsThoseWhoAreLeftWhenOthersHaveGoneMeanwhile) {
+  start();
+  std::vector<Exchange> exchanges;
+  for (int i = 0; i < 10; ++i) exchanges.push_back(begin_exchange());
+  gateway().end_all();
+  for (size_t i : {0, 1, 2, 8, 9}) exchanges[i].client.hang_up();
+  for (uint64_t ms = 0; ms <= limits::kEndingMs; ms += limits::kEndingStepMs)
+    rig_->pass(limits::kEndingStepMs);
+  rig_->turn_until_true([this] { return rig_->loop.operations() == 0; });
+  EXPECT_EQ(clients(), 0U);
+}
+
+TEST_F(GatewayTest, EndsTheRestAtOnceWhenItIsToldTo) {
+  start();
+  std::vector<Exchange> exchanges;
+  for (int i = 0; i < 10; ++i) exchanges.push_back(begin_exchange());
+  gateway().end_all();
+  rig_->settle();
+  EXPECT_GE(clients(), 8U);
+  gateway().abort_all();
+  rig_->turn_until_true([this] { return rig_->loop.operations() == 0; });
+  EXPECT_EQ(clients(), 0U);
 }
 
 TEST_F(GatewayTest, GivesGrownMemoryBackOnceASecond) {

@@ -318,6 +318,86 @@ TEST_F(ServerEnd, AbortsAtASecondSignal) {
   EXPECT_EQ(server.wait(), 0);
 }
 
+TEST_F(ServerEnd, EndsWhatIsBeingEndedAtASecondSignal) {
+  config_.shutdown_grace_ms = 1;
+  ServerProcess server(config_);
+  OpenStream first = open_stream(server.port());
+  OpenStream second = open_stream(server.port());
+  server.signal(SIGTERM);
+  server.said("draining");
+  server.signal(SIGTERM);
+  EXPECT_EQ(first.client.receive_to_end(), "");
+  EXPECT_EQ(second.client.receive_to_end(), "");
+  EXPECT_EQ(server.wait(), 0);
+}
+
+bool says_ready(uint16_t admin_port) {
+  SideClient scraper(admin_port);
+  scraper.send("GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n");
+  return scraper.receive_response().starts_with("HTTP/1.1 200 ");
+}
+
+TEST_F(ServerEnd, ServesOnDuringTheDelayThoughItSaysThatItIsNotReady) {
+  config_.shutdown_delay_ms = 3'600'000;
+  ServerProcess server(config_);
+  uint16_t port = server.port();
+  uint16_t admin_port = server.port_behind("admin on");
+  EXPECT_TRUE(says_ready(admin_port));
+  OpenStream before = open_stream(port);
+  server.signal(SIGTERM);
+  server.said("sluice: not ready; draining in 1h\n");
+  EXPECT_FALSE(says_ready(admin_port));
+  OpenStream after = open_stream(port);
+  for (OpenStream* stream : {&before, &after}) {
+    stream->upstream.send("9\r\ndata: 2\n\n\r\n0\r\n\r\n");
+    stream->client.receive_through("0\r\n\r\n");
+    stream->client.send(kRequest);  // nothing has told it to close
+    stream->upstream.receive_through("\r\n\r\n");
+    stream->upstream.send("HTTP/1.1 204 No Content\r\n\r\n");
+    EXPECT_THAT(stream->client.receive_through("\r\n\r\n"), StartsWith("HTTP/1.1 204 "));
+  }
+  server.signal(SIGTERM);
+  server.said("sluice: draining\n");
+  EXPECT_EQ(server.wait(), 0);
+}
+
+TEST_F(ServerEnd, DrainsWhenTheDelayIsOver) {
+  config_.shutdown_delay_ms = 1;
+  ServerProcess server(config_);
+  OpenStream stream = open_stream(server.port());
+  server.signal(SIGTERM);
+  server.said("sluice: draining\n");
+  stream.upstream.send("9\r\ndata: 2\n\n\r\n0\r\n\r\n");
+  EXPECT_EQ(stream.client.receive_to_end(), "9\r\ndata: 2\n\n\r\n0\r\n\r\n");
+  stream.client.hang_up();
+  EXPECT_EQ(server.wait(), 0);
+}
+
+TEST_F(ServerEnd, AbortsAtAThirdSignalWhereThereIsADelay) {
+  config_.shutdown_delay_ms = 3'600'000;
+  config_.shutdown_grace_ms = 3'600'000;
+  ServerProcess server(config_);
+  OpenStream stream = open_stream(server.port());
+  server.signal(SIGTERM);
+  server.said("draining in 1h");
+  server.signal(SIGTERM);
+  server.said("sluice: draining\n");
+  server.signal(SIGTERM);
+  EXPECT_EQ(stream.client.receive_to_end(), "") << "a last chunk";
+  EXPECT_EQ(server.wait(), 0);
+}
+
+TEST_F(ServerEnd, AHangUpOfItsTerminalChangesNothing) {
+  ServerProcess server(config_);
+  OpenStream stream = open_stream(server.port());
+  server.signal(SIGHUP);
+  server.said("sluice: SIGHUP: reloading the configuration is not supported");
+  stream.upstream.send("9\r\ndata: 2\n\n\r\n0\r\n\r\n");
+  EXPECT_EQ(stream.client.receive_through("0\r\n\r\n"), "9\r\ndata: 2\n\n\r\n0\r\n\r\n");
+  server.signal(SIGTERM);
+  EXPECT_EQ(server.wait(), 0);
+}
+
 TEST_F(ServerEnd, RefusesWhoComesMeanwhile) {
   ServerProcess server(config_);
   uint16_t port = server.port();
