@@ -142,6 +142,28 @@ std::string Address::text() const {
   return host + ":" + std::to_string(port());
 }
 
+bool Address::same_ip(const Address& other) const {
+  std::span<const uint8_t> ours = ip_bytes(*this);
+  if (!std::ranges::equal(ours, ip_bytes(other))) return false;
+  // A link-local address is another on each link.
+  return ours.size() == sizeof(in_addr) || v6(*this).sin6_scope_id == v6(other).sin6_scope_id;
+}
+
+bool Address::is_wildcard() const {
+  return std::ranges::all_of(ip_bytes(*this), [](uint8_t byte) { return byte == 0; });
+}
+
+bool Address::is_loopback() const {
+  std::span<const uint8_t> bytes = ip_bytes(*this);
+  if (bytes.size() == sizeof(in_addr)) return bytes[0] == IN_LOOPBACKNET;
+  return IN6_IS_ADDR_LOOPBACK(&v6(*this).sin6_addr);
+}
+
+bool Address::includes(const Address& other) const {
+  // "::" with IPV6_V6ONLY off takes IPv4, too.
+  return is_wildcard() && ip_bytes(*this).size() >= ip_bytes(other).size();
+}
+
 std::optional<Address> parse_address(std::string_view text, std::string* error) {
   // The resolver would not see what follows a zero byte.
   if (text.find('\0') != text.npos) {

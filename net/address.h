@@ -26,6 +26,12 @@ struct Address {
   std::string ip() const;
   // "127.0.0.1:80" or "[::1]:80".
   std::string text() const;
+  // Of IP addresses, whatever their ports; a mapped IPv4 address is the one that it maps.
+  bool same_ip(const Address& other) const;
+  bool is_wildcard() const;
+  bool is_loopback() const;
+  // This is a wildcard, and who listens on it has connections to the other, too.
+  bool includes(const Address& other) const;
 };
 
 // "127.0.0.1:8080", "[::1]:8080", "localhost:8080", ":8080" (all addresses: [::], which takes IPv4

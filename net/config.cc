@@ -6,6 +6,7 @@
 
 #include "core/limits.h"
 #include "core/units.h"
+#include "net/config_check.h"
 #include "net/config_source.h"
 #include "net/version.h"
 
@@ -86,6 +87,18 @@ void check_pool(const Draft& defaults, const Config& config) {
                         "th part for heads, " + format_size(most));
 }
 
+void check_ports(const Draft& defaults, const Config& config) {
+  std::string wrong = colliding_listeners(config);
+  if (!wrong.empty()) throw ConfigError(origin(defaults, {"listen"}), wrong);
+  wrong = colliding_admin(config);
+  if (!wrong.empty()) throw ConfigError(origin(defaults, {"listen", "admin"}), wrong);
+}
+
+void check_log(const Draft& defaults, const Config& config) {
+  std::string wrong = unusable_log(config.access_log);
+  if (!wrong.empty()) throw ConfigError(origin(defaults, {"access-log"}), wrong);
+}
+
 Draft build_route(const RouteSource& source, const Draft& defaults, Config& config) {
   Draft draft = defaults;
   draft.where = source.where;
@@ -128,6 +141,7 @@ std::vector<Draft> build_routes(const Source& source, const Draft& defaults, Con
 
 std::shared_ptr<Config> build_config(const Source& file, const Source& flags) {
   auto config = std::make_shared<Config>();
+  config->check_only = switched_on(flags, "check");
   config->admin = *parse_address(kDefaultAdmin, nullptr);
   Draft defaults{{.path = "/", .upstreams = {}, .settings = {}}, "", {}};
   apply(file.assignments, *config, defaults);
@@ -136,6 +150,8 @@ std::shared_ptr<Config> build_config(const Source& file, const Source& flags) {
   check_pool(defaults, *config);
   config->defaults = defaults.route.settings;
   if (config->listen.empty()) config->listen.push_back(*parse_address(kDefaultListen, nullptr));
+  check_ports(defaults, *config);
+  if (config->check_only) check_log(defaults, *config);
 
   // A route of the flags takes the place of the file's with its path.
   std::vector<Draft> drafts = build_routes(flags, defaults, *config);
@@ -187,9 +203,10 @@ ConfigResult read_config_or_throw(int argc, const char* const* argv) {
   const Assignment* path = find_last(flags, "config");
   Source file = path == nullptr ? Source{} : read_file(path->text);
   auto config = build_config(file, flags);
-  config->check_only = switched_on(flags, "check");
-  if (config->check_only) return {nullptr, summary(*config), 0};
-  return {std::move(config), "", 0};
+  std::vector<std::string> warnings = loops(*config);
+  for (std::string& warning : warnings) warning = one_line(std::move(warning));
+  if (config->check_only) return {nullptr, summary(*config), 0, std::move(warnings)};
+  return {std::move(config), "", 0, std::move(warnings)};
 }
 
 }  // namespace

@@ -107,6 +107,7 @@ struct ConfigResult {
   std::shared_ptr<Config> config;  // null where the program should exit
   std::string message;             // without a final newline
   int exit_status = 0;
+  std::vector<std::string> warnings = {};  // of a configuration that is right
 };
 ConfigResult read_config(int argc, const char* const* argv);
 

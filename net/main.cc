@@ -7,6 +7,9 @@
 
 int main(int argc, char** argv) {
   sluice::ConfigResult read = sluice::read_config(argc, argv);
+  bool warns = !read.config || read.config->log_level <= sluice::LogLevel::kWarn;
+  for (const std::string& warning : read.warnings)
+    if (warns) sluice::print_message(warning);
   if (!read.config) {
     (void)std::fprintf(read.exit_status == 0 ? stdout : stderr, "%s\n", read.message.c_str());
     return read.exit_status;

@@ -77,6 +77,39 @@ def test_a_mistake_in_the_file(tmp_path, text, line, words):
     assert_mistake(run("--check", "--config", str(file)), f"{file}:{line}", *words)
 
 
+def test_check_finds_what_would_fail_at_the_start(tmp_path):
+    log = tmp_path / "none" / "access.log"
+    result = run("--check", *UPSTREAM, "--access-log", str(log))
+    assert_mistake(result, "--access-log", str(log.parent), "make it")
+    assert not log.parent.exists()
+    good = tmp_path / "access.log"
+    assert run("--check", *UPSTREAM, "--access-log", str(good)).returncode == 0
+    assert not good.exists()
+
+
+@pytest.mark.parametrize("check", [("--check",), ()])
+@pytest.mark.parametrize("addresses", [
+    ("--listen", "127.0.0.1:8080", "--listen", "127.0.0.1:8080"),
+    ("--listen", "[::]:8080", "--listen", "127.0.0.1:8080"),
+    ("--listen", "127.0.0.1:8080", "--admin", "127.0.0.1:8080"),
+])
+def test_ports_that_collide(check, addresses):
+    assert_mistake(run(*check, *UPSTREAM, *addresses), "127.0.0.1:8080")
+
+
+def test_a_loop_is_warned_of():
+    result = run("--check", "--listen", "127.0.0.1:9", *UPSTREAM)
+    assert result.returncode == 0
+    assert len(result.stderr.splitlines()) == 1 and "circles" in result.stderr
+
+
+def test_a_loop_is_warned_of_at_the_start_too(rig):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = "127.0.0.1:%d" % free.getsockname()[1]
+    gateway = rig.gateway(None, "--listen", address, "--upstream", "http://" + address)
+    assert "circles" in gateway.errors()
+
+
 def test_flags_win_over_the_file(rig, tmp_path):
     file = tmp_path / "sluice.toml"
     file.write_text('heartbeat = "0"\n')
