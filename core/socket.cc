@@ -1,5 +1,6 @@
 #include "core/socket.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <linux/sockios.h>
@@ -70,6 +71,16 @@ void set_send_buffer(int fd, uint64_t bytes) {
 
 void set_unsent_low_water(int fd, uint64_t bytes) {
   set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, static_cast<int>(bytes));
+}
+
+void set_keepalive(int fd, uint64_t ms) {
+  set_option(fd, SOL_SOCKET, SO_KEEPALIVE, ms > 0 ? 1 : 0);
+  if (ms == 0) return;
+  auto seconds = static_cast<int>((ms + 999) / 1000);
+  int probes = std::min(seconds, 4);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds / probes);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, probes);
 }
 
 void reset_on_close(int fd) {

@@ -30,6 +30,10 @@ void set_send_buffer(int fd, uint64_t bytes);
 // system's default.
 void set_unsent_low_water(int fd, uint64_t bytes);
 
+// A peer that has gone without a word is noticed within about twice this time (in whole seconds, at
+// most 9 hours): TCP probes one that has been silent for it. 0: never.
+void set_keepalive(int fd, uint64_t ms);
+
 // close_socket() will reset the connection instead of ending it in order.
 void reset_on_close(int fd);
 void shutdown_socket(int fd);   // both directions

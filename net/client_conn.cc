@@ -127,6 +127,8 @@ void ClientConn::apply_route(const StreamSettings& settings) {
     set_send_buffer(fd(), settings.client_sndbuf);
   if (settings.client_notsent_lowat != settings_->client_notsent_lowat)
     set_unsent_low_water(fd(), settings.client_notsent_lowat);
+  if (settings.client_tcp_keepalive_ms != settings_->client_tcp_keepalive_ms)
+    set_keepalive(fd(), settings.client_tcp_keepalive_ms);
   settings_ = &settings;
 }
 

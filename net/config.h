@@ -44,6 +44,9 @@ struct StreamSettings {
   uint64_t upstream_max_connections = 0;  // per upstream and worker; 0 = unlimited
   uint64_t upstream_keepalive = 64;       // idle connections kept, per upstream and worker
   uint64_t upstream_keepalive_timeout_ms = 30'000;
+  // TCP's keep-alive: a peer that is gone is noticed within twice the time.
+  uint64_t upstream_tcp_keepalive_ms = 60'000;
+  uint64_t client_tcp_keepalive_ms = 60'000;
   // Kernel memory bounds (bytes; 0 = the kernel's default).
   uint64_t upstream_rcvbuf = 64ULL * 1024;
   bool upstream_quickack = false;  // acknowledge every read, however fast they come

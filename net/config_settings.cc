@@ -15,6 +15,7 @@ constexpr uint64_t kDayMs = 24ULL * 3'600'000;
 constexpr uint64_t kThreadsMax = 1024;
 
 constexpr Bounds kTimeout{1, kDayMs, true};
+constexpr Bounds kTcpKeepalive{1000, 9ULL * 3'600'000, true};  // the kernel's is 32767 s
 constexpr Bounds kSocketBuffer{4 * kKiB, 64 * kMiB, true};
 
 Setting command_switch(const char* name, const char* help) {
@@ -343,6 +344,12 @@ std::vector<Setting> connection_settings() {
           "upstream-quickack", &S::upstream_quickack, Choices<bool>{{"auto", false}, {"on", true}},
           "Whether TCP acknowledges each event of an upstream at once: on, or auto, which "
           "lets acknowledgements be delayed while events come less than 40 ms apart"),
+      number_setting("upstream-tcp-keepalive", &S::upstream_tcp_keepalive_ms, kTime, kTcpKeepalive,
+                     "TCP keep-alive towards upstreams: silence after which the kernel asks "
+                     "whether the peer is there; one that is not is noticed within about twice the "
+                     "time, in whole seconds; 0 = off"),
+      number_setting("client-tcp-keepalive", &S::client_tcp_keepalive_ms, kTime, kTcpKeepalive,
+                     "The same towards clients; 0 = off"),
       number_setting("client-sndbuf", &S::client_sndbuf, kSize, kSocketBuffer,
                      "SO_SNDBUF towards clients; 0 = the kernel's default"),
       number_setting("client-notsent-lowat", &S::client_notsent_lowat, kSize,

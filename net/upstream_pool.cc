@@ -54,6 +54,8 @@ bool UpstreamPool::open(Stream& stream) {
   }
   // Before the connect: the window that is announced follows from it.
   set_receive_buffer(fd, settings_.upstream_rcvbuf);
+  if (!address().is_unix() && settings_.upstream_tcp_keepalive_ms > 0)
+    set_keepalive(fd, settings_.upstream_tcp_keepalive_ms);
   ++connections_;
   ++counts_.connections;
   // Deletes itself when it has closed.

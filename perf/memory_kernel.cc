@@ -247,6 +247,7 @@ void delay_acks(int /*fd*/) {}
 void set_receive_buffer(int /*fd*/, uint64_t /*bytes*/) {}
 void set_send_buffer(int /*fd*/, uint64_t /*bytes*/) {}
 void set_unsent_low_water(int /*fd*/, uint64_t /*bytes*/) {}
+void set_keepalive(int /*fd*/, uint64_t /*ms*/) {}
 void reset_on_close(int /*fd*/) {}
 void shutdown_socket(int /*fd*/) {}
 void shutdown_sending(int /*fd*/) {}

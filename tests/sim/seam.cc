@@ -203,6 +203,9 @@ void set_send_buffer(int fd, uint64_t /*bytes*/) {
 void set_unsent_low_water(int fd, uint64_t /*bytes*/) {
   kernel().socket(fd);
 }
+void set_keepalive(int fd, uint64_t /*ms*/) {
+  kernel().socket(fd);
+}
 void reset_on_close(int fd) {
   kernel().socket(fd).resets = true;
 }

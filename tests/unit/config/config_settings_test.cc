@@ -126,6 +126,8 @@ std::map<std::string, Sample> stream_samples() {
       {"upstream-keepalive-timeout", time(&S::upstream_keepalive_timeout_ms)},
       {"upstream-rcvbuf", size(&S::upstream_rcvbuf, 0)},
       {"upstream-quickack", stream_sample("on", "\"on\"", &S::upstream_quickack, true)},
+      {"upstream-tcp-keepalive", time(&S::upstream_tcp_keepalive_ms)},
+      {"client-tcp-keepalive", time(&S::client_tcp_keepalive_ms)},
       {"client-sndbuf", size(&S::client_sndbuf, 8192)},
       {"client-notsent-lowat", size(&S::client_notsent_lowat, 2048)},
       {"path",

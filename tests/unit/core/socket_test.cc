@@ -148,6 +148,36 @@ TEST(Socket, BuffersAreSetAndZeroLeavesThem) {
   EXPECT_EQ(option_of(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT), 16'384);
 }
 
+TEST(Socket, ADeadPeerIsNoticedWithinTwiceTheTime) {
+  Fd fd(open_stream_socket(AF_INET));
+  EXPECT_EQ(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 0);
+  for (int seconds : {1, 2, 3, 5, 60, 61, 32'400}) {
+    set_keepalive(fd, static_cast<uint64_t>(seconds) * 1000);
+    EXPECT_EQ(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+    EXPECT_EQ(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE), seconds);
+    int probes_s =
+        option_of(fd, IPPROTO_TCP, TCP_KEEPINTVL) * option_of(fd, IPPROTO_TCP, TCP_KEEPCNT);
+    EXPECT_LE(probes_s, seconds);
+    EXPECT_GE(probes_s, seconds * 3 / 4 - 1);
+  }
+  set_keepalive(fd, 1500);
+  EXPECT_EQ(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE), 2) << "whole seconds";
+  set_keepalive(fd, 0);
+  EXPECT_EQ(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 0);
+}
+
+TEST(Socket, AnAcceptedOneHasTheListenersKeepalive) {
+  TcpPair pair;
+  EXPECT_EQ(option_of(pair.server, SOL_SOCKET, SO_KEEPALIVE), 0);
+  set_keepalive(pair.listener, 60'000);
+  Fd client(open_stream_socket(AF_INET));
+  sockaddr_in address = loopback(port_of(pair.listener));
+  ASSERT_EQ(connect(client, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  Fd server(accept4(pair.listener, nullptr, nullptr, SOCK_CLOEXEC));
+  EXPECT_EQ(option_of(server, SOL_SOCKET, SO_KEEPALIVE), 1);
+  EXPECT_EQ(option_of(server, IPPROTO_TCP, TCP_KEEPIDLE), 60);
+}
+
 TEST(Socket, KnowsBothAddresses) {
   TcpPair pair;
   sockaddr_storage peer{};
