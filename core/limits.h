@@ -22,6 +22,10 @@ inline constexpr size_t kIovecArena = 8192;
 inline constexpr size_t kSendBatchBytes = 64 * 1024;
 inline constexpr size_t kSendBatchPieces = 128;
 
+// Workers of a process, and the bits that tell them apart in a stream's id.
+inline constexpr unsigned kWorkerBits = 10;
+inline constexpr unsigned kWorkersMax = 1U << kWorkerBits;
+
 // Messages to the operator in a second, per worker.
 inline constexpr unsigned kMessagesPerSecond = 20;
 // Log lines that wait for a file or pipe that takes none; more are dropped and counted.
@@ -75,8 +79,8 @@ inline constexpr uint64_t kUploadLingerMs = 30'000;     // it is not
 inline constexpr uint64_t kUploadSilenceMs = 5'000;     // and nothing more of it comes
 inline constexpr size_t kLingerReceiveBytes = 1 << 20;  // one receive
 
-// After EMFILE, or with no room for another client, the listener rests this long, and a worker
-// says so no more often than the second.
+// When an accept has failed, or there is no room for another client, the listener rests this long.
+// A worker says so no more often than the second.
 inline constexpr uint64_t kAcceptPauseMs = 100;
 inline constexpr uint64_t kAcceptWarningMs = 60'000;
 

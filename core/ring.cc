@@ -379,8 +379,11 @@ bool Ring::add_buffer_group(uint16_t group, uint16_t entries) {
 }
 
 bool Ring::reset_buffer_group(uint16_t group) {
-  if (io_uring_unregister_buf_ring(&kernel_->ring, Kernel::kFirstGroup + group) != 0) return false;
-  return kernel_->register_group(group) == 0;
+  int result = io_uring_unregister_buf_ring(&kernel_->ring, Kernel::kFirstGroup + group);
+  SLUICE_CHECK(result == 0 || result == -ENOENT);  // not there: not taken back the last time
+  result = kernel_->register_group(group);
+  errno = -result;
+  return result == 0;
 }
 
 void Ring::provide_buffer(uint16_t group, void* data, uint32_t size, uint16_t buffer_id) {

@@ -79,7 +79,8 @@ class Ring {
   // with errno set: the kernel refused.
   bool add_buffer_group(uint16_t group, uint16_t entries);
   // Empties a group: every slot that had been provided is ours again. Receives that are armed
-  // on the group stay armed (they look the group up when data comes).
+  // on the group stay armed (they look the group up when data comes). False with errno set: the
+  // kernel has not taken it back, and receives find no slot until another call succeeds.
   bool reset_buffer_group(uint16_t group);
   // Queues a slot for the kernel; visible to it from publish_buffers() on.
   void provide_buffer(uint16_t group, void* data, uint32_t size, uint16_t buffer_id);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/features.h"
+#include "core/limits.h"
 #include "net/config_values.h"
 
 namespace sluice {
@@ -12,7 +13,6 @@ constexpr uint64_t kKiB = 1024;
 constexpr uint64_t kMiB = 1024 * kKiB;
 constexpr uint64_t kGiB = 1024 * kMiB;
 constexpr uint64_t kDayMs = 24ULL * 3'600'000;
-constexpr uint64_t kThreadsMax = 1024;
 
 constexpr Bounds kTimeout{1, kDayMs, true};
 constexpr Bounds kTcpKeepalive{1000, 9ULL * 3'600'000, true};  // the kernel's is 32767 s
@@ -97,7 +97,8 @@ Setting threads_setting() {
           .set = [](SettingTarget target, std::string_view text) {
             uint64_t count = 0;
             std::string wrong =
-                text == "all" ? "" : parse_number(kCount, {1, kThreadsMax, true}, text, &count);
+                text == "all" ? ""
+                              : parse_number(kCount, {1, limits::kWorkersMax, true}, text, &count);
             target.config.threads = static_cast<unsigned>(count);
             return wrong;
           }};

@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <sys/socket.h>
 #include <utility>
 
@@ -27,6 +28,29 @@ constexpr size_t kHeadsKept = 64;
 const StreamSettings& before_a_route(const Config& config) {
   const Route* route = find_route(config, "/");
   return route ? route->settings : config.defaults;
+}
+
+// What ends an accept without a fault of ours: we asked for it, or the connection itself had
+// failed.
+bool next_may_be_fine(int error) {
+  switch (error) {
+    case ECANCELED:
+    case EINTR:
+    case EAGAIN:
+    case ECONNABORTED:
+    case EPROTO:
+    // Errors of the network, which Linux passes on when it accepts (accept(2)).
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case EOPNOTSUPP:
+    case ENETUNREACH:
+      return true;
+    default:
+      return false;
+  }
 }
 
 }  // namespace
@@ -70,13 +94,11 @@ void Listener::on_completion(OpKind kind, const Completion& completion) {
         gateway_.accepted(completion.result);
     }
     if (armed_ && multishot_ && !gateway_.client_limit().room_for_backlogs()) cancel();
-    bool out_of_fds = completion.result == -EMFILE || completion.result == -ENFILE ||
-                      completion.result == -ENOBUFS || completion.result == -ENOMEM;
-    if (out_of_fds && !closing_) {
-      ++gateway_.metrics().accept_pauses;
-      rest();
-    } else {
+    if (completion.result >= 0 || next_may_be_fine(-completion.result)) {
       arm();
+    } else if (!closing_) {
+      gateway_.on_accept_error(-completion.result);
+      rest();
     }
   }
   // As with connections: the kernel may not have found it.
@@ -198,6 +220,13 @@ void Gateway::on_full() {
                                         " clients; others wait until one leaves");
 }
 
+void Gateway::on_accept_error(int error) {
+  ++metrics_.accept_pauses;
+  ++metrics_.accept_errors;
+  warn_seldom(accept_warning_due_ms_, std::string("cannot accept clients: ") +
+                                          std::strerror(error) + "; it is tried again and again");
+}
+
 void Gateway::warn_seldom(uint64_t& due_ms, std::string_view text) {
   if (loop_.now_ms() < due_ms) return;
   due_ms = loop_.now_ms() + limits::kAcceptWarningMs;
@@ -221,7 +250,7 @@ void Gateway::client_closed(ClientConn& conn) {
 Stream* Gateway::new_stream(ClientConn& conn) {
   ++metrics_.streams_started;
   // Ids are unique over workers.
-  auto* stream = new Stream(*this, conn, ++streams_made_ << 8 | worker_);
+  auto* stream = new Stream(*this, conn, ++streams_made_ << limits::kWorkerBits | worker_);
   stream->next_live = streams_;
   stream->live_link = &streams_;
   if (streams_) streams_->live_link = &stream->next_live;

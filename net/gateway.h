@@ -27,8 +27,8 @@ namespace sluice {
 class ClientConn;
 class Stream;
 
-// Accepts on one socket; rests for a moment when fds have run out, or the process has no room for
-// another client.
+// Accepts on one socket; rests for a moment when that fails, or the process has no room for another
+// client.
 class Listener final : public OpTarget, public TimerOwner, public FlushTask {
  public:
   Listener(Gateway& gateway, int fd);
@@ -116,8 +116,9 @@ class Gateway final : public TurnHook, public TimerOwner {
   void warn(std::string_view text);
 
   const ClientLimit& client_limit() const { return client_limit_; }
-  // A listener has found no room for another client.
+  // A listener has found no room for another client; its accept has failed. It rests.
   void on_full();
+  void on_accept_error(int error);
   void accepted(int fd);
   void client_closed(ClientConn& conn);
   Stream* new_stream(ClientConn& conn);
@@ -179,6 +180,7 @@ class Gateway final : public TurnHook, public TimerOwner {
   uint64_t date_of_s_ = 0;
   uint64_t streams_made_ = 0;
   uint64_t full_warning_due_ms_ = 0;
+  uint64_t accept_warning_due_ms_ = 0;
   uint64_t ending_steps_ = 0;  // done, of end_some(); 0: the end has not come
   size_t to_end_ = 0;          // when it began
   size_t not_ended_ = 0;       // the first so many of clients_

@@ -33,7 +33,8 @@ struct Metrics {
 
   uint64_t client_connections = 0;  // accepted
   uint64_t client_connections_closed = 0;
-  uint64_t accept_pauses = 0;      // for want of fds
+  uint64_t accept_pauses = 0;  // at the limit of clients, or after an error
+  uint64_t accept_errors = 0;
   uint64_t upstream_connects = 0;  // attempts
   uint64_t upstream_connect_errors = 0;
   uint64_t upstream_reuses = 0;  // requests on a kept-alive connection

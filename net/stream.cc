@@ -349,7 +349,8 @@ void Stream::refuse(int status, std::string_view detail, Ending ending, const ch
   problem.head_only = method_is_head_;
   problem.date = gateway_.http_date();
   // Spread, so that clients do not come back all at once.
-  problem.retry_after_s = status == 503 ? 1 + static_cast<int>((id_ >> 8) % 3) : 0;
+  problem.retry_after_s =
+      status == 503 ? 1 + static_cast<int>((id_ >> limits::kWorkerBits) % 3) : 0;
   write_problem(problem, text);
   (void)response_.append_head(text, /*ours=*/true);
   response_.finish();

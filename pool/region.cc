@@ -49,7 +49,7 @@ Region::Region(Ring& ring, size_t bytes, unsigned fixed_index)
     if (!data_) return;
     if (huge && madvise(data_, bytes_, MADV_HUGEPAGE) == 0) pages_ = PageKind::kTransparentHuge;
   }
-  if (!ring.features().fixed_buffers) return;
+  if (!ring.features().fixed_buffers || fixed_index >= Ring::kFixedBuffersMax) return;
   registered_ = ring.register_memory(fixed_index, data_, bytes_);
   if (!registered_) register_error_ = errno;
 }

@@ -15,7 +15,7 @@ const char* page_kind_name(PageKind kind);
 class Region {
  public:
   // Maps `bytes` (rounded up to whole pages) and registers them as fixed buffer `fixed_index`
-  // where the ring has that feature. data() is null where the mapping failed.
+  // where the ring has that feature and that many. data() is null where the mapping failed.
   Region(Ring& ring, size_t bytes, unsigned fixed_index);
   ~Region();
   Region(Region&& other) noexcept;

@@ -37,12 +37,12 @@ bool SlotPool::grow() {
   uint64_t most = budget_.bytes_max - budget_.bytes_max / limits::kHeapFraction;
   if (!first && (budget_.bytes + bytes > most || (place + 1) * options_.slots > limits::kSlotsMax))
     return false;
+  // Where all are in use the region is just not registered.
   unsigned fixed_index = 0;
-  while (fixed_index < Ring::kFixedBuffersMax - 1 && budget_.fixed_in_use[fixed_index])
-    ++fixed_index;
+  while (fixed_index < Ring::kFixedBuffersMax && budget_.fixed_in_use[fixed_index]) ++fixed_index;
   auto memory = std::make_unique<Region>(loop_.ring(), bytes, fixed_index);
   if (!memory->data()) return false;
-  budget_.fixed_in_use[fixed_index] = true;
+  if (fixed_index < Ring::kFixedBuffersMax) budget_.fixed_in_use[fixed_index] = true;
   budget_.bytes += bytes;
   if (place == regions_.size()) regions_.emplace_back();
   RegionSlots& region = regions_[place];
@@ -66,8 +66,9 @@ void SlotPool::give_back(RegionSlots& region) {
   slots_ -= options_.slots;
   free_ -= options_.slots;
   budget_.bytes -= size_t{options_.slot_bytes} * options_.slots;
-  budget_.fixed_in_use[region.memory->fixed_index()] = false;
-  region = RegionSlots{};
+  unsigned fixed_index = region.memory->fixed_index();
+  region = RegionSlots{};  // which takes the registration back
+  if (fixed_index < Ring::kFixedBuffersMax) budget_.fixed_in_use[fixed_index] = false;
 }
 
 void SlotPool::put_back(Slot* slot) {
@@ -172,7 +173,7 @@ void SlotPool::on_turn_end() {
       finish_trim();
     else
       loop_.turn_again();  // the group is empty: not for long
-  } else if (provided_ < ring_target_) {
+  } else if (provided_ < ring_target_ && !group_gone_) {
     most_used_ = std::max(most_used_, ring_target_ - provided_);
   }
   replenish();
@@ -180,7 +181,7 @@ void SlotPool::on_turn_end() {
 }
 
 void SlotPool::replenish() {
-  if (trim_turns_ > 0 || provided_ >= ring_target_) return;
+  if (trim_turns_ > 0 || group_gone_ || provided_ >= ring_target_) return;
   Ring& ring = loop_.ring();
   while (provided_ < ring_target_) {
     // The reserve is for what we write: heads have to leave before the slots of bodies come back.
@@ -209,7 +210,9 @@ void SlotPool::wake_waiters() {
 void SlotPool::trim() {
   ring_target_ = std::clamp(2 * std::exchange(most_used_, 0),
                             std::min(limits::kRingSlotsMin, ring_target_max_), ring_target_max_);
-  if (trim_turns_ > 0 || slots_ == options_.slots) return;
+  if (trim_turns_ > 0) return;
+  if (group_gone_) group_gone_ = !loop_.ring().reset_buffer_group(options_.group);
+  if (slots_ == options_.slots) return;
   bool provided_beyond_first = false;
   for (size_t i = 1; i < regions_.size(); ++i) {
     RegionSlots& region = regions_[i];
@@ -222,8 +225,9 @@ void SlotPool::trim() {
     for (uint32_t s = 0; s < options_.slots; ++s) held += region.slots[s].leases > 0 ? 1 : 0;
     provided_beyond_first |= held == 0;
   }
-  // This turn's end, and the next one's, which has reaped.
-  if (provided_beyond_first && loop_.ring().reset_buffer_group(options_.group)) trim_turns_ = 2;
+  if (!provided_beyond_first || group_gone_) return;
+  group_gone_ = !loop_.ring().reset_buffer_group(options_.group);
+  trim_turns_ = 2;  // this turn's end, and the next one's, which has reaped
 }
 
 // A completion that was on its way when the group was emptied has been reaped and has claimed its

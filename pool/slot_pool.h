@@ -90,11 +90,14 @@ class SlotPool final : public TurnHook {
   void stop_waiting(SlotWaiter& waiter);
   bool has_waiters() const { return waiting_head_ != nullptr; }
   // Receives wait, and there is no slot to give them and no room to grow.
-  bool exhausted() const { return waiting_head_ && provided_ == 0 && trim_turns_ == 0; }
+  bool exhausted() const {
+    return waiting_head_ && provided_ == 0 && trim_turns_ == 0 && !group_gone_;
+  }
 
   // Fits what the kernel is to hold to what turns have used, and gives back grown regions that hold
   // no lease; called about once a second. Where such a region still has slots with the kernel, the
-  // group is emptied first and refilled a turn later.
+  // group is emptied first and refilled a turn later; where the kernel refuses to have it back,
+  // this is tried again each time, and receives wait.
   void trim();
 
   void on_turn_end() override;
@@ -146,6 +149,7 @@ class SlotPool final : public TurnHook {
   bool ok_ = false;
   // Turns until the emptied group is filled again: what was on its way is reaped in between.
   uint8_t trim_turns_ = 0;
+  bool group_gone_ = false;           // the kernel has none of ours
   std::vector<RegionSlots> regions_;  // a region's place is its id
   SlotWaiter* waiting_head_ = nullptr;
   SlotWaiter** waiting_tail_ = &waiting_head_;

@@ -30,7 +30,9 @@ struct Liberties {
   double unfound = 0;          // a cancel does not find its operation, which goes on
   double busy = 0;             // submissions are refused, or taken in part
   double no_fds = 0;           // accept fails with EMFILE
-  double no_socket = 0;        // socket(2) does
+  double no_accept = 0;        // accept fails for a while, whoever comes
+  double no_socket = 0;        // socket(2) fails with EMFILE
+  double no_group = 0;         // a group that was emptied is not taken back
   double interrupted = 0;      // an operation ends with EINTR
   double stopped = 0;          // the process stands still for a while
   uint64_t stopped_ns_max = 0;

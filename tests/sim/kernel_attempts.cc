@@ -12,6 +12,9 @@ namespace {
 
 constexpr uint64_t kConnectGivesUpNs = 130 * kSecond;
 constexpr unsigned kInterruptionsMax = 50;
+constexpr uint64_t kNoAcceptNsMax = 2 * kSecond;
+// What whoever waits before it tries again waits at least.
+constexpr uint64_t kAcceptRestNs = 50 * kMillisecond;
 
 }  // namespace
 
@@ -60,6 +63,19 @@ bool Kernel::State::attempt(Op& op, bool must) {
   return ended || must;
 }
 
+// Whoever tries again at once will do so as fast as it can, for as long as it lasts.
+int Kernel::State::accept_error() {
+  uint64_t now_ns = world.now_ns();
+  if (liberties.no_accept > 0 && random().chance(liberties.no_accept))
+    no_accept_until_ns = now_ns + random().magnitude(1, kNoAcceptNsMax);
+  bool no_fds = random().chance(liberties.no_fds);
+  if (!no_fds && now_ns >= no_accept_until_ns) return 0;
+  if (accept_failed_ns != 0 && now_ns < accept_failed_ns + kAcceptRestNs)
+    violation("accept has failed, and is tried again at once");
+  accept_failed_ns = now_ns;
+  return no_fds ? EMFILE : EPERM;
+}
+
 bool Kernel::State::attempt_accept(Op& op) {
   Socket& listener = socket(op.fd);
   if (listener.shut) {
@@ -67,8 +83,8 @@ bool Kernel::State::attempt_accept(Op& op) {
     return true;
   }
   while (!listener.backlog.empty()) {
-    if (random().chance(liberties.no_fds)) {
-      post(op, -EMFILE, false);
+    if (int error = accept_error(); error != 0) {
+      post(op, -error, false);
       return true;
     }
     Socket accepted;
@@ -110,7 +126,7 @@ bool Kernel::State::interrupts() {
 
 bool Kernel::State::pick(uint16_t group, Buffer* buffer) {
   BufferGroup& from = groups[group];
-  if (from.ring.empty() || random().chance(liberties.no_buffer)) return false;
+  if (from.gone || from.ring.empty() || random().chance(liberties.no_buffer)) return false;
   *buffer = from.ring.front();
   from.ring.pop_front();
   from.held.reset(buffer->id);

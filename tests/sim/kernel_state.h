@@ -56,6 +56,7 @@ struct BufferGroup {
   std::bitset<65536> held;     // by the kernel
   size_t on_their_way = 0;     // in completions that were not reaped
   bool emptied = false;        // and nothing provided since
+  bool gone = false;           // not taken back
 };
 
 struct Socket {
@@ -90,7 +91,9 @@ struct Kernel::State {
   uint64_t overflows = 0;
   uint64_t busy = 0;
   unsigned interruptions = 0;
-  bool looks_again = false;  // soon, at what was put off
+  uint64_t no_accept_until_ns = 0;
+  uint64_t accept_failed_ns = 0;  // the last time
+  bool looks_again = false;       // soon, at what was put off
   uint64_t last_timeout_ns = 0;
   unsigned idle_turns = 0;  // without a wait or a completion
 
@@ -115,6 +118,7 @@ struct Kernel::State {
   // True: the operation has ended, at the latest if it `must`.
   bool attempt(Op& op, bool must);
   bool attempt_accept(Op& op);
+  int accept_error();
   bool attempt_connect(Op& op);
   bool attempt_recv(Op& op, bool must);
   bool attempt_send(Op& op);

@@ -124,11 +124,14 @@ bool Ring::reset_buffer_group(uint16_t group) {
   of.queued.clear();
   of.held.reset();
   of.emptied = true;
-  return true;
+  of.gone = kernel().random().chance(kernel().liberties.no_group);
+  if (of.gone) kernel().world.trace("  kernel: group %u is gone", group);
+  return !of.gone;
 }
 
 void Ring::provide_buffer(uint16_t group, void* data, uint32_t size, uint16_t buffer_id) {
   sim::BufferGroup& of = kernel().groups[group];
+  if (of.gone) sim::violation("a buffer is provided to a group that is gone");
   if (of.held.test(buffer_id)) sim::violation("a buffer is provided twice");
   of.held.set(buffer_id);
   of.emptied = false;

@@ -51,6 +51,8 @@ Weather make_weather(Random& random) {
   kernel.unfound = some(random, 0.5);
   kernel.busy = some(random, 0.3);
   kernel.no_fds = some(random, 0.2);
+  kernel.no_accept = some(random, 0.1);
+  kernel.no_group = some(random, 0.3);
   kernel.interrupted = some(random, 0.1);
   if (random.chance(0.2)) kernel.completion_entries = random.between(1, 64);
   if (random.chance(0.1)) {

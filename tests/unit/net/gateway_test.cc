@@ -1,6 +1,7 @@
 #include "net/gateway.h"
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <sys/resource.h>
 
@@ -199,6 +200,25 @@ TEST_F(GatewayTest, RestsForAMomentWhenFdsHaveRunOut) {
   rig_->turn_until_true([this] { return gateway().metrics().client_connections > 0; });
 }
 
+// Any error but those of a connection that was about to be accepted.
+TEST_F(GatewayTest, RestsForAMomentWhenAcceptFails) {
+  int bound = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);  // does not listen: EINVAL
+  rig_ = std::make_unique<GatewayRig>(config_, std::vector<int>{bound});
+  rig_->settle();
+  EXPECT_EQ(gateway().metrics().accept_errors, 1U) << "it tried again at once";
+  EXPECT_THAT(rig_->messages_so_far(), HasSubstr("cannot accept clients: Invalid argument; "));
+  for (uint64_t tries = 2; tries < 5; ++tries) {
+    rig_->pass(limits::kAcceptPauseMs);
+    rig_->settle();
+    EXPECT_EQ(gateway().metrics().accept_errors, tries);
+  }
+  EXPECT_EQ(rig_->messages_so_far(), "") << "said once in a while";
+  EXPECT_EQ(gateway().metrics().accept_pauses, 4U);
+  rig_->pass(limits::kAcceptWarningMs);
+  rig_->settle();
+  EXPECT_THAT(rig_->messages_so_far(), HasSubstr("cannot accept clients: "));
+}
+
 // --- what it knows ---
 
 TEST_F(GatewayTest, FindsTheLongestRoute) {
@@ -279,6 +299,21 @@ TEST_F(GatewayTest, ListsLiveStreams) {
   EXPECT_GE(rig_->streams()[0].age_ms, kMinuteMs / 2);
   exchange.client.hang_up();
   rig_->turn_until_true([this] { return rig_->streams().empty(); });
+}
+
+TEST_F(GatewayTest, NoTwoStreamsOfAnyWorkersHaveOneId) {
+  std::set<uint64_t> ids;
+  for (unsigned worker : {0U, 1U, 255U, 256U, 512U, limits::kWorkersMax - 1}) {
+    int listener = listen_on_loopback(&port_);
+    rig_ = std::make_unique<GatewayRig>(config_, std::vector<int>{listener}, 1000, nullptr, worker);
+    for (int i = 0; i < 3; ++i) {
+      Exchange exchange = begin_exchange();
+      ids.insert(rig_->streams()[0].id);
+      exchange.client.hang_up();
+      rig_->turn_until_true([this] { return rig_->streams().empty(); });
+    }
+  }
+  EXPECT_EQ(ids.size(), 6U * 3U);
 }
 
 TEST_F(GatewayTest, SnapshotHoldsTheCountsOfNow) {

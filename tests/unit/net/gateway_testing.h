@@ -50,14 +50,15 @@ class GatewayRig {
  public:
   // `shared`: the limit of several gateways; else this one has its own, of `clients_max`.
   explicit GatewayRig(const Config& with, const std::vector<int>& listeners = {},
-                      uint64_t clients_max = 1000, ClientLimit* shared = nullptr)
+                      uint64_t clients_max = 1000, ClientLimit* shared = nullptr,
+                      unsigned worker = 5)
       : config(with),
         own_limit(clients_max, listeners.size()),
         limit(shared ? *shared : own_limit),
         ring(make_ring()),
         loop(*ring),
         budget{.bytes_max = config.pool_max, .bytes = 0, .fixed_in_use = {}},
-        gateway(loop, memory, budget, config, listeners, messages, nullptr, limit, 5) {
+        gateway(loop, memory, budget, config, listeners, messages, nullptr, limit, worker) {
     EXPECT_TRUE(sse_event.ok() && http_response.ok());
   }
   // Aborts what is left, and waits until the kernel has let go of it.

@@ -1,12 +1,49 @@
 #include "pool/slot_pool.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <dlfcn.h>
 #include <functional>
+#include <set>
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <liburing.h>
 
 #include "tests/unit/pool/pool_testing.h"
+
+namespace {
+
+int registrations_refused = 0;  // the next so many, of buffer groups
+std::set<unsigned> registered;  // fixed buffers
+bool registered_twice = false;
+
+template <typename Function>
+Function* next(const char* name) {
+  return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
+}
+
+}  // namespace
+
+// In place of liburing's, which they call.
+extern "C" int io_uring_register_buffers_update_tag(io_uring* ring, unsigned index,
+                                                    const iovec* memory, const __u64* tags,
+                                                    unsigned count) {
+  static auto* real = next<decltype(io_uring_register_buffers_update_tag)>(__func__);
+  int result = real(ring, index, memory, tags, count);
+  if (result == 1 && memory->iov_base)
+    registered_twice |= !registered.insert(index).second;
+  else
+    registered.erase(index);
+  return result;
+}
+
+extern "C" int io_uring_register_buf_ring(io_uring* ring, io_uring_buf_reg* group, unsigned flags) {
+  static auto* real = next<decltype(io_uring_register_buf_ring)>(__func__);
+  if (registrations_refused == 0) return real(ring, group, flags);
+  --registrations_refused;
+  return -ENOMEM;
+}
 
 namespace sluice {
 namespace {
@@ -291,6 +328,49 @@ TEST(SlotPool, TrimWhileItTrimsIsHarmless) {
   make_grown_region_idle(rig, receiver);
   for (int i = 0; i < 6; ++i) turn_with_trim(rig);
   EXPECT_EQ(rig.pool->slots(), kSlots);
+}
+
+// The kernel may have no memory for the group that it has just let go of.
+TEST(SlotPool, TriesAgainWhereTheKernelDoesNotTakeTheEmptiedGroupBack) {
+  PoolRig rig(4);
+  Receiver receiver(rig, 0);
+  make_grown_region_idle(rig, receiver);
+  registrations_refused = 2;
+  turn_with_trim(rig);
+  rig.turn();
+  EXPECT_EQ(registrations_refused, 1);
+  EXPECT_EQ(rig.pool->provided(), 0U);
+  // What arrives waits, at rest, and is no reason to think that memory has run out.
+  receiver.write(kSlotBytes);
+  test::turn_until(rig.loop, [&] { return receiver.waiting(); });
+  rig.turn();
+  EXPECT_FALSE(rig.pool->exhausted());
+  turn_with_trim(rig);
+  EXPECT_EQ(registrations_refused, 0);
+  EXPECT_TRUE(receiver.waiting());
+  turn_with_trim(rig);
+  test::turn_until(rig.loop, [&] { return receiver.received() == receiver.written(); });
+  receiver.release_all();
+  rig.turn();
+  EXPECT_EQ(rig.pool->slots(), kSlots);
+  EXPECT_EQ(rig.pool->provided(), kSlots - kReserve);
+}
+
+TEST(SlotPool, RegionsBeyondTheTableOfFixedBuffersAreNotRegistered) {
+  constexpr size_t kRegions = Ring::kFixedBuffersMax + 2;
+  registered.clear();
+  PoolRig rig(kRegions);
+  std::vector<Lease> leases;
+  while (rig.pool->heap_blocks() == 0) leases.push_back(rig.pool->take());
+  EXPECT_EQ(rig.pool->slots(), kRegions * kSlots);
+  EXPECT_TRUE(rig.budget.fixed_in_use.all());
+  while (rig.pool->slots() > kSlots) {
+    leases.resize(leases.size() - std::min<size_t>(leases.size(), kSlots));
+    rig.pool->trim();
+  }
+  EXPECT_EQ(rig.budget.fixed_in_use.count(), 1U);
+  EXPECT_LE(registered.size(), 1U);
+  EXPECT_FALSE(registered_twice);
 }
 
 // A receive that has taken its slot, but whose completion was not reaped yet, keeps it. Where
