@@ -14,6 +14,7 @@
 #include <sys/signalfd.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+#include <utility>
 
 #include "core/clock.h"
 #include "core/limits.h"
@@ -83,7 +84,13 @@ Server::Server(std::shared_ptr<Config> config) : config_(std::move(config)) {
   config_->instance = make_instance();
 }
 
+// Also where a start has failed half-way, or found no memory or thread (an exception).
 Server::~Server() {
+  admin_.reset();  // asks the workers
+  for (auto& worker : workers_) worker->post([](Gateway& gateway) { gateway.abort_all(); });
+  workers_.clear();
+  for (const std::vector<int>& fds : listeners_)
+    for (int fd : fds) close_socket(fd);
   if (stopped_fd_ >= 0) close(stopped_fd_);
   if (signal_fd_ >= 0) close(signal_fd_);
 }
@@ -102,11 +109,7 @@ void Server::warn(const std::string& message) {
 }
 
 int Server::run() {
-  if (!start()) {
-    for (auto& worker : workers_) worker->post([](Gateway& gateway) { gateway.abort_all(); });
-    workers_.clear();
-    return 1;
-  }
+  if (!start()) return 1;
   wait_for_signals();
   for (auto& worker : workers_) worker->join();
   if (admin_) admin_->stop();
@@ -146,15 +149,15 @@ bool Server::start_demo() {
 }
 
 // One listener for each address and worker; the first of an address settles a port of 0.
-bool Server::open_listeners(unsigned workers, std::vector<std::vector<int>>& listeners) {
-  listeners.resize(workers);
+bool Server::open_listeners(unsigned workers) {
+  listeners_.resize(workers);
   for (Address& address : config_->listen) {
     for (unsigned i = 0; i < workers; ++i) {
       std::string error;
       int fd = open_listener(address.sa(), address.size, i == 0, &error);
       if (fd < 0) return fail("--listen " + address.text() + ": " + error);
       if (i == 0) address.size = local_address(fd, &address.storage);
-      listeners[i].push_back(fd);
+      listeners_[i].push_back(fd);
     }
     say("listening on " + address.text());
   }
@@ -164,15 +167,14 @@ bool Server::open_listeners(unsigned workers, std::vector<std::vector<int>>& lis
 bool Server::start_workers() {
   std::vector<int> cpus = allowed_cpus();
   unsigned count = worker_count();
-  std::vector<std::vector<int>> listeners;
-  if (!open_listeners(count, listeners)) return false;
+  if (!open_listeners(count)) return false;
   for (unsigned i = 0; i < count; ++i) {
     Worker::Options options{.index = i,
                             .cpu = config_->pin ? cpus[i % cpus.size()] : -1,
                             .config = config_.get(),
                             .features = features_,
                             .client_limit = &*client_limit_,
-                            .listeners = std::move(listeners[i]),
+                            .listeners = std::exchange(listeners_[i], {}),
                             .log = &log_.add_queue(),
                             .access_log = log_.access_on()};
     workers_.push_back(std::make_unique<Worker>(std::move(options)));

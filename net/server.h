@@ -38,7 +38,7 @@ class Server {
 
   bool start();
   bool start_demo();
-  bool open_listeners(unsigned workers, std::vector<std::vector<int>>& listeners);
+  bool open_listeners(unsigned workers);
   bool start_workers();
   bool start_admin();
   void print_facts();
@@ -58,6 +58,7 @@ class Server {
   std::unique_ptr<DemoUpstream> demo_;
   FdShares fds_{};
   std::optional<ClientLimit> client_limit_;
+  std::vector<std::vector<int>> listeners_;  // by worker, until it has them
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<Admin> admin_;
   Phase phase_ = Phase::kServing;

@@ -77,6 +77,7 @@ bool Worker::post(std::function<void(Gateway&)> message) {
 
 void Worker::join() {
   if (thread_.joinable()) thread_.join();
+  for (int fd : std::exchange(options_.listeners, {})) close_socket(fd);  // did not come to serve
 }
 
 void Worker::run() {
@@ -88,10 +89,7 @@ void Worker::run() {
   std::unique_ptr<Ring> ring = Ring::create(options_.features, &error);
   ring_made_.set_value(error);
   bool go = go_.get_future().get();
-  if (ring && go)
-    serve_until_drained(*ring);
-  else
-    for (int fd : options_.listeners) close_socket(fd);
+  if (ring && go) serve_until_drained(*ring);
 }
 
 void Worker::serve_until_drained(Ring& ring) {
@@ -109,7 +107,6 @@ void Worker::serve_until_drained(Ring& ring) {
       loop, budget, pool_options("http_response", kHttpResponseGroup, config.pool_http_response));
   if (!sse_event.ok() || !http_response.ok()) {
     int error_number = sse_event_error != 0 ? sse_event_error : errno;
-    for (int fd : options_.listeners) close_socket(fd);
     std::string why = std::string("cannot set up the buffer pools: ") + std::strerror(error_number);
     if (error_number == ENOMEM)
       why +=
@@ -128,8 +125,8 @@ void Worker::serve_until_drained(Ring& ring) {
   if (options_.access_log)
     access_log = std::make_unique<AccessLog>(*options_.log, config.access_log_format);
   MessageLog messages(*options_.log, config.log_level);
-  Gateway gateway(loop, memory, budget, config, options_.listeners, messages, access_log.get(),
-                  *options_.client_limit, options_.index);
+  Gateway gateway(loop, memory, budget, config, std::exchange(options_.listeners, {}), messages,
+                  access_log.get(), *options_.client_limit, options_.index);
   gateway_ = &gateway;
   mailbox_.open(loop);
   serving_.set_value("");

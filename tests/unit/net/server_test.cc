@@ -14,6 +14,7 @@
 #include <string>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
 
@@ -194,6 +195,74 @@ TEST_F(ServerTest, SaysHowManyFdsItNeeds) {
   EXPECT_EQ(server.wait(), 1);
   EXPECT_THAT(server.all_said(),
               StartsWith("sluice: RLIMIT_NOFILE is 30, and 2 workers need at least "));
+}
+
+size_t open_fds() {
+  namespace fs = std::filesystem;
+  return static_cast<size_t>(
+      std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator()));
+}
+
+// How many fds a start that fails leaves open, once the server is gone; -1: it does not come to an
+// end, or does not fail.
+int fds_left_by(
+    const Config& config, ServerProcess::Prepare prepare = [] {}) {
+  pid_t child = fork();
+  if (child == 0) {
+    prepare();
+    size_t before = open_fds();
+    try {
+      if (Server(std::make_shared<Config>(config)).run() != 1) _exit(255);
+    } catch (const std::system_error&) {  // no thread: main() says so
+    }
+    _exit(static_cast<int>(open_fds() - before));
+  }
+  int status = 0;
+  if (!comes_true([&] { return waitpid(child, &status, WNOHANG) == child; })) {
+    kill(child, SIGKILL);
+    waitpid(child, &status, 0);
+    return -1;
+  }
+  return WIFEXITED(status) && WEXITSTATUS(status) != 255 ? WEXITSTATUS(status) : -1;
+}
+
+TEST_F(ServerTest, LeavesNothingOpenWhereALaterPortIsTaken) {
+  uint16_t port = 0;
+  int taken = listen_on_loopback(&port);
+  config_.listen.push_back(loopback(port));
+  EXPECT_EQ(fds_left_by(config_), 0);
+  config_.demo = true;
+  EXPECT_EQ(fds_left_by(config_), 0);
+  close_socket(taken);
+}
+
+TEST_F(ServerTest, LeavesNothingOpenWhereTheAdminPortIsTaken) {
+  uint16_t port = 0;
+  int taken = listen_on_loopback(&port);
+  config_.admin = loopback(port);
+  EXPECT_EQ(fds_left_by(config_), 0);
+  close_socket(taken);
+}
+
+TEST_F(ServerTest, LeavesNothingOpenWhereThereIsNoMemoryForAPool) {
+  config_.pool_http_response = {uint64_t{1} << 31, uint64_t{1} << 31};
+  EXPECT_EQ(fds_left_by(config_), 0);
+}
+
+// A user who may have `threads` threads, this one among them.
+template <unsigned threads>
+void allow_threads() {
+  rlimit few{.rlim_cur = threads, .rlim_max = threads};
+  setrlimit(RLIMIT_NPROC, &few);
+  if (setuid(61'000 + threads) != 0) _exit(255);
+}
+
+TEST_F(ServerTest, ComesToAnEndWhereThereIsNoThreadForOneOfItsParts) {
+  if (getuid() != 0) GTEST_SKIP() << "takes a user who has no other threads";
+  EXPECT_EQ(fds_left_by(config_, allow_threads<1>), 0) << "of the first worker";
+  EXPECT_EQ(fds_left_by(config_, allow_threads<2>), 0) << "of the second worker";
+  EXPECT_EQ(fds_left_by(config_, allow_threads<3>), 0) << "of the admin port";
+  EXPECT_EQ(fds_left_by(config_, allow_threads<4>), 0) << "of the log";
 }
 
 // --- serving ---
