@@ -73,27 +73,33 @@ Listener::~Listener() {
 
 void Listener::arm() {
   if (armed_ || closing_) return;
-  if (gateway_.client_limit().full()) {
+  ClientLimit& limit = gateway_.client_limit();
+  if (limit.full()) {
     if (!std::exchange(awaits_room_, true)) gateway_.on_full();
     rest();
     return;
   }
   awaits_room_ = false;
   armed_ = true;
-  multishot_ = gateway_.client_limit().room_for_backlogs();
-  gateway_.loop().ring().accept(fd_, multishot_, gateway_.loop().begin(index_, OpKind::kAccept));
+  Ring& ring = gateway_.loop().ring();
+  multishot_ = ring.features().multishot_accept && limit.reserve_backlog();
+  backlog_reserved_ = multishot_;
+  ring.accept(fd_, multishot_, gateway_.loop().begin(index_, OpKind::kAccept));
 }
 
 void Listener::on_completion(OpKind kind, const Completion& completion) {
   if (kind == OpKind::kAccept) {
-    if (!completion.more()) armed_ = false;
+    if (!completion.more()) {
+      armed_ = false;
+      if (std::exchange(backlog_reserved_, false)) gateway_.client_limit().return_backlog();
+    }
     if (completion.result >= 0) {
       if (closing_)
         close_socket(completion.result);
       else
         gateway_.accepted(completion.result);
     }
-    if (armed_ && multishot_ && !gateway_.client_limit().room_for_backlogs()) cancel();
+    check_room();
     if (completion.result >= 0 || next_may_be_fine(-completion.result)) {
       arm();
     } else if (!closing_) {
@@ -114,6 +120,10 @@ void Listener::rest() {
 
 void Listener::on_timer() {
   arm();
+}
+
+void Listener::check_room() {
+  if (armed_ && multishot_ && !gateway_.client_limit().backlogs_fit()) cancel();
 }
 
 void Listener::client_left() {
@@ -355,6 +365,7 @@ void Gateway::on_timer() {
     end_some();
     return;
   }
+  for (Listener* listener : listeners_) listener->check_room();
   memory_.sse_event.trim();
   memory_.http_response.trim();
   loop_.timers().schedule(timer_, loop_.now_ms() + kHousekeepingMs);

@@ -37,6 +37,8 @@ class Listener final : public OpTarget, public TimerOwner, public FlushTask {
   void close();
   // Where it rests for want of room, it looks again at once.
   void client_left();
+  // Takes one at a time, where others have taken the room for whole backlogs.
+  void check_room();
   void on_completion(OpKind kind, const Completion& completion) override;
   void on_timer() override;
   void on_flush() override;
@@ -52,6 +54,7 @@ class Listener final : public OpTarget, public TimerOwner, public FlushTask {
   uint32_t index_;
   bool armed_ = false;
   bool multishot_ = false;
+  bool backlog_reserved_ = false;
   bool awaits_room_ = false;
   bool closing_ = false;
 };
@@ -115,7 +118,7 @@ class Gateway final : public TurnHook, public TimerOwner {
   // A warning to the operator.
   void warn(std::string_view text);
 
-  const ClientLimit& client_limit() const { return client_limit_; }
+  ClientLimit& client_limit() { return client_limit_; }
   // A listener has found no room for another client; its accept has failed. It rests.
   void on_full();
   void on_accept_error(int error);
@@ -162,7 +165,7 @@ class Gateway final : public TurnHook, public TimerOwner {
   AccessLog* access_log_;
   ClientLimit& client_limit_;
   unsigned worker_;
-  Timer timer_;  // once a second: gives memory back; in the end: end_some()
+  Timer timer_;  // once a second: housekeeping; in the end: end_some()
   Metrics metrics_;
   HeadPool heads_;
   UpstreamPools upstreams_;

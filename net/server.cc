@@ -203,7 +203,7 @@ bool Server::share_out_fds() {
                            .admin = config_->admin_on,
                            .demo = config_->demo});
   if (limit >= fds_.needed) {
-    client_limit_.emplace(fds_.clients, uint64_t{workers} * config_->listen.size());
+    client_limit_.emplace(fds_.clients);
     return true;
   }
   return fail("RLIMIT_NOFILE is " + std::to_string(limit) + ", and " + std::to_string(workers) +

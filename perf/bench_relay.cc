@@ -97,7 +97,7 @@ class Relay {
   Memory memory_{sse_event_, http_response_, {}};
   LogQueue log_;
   MessageLog messages_{log_, LogLevel::kError};
-  ClientLimit limit_{100'000, 1};
+  ClientLimit limit_{100'000};
   Gateway gateway_{loop_, memory_, budget_, config_, {listener_}, messages_, nullptr, limit_, 0};
   std::vector<int> clients_;
   std::vector<int> upstreams_;

@@ -173,7 +173,7 @@ class Rig {
   }
 
   Config config_;
-  ClientLimit client_limit_{100'000, 1};
+  ClientLimit client_limit_{100'000};
   LogQueue log_;
   std::unique_ptr<Worker> worker_;
   std::vector<int> clients_;

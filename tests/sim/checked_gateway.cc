@@ -14,8 +14,6 @@ constexpr uint64_t kTurnsMax = 2'000'000;
 // To let the last completions in, and slots and streams be returned.
 constexpr int kSettlingTurns = 3;
 constexpr uint64_t kOwnAnswersMax = uint64_t{64} * 512;
-// Ours and the other worker's.
-constexpr uint64_t kListeners = 2;
 
 SlotPool::Options pool_options(const char* name, uint16_t group, const PoolSettings& settings) {
   return {name, group, static_cast<uint32_t>(settings.slot_bytes),
@@ -46,7 +44,7 @@ CheckedGateway::CheckedGateway(World& world, Kernel& kernel, Config config,
       budget_{.bytes_max = config_.pool_max, .bytes = 0, .fixed_in_use = {}},
       sse_event_(loop_, budget_, pool_options("sse_event", 0, config_.pool_sse_event)),
       http_response_(loop_, budget_, pool_options("http_response", 1, config_.pool_http_response)),
-      limit_(clients_max, kListeners),
+      limit_(clients_max),
       gateway_(loop_, memory_, budget_, config_, {listener_}, messages_, nullptr, limit_, 0) {
   loop_.set_latency_budget(budget_of(config_));
 }
@@ -78,10 +76,11 @@ void CheckedGateway::turn() {
 void CheckedGateway::check_clients() {
   const Metrics& metrics = gateway_.metrics();
   uint64_t ours = metrics.client_connections - metrics.client_connections_closed;
-  if (limit_.clients() != ours + others_)
-    violation("the limit counts " + std::to_string(limit_.clients()) + " clients, there are " +
-              std::to_string(ours + others_));
-  if (limit_.clients() > limit_.most() + 1) violation("more clients than the limit has room for");
+  uint64_t reserved = limit_.taken() - ours - others_;
+  if (reserved != 0 && reserved != SOMAXCONN)
+    violation("the limit counts " + std::to_string(limit_.taken()) + ", there are " +
+              std::to_string(ours + others_) + " clients");
+  if (ours + others_ > limit_.most() + 1) violation("more clients than the limit has room for");
 }
 
 void CheckedGateway::check_turn() {

@@ -21,6 +21,8 @@ constexpr uint64_t kAmpleMemory = uint64_t{8} << 20;
 constexpr uint64_t kHeadMemory = uint64_t{1} << 20;
 constexpr uint64_t kStartsWithinNs = 2 * kSecond;
 constexpr uint64_t kFewClients = 3;
+// A multishot accept is armed, and soon gives way to single ones.
+constexpr uint64_t kFewMoreThanBacklogs = 2 * SOMAXCONN + 3;
 
 // Each kind of thing that may go wrong does so in some simulations only, so that others show what
 // must then work.
@@ -153,9 +155,11 @@ Simulation::Simulation(uint64_t seed, bool traced)
       kernel_(world_, weather_.kernel) {
   Config config = make_config(world_.random, weather_.upstreams.size());
   Features features = make_features(world_.random);
-  uint64_t clients_max = world_.random.chance(0.1) ? kFewClients : 100'000;
+  uint64_t clients_max = world_.random.chance(0.1)   ? kFewClients
+                         : world_.random.chance(0.1) ? kFewMoreThanBacklogs
+                                                     : 100'000;
   gateway_ = std::make_unique<CheckedGateway>(world_, kernel_, config, features, clients_max);
-  if (clients_max == kFewClients) other_workers_clients();
+  if (clients_max < 100'000) other_workers_clients();
   for (const UpstreamTraits& traits : weather_.upstreams)
     servers_.push_back(std::make_unique<UpstreamServer>(scene_, traits));
   kernel_.on_connect = [this](uint16_t port) { return servers_[port - kFirstPort]->connect(); };

@@ -76,7 +76,7 @@ class AdminTest : public ::testing::Test {
     config.admin_hosts = {"sluice.test"};
     return config;
   }();
-  ClientLimit client_limit_{200, 2};
+  ClientLimit client_limit_{200};
   LogWriter log_;
   uint16_t port_ = 0;
   std::vector<std::unique_ptr<Worker>> workers_;

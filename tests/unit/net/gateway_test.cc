@@ -60,14 +60,14 @@ class GatewayTest : public ::testing::Test {
 
 TEST_F(GatewayTest, AcceptsWhoComesAndCountsThem) {
   start();
-  EXPECT_EQ(rig_->limit.clients(), 0U);
+  EXPECT_EQ(rig_->limit.taken(), 0U);
   Wire first = connect();
   Wire second = connect();
   turn_until_clients(2);
-  EXPECT_EQ(rig_->limit.clients(), 2U);
+  EXPECT_EQ(rig_->limit.taken(), 2U);
   first.hang_up();
   turn_until_clients(1);
-  EXPECT_EQ(rig_->limit.clients(), 1U);
+  EXPECT_EQ(rig_->limit.taken(), 1U);
   EXPECT_EQ(gateway().metrics().client_connections, 2U);
   EXPECT_EQ(gateway().metrics().client_connections_closed, 1U);
 }
@@ -89,13 +89,30 @@ TEST_F(GatewayTest, LeavesWhoFindsNoRoomInTheBacklogUntilAnotherHasLeft) {
 }
 
 TEST_F(GatewayTest, AcceptsAWholeBacklogAtOnceWhereThereIsRoomForIt) {
-  start(/*clients_max=*/SOMAXCONN + 10);
+  start(/*clients_max=*/2 * SOMAXCONN + 10);
+  EXPECT_EQ(rig_->limit.taken(), features_here().multishot_accept ? SOMAXCONN : 0U) << "reserved";
   std::vector<Wire> wires;
   for (int i = 0; i < 12; ++i) wires.push_back(connect());
   turn_until_clients(12);
-  EXPECT_FALSE(rig_->limit.room_for_backlogs()) << "single accepts from here on";
+  rig_->settle();
+  EXPECT_EQ(rig_->limit.taken(), 12U) << "single accepts from here on";
   wires.push_back(connect());
   turn_until_clients(13);
+}
+
+TEST_F(GatewayTest, LeavesTheRoomForItsBacklogToOthersWhoNeedIt) {
+  if (!features_here().multishot_accept) GTEST_SKIP();
+  constexpr uint64_t kMost = 2 * SOMAXCONN + 10;
+  start(kMost);
+  rig_->settle();
+  for (int i = 0; i < 10; ++i) rig_->limit.enter();  // another worker's
+  EXPECT_EQ(rig_->limit.taken(), SOMAXCONN + 10U);
+  rig_->pass(1000);  // nobody comes here
+  rig_->settle();
+  EXPECT_EQ(rig_->limit.taken(), 10U);
+  Wire client = connect();
+  turn_until_clients(1);
+  for (int i = 0; i < 10; ++i) rig_->limit.leave();
 }
 
 // Two workers of a process with room for 4 clients.
@@ -113,7 +130,7 @@ class TwoGatewaysTest : public ::testing::Test {
   };
 
   Config config_ = config_to(1);
-  ClientLimit limit_{4, 2};
+  ClientLimit limit_{4};
   Side one_{config_, &limit_};
   Side other_{config_, &limit_};
 };
@@ -122,7 +139,7 @@ TEST_F(TwoGatewaysTest, OneTakesAllTheRoomWhereTheOtherHasNobody) {
   std::vector<Wire> wires;
   for (int i = 0; i < 4; ++i) wires.push_back(Wire::connect_to(one_.port));
   one_.turn_until_clients(4);
-  EXPECT_EQ(limit_.clients(), 4U);
+  EXPECT_EQ(limit_.taken(), 4U);
 }
 
 TEST_F(TwoGatewaysTest, TogetherTheyTakeNoMoreThanTheLimitAndOneForEachListener) {
@@ -136,10 +153,10 @@ TEST_F(TwoGatewaysTest, TogetherTheyTakeNoMoreThanTheLimitAndOneForEachListener)
     other_.rig.settle();
     one_.rig.pass(limits::kAcceptPauseMs);
     other_.rig.loop.turn(false);
-    EXPECT_LE(limit_.clients(), 4U + 2U);
+    EXPECT_LE(limit_.taken(), 4U + 2U);
   }
-  EXPECT_GE(limit_.clients(), 4U);
-  EXPECT_EQ(limit_.clients(), one_.clients() + other_.clients());
+  EXPECT_GE(limit_.taken(), 4U);
+  EXPECT_EQ(limit_.taken(), one_.clients() + other_.clients());
 }
 
 TEST_F(TwoGatewaysTest, APausedOneLooksAgainWhenTheOthersClientHasLeft) {

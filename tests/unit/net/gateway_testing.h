@@ -53,7 +53,7 @@ class GatewayRig {
                       uint64_t clients_max = 1000, ClientLimit* shared = nullptr,
                       unsigned worker = 5)
       : config(with),
-        own_limit(clients_max, listeners.size()),
+        own_limit(clients_max),
         limit(shared ? *shared : own_limit),
         ring(make_ring()),
         loop(*ring),

@@ -219,7 +219,7 @@ class TestWorker {
 
  private:
   Config config_;
-  ClientLimit client_limit_{1000, 1};
+  ClientLimit client_limit_{1000};
   LogQueue log_;
   uint16_t port_ = 0;
   std::unique_ptr<Worker> worker_;

@@ -53,7 +53,7 @@ class WorkerTest : public ::testing::Test {
   }
 
   Config config_ = config_to(1);
-  ClientLimit client_limit_{10, 1};
+  ClientLimit client_limit_{10};
   LogQueue log_;
   uint16_t port_ = 0;
   std::unique_ptr<Worker> worker_;
