@@ -30,10 +30,8 @@ FdShares share_fds(uint64_t limit, const FdUsers& users) {
   if (users.demo) own += SideServer::kOwnFds;
   // A request takes its client's, its upstream's and, where that is the demo, the other end of it.
   uint64_t each = users.demo ? 3 : 2;
-  FdShares shares{.needed = own + each * workers,
-                  .admin_connections = 0,
-                  .demo_connections = 0,
-                  .clients = 0};
+  FdShares shares{
+      .needed = own + each * workers, .admin_connections = 0, .demo_connections = 0, .clients = 0};
   if (limit < shares.needed) return shares;
   uint64_t left = limit - own;
   if (users.admin) {

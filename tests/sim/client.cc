@@ -126,7 +126,8 @@ std::string ClientPeer::request_for(const Script& script) {
   std::string text =
       script.method + " " + script.target() + (traits_.http10 ? " HTTP/1.0\r\n" : " HTTP/1.1\r\n");
   text += "Host: sim\r\n";
-  if (!hostile()) text += "X-Check: yes\r\n";
+  if (!hostile())
+    text += "X-Check: yes\r\nX-Attempt: " + std::to_string(scene_.attempts++) + "\r\n";
   if (script.event_stream) text += "Accept: text/event-stream\r\n";
   bool chunked = script.request_chunked && !traits_.http10;
   if (script.request_body.empty()) {

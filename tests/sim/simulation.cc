@@ -142,7 +142,7 @@ class Simulation {
   World world_;
   Weather weather_;
   Kernel kernel_;
-  Scene scene_{world_, kernel_, {}, false};
+  Scene scene_{world_, kernel_};
   std::vector<std::unique_ptr<UpstreamServer>> servers_;
   std::vector<std::unique_ptr<ClientPeer>> clients_;
   std::unique_ptr<CheckedGateway> gateway_;
@@ -248,7 +248,8 @@ void Simulation::check_outcomes(const ClientPeer& client) {
     report_.refused += outcome == Outcome::kRefused ? 1 : 0;
     bool carries_on = kind == ClientKind::kPipelining;
     bool answered = script.sound() && (!script.answers_early || prompt);
-    bool retried = !weather_.stale || !gateway_->out_of_slots();
+    // On a connection that has ended meanwhile: a POST must not go out twice.
+    bool retried = !weather_.stale || (script.method != "POST" && !gateway_->out_of_slots());
     sound = (sound || !carries_on) && answered;
     if (expected && sound && retried && outcome != Outcome::kComplete)
       violation("script " + std::to_string(script.id) + " was sound and ended as " +

@@ -90,6 +90,10 @@ void UpstreamPeer::on_request_head() {
 
 void UpstreamPeer::on_request_complete() {
   request_complete_ = true;
+  const MessageHead& head = reader_.head();
+  if (std::optional<std::string> attempt = head.find("x-attempt");
+      attempt && checked_ && head.method() == "POST" && !scene_.executed.insert(*attempt).second)
+    violation("a POST was executed twice, script " + std::to_string(script_->id));
   if (!playing_) play();
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,9 +18,12 @@ namespace sluice::sim {
 struct Scene {
   World& world;
   Kernel& kernel;
-  std::vector<Script> scripts;  // by id
-  bool frozen = false;          // no peer does anything any more
-  bool torn = false;            // events may be cut through, for want of memory
+  std::vector<Script> scripts = {};  // by id
+  bool frozen = false;               // no peer does anything any more
+  bool torn = false;                 // events may be cut through, for want of memory
+  uint64_t attempts = 0;  // requests that clients have written, each of a number of its own
+  std::set<std::string> executed =
+      {};  // by their numbers: what upstreams have had of a POST, whole
 };
 
 struct UpstreamTraits {

@@ -31,7 +31,9 @@ class AccessLogTest : public testing::Test {
   // A request that is answered with two events.
   void exchange() {
     Wire client = worker_->connect();
-    client.send("POST /v1/chat?x=\"1\" HTTP/1.1\r\nhost: test\r\nuser-agent: curl/8\r\ncontent-length: 5\r\n\r\nhello");
+    client.send(
+        "POST /v1/chat?x=\"1\" HTTP/1.1\r\nhost: test\r\nuser-agent: curl/8\r\ncontent-length: "
+        "5\r\n\r\nhello");
     Wire upstream = upstreams_.accept();
     upstream.receive_through("hello");
     upstream.send(
@@ -71,8 +73,9 @@ TEST_F(AccessLogTest, WritesTextLines) {
   start(AccessLogFormat::kText);
   exchange();
   EXPECT_THAT(lines(), MatchesRegex(time_ + " 127\\.0\\.0\\.1 \"POST /v1/chat\\?\\*\\*\\*\" 201 " +
-                                    "in=5 out=18 events=2 first_event_ms=" + ms_ + " time_ms=" +
-                                    ms_ + " upstream=" + upstream_url() + " id=0-103 host=test agent=\"curl/8\" ending=complete\n"));
+                                    "in=5 out=18 events=2 first_event_ms=" + ms_ +
+                                    " time_ms=" + ms_ + " upstream=" + upstream_url() +
+                                    " id=0-403 host=test agent=\"curl/8\" ending=complete\n"));
 }
 
 TEST_F(AccessLogTest, ShowsAQueryOnlyWhereItMayBeShown) {
@@ -100,10 +103,11 @@ TEST_F(AccessLogTest, WritesJsonLines) {
   exchange();
   EXPECT_THAT(
       lines(),
-      MatchesRegex("\\{\"time\":\"" + time_ + "\",\"id\":[0-9]+,\"request_id\":\"0-103\"," +
+      MatchesRegex("\\{\"time\":\"" + time_ + "\",\"id\":[0-9]+,\"request_id\":\"0-403\"," +
                    "\"client\":\"127\\.0\\.0\\.1\"," +
                    "\"method\":\"POST\",\"target\":\"/v1/chat\\?x=\\\\\"1\\\\\"\"," +
-                   "\"host\":\"test\",\"user_agent\":\"curl/8\",\"route\":\"/\",\"upstream\":\"" + upstream_url() + "\"," +
+                   "\"host\":\"test\",\"user_agent\":\"curl/8\",\"route\":\"/\",\"upstream\":\"" +
+                   upstream_url() + "\"," +
                    "\"status\":201,\"bytes_in\":5,\"bytes_out\":18,\"events\":2," +
                    "\"first_event_ms\":" + ms_ + ",\"time_ms\":" + ms_ +
                    ",\"ending\":\"complete\",\"side\":\"none\"\\}\n"));
@@ -112,9 +116,11 @@ TEST_F(AccessLogTest, WritesJsonLines) {
 TEST_F(AccessLogTest, ShowsWhatIsNotKnownAsADash) {
   start(AccessLogFormat::kText);
   refusal("\x16\x03\x01\x02");  // a TLS hello
-  EXPECT_THAT(lines(), MatchesRegex(time_ + " 127\\.0\\.0\\.1 \"- -\" 400 in=0 out=0 events=0 " +
-                                    "first_event_ms=- time_ms=" + ms_ +
-                                    " upstream=- id=- host=- agent=\"-\" ending=refused reason=[a-z_]+\n"));
+  EXPECT_THAT(
+      lines(),
+      MatchesRegex(time_ + " 127\\.0\\.0\\.1 \"- -\" 400 in=0 out=0 events=0 " +
+                   "first_event_ms=- time_ms=" + ms_ +
+                   " upstream=- id=0-403 host=- agent=\"-\" ending=refused reason=[a-z_]+\n"));
 }
 
 TEST_F(AccessLogTest, ShowsWhatIsNotKnownAsNull) {
@@ -122,10 +128,11 @@ TEST_F(AccessLogTest, ShowsWhatIsNotKnownAsNull) {
   refusal("\x16\x03\x01\x02");
   EXPECT_THAT(
       lines(),
-      MatchesRegex(".*\"method\":\"\",\"target\":\"\",\"host\":\"\",\"user_agent\":\"\",\"route\":\"\","
-                   "\"upstream\":\"\",\"status\":400,.*"
-                   "\"first_event_ms\":null,.*"
-                   "\"ending\":\"refused\",\"side\":\"client\",\"reason\":\"[a-z_]+\"\\}\n"));
+      MatchesRegex(
+          ".*\"method\":\"\",\"target\":\"\",\"host\":\"\",\"user_agent\":\"\",\"route\":\"\","
+          "\"upstream\":\"\",\"status\":400,.*"
+          "\"first_event_ms\":null,.*"
+          "\"ending\":\"refused\",\"side\":\"client\",\"reason\":\"[a-z_]+\"\\}\n"));
 }
 
 TEST_F(AccessLogTest, CountsLinesThatFoundNoRoom) {

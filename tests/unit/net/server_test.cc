@@ -402,7 +402,7 @@ TEST_F(ServerEnd, EndsWhatIsBeingEndedAtASecondSignal) {
 
 bool says_ready(uint16_t admin_port) {
   SideClient scraper(admin_port);
-  scraper.send("GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n");
+  scraper.send("GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n");
   return scraper.receive_response().starts_with("HTTP/1.1 200 ");
 }
 

@@ -116,7 +116,7 @@ TEST(StreamComments, StayWhereTheStreamIsAbortedAndTheHeldRestGoes) {
   StreamRig rig;
   rig.open_event_stream();
   rig.body(": 1\nretry: 1\n: 2");
-  rig.stream().on_upstream_lost(Ending::kUpstreamReset);
+  rig.stream().on_upstream_lost(Ending::kUpstreamReset, "", false);
   EXPECT_TRUE(rig.stream().aborted());
   EXPECT_EQ(rig.metrics().discarded_bytes, 3U);
   EXPECT_THAT(rig.send_chunks(), ElementsAre(": 1\nretry: 1\n"));

@@ -361,7 +361,7 @@ TEST(SlotPool, RegionsBeyondTheTableOfFixedBuffersAreNotRegistered) {
   registered.clear();
   PoolRig rig(kRegions);
   std::vector<Lease> leases;
-  while (rig.pool->heap_blocks() == 0) leases.push_back(rig.pool->take());
+  while (Lease lease = rig.pool->take()) leases.push_back(lease);
   EXPECT_EQ(rig.pool->slots(), kRegions * kSlots);
   EXPECT_TRUE(rig.budget.fixed_in_use.all());
   while (rig.pool->slots() > kSlots) {
