@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "tests/sim/kernel_state.h"
+
 namespace sluice::sim {
 
 namespace {
@@ -13,6 +15,7 @@ namespace {
 constexpr uint64_t kTurnsMax = 2'000'000;
 // To let the last completions in, and slots and streams be returned.
 constexpr int kSettlingTurns = 3;
+constexpr uint64_t kExhaustedNsMax = 4 * kSecond;
 constexpr uint64_t kOwnAnswersMax = uint64_t{64} * 512;
 
 SlotPool::Options pool_options(const char* name, uint16_t group, const PoolSettings& settings) {
@@ -91,6 +94,8 @@ void CheckedGateway::check_turn() {
               std::to_string(budget_.bytes_max));
   check_pool(sse_event_);
   check_pool(http_response_);
+  check_exhausted(sse_event_, events_exhausted_since_ns_);
+  check_exhausted(http_response_, others_exhausted_since_ns_);
   check_streams();
   if (loop_.counters().stale_completions > 0) violation("a completion for nobody");
   if (loop_.operations() != kernel_.operations())
@@ -107,6 +112,18 @@ void CheckedGateway::check_pool(const SlotPool& pool) const {
   if (!kernel_.emptied(pool.group()) && kernel_.buffers(pool.group()) != pool.provided())
     violation("the kernel holds " + std::to_string(kernel_.buffers(pool.group())) + " slots of " +
               name + ", the pool thinks " + std::to_string(pool.provided()));
+}
+
+// Whose peer takes nothing gives way to those that wait, after a while (limits::kShedAfterMs, and a
+// second until that is looked at). Where the process itself stood still, nobody could.
+void CheckedGateway::check_exhausted(const SlotPool& pool, uint64_t& since_ns) const {
+  if (!pool.exhausted() || kernel_.state().liberties.stopped > 0)
+    since_ns = 0;
+  else if (since_ns == 0)
+    since_ns = world_.now_ns();
+  else if (world_.now_ns() - since_ns > kExhaustedNsMax)
+    violation(std::string("receives wait for slots of ") + pool.name() +
+              " that nobody is made to give back");
 }
 
 // Credit: what a stream has on its way is never more than the largest window and the slot that

@@ -46,6 +46,7 @@ class CheckedGateway {
   void check_clients();
   void check_pool(const SlotPool& pool) const;
   void check_streams() const;
+  void check_exhausted(const SlotPool& pool, uint64_t& since_ns) const;
   bool connections_left() const;
 
   World& world_;
@@ -64,6 +65,8 @@ class CheckedGateway {
   uint64_t others_ = 0;  // places that other workers' clients have
   Gateway gateway_;
   uint64_t turns_ = 0;
+  uint64_t events_exhausted_since_ns_ = 0;
+  uint64_t others_exhausted_since_ns_ = 0;
 };
 
 }  // namespace sluice::sim

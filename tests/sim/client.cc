@@ -184,7 +184,12 @@ void ClientPeer::write() {
 
 void ClientPeer::on_change() {
   if (done_ || scene_.frozen || std::exchange(reading_, true)) return;
-  scene_.world.after(traits_.read_pause_ns, [this, name = connections_] { read(name); });
+  uint64_t pause_ns = traits_.read_pause_ns;
+  if (head_seen_ && traits_.stands_still_ns > 0) {
+    pause_ns += std::exchange(traits_.stands_still_ns, 0);
+    stood_still_ = true;
+  }
+  scene_.world.after(pause_ns, [this, name = connections_] { read(name); });
 }
 
 void ClientPeer::read(uint64_t connection) {

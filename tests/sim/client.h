@@ -21,8 +21,9 @@ enum class ClientKind : uint8_t { kPlain, kSlow, kVanishing, kPipelining, kHosti
 struct ClientTraits {
   ClientKind kind = ClientKind::kPlain;
   bool http10 = false;
-  size_t read_max = SIZE_MAX;  // bytes at a time, of a slow one
-  uint64_t read_pause_ns = 0;  // and between two reads
+  size_t read_max = SIZE_MAX;    // bytes at a time, of a slow one
+  uint64_t read_pause_ns = 0;    // and between two reads
+  uint64_t stands_still_ns = 0;  // after its first read; 0: it does not
   size_t write_max = SIZE_MAX;
   uint64_t write_pause_ns = 0;
   uint64_t leaves_after_ns = 0;  // a vanishing or hostile one
@@ -60,6 +61,8 @@ class ClientPeer final : public Peer {
   void start();
   bool done() const { return done_; }
   const ClientTraits& traits() const { return traits_; }
+  // It read nothing for a while, and may have been given up.
+  bool stood_still() const { return stood_still_; }
   const std::vector<unsigned>& scripts() const { return scripts_; }
   Outcome outcome(size_t request) const { return outcomes_[request]; }
   int status(size_t request) const { return statuses_[request]; }
@@ -106,6 +109,7 @@ class ClientPeer final : public Peer {
   bool writing_ = false;
   bool reading_ = false;
   bool done_ = false;
+  bool stood_still_ = false;
 };
 
 }  // namespace sluice::sim

@@ -69,6 +69,10 @@ Weather make_weather(Random& random) {
   for (size_t i = random.between(1, 3); i > 0; --i) {
     UpstreamTraits upstream;
     upstream.says_close = some(random, 0.5);
+    if (random.chance(0.2)) {
+      upstream.stands_still = some(random, 1);
+      if (upstream.stands_still > 0) weather.calm = false;
+    }
     if (random.chance(0.3)) {
       upstream.refuses = some(random, 0.5);
       upstream.ignores = some(random, 0.2);
@@ -175,6 +179,7 @@ ClientTraits Simulation::make_traits() {
   if (traits.kind == ClientKind::kSlow) {
     traits.read_max = random.magnitude(500, 20'000);
     traits.read_pause_ns = random.magnitude(kMillisecond, 200 * kMillisecond);
+    if (random.chance(0.3)) traits.stands_still_ns = random.magnitude(kSecond, 100 * kSecond);
   }
   if (random.chance(0.3)) {
     traits.write_max = random.magnitude(1, 500);
@@ -234,7 +239,7 @@ void Simulation::check_outcomes(const ClientPeer& client) {
   ClientKind kind = client.traits().kind;
   // A request that waits for a connection to its upstream may wait too long.
   bool queues = gateway_->config().defaults.upstream_max_connections > 0;
-  bool expected = weather_.calm && !queues && !gateway_->overloaded() &&
+  bool expected = weather_.calm && !queues && !gateway_->overloaded() && !client.stood_still() &&
                   kind != ClientKind::kVanishing && kind != ClientKind::kHostile;
   // The gateway lingers for the rest of a request that was answered early, but not for ever.
   bool prompt = kind == ClientKind::kPlain && client.traits().write_max == SIZE_MAX;

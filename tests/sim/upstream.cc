@@ -46,6 +46,11 @@ void UpstreamPeer::close() {
 
 void UpstreamPeer::on_change() {
   if (closed_ || scene_.frozen) return;
+  if (stands_still()) {
+    // What it does not read it does not see the end of, but for a connection that is gone.
+    if (connection_->gateway_end_closed()) close();
+    return;
+  }
   received_ += connection_->read(SIZE_MAX);
   read_request();
   if (connection_->reset_at_peer() || connection_->finished_at_peer()) {
@@ -85,7 +90,15 @@ void UpstreamPeer::on_request_head() {
   script_ = id < scene_.scripts.size() ? &scene_.scripts[id] : &unknown_;
   if (script_ == &unknown_) unknown_.id = UINT32_MAX;
   scene_.world.trace("upstream: %s", head.first_line.c_str());
+  if (scene_.world.random.chance(traits_.stands_still)) stand_still();
   if (script_->answers_early) play();
+}
+
+void UpstreamPeer::stand_still() {
+  uint64_t ns = scene_.world.random.magnitude(kMillisecond, 100 * kSecond);
+  reads_from_ns_ = scene_.world.now_ns() + ns;
+  scene_.world.trace("upstream: stands still");
+  scene_.world.after(ns, [this] { on_change(); });
 }
 
 void UpstreamPeer::on_request_complete() {

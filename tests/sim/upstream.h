@@ -22,15 +22,16 @@ struct Scene {
   bool frozen = false;               // no peer does anything any more
   bool torn = false;                 // events may be cut through, for want of memory
   uint64_t attempts = 0;  // requests that clients have written, each of a number of its own
-  std::set<std::string> executed =
-      {};  // by their numbers: what upstreams have had of a POST, whole
+  // By their numbers: what upstreams have had of a POST, whole.
+  std::set<std::string> executed = {};
 };
 
 struct UpstreamTraits {
-  double refuses = 0;      // a connection
-  double ignores = 0;      // so that connecting never ends
-  double closes_idle = 0;  // after a response, sooner or later
-  double says_close = 0;   // with the response
+  double refuses = 0;       // a connection
+  double ignores = 0;       // so that connecting never ends
+  double closes_idle = 0;   // after a response, sooner or later
+  double says_close = 0;    // with the response
+  double stands_still = 0;  // reads no more for a while, once it has read a request's head
 };
 
 class UpstreamPeer final : public Peer {
@@ -40,7 +41,8 @@ class UpstreamPeer final : public Peer {
   void on_change() override;
   // It is in the middle of that script, for the client that is to have it.
   bool plays(unsigned script) const {
-    return !closed_ && script_ && checked_ && script_->id == script;
+    bool told = closed_ || (stands_still() && connection_->gateway_end_closed());
+    return !told && script_ && checked_ && script_->id == script;
   }
 
  private:
@@ -50,6 +52,8 @@ class UpstreamPeer final : public Peer {
   void play();
   void step();
   void end_of_script();
+  void stand_still();
+  bool stands_still() const { return scene_.world.now_ns() < reads_from_ns_; }
   void close();
   std::string wire_of(const Script& script);
 
@@ -67,6 +71,7 @@ class UpstreamPeer final : public Peer {
   bool playing_ = false;
   bool says_close_ = false;
   bool closed_ = false;
+  uint64_t reads_from_ns_ = 0;
   std::string wire_;
   size_t written_ = 0;
   unsigned served_ = 0;
