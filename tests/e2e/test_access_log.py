@@ -112,7 +112,7 @@ def test_a_hostile_target_stays_one_line(rig, tmp_path):
 
 
 @pytest.mark.parametrize("request_bytes,method,target", [
-    (b"GET /a?b HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET", "/a?b"),
+    (b"GET /a?b HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET", "/a?***"),
     (b'QUERY /"a\\ HTTP/1.1\r\nX : y\r\n', "QUERY", '/"a\\'),
     (b"GET /a HTTP/2.0\r\nHost: a\r\n\r\n", "GET", "/a"),
     (b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx", "POST", "/a"),

@@ -78,7 +78,8 @@ Weather make_weather(Random& random) {
       upstream.ignores = some(random, 0.2);
       upstream.closes_idle = some(random, 1);
       if (upstream.refuses + upstream.ignores > 0) weather.calm = false;
-      if (upstream.closes_idle > 0) weather.stale = true;
+      upstream.hangs_up = some(random, 0.5);
+      if (upstream.closes_idle + upstream.hangs_up > 0) weather.stale = true;
     }
     weather.upstreams.push_back(upstream);
   }

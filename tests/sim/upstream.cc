@@ -107,7 +107,12 @@ void UpstreamPeer::on_request_complete() {
   if (std::optional<std::string> attempt = head.find("x-attempt");
       attempt && checked_ && head.method() == "POST" && !scene_.executed.insert(*attempt).second)
     violation("a POST was executed twice, script " + std::to_string(script_->id));
-  if (!playing_) play();
+  if (served_ > 0 && !playing_ && scene_.world.random.chance(traits_.hangs_up)) {
+    scene_.world.trace("upstream: hangs up on script %u", script_->id);
+    close();
+  } else if (!playing_) {
+    play();
+  }
 }
 
 void UpstreamPeer::play() {

@@ -31,6 +31,7 @@ struct UpstreamTraits {
   double ignores = 0;       // so that connecting never ends
   double closes_idle = 0;   // after a response, sooner or later
   double says_close = 0;    // with the response
+  double hangs_up = 0;      // having read a request, on a connection that was used before
   double stands_still = 0;  // reads no more for a while, once it has read a request's head
 };
 
