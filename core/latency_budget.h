@@ -1,10 +1,15 @@
 // How long a busy loop may gather completions before it wakes, so that one wake-up serves many
-// events: the price is that much latency. Automatic: nothing while the worker uses less than half
-// of its core, then more the busier it is, so that a quiet gateway adds nothing and a loaded one
-// trades latency, which queueing would take anyway, for capacity. Owned by the loop, used on its
-// thread; it reads no clock.
+// events: the price is that much latency. Automatic: nothing, or kAutoNs where that is measured to
+// cost less CPU time for the same bytes. There is nothing in between, since shorter waits cost more
+// than either: they end before anything is gathered. Owned by the loop, used on its thread; it
+// reads no clock.
+//
+// What pays depends on the load, so it is tried: once the thread uses half of its core both ways
+// take turns for a second, and the better one stays until the next trial. Trials that change
+// nothing become rare. A way that moves fewer bytes has only made its peers wait, and is no better.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 
@@ -12,9 +17,9 @@ namespace sluice {
 
 class LatencyBudget {
  public:
-  // What the automatic budget grows to.
-  static constexpr uint64_t kAutoMaxNs = 200'000;
-  // How often it wants to know the time and the thread's CPU time.
+  // What the automatic budget is where it is not nothing.
+  static constexpr uint64_t kAutoNs = 200'000;
+  // How often it wants to know the time, the thread's CPU time, and the bytes that were moved.
   static constexpr uint64_t kSampleNs = 10'000'000;
 
   // nullopt: automatic; 0: never.
@@ -25,16 +30,39 @@ class LatencyBudget {
   uint64_t gather_ns(bool last_turn_had_work) const;
 
   bool sample_due(uint64_t now_ns) const { return now_ns >= sampled_ns_ + kSampleNs; }
-  void sample(uint64_t now_ns, uint64_t cpu_ns);
+  // Totals so far: of the thread's CPU time, and of bytes received and sent.
+  void sample(uint64_t now_ns, uint64_t cpu_ns, uint64_t bytes);
 
   // The part of its core that the thread used lately, 0 to 1.
   double busy() const { return busy_; }
+  // The way that has been settled on.
+  bool gathers() const { return gathers_; }
 
  private:
+  // What one way has cost in a trial.
+  struct Cost {
+    double cpu_ns = 0;
+    double bytes = 0;
+    double elapsed_ns = 0;
+  };
+
+  void begin_trial();
+  void go_on_trying(const Cost& sample);
+  void settle(bool gathers);
+  bool trying() const { return trial_sample_ > 0; }
+  // In a trial the ways take turns, the settled one first.
+  bool gathers_now() const;
+
   std::optional<uint64_t> fixed_ns_;
   double busy_ = 0;
   uint64_t sampled_ns_ = 0;
   uint64_t sampled_cpu_ns_ = 0;
+  uint64_t sampled_bytes_ = 0;
+  bool gathers_ = false;
+  unsigned trial_sample_ = 0;  // the number of the sample under way; 0: no trial
+  std::array<Cost, 2> costs_;  // of waking at once, of gathering
+  uint64_t next_trial_ns_ = 0;
+  uint64_t pause_ns_ = 0;  // between two trials
 };
 
 }  // namespace sluice

@@ -89,7 +89,7 @@ void Loop::turn(bool wait) {
   ++counters_.turns;
   if (latency_budget_.sample_due(now_ns_)) {
     counters_.cpu_ns = thread_cpu_ns();
-    latency_budget_.sample(now_ns_, counters_.cpu_ns);
+    latency_budget_.sample(now_ns_, counters_.cpu_ns, moved_bytes_);
   }
   last_reaped_ = 0;
   size_t count = reaped_.size();
@@ -118,6 +118,8 @@ void Loop::dispatch(const Completion& completion) {
     --entry.outstanding;
     --operations_;
   }
+  if (completion.result > 0 && (kind == OpKind::kRecv || kind == OpKind::kSend))
+    moved_bytes_ += static_cast<uint32_t>(completion.result);
   entry.target->on_completion(kind, completion);
 }
 

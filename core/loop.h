@@ -115,6 +115,7 @@ class Loop {
   std::vector<Completion> reaped_;
   LatencyBudget latency_budget_;
   size_t last_reaped_ = 0;
+  uint64_t moved_bytes_ = 0;  // received and sent
   LoopCounters counters_;
   bool running_ = false;
   bool again_ = false;

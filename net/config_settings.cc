@@ -110,8 +110,8 @@ Setting latency_budget_setting() {
           .default_text = "auto",
           .help =
               "How long a worker may gather events before it wakes for them: TIME (10us to 20ms) "
-              "whenever there is work, or auto, which grows from nothing to 200us as the worker's "
-              "core goes from half to fully busy",
+              "whenever there is work; or auto, which is nothing, or 200us while the worker's core "
+              "is busy and that is measured to take less CPU time",
           .set = [](SettingTarget target, std::string_view text) {
             if (text == "auto") {
               target.config.latency_budget_us.reset();
