@@ -308,11 +308,11 @@ void Gateway::log_ending(const Stream& stream) {
   text += stream.client_ip();
   text += " to ";
   text += stream.has_route() ? stream.upstream_url() : "no route";
-  const Upstream* upstream = stream.upstream_tried();
-  if (std::string address =
-          upstream && !upstream->address.is_unix() ? upstream->address.text() : "";
-      !address.empty() && address != upstream->host)
-    text += " (" + address + ')';
+  // Where the URL does not say it.
+  if (const Upstream* upstream = stream.upstream_tried(); upstream && !upstream->address.is_unix()) {
+    std::string address = upstream->address.text();
+    if (address != upstream->host) text += " (" + address + ')';
+  }
   text += ", request ";
   append_json_escaped(text, stream.facts().id());
   text += ", after " + std::to_string(stream.events()) + " events";

@@ -66,12 +66,13 @@ bool UpstreamPool::open(Stream& stream) {
 
 void UpstreamPool::release(UpstreamConn& conn) {
   // What waits may not be repeatable; where the connection ends, conn_closed() opens another.
-  if (waiting_head_ && !conn.usable()) {
-    conn.retire();
-  } else if (Stream* stream = pop_waiting(/*reused=*/true)) {
+  bool passed_on = waiting_head_ && conn.usable();
+  bool kept = !waiting_head_ && !gateway_.draining() && idle_count_ < settings_.upstream_keepalive;
+  Stream* next = passed_on ? pop_waiting(/*reused=*/true) : nullptr;
+  if (next) {
     ++gateway_.metrics().upstream_reuses;
-    conn.assign(*stream, true);
-  } else if (gateway_.draining() || idle_count_ >= settings_.upstream_keepalive) {
+    conn.assign(*next, true);
+  } else if (!kept) {
     conn.retire();
   } else {
     push_idle(conn);
