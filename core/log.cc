@@ -262,7 +262,7 @@ void LogWriter::write_out(int fd, Lines& lines) {
   lines.refused = 0;
   if (error != 0) {  // ENOSPC and the like: these lines are lost, the next ones are tried
     write_errors_.fetch_add(1, std::memory_order_relaxed);
-    lines.give_up();
+    lines_given_up_.fetch_add(lines.give_up(), std::memory_order_relaxed);
     lines.refused = text.size();
   } else if (text.size() > limits::kLogBacklogBytes) {
     lines_given_up_.fetch_add(lines.give_up(), std::memory_order_relaxed);

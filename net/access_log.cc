@@ -61,7 +61,7 @@ void AccessLog::format_text(const Stream& stream, uint64_t now_ns) {
   append_ms(line_, now_ns - stream.started_ns());
   line_ += " upstream=";
   append_or_dash(line_, stream.upstream_url());
-  line_ += " id=";
+  line_ += " request_id=";
   append_or_dash(line_, stream.facts().id());
   line_ += " host=";
   append_or_dash(line_, stream.facts().host());

@@ -63,6 +63,7 @@ void append_stream(std::string& out, const StreamInfo& stream) {
   out += '{';
   number("id", stream.id);
   number("worker", stream.worker);
+  text("request_id", stream.request_id);
   text("route", stream.route);
   text("upstream", stream.upstream);
   text("client", stream.client);

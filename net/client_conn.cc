@@ -210,6 +210,7 @@ void ClientConn::on_send_error(int) {
 }
 
 void ClientConn::client_gone(Ending ending) {
+  if (stream_ && head_) stream_->keep_facts(*head_);
   if (stream_) stream_->on_client_gone(ending);
   close(ending == Ending::kClientStalled ? CloseMode::kReset : CloseMode::kOrderly);
 }

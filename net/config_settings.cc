@@ -157,22 +157,23 @@ Setting pool_setting(const char* name, PoolSettings Config::*field, const char* 
 }
 
 Setting trusted_proxies_setting() {
-  return {.name = "trusted-proxies",
-          .form = Form::kList,
-          .value_name = "CIDR,...",
-          .help =
-              "Clients whose X-Forwarded-For, -Proto and -Host are added to; those of all "
-              "others are overwritten",
-          .set =
-              [](SettingTarget target, std::string_view text) {
-                return each_item(text, [&](std::string_view item) {
-                  std::string error;
-                  auto range = parse_address_range(item, &error);
-                  if (range) target.config.trusted_proxies.push_back(*range);
-                  return error;
-                });
-              },
-          .clear = [](SettingTarget target) { target.config.trusted_proxies.clear(); }};
+  return {
+      .name = "trusted-proxies",
+      .form = Form::kList,
+      .value_name = "CIDR,...",
+      .help =
+          "Clients whose word about others counts: X-Forwarded-For is added to, -Proto and -Host "
+          "are kept; of all others such fields are removed or overwritten",
+      .set =
+          [](SettingTarget target, std::string_view text) {
+            return each_item(text, [&](std::string_view item) {
+              std::string error;
+              auto range = parse_address_range(item, &error);
+              if (range) target.config.trusted_proxies.push_back(*range);
+              return error;
+            });
+          },
+      .clear = [](SettingTarget target) { target.config.trusted_proxies.clear(); }};
 }
 
 Setting admin_setting() {
@@ -371,7 +372,9 @@ std::vector<Setting> limit_settings() {
                    "and how many at first (16 to 32768)"),
       pool_setting("pool-http-response", &Config::pool_http_response, "The same for other bodies"),
       number_setting("pool-max", &Config::pool_max, kSize, {kMiB, 64 * kGiB},
-                     "Bytes to which a worker's buffers grow; beyond them connections wait"),
+                     "Bytes that peers may occupy on a worker; beyond them receives wait, and "
+                     "streams whose peer "
+                     "takes nothing are ended"),
   };
 }
 

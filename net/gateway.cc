@@ -309,7 +309,8 @@ void Gateway::log_ending(const Stream& stream) {
   text += " to ";
   text += stream.has_route() ? stream.upstream_url() : "no route";
   // Where the URL does not say it.
-  if (const Upstream* upstream = stream.upstream_tried(); upstream && !upstream->address.is_unix()) {
+  if (const Upstream* upstream = stream.upstream_tried();
+      upstream && !upstream->address.is_unix()) {
     std::string address = upstream->address.text();
     if (address != upstream->host) text += " (" + address + ')';
   }
@@ -437,6 +438,7 @@ void Gateway::list_streams(std::vector<StreamInfo>& into) const {
   for (Stream* stream = streams_; stream && listed < limits::kStreamsListed;
        stream = stream->next_live, ++listed) {
     into.push_back({.id = stream->id(),
+                    .request_id = std::string(stream->facts().id()),
                     .worker = worker_,
                     .route = stream->has_route() ? stream->route().path : "",
                     .upstream = std::string(stream->upstream_url()),

@@ -62,6 +62,7 @@ class Listener final : public OpTarget, public TimerOwner, public FlushTask {
 // A live stream, as /streams shows it.
 struct StreamInfo {
   uint64_t id;
+  std::string request_id;
   unsigned worker;
   std::string route;
   std::string upstream;
@@ -131,6 +132,9 @@ class Gateway final : public TurnHook, public TimerOwner {
   // Deletes the stream at the end of the turn.
   void bury(Stream* stream);
 
+  // From now on answers say that their connection ends, so that few are idle when the drain begins.
+  void say_close() { says_close_ = true; }
+  bool says_close() const { return says_close_ || draining_; }
   // Stops accepting, closes idle connections; the loop stops when the last client is gone.
   void drain();
   // Drains, and ends what is left, spread over kEndingMs.
@@ -187,6 +191,7 @@ class Gateway final : public TurnHook, public TimerOwner {
   uint64_t ending_steps_ = 0;  // done, of end_some(); 0: the end has not come
   size_t to_end_ = 0;          // when it began
   size_t not_ended_ = 0;       // the first so many of clients_
+  bool says_close_ = false;
   bool draining_ = false;
 };
 

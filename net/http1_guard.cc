@@ -147,11 +147,11 @@ Http1Error read_request_line(std::string_view line, RequestLine& request) {
   if (line == kHttp2PrefaceLine) return Http1Error::kNotHttp;
   const std::optional<Cut> method = cut_at_space(line);
   if (!method || !is_token(method->before)) return Http1Error::kBadSyntax;
-  if (method->before.size() > kMethodBytesMax) return Http1Error::kMethodTooLong;
-  const std::optional<Cut> target = cut_at_space(method->after);
-  if (!target || !is_target(target->before)) return Http1Error::kBadSyntax;
   request.method = method->before;
-  request.target = target->before;
+  const std::optional<Cut> target = cut_at_space(method->after);
+  request.target = target ? target->before : method->after;
+  if (method->before.size() > kMethodBytesMax) return Http1Error::kMethodTooLong;
+  if (!target || !is_target(target->before)) return Http1Error::kBadSyntax;
   return read_version(target->after, request.version_minor);
 }
 

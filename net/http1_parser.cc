@@ -15,6 +15,7 @@ namespace {
 // RFC 9112 section 2.2 asks to ignore at least one before a request line.
 constexpr uint8_t kLeadingCrlfsMax = 2;
 constexpr std::string_view kCrlf = "\r\n";
+constexpr char kTlsAlert = '\x15';
 constexpr char kTlsHandshake = '\x16';  // content type of a TLS record (RFC 8446 section 5.1)
 
 uint32_t clamp_to_u32(size_t value) {
@@ -176,6 +177,8 @@ Http1Parser::Step Http1Parser::feed_head(std::string_view bytes) {
     const std::string_view piece = rest.substr(0, lf == std::string_view::npos ? lf : lf + 1);
     if (const size_t room = head_bytes_max_ - arena.size(); piece.size() > room) {
       arena.append(piece.substr(0, room));
+      if (role_ == Role::kRequest && state_ == State::kStartLine)
+        (void)read_start_of_request(arena);
       return fail(consumed, too_large());
     }
     arena.append(piece);
@@ -203,6 +206,8 @@ Http1Error Http1Parser::too_large() const {
 // Tells what is not HTTP/1 at once, for such a peer may never send a line.
 Http1Error Http1Parser::on_first_byte(char first) const {
   if (role_ == Role::kResponse) {
+    // An http:// URL of a port that speaks TLS: an alert, or a handshake.
+    if (first == kTlsAlert || first == kTlsHandshake) return Http1Error::kNotHttp;
     return first == 'H' ? Http1Error::kNone : Http1Error::kBadSyntax;
   }
   if (first == kTlsHandshake) return Http1Error::kNotHttp;
@@ -230,12 +235,15 @@ Http1Error Http1Parser::on_start_line(std::string_view line) {
     head_->version_minor_ = response.version_minor;
     return error;
   }
+  return read_start_of_request(line);
+}
+
+// What can be told of a line that is not valid, or not whole, is kept for the log.
+Http1Error Http1Parser::read_start_of_request(std::string_view line) {
   RequestLine request;
   const Http1Error error = read_request_line(line, request);
-  // Of another version they can still be logged.
-  if (error != Http1Error::kNone && error != Http1Error::kBadVersion) return error;
-  head_->method_ = head_->slice_of(request.method);
-  head_->target_ = head_->slice_of(request.target);
+  if (!request.method.empty()) head_->method_ = head_->slice_of(request.method);
+  if (!request.target.empty()) head_->target_ = head_->slice_of(request.target);
   head_->version_minor_ = request.version_minor;
   return error;
 }

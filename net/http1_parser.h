@@ -24,7 +24,7 @@ enum class Http1Error : uint8_t {
   kTargetTooLong,  // request line alone exceeds --max-header-size: 414
   kBadVersion,     // not HTTP/1.x: 505, response: 502
   kUnknownCoding,  // a transfer coding other than chunked: 501, response: 502
-  kNotHttp,        // a TLS hello or the HTTP/2 preface: 400
+  kNotHttp,        // TLS or the HTTP/2 preface: 400, response: 502
   kBadStatus,      // response status outside 100..599, or a 101 nobody asked for: 502
   kMethodTooLong,  // more than kMethodBytesMax: 400
 };
@@ -92,6 +92,7 @@ class Http1Parser {
   Http1Error on_line(std::string_view line);
   Http1Error on_leading_crlf();
   Http1Error on_start_line(std::string_view line);
+  Http1Error read_start_of_request(std::string_view line);
   Http1Error on_field_line(std::string_view line);
   Http1Error on_head_end();
   Step fail(size_t consumed, Http1Error error);

@@ -86,9 +86,10 @@ Server::Server(std::shared_ptr<Config> config) : config_(std::move(config)) {
 
 // Also where a start has failed half-way, or found no memory or thread (an exception).
 Server::~Server() {
-  admin_.reset();  // asks the workers
+  if (admin_) admin_->stop();
   for (auto& worker : workers_) worker->post([](Gateway& gateway) { gateway.abort_all(); });
   workers_.clear();
+  admin_.reset();  // to which they have answered until then
   for (const std::vector<int>& fds : listeners_)
     for (int fd : fds) close_socket(fd);
   if (stopped_fd_ >= 0) close(stopped_fd_);
@@ -260,8 +261,9 @@ void Server::wait_for_signals() {
     } else if (due && phase_ == Phase::kDraining) {
       enter(Phase::kEnding);
     } else if (due) {
+      warn("a worker does not end; giving up");
       log_.stop();
-      _exit(0);
+      _exit(1);
     }
   }
 }
@@ -298,6 +300,7 @@ void Server::enter(Phase phase) {
       lasts_ms = config_->shutdown_delay_ms;
       if (lasts_ms > 0) say("not ready; draining in " + format_duration_ms(lasts_ms));
       if (admin_) admin_->set_draining();
+      for (auto& worker : workers_) worker->post([](Gateway& gateway) { gateway.say_close(); });
       break;
     case Phase::kDraining:
       lasts_ms = config_->shutdown_grace_ms;

@@ -44,7 +44,7 @@ void Stream::on_response_head(const Head& head) {
   last_upstream_ms_ = now_ms;
   if (head.status() < 200) {
     if (++interim_heads_ > limits::kInterimHeadsMax) {
-      fail(Ending::kUpstreamBadResponse);
+      fail(Ending::kUpstreamBadResponse, "too_many_interim_heads");
       return;
     }
     // HTTP/1.0 knows no interim responses (RFC 9110 section 15.2).
@@ -81,7 +81,7 @@ void Stream::commit_response(const Head& head) {
   bool chunked = has_body && !keeps_length && !client_http10_;
   close_delimited_ = has_body && !keeps_length && !chunked;
   // An answer before the request is complete: what is still to come cannot be told from the next.
-  if (close_delimited_ || gateway_.draining() || !request_.finished()) keep_alive_ = false;
+  if (close_delimited_ || gateway_.says_close() || !request_.finished()) keep_alive_ = false;
   ResponseRewrite rewrite;
   rewrite.client_http10 = client_http10_;
   rewrite.keep_alive = keep_alive_;

@@ -32,7 +32,7 @@ std::string shown_target(std::string_view target, bool with_query) {
 void Stream::on_request_head(const Head& head, bool keep_alive) {
   keep_facts(head);
   client_http10_ = head.version_minor() == 0;
-  keep_alive_ = keep_alive && !gateway_.draining();
+  keep_alive_ = keep_alive && !gateway_.says_close();
   // The answer to a HEAD has no body that a heartbeat could be in.
   wants_event_stream_ = wants_event_stream(head) && !method_is_head_;
   no_transform_ = has_no_transform(head);

@@ -94,7 +94,7 @@ void Stream::commit_early_head() {
   }
   bool chunked = !client_http10_;
   close_delimited_ = !chunked;
-  if (close_delimited_ || gateway_.draining()) keep_alive_ = false;
+  if (close_delimited_ || gateway_.says_close()) keep_alive_ = false;
   std::string& text = gateway_.scratch();
   write_early_stream_head(client_http10_, keep_alive_, chunked, gateway_.http_date(), text);
   (void)response_.append_head(text, /*ours=*/true);

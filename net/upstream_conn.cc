@@ -181,7 +181,10 @@ void UpstreamConn::end_of_bytes(int error) {
     finish_response(false);
   else
     lose(error == 0 ? Ending::kUpstreamTruncated : Ending::kUpstreamReset,
-         error == 0 ? "" : error_name(error));
+         error != 0     ? error_name(error)
+         : !in_message_ ? "no_answer"
+         : head_done_   ? ""
+                        : "in_the_head");
 }
 
 // The upstream reads no more. It may have answered before it closed, so the receive decides. EPIPE

@@ -116,7 +116,7 @@ def test_a_hostile_target_stays_one_line(rig, tmp_path):
     (b'QUERY /"a\\ HTTP/1.1\r\nX : y\r\n', "QUERY", '/"a\\'),
     (b"GET /a HTTP/2.0\r\nHost: a\r\n\r\n", "GET", "/a"),
     (b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx", "POST", "/a"),
-    (b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", "", ""),
+    (b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", "GET", "/a"),
     (b"\x16\x03\x01\x02\x00\x01", "", ""),
 ])
 def test_a_refused_request_is_told_as_far_as_it_was_read(rig, tmp_path, request_bytes, method, target):

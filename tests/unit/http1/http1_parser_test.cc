@@ -63,6 +63,9 @@ TEST(Http1Parser, TellsABadLineAtOnce) {
 
 // For the log: what a refused request wanted, as far as it was readable.
 TEST(Http1Parser, KeepsTheRequestLineOfARefusedRequest) {
+  const std::string kLongMethod(65, 'M');
+  const std::string kLongTarget = "/" + std::string(20'000, 'x');
+  const std::string kCutTarget = kLongTarget.substr(0, Http1Limits{}.head_bytes_max - 4);
   struct {
     std::string bytes;
     std::string_view method;
@@ -74,12 +77,13 @@ TEST(Http1Parser, KeepsTheRequestLineOfARefusedRequest) {
       {"\r\nGET /a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET", "/a"},
       {"GET * HTTP/1.1\r\nHost: a\r\n\r\n", "GET", "*"},
       {"GET /a HTTP/2.0\r\n", "GET", "/a"},
-      {"GET /a HTTP/1.1 x\r\n", "", ""},
-      {"GET /a b HTTP/1.1\r\n", "", ""},
-      {"GET /a\r\n", "", ""},
+      {"GET /a HTTP/1.1 x\r\n", "GET", "/a"},
+      {"GET /a b HTTP/1.1\r\n", "GET", "/a"},
+      {"GET /a\r\n", "GET", "/a"},
       {"G(T /a HTTP/1.1\r\n", "", ""},
-      {std::string(65, 'M') + " /a HTTP/1.1\r\n", "", ""},
-      {"GET /" + std::string(20'000, 'x'), "", ""},
+      {kLongMethod + " /a HTTP/1.1\r\n", kLongMethod, "/a"},
+      {"GET " + kLongTarget, "GET", kCutTarget},
+      {std::string(20'000, 'M'), "", ""},
       {"PRI * HTTP/2.0\r\n", "", ""},
       {"\x16\x03\x01", "", ""},
   };

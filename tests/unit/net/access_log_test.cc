@@ -72,10 +72,11 @@ class AccessLogTest : public testing::Test {
 TEST_F(AccessLogTest, WritesTextLines) {
   start(AccessLogFormat::kText);
   exchange();
-  EXPECT_THAT(lines(), MatchesRegex(time_ + " 127\\.0\\.0\\.1 \"POST /v1/chat\\?\\*\\*\\*\" 201 " +
-                                    "in=5 out=18 events=2 first_event_ms=" + ms_ +
-                                    " time_ms=" + ms_ + " upstream=" + upstream_url() +
-                                    " id=0-403 host=test agent=\"curl/8\" ending=complete\n"));
+  EXPECT_THAT(lines(),
+              MatchesRegex(time_ + " 127\\.0\\.0\\.1 \"POST /v1/chat\\?\\*\\*\\*\" 201 " +
+                           "in=5 out=18 events=2 first_event_ms=" + ms_ + " time_ms=" + ms_ +
+                           " upstream=" + upstream_url() +
+                           " request_id=0-403 host=test agent=\"curl/8\" ending=complete\n"));
 }
 
 TEST_F(AccessLogTest, ShowsAQueryOnlyWhereItMayBeShown) {
@@ -118,9 +119,10 @@ TEST_F(AccessLogTest, ShowsWhatIsNotKnownAsADash) {
   refusal("\x16\x03\x01\x02");  // a TLS hello
   EXPECT_THAT(
       lines(),
-      MatchesRegex(time_ + " 127\\.0\\.0\\.1 \"- -\" 400 in=0 out=0 events=0 " +
-                   "first_event_ms=- time_ms=" + ms_ +
-                   " upstream=- id=0-403 host=- agent=\"-\" ending=refused reason=[a-z_]+\n"));
+      MatchesRegex(
+          time_ + " 127\\.0\\.0\\.1 \"- -\" 400 in=0 out=0 events=0 " +
+          "first_event_ms=- time_ms=" + ms_ +
+          " upstream=- request_id=0-403 host=- agent=\"-\" ending=refused reason=[a-z_]+\n"));
 }
 
 TEST_F(AccessLogTest, ShowsWhatIsNotKnownAsNull) {

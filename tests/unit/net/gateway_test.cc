@@ -380,9 +380,9 @@ TEST_F(GatewayTest, WarnsOfAnUpstreamThatFailedAndNotOfAClientThatLeft) {
   Exchange exchange = begin_exchange();
   exchange.upstream.hang_up();
   rig_->turn_until_true([this] { return gateway().metrics().streams_ended == 1; });
-  EXPECT_EQ(rig_->messages_so_far(), "sluice: upstream_truncated: GET /a from 127.0.0.1 to " +
-                                         config_.routes[0].upstreams[0].url +
-                                         ", request 0-405, after 0 events\n");
+  EXPECT_EQ(rig_->messages_so_far(),
+            "sluice: upstream_truncated (no_answer): GET /a from 127.0.0.1 to " +
+                config_.routes[0].upstreams[0].url + ", request 0-405, after 0 events\n");
   Exchange second = begin_exchange();
   second.client.hang_up();
   rig_->turn_until_true([this] { return gateway().metrics().streams_ended == 2; });

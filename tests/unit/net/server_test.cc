@@ -417,14 +417,16 @@ TEST_F(ServerEnd, ServesOnDuringTheDelayThoughItSaysThatItIsNotReady) {
   server.said("sluice: not ready; draining in 1h\n");
   EXPECT_FALSE(says_ready(admin_port));
   OpenStream after = open_stream(port);
-  for (OpenStream* stream : {&before, &after}) {
-    stream->upstream.send("9\r\ndata: 2\n\n\r\n0\r\n\r\n");
-    stream->client.receive_through("0\r\n\r\n");
-    stream->client.send(kRequest);  // nothing has told it to close
-    stream->upstream.receive_through("\r\n\r\n");
-    stream->upstream.send("HTTP/1.1 204 No Content\r\n\r\n");
-    EXPECT_THAT(stream->client.receive_through("\r\n\r\n"), StartsWith("HTTP/1.1 204 "));
-  }
+  // Who was told before that the connection stays is served on, and told then.
+  before.upstream.send("9\r\ndata: 2\n\n\r\n0\r\n\r\n");
+  before.client.receive_through("0\r\n\r\n");
+  before.client.send(kRequest);
+  before.upstream.receive_through("\r\n\r\n");
+  before.upstream.send("HTTP/1.1 204 No Content\r\n\r\n");
+  EXPECT_THAT(before.client.receive_through("\r\n\r\n"),
+              AllOf(StartsWith("HTTP/1.1 204 "), HasSubstr("\r\nConnection: close\r\n")));
+  after.upstream.send("9\r\ndata: 2\n\n\r\n0\r\n\r\n");
+  EXPECT_THAT(after.client.receive_to_end(), EndsWith("0\r\n\r\n")) << "its head has told it";
   server.signal(SIGTERM);
   server.said("sluice: draining\n");
   EXPECT_EQ(server.wait(), 0);
