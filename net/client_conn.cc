@@ -216,7 +216,10 @@ void ClientConn::client_gone(Ending ending) {
 }
 
 void ClientConn::drop() {
-  close(stream_ && stream_->close_delimited() ? CloseMode::kReset : CloseMode::kOrderly);
+  // As after --write-timeout: where memory is short, what a client has not read goes, too.
+  bool stood_still = stream_ && stream_->ending() == Ending::kOverloaded;
+  bool reset = stood_still || (stream_ && stream_->close_delimited());
+  close(reset ? CloseMode::kReset : CloseMode::kOrderly);
 }
 
 void ClientConn::on_closed() {

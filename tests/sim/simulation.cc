@@ -30,6 +30,8 @@ struct Weather {
   Liberties kernel;
   std::vector<UpstreamTraits> upstreams;
   bool freezes = false;
+  // Many clients, most of which stand still, and few slots.
+  bool crowded = false;
   // No time-out has a reason to strike.
   bool calm = true;
   bool stale = false;  // connections that were kept alive close
@@ -84,10 +86,11 @@ Weather make_weather(Random& random) {
     weather.upstreams.push_back(upstream);
   }
   weather.freezes = random.chance(0.1);
+  weather.crowded = random.chance(0.05);
   return weather;
 }
 
-Config make_config(Random& random, size_t upstreams) {
+Config make_config(Random& random, size_t upstreams, bool crowded) {
   Config config;
   StreamSettings settings;
   settings.heartbeat_ms = random.chance(0.5) ? random.magnitude(200, 5'000) : 30'000;
@@ -110,11 +113,13 @@ Config make_config(Random& random, size_t upstreams) {
   config.pool_sse_event = {random.chance(0.5) ? 4096U : 512U << random.between(0, 4),
                            random.magnitude(8, 200)};
   config.pool_http_response = {16384, random.magnitude(8, 100)};
+  if (crowded) config.pool_sse_event.slots = config.pool_http_response.slots = 8;
   uint64_t first_bytes = config.pool_sse_event.slot_bytes * config.pool_sse_event.slots +
                          config.pool_http_response.slot_bytes * config.pool_http_response.slots;
   uint64_t heads = random.chance(0.9) ? kHeadMemory : random.magnitude(1, kHeadMemory);
   config.pool_max =
-      (random.chance(0.5) ? first_bytes : first_bytes + random.magnitude(1, 1U << 24)) + heads;
+      (crowded || random.chance(0.5) ? first_bytes : first_bytes + random.magnitude(1, 1U << 24)) +
+      heads;
   if (random.chance(0.5)) config.latency_budget_us = random.magnitude(0, 5'000);
   return config;
 }
@@ -158,7 +163,7 @@ Simulation::Simulation(uint64_t seed, bool traced)
     : world_(seed, traced),
       weather_(make_weather(world_.random)),
       kernel_(world_, weather_.kernel) {
-  Config config = make_config(world_.random, weather_.upstreams.size());
+  Config config = make_config(world_.random, weather_.upstreams.size(), weather_.crowded);
   Features features = make_features(world_.random);
   uint64_t clients_max = world_.random.chance(0.1)   ? kFewClients
                          : world_.random.chance(0.1) ? kFewMoreThanBacklogs
@@ -176,11 +181,13 @@ ClientTraits Simulation::make_traits() {
   ClientTraits traits;
   traits.kind =
       random.chance(0.4) ? ClientKind::kPlain : static_cast<ClientKind>(random.between(1, 4));
+  if (weather_.crowded && random.chance(0.7)) traits.kind = ClientKind::kSlow;
   traits.http10 = traits.kind == ClientKind::kPlain && random.chance(0.2);
   if (traits.kind == ClientKind::kSlow) {
     traits.read_max = random.magnitude(500, 20'000);
     traits.read_pause_ns = random.magnitude(kMillisecond, 200 * kMillisecond);
-    if (random.chance(0.3)) traits.stands_still_ns = random.magnitude(kSecond, 100 * kSecond);
+    if (weather_.crowded || random.chance(0.3))
+      traits.stands_still_ns = random.magnitude(kSecond, 100 * kSecond);
   }
   if (random.chance(0.3)) {
     traits.write_max = random.magnitude(1, 500);
@@ -192,7 +199,7 @@ ClientTraits Simulation::make_traits() {
 
 void Simulation::make_clients() {
   Random& random = world_.random;
-  size_t count = random.magnitude(1, 16);
+  size_t count = weather_.crowded ? random.between(16, 40) : random.magnitude(1, 16);
   for (size_t i = 0; i < count; ++i) {
     std::vector<unsigned> scripts;
     for (size_t requests = random.magnitude(1, 5); requests > 0; --requests) {

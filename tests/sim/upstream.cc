@@ -109,7 +109,12 @@ void UpstreamPeer::on_request_complete() {
     violation("a POST was executed twice, script " + std::to_string(script_->id));
   if (served_ > 0 && !playing_ && scene_.world.random.chance(traits_.hangs_up)) {
     scene_.world.trace("upstream: hangs up on script %u", script_->id);
-    close();
+    if (scene_.world.random.chance(0.5)) {
+      closed_ = true;
+      connection_->reset_peer_end();
+    } else {
+      close();
+    }
   } else if (!playing_) {
     play();
   }
