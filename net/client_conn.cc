@@ -57,6 +57,7 @@ void ClientConn::account() {
   if (charge(head_bytes + (ahead_ ? ahead_->capacity() : 0))) return;
   if (ahead_) {
     ahead_.reset();
+    ahead_used_ = 0;
     lost_ahead_ = true;
     if (charge(head_bytes)) return;
   }
@@ -153,8 +154,11 @@ void ClientConn::stop_reading() {
 // Pipelined requests that were read ahead, once their turn has come.
 void ClientConn::feed_ahead() {
   while (ahead_ && reads_requests()) {
-    ahead_->erase(0, feed({}, *ahead_, BodyRun(ahead_->data())));
-    if (ahead_->empty()) ahead_.reset();
+    std::string_view rest = std::string_view(*ahead_).substr(ahead_used_);
+    ahead_used_ += static_cast<uint32_t>(feed({}, rest, BodyRun(ahead_->data())));
+    if (ahead_used_ < ahead_->size()) continue;
+    ahead_.reset();
+    ahead_used_ = 0;
   }
   account();
 }
@@ -163,7 +167,7 @@ uint64_t ClientConn::receive_budget() {
   switch (state_) {
     case State::kIdle:
     case State::kHead:
-      return limits::kPipelineBytes;
+      return ahead_ ? 0 : limits::kPipelineBytes;  // first what has come
     case State::kBody:
       return stream_->request_budget();
     case State::kResponding:
@@ -259,7 +263,8 @@ void ClientConn::finish_aborted() {
 }
 
 void ClientConn::linger_after_response() {
-  if (state_ == State::kResponding)
+  // A drain does not wait for an upload that has its answer.
+  if (state_ == State::kResponding || gateway_.draining())
     linger(limits::kLingerMs, limits::kLingerMs);
   else
     linger(limits::kUploadLingerMs, limits::kUploadSilenceMs);
@@ -297,7 +302,9 @@ void ClientConn::finish_response() {
 void ClientConn::drain() {
   if (stream_)
     stream_->forbid_keep_alive();
-  else if (!closing() && !lingering())
+  else if (lingering())
+    linger(limits::kLingerMs, limits::kLingerMs);
+  else if (!closing())
     close(CloseMode::kOrderly);
 }
 

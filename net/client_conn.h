@@ -92,6 +92,7 @@ class ClientConn final : public Conn, public ClientHalf {
   std::unique_ptr<Http1Parser> parser_;
   std::unique_ptr<Head> head_;
   std::unique_ptr<std::string> ahead_;  // requests read ahead, where there are any
+  uint32_t ahead_used_ = 0;             // bytes of them that have been parsed
   std::string peer_ip_;                 // found out once it is needed
 };
 

@@ -60,7 +60,6 @@ void Stream::on_response_head(const Head& head) {
   }
   if (early_head_) {
     if (head.status() == 200 && is_event_stream(head)) {
-      framed_ = settings().framing != EventFraming::kOff;
       no_transform_ |= has_no_transform(head);
       set_phase(Phase::kFirstEvent);
     } else {
@@ -113,6 +112,7 @@ void Stream::on_response_body(const Lease& lease, std::string_view bytes) {
   last_upstream_ms_ = gateway_.loop().now_ms();
   response_body_bytes_ += bytes.size();
   adapt_window(bytes.size());
+  if (late_bom_ > 0) bytes = without_late_bom(bytes);
   if (framed_) {
     append_event_bytes(lease, bytes);
     return;
@@ -150,7 +150,6 @@ std::string_view Stream::without_late_bom(std::string_view bytes) {
 }
 
 void Stream::append_event_bytes(const Lease& lease, std::string_view bytes) {
-  if (late_bom_ > 0) bytes = without_late_bom(bytes);
   Framer::Result found = framer_.feed(bytes);
   if (found.whole > 0) {
     append_response(lease, bytes.substr(0, found.whole), response_.batch_under_way());
@@ -187,8 +186,10 @@ void Stream::relieve_memory(const SlotPool& pool) {
 }
 
 bool Stream::waits_for_client(const SlotPool& pool) const {
-  return unsent_since_ns_ != 0 && response_.occupies(pool) &&
-         gateway_.loop().now_ns() - unsent_since_ns_ >= limits::kShedAfterMs * 1'000'000;
+  // Of a head alone it is known when it was written.
+  uint64_t since_ms = unsent_since_ns_ != 0 ? unsent_since_ns_ / 1'000'000 : last_output_ms_;
+  return response_.backlog() > 0 && response_.occupies(pool) &&
+         gateway_.loop().now_ms() - since_ms >= limits::kShedAfterMs;
 }
 
 bool Stream::waits_for_upstream(const SlotPool& pool) const {
@@ -357,6 +358,7 @@ void Stream::refuse(int status, std::string_view detail, Ending ending, const ch
   head_queued_ = true;
   status_ = static_cast<uint16_t>(status);
   ending_ = ending;
+  last_output_ms_ = gateway_.loop().now_ms();
   set_phase(Phase::kDraining);
   client_->response_ready();
 }

@@ -100,8 +100,9 @@ void Stream::commit_early_head() {
   (void)response_.append_head(text, /*ours=*/true);
   response_.set_chunked(chunked);
   status_ = 200;
-  head_queued_ = early_head_ = framed_ = true;
-  gateway_.event_stream_begun();
+  head_queued_ = early_head_ = true;
+  framed_ = settings().framing != EventFraming::kOff;
+  if (framed_) gateway_.event_stream_begun();
   last_output_ms_ = window_since_ms_ = gateway_.loop().now_ms();
   if (settings().heartbeat_ms > 0) send_heartbeat();
   client_->response_ready();

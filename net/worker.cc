@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <utility>
 
+#include "core/limits.h"
 #include "core/ring.h"
 #include "core/socket.h"
 #include "core/units.h"
@@ -99,7 +100,8 @@ void Worker::serve_until_drained(Ring& ring) {
   if (budget_ns) *budget_ns *= 1000;
   loop.set_latency_budget(LatencyBudget(budget_ns));
   PoolBudget budget;
-  budget.bytes_max = config.pool_max;
+  budget.heap_max = config.pool_max / limits::kHeapFraction;
+  budget.bytes_max = config.pool_max - budget.heap_max;
   SlotPool sse_event(loop, budget,
                      pool_options("sse_event", kSseEventGroup, config.pool_sse_event));
   int sse_event_error = sse_event.ok() ? 0 : errno;

@@ -90,7 +90,7 @@ class Relay {
   int listener_ = open_listener();
   Config config_ = to_one_upstream();
   Loop loop_{*ring_};
-  PoolBudget budget_{.bytes_max = config_.pool_max, .bytes = 0, .fixed_in_use = {}};
+  PoolBudget budget_{.bytes_max = config_.pool_max};
   SlotPool sse_event_{loop_, budget_, pool_options("sse_event", 0, config_.pool_sse_event)};
   SlotPool http_response_{loop_, budget_,
                           pool_options("http_response", 1, config_.pool_http_response)};

@@ -34,8 +34,8 @@ bool SlotPool::grow() {
   while (place < regions_.size() && regions_[place].memory) ++place;
   size_t bytes = size_t{options_.slot_bytes} * options_.slots;
   bool first = regions_.empty();
-  uint64_t most = budget_.bytes_max - budget_.bytes_max / limits::kHeapFraction;
-  if (!first && (budget_.bytes + bytes > most || (place + 1) * options_.slots > limits::kSlotsMax))
+  if (!first && (budget_.bytes + bytes > budget_.bytes_max ||
+                 (place + 1) * options_.slots > limits::kSlotsMax))
     return false;
   // Where all are in use the region is just not registered.
   unsigned fixed_index = 0;
@@ -120,8 +120,8 @@ Lease SlotPool::take() {
 Lease SlotPool::take_block(uint32_t size, bool ours) {
   if (size <= options_.slot_bytes)
     if (Lease lease = take()) return lease;
-  if (!ours && budget_.bytes + size > budget_.bytes_max) return {};
-  budget_.bytes += size;
+  if (!ours && budget_.heap + size > budget_.heap_max) return {};
+  budget_.heap += size;
   void* block = ::operator new(sizeof(Slot) + size);
   auto* slot = new (block) Slot;
   slot->data = static_cast<char*>(block) + sizeof(Slot);
@@ -139,7 +139,7 @@ void return_slot(Slot* slot) {
   if (slot->region == Slot::kHeap) {
     ++pool.counters_.discards;
     --pool.heap_blocks_;
-    pool.budget_.bytes -= slot->size;
+    pool.budget_.heap -= slot->size;
     ::operator delete(slot);
     return;
   }

@@ -28,18 +28,20 @@ struct PoolCounters {
   uint64_t waits = 0;        // receives that found no slot
 };
 
-// What peers' bytes may occupy on a worker, in bytes (--pool-max): the regions of all classes, the
-// blocks from the heap, and what connections keep beside them (charge()).
+// What peers' bytes may occupy on a worker, in bytes (--pool-max): the regions of all classes, and
+// a part of its own for the heap, with blocks and what connections keep beside them (charge()).
 struct PoolBudget {
-  uint64_t bytes_max = 0;
+  uint64_t bytes_max = 0;  // of regions
+  uint64_t heap_max = 0;
   uint64_t bytes = 0;
+  uint64_t heap = 0;
   std::bitset<Ring::kFixedBuffersMax> fixed_in_use = {};
 
   // Accounts for `now` bytes in the place of `*before`. False, and nothing has changed, where more
   // is asked for than is left.
   bool charge(uint32_t* before, uint32_t now) {
-    if (now > *before && bytes + (now - *before) > bytes_max) return false;
-    bytes = bytes - *before + now;
+    if (now > *before && heap + (now - *before) > heap_max) return false;
+    heap = heap - *before + now;
     *before = now;
     return true;
   }

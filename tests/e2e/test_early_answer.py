@@ -44,7 +44,7 @@ def test_a_slow_upload_gets_its_answer(rig, chunked):
     connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
     headers = {} if chunked else {"Content-Length": str(20 * 20_000)}
     # Longer than a connection lingers whose request is complete.
-    connection.request("POST", "/upload", body=slowly(20, 4), headers=headers, encode_chunked=chunked)
+    connection.request("POST", "/upload", body=slowly(20, 2.5), headers=headers, encode_chunked=chunked)
     response = connection.getresponse()
     assert response.status == 401
     assert response.read() == REFUSAL
@@ -54,7 +54,7 @@ def test_a_slow_upload_gets_its_answer(rig, chunked):
 def test_an_answer_of_our_own_too(rig):
     gateway = rig.gateway(refusing(rig), "--max-body-size", "1k")
     connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
-    connection.request("POST", "/upload", body=slowly(20, 4), encode_chunked=True)
+    connection.request("POST", "/upload", body=slowly(20, 2.5), encode_chunked=True)
     assert connection.getresponse().status == 413
     connection.close()
 

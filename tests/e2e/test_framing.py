@@ -68,3 +68,17 @@ def test_an_early_head_is_answered_after_the_first_byte_timeout(rig):
     while (event := client.body.event()) == b": heartbeat\n\n":
         pass
     assert event == b"data: late\n\n"
+
+
+def test_off_after_an_early_head(rig):
+    client, server = rig.exchange("--framing", "off", "--heartbeat-head-after", "100ms", "--heartbeat", "100ms",
+                                  request=("GET", "/events", "Accept: text/event-stream"))
+    assert client.read_head().status == 200
+    assert client.body.event() == b": heartbeat\n\n"
+    server.start_events()
+    server.chunk(b"\xef\xbb\xbfda")  # its byte order mark would be content behind ours
+    while b"da" not in (data := client.body.chunk()):
+        assert data == b": heartbeat\n\n"
+    assert data == b"da"
+    server.end_chunks()
+    assert client.body.rest() == b""

@@ -86,7 +86,7 @@ void run(test::FuzzInput& input) {
   Kernel kernel(world, liberties);
   Features features;
   features.multishot_recv = features.recv_budget = (options & 2) != 0;
-  CheckedGateway gateway(world, kernel, to_one_upstream(), features, 100);
+  CheckedGateway gateway(world, kernel, to_one_upstream(), features, 100, uint64_t{1} << 20);
   const std::vector<Piece> pieces = pieces_of(input);
 
   std::vector<std::unique_ptr<StrictPeer>> upstreams;

@@ -37,14 +37,14 @@ LatencyBudget budget_of(const Config& config) {
 }  // namespace
 
 CheckedGateway::CheckedGateway(World& world, Kernel& kernel, Config config,
-                               const Features& features, uint64_t clients_max)
+                               const Features& features, uint64_t clients_max, uint64_t heap_max)
     : world_(world),
       kernel_(kernel),
       config_(std::move(config)),
       ring_(make_ring(features)),
       listener_(kernel.open_listener()),
       loop_(*ring_),
-      budget_{.bytes_max = config_.pool_max, .bytes = 0, .fixed_in_use = {}},
+      budget_{.bytes_max = config_.pool_max, .heap_max = heap_max},
       sse_event_(loop_, budget_, pool_options("sse_event", 0, config_.pool_sse_event)),
       http_response_(loop_, budget_, pool_options("http_response", 1, config_.pool_http_response)),
       limit_(clients_max),
@@ -89,9 +89,10 @@ void CheckedGateway::check_clients() {
 void CheckedGateway::check_turn() {
   check_clients();
   // Our own answers, a few hundred bytes each, are beside the limit.
-  if (budget_.bytes > budget_.bytes_max + kOwnAnswersMax)
+  if (budget_.bytes > budget_.bytes_max || budget_.heap > budget_.heap_max + kOwnAnswersMax)
     violation("peers' bytes occupy " + std::to_string(budget_.bytes) + " of " +
-              std::to_string(budget_.bytes_max));
+              std::to_string(budget_.bytes_max) + " and " + std::to_string(budget_.heap) + " of " +
+              std::to_string(budget_.heap_max));
   check_pool(sse_event_);
   check_pool(http_response_);
   check_exhausted(sse_event_, events_exhausted_since_ns_);
@@ -179,7 +180,7 @@ void CheckedGateway::run_until_idle(uint64_t rounds) {
     violation("slots are leased though nothing is there");
   if (sse_event_.heap_blocks() + http_response_.heap_blocks() > 0)
     violation("blocks of the heap are left though nothing is there");
-  if (budget_.bytes != sse_event_.bytes() + http_response_.bytes())
+  if (budget_.bytes != sse_event_.bytes() + http_response_.bytes() || budget_.heap != 0)
     violation("memory is accounted for that nobody has");
   if (memory_.nodes.in_use() > 0) violation("nodes are in use though nothing is there");
   if (kernel_.open_fds() != 1)

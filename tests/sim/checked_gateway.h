@@ -17,7 +17,7 @@ namespace sluice::sim {
 class CheckedGateway {
  public:
   CheckedGateway(World& world, Kernel& kernel, Config config, const Features& features,
-                 uint64_t clients_max);
+                 uint64_t clients_max, uint64_t heap_max);
   CheckedGateway(const CheckedGateway&) = delete;
   CheckedGateway& operator=(const CheckedGateway&) = delete;
 

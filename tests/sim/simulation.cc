@@ -116,10 +116,8 @@ Config make_config(Random& random, size_t upstreams, bool crowded) {
   if (crowded) config.pool_sse_event.slots = config.pool_http_response.slots = 8;
   uint64_t first_bytes = config.pool_sse_event.slot_bytes * config.pool_sse_event.slots +
                          config.pool_http_response.slot_bytes * config.pool_http_response.slots;
-  uint64_t heads = random.chance(0.9) ? kHeadMemory : random.magnitude(1, kHeadMemory);
   config.pool_max =
-      (crowded || random.chance(0.5) ? first_bytes : first_bytes + random.magnitude(1, 1U << 24)) +
-      heads;
+      (crowded || random.chance(0.5) ? first_bytes : first_bytes + random.magnitude(1, 1U << 24));
   if (random.chance(0.5)) config.latency_budget_us = random.magnitude(0, 5'000);
   return config;
 }
@@ -168,7 +166,9 @@ Simulation::Simulation(uint64_t seed, bool traced)
   uint64_t clients_max = world_.random.chance(0.1)   ? kFewClients
                          : world_.random.chance(0.1) ? kFewMoreThanBacklogs
                                                      : 100'000;
-  gateway_ = std::make_unique<CheckedGateway>(world_, kernel_, config, features, clients_max);
+  gateway_ = std::make_unique<CheckedGateway>(
+      world_, kernel_, config, features, clients_max,
+      world_.random.chance(0.9) ? kHeadMemory : world_.random.magnitude(1, kHeadMemory));
   if (clients_max < 100'000) other_workers_clients();
   for (const UpstreamTraits& traits : weather_.upstreams)
     servers_.push_back(std::make_unique<UpstreamServer>(scene_, traits));

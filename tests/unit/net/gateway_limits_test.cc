@@ -1,6 +1,7 @@
 // What peers' bytes may occupy and for how long: bytes sent too early, heads that arrive slowly,
 // uploads and downloads that nobody takes, answers to a client that is still sending. One client's
 // or one route's standstill must not be another's.
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <thread>
@@ -61,7 +62,10 @@ class GatewayLimits : public ::testing::Test {
     rig_->turn_until_true([=, this] { return metrics().bytes_from_clients >= bytes; });
   }
   // So many more bytes may be kept on the heap, and no class may grow.
-  void leave_room_for(uint64_t bytes) { rig_->budget.bytes_max = rig_->budget.bytes + bytes; }
+  void leave_room_for(uint64_t bytes) {
+    rig_->budget.bytes_max = rig_->budget.bytes;
+    rig_->budget.heap_max = rig_->budget.heap + bytes;
+  }
 
   Upstreams upstreams_;
   Config config_ = config_to(upstreams_.port());
@@ -88,8 +92,7 @@ TEST_F(GatewayLimits, AByteSentDuringAResponseHoldsNoSlot) {
   rig_->settle();
   EXPECT_EQ(rig_->http_response.leased(), 0U);
   EXPECT_LE(metrics().bytes_from_clients - before, kClients);
-  EXPECT_LE(rig_->budget.bytes,
-            rig_->sse_event.bytes() + rig_->http_response.bytes() + kClients * 64);
+  EXPECT_LE(rig_->budget.heap, kClients * 64);
   // It is the first of the next request.
   servers[0].receive_through("\r\n\r\n");
   servers[0].send(ok("one"));
@@ -117,7 +120,26 @@ TEST_F(GatewayLimits, RequestsReadAheadThatFindNoRoomAreGivenUpAndTheConnectionE
   rig_->turn_until_true([&] { return rig_->snapshot().client_connections == 0; });
   EXPECT_THAT(client.receive_to_end(), EndsWith("one"));
   EXPECT_EQ(metrics().streams_started, 1U) << "it was never begun";
-  EXPECT_EQ(rig_->budget.bytes, rig_->sse_event.bytes() + rig_->http_response.bytes());
+  EXPECT_EQ(rig_->budget.heap, 0U);
+}
+
+TEST_F(GatewayLimits, WhatIsReadAheadStaysWithinItsBoundHoweverManyRequestsAreAnswered) {
+  config_.routes[0].path = "/only";
+  start();
+  Wire client = connect();
+  std::string requests;
+  for (int i = 0; i < 10'000; ++i) requests += get("/" + std::to_string(i));  // each is a 404
+  std::thread sender([&] { client.send(requests); });
+  uint64_t most = 0;
+  rig_->turn_until_true([&] {
+    most = std::max(most, rig_->budget.heap);
+    return metrics().streams_ended >= 500;
+  });
+  EXPECT_LE(most, uint64_t{4} * limits::kPipelineBytes);
+  rig_->gateway.abort_all();
+  rig_->settle();
+  client.reset();
+  sender.join();
 }
 
 TEST_F(GatewayLimits, HeadsThatArriveSlowlyCount) {
@@ -131,7 +153,7 @@ TEST_F(GatewayLimits, HeadsThatArriveSlowlyCount) {
     turn_until_received(i * head.size());
   }
   rig_->turn_until_true([&] { return endings(Ending::kOverloaded) >= 1; });
-  EXPECT_LE(rig_->budget.bytes, rig_->budget.bytes_max + 1000) << "but for our own answers";
+  EXPECT_LE(rig_->budget.heap, rig_->budget.heap_max + 1000) << "but for our own answers";
   uint64_t refused = endings(Ending::kOverloaded);
   EXPECT_LT(refused, 4U) << "there was room for one at least";
   rig_->settle();
@@ -223,6 +245,43 @@ TEST_F(GatewayLimits, ClientsThatTakeNothingAreGivenUpWhereMemoryHasRunOut) {
   for (std::thread& answer : answers) answer.join();
 }
 
+// Answers that are all head hold slots, too.
+TEST_F(GatewayLimits, HeadsThatTheirClientsDoNotTakeAreGivenUpWhereMemoryHasRunOut) {
+  config_.routes[0].path = "/only";
+  config_.routes[0].settings.client_sndbuf = 4096;
+  config_.defaults.client_sndbuf = 4096;
+  start();
+  leave_room_for(4'000'000);
+  constexpr size_t kClients = 80;  // more than there are slots
+  std::string requests;
+  for (int i = 0; i < 1000; ++i) requests += get("/none");
+  std::vector<Wire> clients;
+  for (size_t i = 0; i < kClients; ++i) {
+    clients.push_back(connect());
+    int small = 2048;
+    setsockopt(clients.back().fd(), SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+    clients.back().send(requests);
+    rig_->settle();
+  }
+  rig_->turn_until_true([&] { return rig_->sse_event.free() == 0; });
+  // Someone waits for a slot of that class, and there is none.
+  struct Waiter final : SlotWaiter {
+    void on_slot_available() override { served = true; }
+    bool served = false;
+  } waiter;
+  std::vector<Lease> leases;
+  rig_->sse_event.wait(waiter);
+  rig_->settle();
+  for (int i = 0; i < 10 && !waiter.served; ++i) {
+    rig_->pass(limits::kShedAfterMs);
+    rig_->settle();
+  }
+  EXPECT_TRUE(waiter.served);
+  rig_->sse_event.stop_waiting(waiter);
+  rig_->gateway.abort_all();
+  rig_->settle();
+}
+
 // --- an answer before the request is complete ---
 
 TEST_F(GatewayLimits, TheRestOfARequestThatWasAnsweredIsReadForAWhileAndDropped) {
@@ -264,6 +323,20 @@ TEST_F(GatewayLimits, ARequestThatWasAnsweredIsNotReadForEver) {
     client.send("x");
     rig_->settle();
   }
+  rig_->turn_until_true([&] { return rig_->snapshot().client_connections == 0; });
+}
+
+TEST_F(GatewayLimits, ADrainDoesNotWaitForAnUploadThatHasItsAnswer) {
+  start();
+  Wire client = connect();
+  client.send(post("/", 1 << 30));
+  turn_until_connected(1);
+  Wire server = upstreams_.accept();
+  server.send("HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n");
+  turn_until_ended(1);
+  rig_->settle();
+  rig_->gateway.drain();
+  rig_->pass(limits::kLingerMs);
   rig_->turn_until_true([&] { return rig_->snapshot().client_connections == 0; });
 }
 
@@ -331,10 +404,14 @@ TEST_F(GatewayLimits, AFinThatTheLaterRoutesAllowIsNoLeavingForAnEarlierWatch) {
   start();
   Wire client = connect();
   // Nothing is read while this is answered, so that the hang-up is watched for.
-  client.send(get("/deny"));
+  // It takes all that a receive may, so that none is left and the hang-up is watched for.
+  client.send(post("/deny", 40'000) + std::string(40'000, 'x'));
   turn_until_connected(1);
   Wire first = upstreams_.accept();
+  first.receive_through("\r\n\r\n");
+  turn_until_received(40'000);
   rig_->settle();
+  first.receive_through(std::string(1'000, 'x'));
   first.send(ok("one"));
   turn_until_ended(1);
   client.receive_through("one");

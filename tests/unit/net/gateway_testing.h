@@ -19,6 +19,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/limits.h"
 #include "net/gateway.h"
 #include "net/stream.h"
 #include "tests/unit/core/kernel_testing.h"
@@ -57,7 +58,7 @@ class GatewayRig {
         limit(shared ? *shared : own_limit),
         ring(make_ring()),
         loop(*ring),
-        budget{.bytes_max = config.pool_max, .bytes = 0, .fixed_in_use = {}},
+        budget{.bytes_max = config.pool_max, .heap_max = config.pool_max / limits::kHeapFraction},
         gateway(loop, memory, budget, config, listeners, messages, nullptr, limit, worker) {
     EXPECT_TRUE(sse_event.ok() && http_response.ok());
   }
@@ -77,10 +78,10 @@ class GatewayRig {
     clock_ns += ms * 1'000'000;
     loop.turn(false);
   }
-  // For some seconds at most, by the clock on the wall.
+  // For a minute at most, by the clock on the wall.
   template <typename Condition>
   void turn_until_true(Condition condition) {
-    auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(10);
+    auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(60);
     while (!condition() && std::chrono::system_clock::now() < deadline) loop.turn(false);
     ASSERT_TRUE(condition());
   }

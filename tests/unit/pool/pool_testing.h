@@ -10,7 +10,6 @@
 
 #include <gtest/gtest.h>
 
-#include "core/limits.h"
 #include "core/loop.h"
 #include "pool/slot_pool.h"
 #include "tests/unit/core/kernel_testing.h"
@@ -24,10 +23,8 @@ struct PoolRig {
   // A budget of so many regions.
   explicit PoolRig(uint64_t regions_max, std::string_view disabled = "")
       : ring(make_ring(disabled)), loop(*ring) {
-    // With the part that regions do not grow into.
-    budget.bytes_max =
-        regions_max * kSlots * kSlotBytes * limits::kHeapFraction / (limits::kHeapFraction - 1) +
-        limits::kHeapFraction;
+    budget.bytes_max = regions_max * kSlots * kSlotBytes;
+    budget.heap_max = uint64_t{kSlotBytes} * 2;
     pool =
         std::make_unique<SlotPool>(loop, budget, SlotPool::Options{"test", 1, kSlotBytes, kSlots});
     EXPECT_TRUE(pool->ok());
@@ -35,7 +32,8 @@ struct PoolRig {
 
   void expect_balance() const {
     ASSERT_EQ(pool->provided() + pool->leased() + pool->free(), pool->slots());
-    ASSERT_EQ(pool->bytes() + uint64_t{pool->heap_blocks()} * kSlotBytes, budget.bytes);
+    ASSERT_EQ(pool->bytes(), budget.bytes);
+    ASSERT_EQ(uint64_t{pool->heap_blocks()} * kSlotBytes, budget.heap);
     ASSERT_LE(budget.bytes, budget.bytes_max);
     ASSERT_EQ(budget.fixed_in_use.count() * kSlots, pool->slots());
   }

@@ -98,25 +98,24 @@ TEST(SlotPool, ABlockIsASlotWhileThereIsOneAndThenOfTheHeapAsFarAsTheBudgetGoes)
   std::vector<Lease> leases;
   for (uint32_t i = 0; i < kReserve; ++i) leases.push_back(rig.pool->take_block(kSlotBytes, false));
   EXPECT_EQ(rig.pool->leased(), kReserve);
-  uint64_t slots_only = rig.budget.bytes;
-  auto room = static_cast<uint32_t>(rig.budget.bytes_max - slots_only);
+  auto room = static_cast<uint32_t>(rig.budget.heap_max);
   Lease block = rig.pool->take_block(room, false);
   ASSERT_TRUE(block);
   EXPECT_EQ(block.size(), room);
   EXPECT_EQ(block.slot()->region, Slot::kHeap);
   EXPECT_EQ(rig.pool->heap_blocks(), 1U);
-  EXPECT_EQ(rig.budget.bytes, rig.budget.bytes_max);
+  EXPECT_EQ(rig.budget.heap, rig.budget.heap_max);
   EXPECT_FALSE(rig.pool->take_block(1, false));
   Lease ours = rig.pool->take_block(1, true);
   EXPECT_TRUE(ours) << "what we have to say is always said";
   ours = block = {};
   EXPECT_EQ(rig.pool->heap_blocks(), 0U);
-  EXPECT_EQ(rig.budget.bytes, slots_only);
+  EXPECT_EQ(rig.budget.heap, 0U);
   EXPECT_EQ(rig.pool->counters().discards, 2U);
 }
 
 TEST(PoolBudget, ChargesTheDifferenceOrNothing) {
-  PoolBudget budget{.bytes_max = 100};
+  PoolBudget budget{.heap_max = 100};
   uint32_t one = 0;
   uint32_t two = 0;
   EXPECT_TRUE(budget.charge(&one, 60));
@@ -124,12 +123,12 @@ TEST(PoolBudget, ChargesTheDifferenceOrNothing) {
   EXPECT_EQ(two, 0U);
   EXPECT_TRUE(budget.charge(&two, 40));
   EXPECT_FALSE(budget.charge(&one, 61));
-  EXPECT_EQ(budget.bytes, 100U);
+  EXPECT_EQ(budget.heap, 100U);
   EXPECT_TRUE(budget.charge(&one, 10));
-  EXPECT_EQ(budget.bytes, 50U);
-  budget.bytes_max = 0;
+  EXPECT_EQ(budget.heap, 50U);
+  budget.heap_max = 0;
   EXPECT_TRUE(budget.charge(&two, 0)) << "less is always allowed";
-  EXPECT_EQ(budget.bytes, 10U);
+  EXPECT_EQ(budget.heap, 10U);
 }
 
 TEST(SlotPool, ASlotIsBackWithItsLastLease) {
