@@ -61,6 +61,15 @@ class GatewayLimits : public ::testing::Test {
   void turn_until_received(uint64_t bytes) {
     rig_->turn_until_true([=, this] { return metrics().bytes_from_clients >= bytes; });
   }
+  // A client that waits to be told before it sends its body, which may then take a second.
+  Wire start_with_a_client_that_expects() {
+    config_.routes[0].settings.body_timeout_ms = 1000;
+    start();
+    Wire client = connect();
+    client.send(post("/", 5, "expect: 100-continue\r\n"));
+    turn_until_connected(1);
+    return client;
+  }
   // So many more bytes may be kept on the heap, and no class may grow.
   void leave_room_for(uint64_t bytes) {
     rig_->budget.bytes_max = rig_->budget.bytes;
@@ -159,6 +168,66 @@ TEST_F(GatewayLimits, HeadsThatArriveSlowlyCount) {
   rig_->settle();
   EXPECT_THAT(clients.back().receive_through("\r\n\r\n"),
               AllOf(StartsWith("HTTP/1.1 503 "), HasSubstr("\r\nConnection: close\r\n")));
+}
+
+// No slot is left, nor room on the heap, while the leases last.
+TEST_F(GatewayLimits, ARequestWhoseHeadFindsNoRoomAtTheUpstreamsSideIsRefused) {
+  start();
+  Wire client = connect();
+  rig_->settle();
+  std::string request = get("/");
+  client.send(request.substr(0, 5));
+  turn_until_received(5);
+  leave_room_for(64);
+  std::vector<Lease> leases;
+  while (Lease lease = rig_->http_response.take()) leases.push_back(lease);
+  client.send(request.substr(5));
+  turn_until_ended(1);
+  EXPECT_EQ(endings(Ending::kOverloaded), 1U);
+  EXPECT_EQ(metrics().upstream_connects, 0U);
+  EXPECT_THAT(client.receive_through("\r\n\r\n"), StartsWith("HTTP/1.1 503 "));
+}
+
+TEST_F(GatewayLimits, AnAnswerWhoseHeadFindsNoRoomIsReplacedByOurs) {
+  start();
+  Wire client = connect();
+  client.send(get("/"));
+  turn_until_connected(1);
+  Wire server = upstreams_.accept();
+  leave_room_for(10);
+  std::vector<Lease> leases;
+  while (Lease lease = rig_->sse_event.take()) leases.push_back(lease);
+  server.receive_through("\r\n\r\n");
+  server.send(ok("never seen"));
+  turn_until_ended(1);
+  EXPECT_EQ(endings(Ending::kOverloaded), 1U);
+  EXPECT_THAT(client.receive_through("\r\n\r\n"), StartsWith("HTTP/1.1 503 "));
+}
+
+TEST_F(GatewayLimits, AnAnswersHeadThatArrivesSlowlyCounts) {
+  start();
+  Wire client = connect();
+  client.send(get("/"));
+  turn_until_connected(1);
+  Wire server = upstreams_.accept();
+  leave_room_for(4096);
+  server.receive_through("\r\n\r\n");
+  server.send("HTTP/1.1 200 OK\r\nx: " + std::string(9000, 'x'));
+  turn_until_ended(1);
+  EXPECT_EQ(endings(Ending::kOverloaded), 1U);
+}
+
+TEST_F(GatewayLimits, AHeadThatOurFieldsMakeTooLargeEndsTheConnectionIfABodyFollows) {
+  config_.max_header_size = 1024;
+  start();
+  Wire client = connect();
+  client.send(post("/", 5, "x: " + std::string(900, 'x') + "\r\n") + "hello" + get("/smuggled"));
+  turn_until_ended(1);
+  client.shut_down_sending();
+  rig_->turn_until_true([&] { return rig_->snapshot().client_connections == 0; });
+  EXPECT_THAT(client.receive_to_end(),
+              AllOf(StartsWith("HTTP/1.1 431 "), HasSubstr("\r\nConnection: close\r\n")));
+  EXPECT_EQ(metrics().streams_started, 1U);
 }
 
 // --- memory that has run out ---
@@ -343,11 +412,7 @@ TEST_F(GatewayLimits, ADrainDoesNotWaitForAnUploadThatHasItsAnswer) {
 // --- Expect: 100-continue ---
 
 TEST_F(GatewayLimits, ABodyIsNotDueBeforeItsClientWasToldToGoOn) {
-  config_.routes[0].settings.body_timeout_ms = 1000;
-  start();
-  Wire client = connect();
-  client.send(post("/", 5, "expect: 100-continue\r\n"));
-  turn_until_connected(1);
+  Wire client = start_with_a_client_that_expects();
   Wire server = upstreams_.accept();
   for (int i = 0; i < 10; ++i) rig_->pass(1000);
   server.receive_through("\r\n\r\n");
@@ -362,11 +427,7 @@ TEST_F(GatewayLimits, ABodyIsNotDueBeforeItsClientWasToldToGoOn) {
 }
 
 TEST_F(GatewayLimits, ABodyIsDueOnceItsClientHasBegunToSendIt) {
-  config_.routes[0].settings.body_timeout_ms = 1000;
-  start();
-  Wire client = connect();
-  client.send(post("/", 5, "expect: 100-continue\r\n"));
-  turn_until_connected(1);
+  Wire client = start_with_a_client_that_expects();
   rig_->pass(3000);
   client.send("a");
   rig_->settle();
@@ -376,11 +437,7 @@ TEST_F(GatewayLimits, ABodyIsDueOnceItsClientHasBegunToSendIt) {
 }
 
 TEST_F(GatewayLimits, ABodyThatNobodyAskedForIsNotDueAfterAnEarlyAnswer) {
-  config_.routes[0].settings.body_timeout_ms = 1000;
-  start();
-  Wire client = connect();
-  client.send(post("/", 5, "expect: 100-continue\r\n"));
-  turn_until_connected(1);
+  Wire client = start_with_a_client_that_expects();
   Wire server = upstreams_.accept();
   server.receive_through("\r\n\r\n");
   server.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: 1\n\n");

@@ -202,6 +202,9 @@ class TestWorker {
     return result.get();
   }
 
+  void post(std::function<void(Gateway&)> message) {
+    EXPECT_TRUE(worker_->post(std::move(message)));
+  }
   // Aborts what is left, and joins.
   void stop() {
     if (!worker_) return;

@@ -47,6 +47,40 @@ TEST(StreamCredit, IsNotSpentOnHeldBytes) {
   EXPECT_EQ(rig.stream().response_budget(), rig.stream().window());
 }
 
+struct Nobody final : SlotWaiter {
+  void on_slot_available() override {}
+};
+
+TEST(StreamCredit, IsNoneForWhoHoldsBytesWhereOthersWaitForASlot) {
+  StreamRig rig;
+  rig.open_event_stream();
+  Nobody waiter;
+  rig.rig().sse_event.wait(waiter);
+  EXPECT_GT(rig.stream().response_budget(), 0U) << "it holds nothing";
+  rig.body("data: 1\n\n");
+  EXPECT_EQ(rig.stream().response_budget(), 0U);
+  rig.send();
+  EXPECT_EQ(rig.upstream.reads, 1) << "it may go on";
+  EXPECT_GT(rig.stream().response_budget(), 0U);
+  rig.rig().sse_event.stop_waiting(waiter);
+}
+
+TEST(StreamCredit, OfARequestIsLessWhileMemoryIsTightAndNoneWhereOthersWait) {
+  StreamRig rig;
+  rig.request_head("POST /a HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n");
+  rig.connect();
+  rig.take_request();
+  EXPECT_EQ(rig.stream().request_budget(), limits::kRequestWindow);
+  rig.rig().make_memory_tight(true);
+  EXPECT_EQ(rig.stream().request_budget(), limits::kTightRequestWindow);
+  Nobody waiter;
+  rig.rig().http_response.wait(waiter);
+  EXPECT_GT(rig.stream().request_budget(), 0U) << "it holds nothing";
+  rig.request_body("x");
+  EXPECT_EQ(rig.stream().request_budget(), 0U);
+  rig.rig().http_response.stop_waiting(waiter);
+}
+
 TEST(StreamCredit, RunsOutAtHalfAWindowUnsentAndIsBackOnceItIsSent) {
   StreamRig rig;
   rig.open_event_stream();

@@ -1,6 +1,7 @@
 // A worker serves real sockets; the test plays clients and upstreams, one or more.
 #include "net/upstream_pool.h"
 
+#include <future>
 #include <string>
 #include <string_view>
 #include <sys/socket.h>
@@ -46,6 +47,26 @@ TEST(UpstreamPool, TheLastConnectionToGoIdleIsUsedFirst) {
   Between::expect_request(b.upstream, "/3");
   EXPECT_EQ(between.metrics().upstream_connects, 3U);
   EXPECT_EQ(between.metrics().upstream_reuses, 3U);
+}
+
+// The answer and the end have come together, and the request in the queue must not go out twice.
+TEST(UpstreamPool, AConnectionThatHasEndedIsNotPassedOnToWhoWaits) {
+  Between between([](StreamSettings& settings) { settings.upstream_max_connections = 1; });
+  Between::Exchange first = between.exchange("/1");
+  Wire second = between.worker.connect();
+  second.send("POST /2 HTTP/1.1\r\nhost: test\r\ncontent-length: 1\r\n\r\nx");
+  between.await_phase(Phase::kQueued, 1);
+  // Held up, so that the worker sees both at once.
+  std::promise<void> go;
+  between.worker.post([&go](Gateway&) { go.get_future().wait(); });
+  first.upstream.send(ok("one"));
+  first.upstream.hang_up();
+  go.set_value();
+  Wire fresh = between.upstreams.accept();
+  Between::expect_request(fresh, "/2");
+  fresh.send(ok("two"));
+  EXPECT_THAT(second.receive_through("two"), StartsWith("HTTP/1.1 200"));
+  EXPECT_EQ(between.metrics().upstream_reuses, 0U);
 }
 
 TEST(UpstreamPool, NoMoreThanTheLimitAreKeptIdle) {
