@@ -314,43 +314,6 @@ TEST_F(GatewayLimits, ClientsThatTakeNothingAreGivenUpWhereMemoryHasRunOut) {
   for (std::thread& answer : answers) answer.join();
 }
 
-// Answers that are all head hold slots, too.
-TEST_F(GatewayLimits, HeadsThatTheirClientsDoNotTakeAreGivenUpWhereMemoryHasRunOut) {
-  config_.routes[0].path = "/only";
-  config_.routes[0].settings.client_sndbuf = 4096;
-  config_.defaults.client_sndbuf = 4096;
-  start();
-  leave_room_for(4'000'000);
-  constexpr size_t kClients = 80;  // more than there are slots
-  std::string requests;
-  for (int i = 0; i < 1000; ++i) requests += get("/none");
-  std::vector<Wire> clients;
-  for (size_t i = 0; i < kClients; ++i) {
-    clients.push_back(connect());
-    int small = 2048;
-    setsockopt(clients.back().fd(), SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
-    clients.back().send(requests);
-    rig_->settle();
-  }
-  rig_->turn_until_true([&] { return rig_->sse_event.free() == 0; });
-  // Someone waits for a slot of that class, and there is none.
-  struct Waiter final : SlotWaiter {
-    void on_slot_available() override { served = true; }
-    bool served = false;
-  } waiter;
-  std::vector<Lease> leases;
-  rig_->sse_event.wait(waiter);
-  rig_->settle();
-  for (int i = 0; i < 10 && !waiter.served; ++i) {
-    rig_->pass(limits::kShedAfterMs);
-    rig_->settle();
-  }
-  EXPECT_TRUE(waiter.served);
-  rig_->sse_event.stop_waiting(waiter);
-  rig_->gateway.abort_all();
-  rig_->settle();
-}
-
 // --- an answer before the request is complete ---
 
 TEST_F(GatewayLimits, TheRestOfARequestThatWasAnsweredIsReadForAWhileAndDropped) {

@@ -112,7 +112,6 @@ class Wire {
     reset_on_close(fd_);
     hang_up();
   }
-  int fd() const { return fd_; }
   uint16_t local_port() const {
     Address address;
     address.size = local_address(fd_, &address.storage);

@@ -103,6 +103,39 @@ TEST(StreamEvents, GiveUpTheirHeldPartWhereMemoryRunsOut) {
   EXPECT_EQ(rig.metrics().torn_events, 1U);
 }
 
+// Also an answer that is all head: where memory has run out it is given up like any other.
+TEST(StreamRelief, GivesUpWhatItsClientHasNotTakenForAWhile) {
+  StreamRig rig(StreamRig::quiet(), "/only");
+  const SlotPool& pool = rig.rig().sse_event;
+  rig.request("GET /none HTTP/1.1\r\nhost: h\r\n\r\n");
+  rig.pass(limits::kShedAfterMs - 1);
+  rig.stream().relieve_memory(pool);
+  EXPECT_EQ(rig.client.dropped, 0);
+  rig.pass(1);
+  rig.stream().relieve_memory(rig.rig().http_response);
+  EXPECT_EQ(rig.client.dropped, 0) << "its slots are of the other class";
+  rig.stream().relieve_memory(pool);
+  EXPECT_EQ(rig.client.dropped, 1);
+  EXPECT_EQ(rig.stream().ending(), Ending::kOverloaded);
+}
+
+TEST(StreamRelief, GivesUpWhatItsUpstreamHasNotTakenForAWhile) {
+  StreamRig rig;
+  rig.request_head("POST /a HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n");
+  rig.connect();
+  rig.take_request();
+  rig.pass(10 * limits::kShedAfterMs);
+  rig.request_body("x");
+  rig.stream().relieve_memory(rig.rig().http_response);
+  EXPECT_EQ(rig.endings(Ending::kOverloaded), 0U) << "it has just come";
+  rig.pass(limits::kShedAfterMs);
+  rig.stream().relieve_memory(rig.rig().sse_event);
+  EXPECT_EQ(rig.upstream.cancels, 0) << "its slots are of the other class";
+  rig.stream().relieve_memory(rig.rig().http_response);
+  EXPECT_THAT(rig.send(), StartsWith("HTTP/1.1 503 "));
+  EXPECT_EQ(rig.upstream.cancels, 1);
+}
+
 TEST(StreamEvents, AreNotLookedForInAnEncodedBody) {
   StreamRig rig;
   rig.request(kEventsRequest);
