@@ -52,11 +52,11 @@ class GatewayRig {
   // `shared`: the limit of several gateways; else this one has its own, of `clients_max`.
   explicit GatewayRig(const Config& with, const std::vector<int>& listeners = {},
                       uint64_t clients_max = 1000, ClientLimit* shared = nullptr,
-                      unsigned worker = 5)
+                      unsigned worker = 5, std::string_view disabled = "")
       : config(with),
         own_limit(clients_max),
         limit(shared ? *shared : own_limit),
-        ring(make_ring()),
+        ring(make_ring(disabled)),
         loop(*ring),
         budget{.bytes_max = config.pool_max, .heap_max = config.pool_max / limits::kHeapFraction},
         gateway(loop, memory, budget, config, listeners, messages, nullptr, limit, worker) {
