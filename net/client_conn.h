@@ -85,6 +85,7 @@ class ClientConn final : public Conn, public ClientHalf {
   bool served_ = false;      // has answered a request before
   bool lost_ahead_ = false;  // there was no room for what was read ahead
   bool trusted_ = false;
+  uint32_t ahead_used_ = 0;  // bytes of what was read ahead that have been parsed
   uint64_t state_since_ms_;
   // Of the route of the latest request, for the socket and the next head; at first the default's.
   const StreamSettings* settings_;
@@ -92,7 +93,6 @@ class ClientConn final : public Conn, public ClientHalf {
   std::unique_ptr<Http1Parser> parser_;
   std::unique_ptr<Head> head_;
   std::unique_ptr<std::string> ahead_;  // requests read ahead, where there are any
-  uint32_t ahead_used_ = 0;             // bytes of them that have been parsed
   std::string peer_ip_;                 // found out once it is needed
 };
 

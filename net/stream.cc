@@ -53,8 +53,11 @@ void Stream::on_response_head(const Head& head) {
       write_interim_head(head, text);
       // Where there is no memory for it, the client does without.
       if (response_.append_head(text)) client_->response_ready();
-      if (head.status() == 100 && body_asked_for_ms_ == TimerWheel::kNever)
-        body_asked_for_ms_ = now_ms;
+      if (head.status() == 100 && awaits_go_ahead_) {
+        awaits_go_ahead_ = false;
+        told_to_go_on_ = true;
+        phase_since_ms_ = now_ms;  // now it is the upstream that waits
+      }
     }
     return;
   }

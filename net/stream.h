@@ -90,9 +90,7 @@ class Stream final : public TimerOwner {
   // Whether the client owes body bytes: not while it waits to be told to go on (Expect), nor once
   // it has its answer. And since when it does, where that was not from the start.
   bool body_due() const;
-  uint64_t body_asked_for_ms() const {
-    return body_asked_for_ms_ == TimerWheel::kNever ? 0 : body_asked_for_ms_;
-  }
+  uint64_t body_asked_for_ms() const { return told_to_go_on_ ? phase_since_ms_ : 0; }
 
   Outbox& response() { return response_; }
   bool aborted() const { return aborted_; }
@@ -236,7 +234,9 @@ class Stream final : public TimerOwner {
   bool retry_ = false;  // on a fresh connection, once this one is released
   bool retried_ = false;
   bool upstream_asked_ = false;
-  bool response_begun_ = false;  // a byte of the response has come
+  bool response_begun_ = false;   // a byte of the response has come
+  bool awaits_go_ahead_ = false;  // the client sends no body before it is told to (Expect)
+  bool told_to_go_on_ = false;    // and has sent none since it was
 
   Outbox response_;
   uint32_t window_ = 0;
@@ -253,8 +253,7 @@ class Stream final : public TimerOwner {
   uint16_t status_ = 0;
   uint8_t interim_heads_ = 0;
 
-  uint64_t request_moved_ms_ = 0;   // since its oldest byte that has not left waits, at most
-  uint64_t body_asked_for_ms_ = 0;  // kNever: not yet, the client waits to be told
+  uint64_t request_moved_ms_ = 0;  // since its oldest byte that has not left waits, at most
 
   uint64_t window_since_ms_ = 0;
   uint64_t phase_since_ms_;

@@ -44,7 +44,7 @@ void Stream::on_request_head(const Head& head, bool keep_alive) {
   repeatable_ = is_idempotent(head.method()) || settings().retry_non_idempotent;
   // A client of HTTP/1.0 waits for nobody (RFC 9110 section 10.1.1).
   if (head.body() != BodyKind::kNone && !client_http10_ && head.find("expect"))
-    body_asked_for_ms_ = TimerWheel::kNever;
+    awaits_go_ahead_ = true;
   gateway_.upstreams().choose(*this);
   if (write_request(head)) ask_for_upstream(false);
 }
@@ -129,7 +129,7 @@ bool Stream::write_request(const Head& head) {
 }
 
 void Stream::on_request_body(const Lease& lease, std::string_view bytes) {
-  body_asked_for_ms_ = 0;
+  awaits_go_ahead_ = told_to_go_on_ = false;
   if (ended_ || phase_ == Phase::kDraining) return;  // answered: what still comes is dropped
   request_body_bytes_ += bytes.size();
   if (settings().max_body_size > 0 && request_body_bytes_ > settings().max_body_size) {
@@ -170,7 +170,7 @@ uint64_t Stream::request_budget() const {
 }
 
 bool Stream::body_due() const {
-  return body_asked_for_ms_ != TimerWheel::kNever && phase_ != Phase::kDraining;
+  return !awaits_go_ahead_ && phase_ != Phase::kDraining;
 }
 
 void Stream::on_request_sent(uint64_t body_bytes) {
