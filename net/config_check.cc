@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <ifaddrs.h>
 #include <memory>
 #include <optional>
@@ -48,6 +49,13 @@ std::string because(int error) {
   return std::string(" (") + std::strerror(error) + ")";
 }
 
+// Where the link `path` leads; empty where it is none.
+std::string link_target(const std::string& path) {
+  std::error_code error;
+  std::filesystem::path target = std::filesystem::read_symlink(path, error);
+  return error ? "" : (std::filesystem::path(path).parent_path() / target).string();
+}
+
 }  // namespace
 
 std::string colliding_listeners(const Config& config) {
@@ -75,6 +83,7 @@ std::string colliding_admin(const Config& config) {
   return "";
 }
 
+// Whether a pipe has a reader is not looked at: opening it would tell the reader of an end.
 std::string unusable_log(const std::string& path) {
   if (path == "off" || path == "-") return "";
   struct stat found {};
@@ -86,6 +95,8 @@ std::string unusable_log(const std::string& path) {
            "; let this user write to it, or name another";
   }
   if (errno != ENOENT) return path + " cannot be looked at" + because(errno) + "; name another";
+  // A link that leads nowhere: the file is made where it leads.
+  if (std::string target = link_target(path); !target.empty()) return unusable_log(target);
   size_t slash = path.rfind('/');
   std::string folder = slash == path.npos ? "." : path.substr(0, std::max<size_t>(slash, 1));
   if (slash != path.npos && slash + 1 == path.size())

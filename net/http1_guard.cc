@@ -177,10 +177,10 @@ Http1Error read_status_line(std::string_view line, StatusLine& response) {
 
 Http1Error read_field_line(std::string_view line, FieldLine& field) {
   const size_t colon = line.find(':');
-  if (colon == std::string_view::npos) return Http1Error::kBadSyntax;
+  if (colon == std::string_view::npos) return Http1Error::kBadField;
   field.name = line.substr(0, colon);
   field.value = trim_blanks(line.substr(colon + 1));
-  return is_token(field.name) && is_text(field.value) ? Http1Error::kNone : Http1Error::kBadSyntax;
+  return is_token(field.name) && is_text(field.value) ? Http1Error::kNone : Http1Error::kBadField;
 }
 
 Http1Error check_request(const Head& head) {

@@ -91,8 +91,12 @@ const char* http1_error_name(Http1Error error) {
       return "none";
     case Http1Error::kBadSyntax:
       return "bad_syntax";
+    case Http1Error::kBadField:
+      return "bad_field";
     case Http1Error::kBadFraming:
       return "bad_framing";
+    case Http1Error::kBadChunk:
+      return "bad_chunk";
     case Http1Error::kBadHost:
       return "bad_host";
     case Http1Error::kHeadTooLarge:
@@ -215,7 +219,8 @@ Http1Error Http1Parser::on_first_byte(char first) const {
 }
 
 Http1Error Http1Parser::on_line(std::string_view line) {
-  if (!line.ends_with(kCrlf)) return Http1Error::kBadSyntax;
+  if (!line.ends_with(kCrlf))
+    return state_ == State::kStartLine ? Http1Error::kBadSyntax : Http1Error::kBadField;
   line.remove_suffix(kCrlf.size());
   if (state_ == State::kStartLine) return line.empty() ? on_leading_crlf() : on_start_line(line);
   return line.empty() ? on_head_end() : on_field_line(line);
@@ -294,7 +299,7 @@ Http1Parser::Step Http1Parser::feed_body(std::string_view bytes, BodySink& sink)
   if (body_ == BodyKind::kChunked) {
     const ChunkedDecoder::Step step = chunks_.feed(bytes, {head_bytes_max_, fields_max_}, sink);
     if (step.event == ChunkedDecoder::Event::kError)
-      return fail(step.consumed, Http1Error::kBadFraming);
+      return fail(step.consumed, Http1Error::kBadChunk);
     if (step.event == ChunkedDecoder::Event::kNeedMore) return {step.consumed, Event::kNeedMore};
     state_ = State::kEnded;
     return {step.consumed, Event::kEnd};

@@ -17,8 +17,10 @@ namespace sluice {
 // Why a message was refused. Each is counted under its name (http1_error_name).
 enum class Http1Error : uint8_t {
   kNone,
-  kBadSyntax,      // request: 400, response: 502
-  kBadFraming,     // ambiguous or wrong Content-Length, Transfer-Encoding, chunk: 400, 502
+  kBadSyntax,      // the start line; request: 400, response: 502
+  kBadField,       // a field line: 400, 502
+  kBadFraming,     // ambiguous or wrong Content-Length or Transfer-Encoding: 400, 502
+  kBadChunk,       // a chunk's size, extension or end, or a trailer: 400, 502
   kBadHost,        // missing, duplicate or invalid Host: 400
   kHeadTooLarge,   // --max-header-size, --max-headers, kConnectionOptionsMax: 431, 502
   kTargetTooLong,  // request line alone exceeds --max-header-size: 414

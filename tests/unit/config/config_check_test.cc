@@ -142,6 +142,16 @@ TEST_F(Log, IsWritable) {
                 " (Permission denied); let this user write there, or name another file");
 }
 
+TEST_F(Log, IsMadeWhereALinkLeads) {
+  fs::create_symlink("real.log", folder_ / "link");
+  EXPECT_EQ(unusable_log(folder_ / "link"), "");
+  fs::create_symlink("none/real.log", folder_ / "astray");
+  EXPECT_THAT(unusable_log(folder_ / "astray"),
+              HasSubstr("there is no folder " + (folder_ / "none").string()));
+  fs::create_symlink("circle", folder_ / "circle");
+  EXPECT_THAT(unusable_log(folder_ / "circle"), HasSubstr("cannot be looked at"));
+}
+
 TEST_F(Log, IsLookedAtByTheCheckOnly) {
   std::string log = folder_ / "none" / "access.log";
   EXPECT_THAT(error_of({"--check", "--demo", "--access-log", log}),

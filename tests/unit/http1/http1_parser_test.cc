@@ -54,9 +54,9 @@ TEST(Http1Parser, TakesLaterMinorVersionsFor11) {
 TEST(Http1Parser, TellsABadLineAtOnce) {
   for (const std::string line : {"X : a", "X", ": a", " X: a", "X\x80: a", "X: a\x01", "X: a\x7f",
                                  "X: a\rb", "X Y: a", "X(: a"}) {
-    EXPECT_EQ(parse(Role::kRequest, "GET / HTTP/1.1\r\n" + line + "\r\n").summary, "!bad_syntax")
+    EXPECT_EQ(parse(Role::kRequest, "GET / HTTP/1.1\r\n" + line + "\r\n").summary, "!bad_field")
         << line;
-    EXPECT_EQ(parse(Role::kResponse, "HTTP/1.1 200 OK\r\n" + line + "\r\n").summary, "!bad_syntax")
+    EXPECT_EQ(parse(Role::kResponse, "HTTP/1.1 200 OK\r\n" + line + "\r\n").summary, "!bad_field")
         << line;
   }
 }
@@ -291,11 +291,11 @@ TEST(Http1Parser, BoundsFramingBetweenBodyBytes) {
   };
   EXPECT_EQ(error_of(Role::kRequest, post_chunked(body(most)), limits), "chunked(xy)");
   EXPECT_EQ(error_of(Role::kRequest, post_chunked(body(most + "a")), limits),
-            "chunked(x!bad_framing");
+            "chunked(x!bad_chunk");
   EXPECT_EQ(error_of(Role::kRequest, post_chunked(std::string(81, '0') + "1\r\nx"), limits),
-            "chunked(!bad_framing");
+            "chunked(!bad_chunk");
   const std::string trailers = "0\r\nX: " + std::string(80, 'a') + "\r\n\r\n";
-  EXPECT_EQ(error_of(Role::kRequest, post_chunked(trailers), limits), "chunked(!bad_framing");
+  EXPECT_EQ(error_of(Role::kRequest, post_chunked(trailers), limits), "chunked(!bad_chunk");
 }
 
 TEST(Http1Parser, ManySmallChunksAreNoExcess) {

@@ -168,7 +168,7 @@ TEST_P(ClientConnRefusal, IsAnsweredCountedAndTheLast) {
 INSTANTIATE_TEST_SUITE_P(
     Kinds, ClientConnRefusal,
     testing::Values(BadRequest{"NoFieldName", "GET / HTTP/1.1\r\nhost: a\r\n: b\r\n\r\n", "400",
-                               Http1Error::kBadSyntax},
+                               Http1Error::kBadField},
                     BadRequest{"NoHost", "GET / HTTP/1.1\r\n\r\n", "400", Http1Error::kBadHost},
                     BadRequest{"BothFramings",
                                "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n"

@@ -57,6 +57,16 @@ TEST(UpstreamConn, ABadResponseIsAnsweredAndCounted) {
   EXPECT_EQ(metrics.bad_responses[static_cast<unsigned>(Http1Error::kBadFraming)], 1U);
 }
 
+TEST(UpstreamConn, SaysThatItWasAChunkThatWasBad) {
+  Between between;
+  auto [client, upstream] = between.exchange("/");
+  upstream.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nab\r\n");
+  EXPECT_EQ(client.receive_to_end().find("0\r\n\r\n"), std::string::npos);
+  between.await_ending(Ending::kUpstreamBadResponse);
+  Metrics metrics = between.metrics();
+  EXPECT_EQ(metrics.bad_responses[static_cast<unsigned>(Http1Error::kBadChunk)], 1U);
+}
+
 // --- reuse ---
 
 TEST(UpstreamConn, CarriesTheNextRequestAfterAWholeResponse) {
