@@ -216,7 +216,10 @@ void ClientConn::on_send_error(int) {
 void ClientConn::client_gone(Ending ending) {
   if (stream_ && head_) stream_->keep_facts(*head_);
   if (stream_) stream_->on_client_gone(ending);
-  close(ending == Ending::kClientStalled ? CloseMode::kReset : CloseMode::kOrderly);
+  // It may have shut down its sending side only, and read on: what the connection delimits must not
+  // end in order for it.
+  bool reset = ending == Ending::kClientStalled || (stream_ && stream_->close_delimited());
+  close(reset ? CloseMode::kReset : CloseMode::kOrderly);
 }
 
 void ClientConn::drop() {

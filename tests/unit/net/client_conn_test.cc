@@ -244,6 +244,20 @@ TEST(ClientConn, TakesAFinForTheClientsEnd) {
   between.await_ending(Ending::kClientLeft);
 }
 
+// Such a client may read on, and would take the end for that of the body.
+TEST(ClientConn, ResetsWhatTheConnectionDelimitsBehindAFin) {
+  Between between;
+  Wire client = between.worker.connect();
+  client.send("GET / HTTP/1.0\r\nhost: test\r\n\r\n");
+  Wire upstream = between.upstreams.accept();
+  upstream.receive_through("\r\n\r\n");
+  upstream.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\npart\r\n");
+  client.receive_through("part");
+  client.shut_down_sending();
+  EXPECT_EQ(client.await_end(), ECONNRESET);
+  between.await_ending(Ending::kClientLeft);
+}
+
 TEST(ClientConn, AnswersAfterAFinWhereThatIsAllowed) {
   Between between([](StreamSettings& settings) { settings.half_close = true; });
   auto [client, upstream] = between.exchange("/");

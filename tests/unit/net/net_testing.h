@@ -103,6 +103,13 @@ class Wire {
     if (n < 0 && errno == EAGAIN) ADD_FAILURE() << "nothing came in time, not even an end";
     return n > 0 ? static_cast<size_t>(n) : 0;
   }
+  // How the connection ends: 0 for a FIN, else the errno. What comes before that is dropped.
+  int await_end() const {
+    std::array<char, 16384> buffer{};
+    ssize_t n = 1;
+    while (n > 0) n = retry([&] { return recv(fd_, buffer.data(), buffer.size(), 0); });
+    return n == 0 ? 0 : errno;
+  }
   void hang_up() {
     if (fd_ >= 0) close_socket(std::exchange(fd_, -1));
   }
