@@ -189,14 +189,17 @@ SlotPool& ClientConn::receive_pool() {
 uint32_t ClientConn::watch_events() {
   // Where a FIN is allowed a poll would report it for ever (the kernel adds POLLRDHUP to every
   // mask), also while bytes before it are unread: a reset shows with the next write then, a
-  // heartbeat at the latest.
-  return stream_ && !receive_ended() && !stream_->half_close_allowed() ? POLLRDHUP : 0;
+  // heartbeat at the latest. While a head arrives its route is not known, and nothing to be told.
+  if (!stream_ || state_ == State::kHead || receive_ended()) return 0;
+  return stream_->half_close_allowed() ? 0 : POLLRDHUP;
 }
 
 void ClientConn::on_hang_up(uint32_t events) {
-  // Asked for under an earlier request's route.
+  // Asked for under an earlier request's route. A FIN behind a request that is yet to be read may
+  // be allowed by its route: the receive tells of it when that has been read.
   bool only_fin = (events & (POLLERR | POLLHUP)) == 0;
-  if (only_fin && stream_ && stream_->half_close_allowed()) return;
+  bool unread = !stream_ || state_ == State::kHead;
+  if (only_fin && (unread || stream_->half_close_allowed())) return;
   client_gone(Ending::kClientLeft);
 }
 
