@@ -16,6 +16,10 @@ constexpr uint64_t kTurnsMax = 2'000'000;
 // To let the last completions in, and slots and streams be returned.
 constexpr int kSettlingTurns = 3;
 constexpr uint64_t kExhaustedNsMax = 4 * kSecond;
+// From room for a client to the client: limits::kAcceptPauseMs, and some turns.
+constexpr uint64_t kUnacceptedNsMax = 400 * kMillisecond;
+// From the end of the grace to that of the last connection: limits::kEndingMs, and their lingering.
+constexpr uint64_t kEndedWithinNs = 5 * kSecond;
 constexpr uint64_t kOwnAnswersMax = uint64_t{64} * 512;
 
 SlotPool::Options pool_options(const char* name, uint16_t group, const PoolSettings& settings) {
@@ -50,6 +54,10 @@ CheckedGateway::CheckedGateway(World& world, Kernel& kernel, Config config,
       limit_(clients_max),
       gateway_(loop_, memory_, budget_, config_, {listener_}, messages_, nullptr, limit_, 0) {
   loop_.set_latency_budget(budget_of(config_));
+  for (const Route& route : config_.routes) {
+    window_max_ = std::max(window_max_, route.settings.buffer_size_max);
+    hold_max_ = std::max(hold_max_, route.settings.event_hold);
+  }
 }
 
 void CheckedGateway::other_comes() {
@@ -67,7 +75,11 @@ void CheckedGateway::other_leaves() {
 void CheckedGateway::turn() {
   auto wakes_one = [](const SlotPool& pool) { return pool.has_waiters() && pool.provided() > 0; };
   bool due = wakes_one(sse_event_) || wakes_one(http_response_);
-  loop_.turn(true);
+  // At the end nothing is left to wait for.
+  if (gateway_.draining() && loop_.operations() == 0 && kernel_.open_fds() == 0)
+    world_.advance_to(std::min(world_.next_ns(), world_.now_ns() + kSecond));
+  else
+    loop_.turn(true);
   if (due && kernel_.last_timeout_ns() > 0)
     violation("a receive waits for a slot though there is one");
   check_turn();
@@ -86,8 +98,28 @@ void CheckedGateway::check_clients() {
   if (ours + others_ > limit_.most() + 1) violation("more clients than the limit has room for");
 }
 
+// Whoever connects is accepted where there is room, at once or after a rest. Where accept fails, or
+// the process stands still, nobody can.
+void CheckedGateway::check_backlog() {
+  const Liberties& liberties = kernel_.state().liberties;
+  bool hindered = liberties.no_fds + liberties.no_accept + liberties.stopped > 0;
+  if (hindered || limit_.full() || kernel_.backlog() == 0)
+    unaccepted_since_ns_ = 0;
+  else if (unaccepted_since_ns_ == 0)
+    unaccepted_since_ns_ = world_.now_ns();
+  else if (world_.now_ns() - unaccepted_since_ns_ > kUnacceptedNsMax)
+    violation("clients wait to be accepted though there is room");
+}
+
 void CheckedGateway::check_turn() {
   check_clients();
+  check_backlog();
+  for (const SlotPool* pool : {&sse_event_, &http_response_})
+    scarce_ |= pool->has_waiters() && pool->provided() == 0;
+  bool stands = kernel_.state().liberties.stopped > 0;
+  if (ends_since_ns_ != 0 && !stands && world_.now_ns() > ends_since_ns_ + kEndedWithinNs &&
+      connections_left())
+    violation("connections are left after the end of the grace");
   // Our own answers, a few hundred bytes each, are beside the limit.
   if (budget_.bytes > budget_.bytes_max || budget_.heap > budget_.heap_max + kOwnAnswersMax)
     violation("peers' bytes occupy " + std::to_string(budget_.bytes) + " of " +
@@ -116,9 +148,12 @@ void CheckedGateway::check_pool(const SlotPool& pool) const {
 }
 
 // Whose peer takes nothing gives way to those that wait, after a while (limits::kShedAfterMs, and a
-// second until that is looked at). Where the process itself stood still, nobody could.
-void CheckedGateway::check_exhausted(const SlotPool& pool, uint64_t& since_ns) const {
-  if (!pool.exhausted() || kernel_.state().liberties.stopped > 0)
+// second until that is looked at). Where the process itself stood still, nobody could; and a stream
+// alone waits for none but its own slots, which its client may take a byte at a time.
+void CheckedGateway::check_exhausted(const SlotPool& pool, uint64_t& since_ns) {
+  const Metrics& metrics = gateway_.metrics();
+  bool alone = metrics.streams_started - metrics.streams_ended <= 1;
+  if (!pool.exhausted() || alone || kernel_.state().liberties.stopped > 0)
     since_ns = 0;
   else if (since_ns == 0)
     since_ns = world_.now_ns();
@@ -135,8 +170,8 @@ void CheckedGateway::check_streams() const {
   gateway_.list_streams(streams);
   uint64_t slot = std::max(sse_event_.slot_bytes(), http_response_.slot_bytes());
   for (const StreamInfo& stream : streams) {
-    uint64_t granted_max = config_.defaults.buffer_size_max + slot;
-    uint64_t held_max = stream.event_stream ? config_.defaults.event_hold + granted_max : 0;
+    uint64_t granted_max = window_max_ + slot;
+    uint64_t held_max = stream.event_stream ? hold_max_ + granted_max : 0;
     if (stream.backlog > granted_max + held_max)
       violation("a stream holds " + std::to_string(stream.backlog) + " bytes, its window is " +
                 std::to_string(stream.window));
@@ -149,12 +184,14 @@ bool CheckedGateway::torn() {
   return gateway_.metrics().torn_events > 0;
 }
 
-bool CheckedGateway::out_of_slots() const {
-  return sse_event_.counters().waits + http_response_.counters().waits > 0;
+bool CheckedGateway::scarce() {
+  return scarce_ || gateway_.metrics().endings[static_cast<unsigned>(Ending::kOverloaded)] > 0;
 }
 
-bool CheckedGateway::overloaded() {
-  return gateway_.metrics().endings[static_cast<unsigned>(Ending::kOverloaded)] > 0;
+void CheckedGateway::end_all() {
+  if (ends_since_ns_ != 0) return;
+  ends_since_ns_ = world_.now_ns();
+  gateway_.end_all();
 }
 
 bool CheckedGateway::connections_left() const {
@@ -165,15 +202,25 @@ bool CheckedGateway::connections_left() const {
          0;
 }
 
+uint64_t CheckedGateway::all_timeouts_ms() const {
+  uint64_t most_ms = 0;
+  for (const Route& route : config_.routes) {
+    const StreamSettings& settings = route.settings;
+    most_ms =
+        std::max(most_ms, settings.stream_idle_timeout_ms + settings.first_byte_timeout_ms +
+                              settings.write_timeout_ms + settings.keepalive_timeout_ms +
+                              settings.connect_timeout_ms + settings.body_timeout_ms +
+                              settings.header_timeout_ms + settings.upstream_keepalive_timeout_ms);
+  }
+  return most_ms;
+}
+
 void CheckedGateway::run_until_idle(uint64_t rounds) {
-  const StreamSettings& settings = config_.defaults;
-  uint64_t all_ms = settings.stream_idle_timeout_ms + settings.first_byte_timeout_ms +
-                    settings.write_timeout_ms + settings.keepalive_timeout_ms +
-                    settings.connect_timeout_ms + settings.body_timeout_ms +
-                    settings.header_timeout_ms + settings.upstream_keepalive_timeout_ms;
-  uint64_t until_ns = world_.now_ns() + all_ms * rounds * kMillisecond;
+  uint64_t until_ns = world_.now_ns() + all_timeouts_ms() * rounds * kMillisecond;
   // An fd may be that of a client whose accept is yet to be told.
-  while ((connections_left() || kernel_.open_fds() > 1) && world_.now_ns() < until_ns) turn();
+  const size_t listeners = gateway_.draining() ? 0 : 1;
+  while ((connections_left() || kernel_.open_fds() > listeners) && world_.now_ns() < until_ns)
+    turn();
   if (connections_left()) violation("a connection without a deadline");
   for (int i = 0; i < kSettlingTurns; ++i) turn();
   if (sse_event_.leased() + http_response_.leased() > 0)
@@ -183,12 +230,13 @@ void CheckedGateway::run_until_idle(uint64_t rounds) {
   if (budget_.bytes != sse_event_.bytes() + http_response_.bytes() || budget_.heap != 0)
     violation("memory is accounted for that nobody has");
   if (memory_.nodes.in_use() > 0) violation("nodes are in use though nothing is there");
-  if (kernel_.open_fds() != 1)
-    violation(std::to_string(kernel_.open_fds()) + " fds are open, though only the listener is");
+  // The listener, if it has not been closed.
+  if (kernel_.open_fds() > (gateway_.draining() ? 0 : 1))
+    violation(std::to_string(kernel_.open_fds()) + " fds are open, though nothing is there");
 }
 
 void CheckedGateway::stop() {
-  if (world_.random.chance(0.5))
+  if (ends_since_ns_ == 0 && world_.random.chance(0.5))
     gateway_.end_all();
   else
     gateway_.abort_all();

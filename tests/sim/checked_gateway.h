@@ -26,9 +26,14 @@ class CheckedGateway {
   uint64_t turns() const { return turns_; }
   // An event was cut through for want of memory; a receive has waited for a slot.
   bool torn();
-  bool out_of_slots() const;
-  // Streams were given up for want of memory.
-  bool overloaded();
+  // Memory has been short: receives have waited while there was no slot, or streams were given up.
+  bool scarce();
+  const Metrics& metrics() { return gateway_.metrics(); }
+
+  // The steps in which a process ends; each may be told again.
+  void say_close() { gateway_.say_close(); }
+  void drain() { gateway_.drain(); }
+  void end_all();
 
   // Clients of another worker, which shares the limit, come while there is room, or leave.
   void other_comes();
@@ -44,9 +49,11 @@ class CheckedGateway {
  private:
   void check_turn();
   void check_clients();
+  void check_backlog();
+  uint64_t all_timeouts_ms() const;
   void check_pool(const SlotPool& pool) const;
   void check_streams() const;
-  void check_exhausted(const SlotPool& pool, uint64_t& since_ns) const;
+  void check_exhausted(const SlotPool& pool, uint64_t& since_ns);
   bool connections_left() const;
 
   World& world_;
@@ -65,6 +72,12 @@ class CheckedGateway {
   uint64_t others_ = 0;  // places that other workers' clients have
   Gateway gateway_;
   uint64_t turns_ = 0;
+  uint64_t unaccepted_since_ns_ = 0;
+  uint64_t ends_since_ns_ = 0;
+  bool scarce_ = false;
+  // The most of what any route allows.
+  uint64_t window_max_ = 0;
+  uint64_t hold_max_ = 0;
   uint64_t events_exhausted_since_ns_ = 0;
   uint64_t others_exhausted_since_ns_ = 0;
 };

@@ -5,13 +5,18 @@
 #include <cstdlib>
 #include <utility>
 
+#include "tests/sim/judge.h"
+
 namespace sluice::sim {
 
 namespace {
 
-constexpr std::string_view kHeartbeat = ": heartbeat\n\n";
 constexpr unsigned kAttemptsMax = 4;
 constexpr uint64_t kRoomPollNs = 5 * kMillisecond;
+// With room for so much it holds up nobody, if it reads at once.
+constexpr size_t kAmpleRoom = 64 * 1024;
+// It sends the body then, go-ahead or not.
+constexpr uint64_t kGoAheadNsMax = 3 * kSecond;
 
 void mutate(std::string& bytes, Random& random) {
   static constexpr const char* kTokens[] = {"\r\n",
@@ -50,46 +55,6 @@ void mutate(std::string& bytes, Random& random) {
 
 }  // namespace
 
-// --- BodyCheck ---
-
-// A line ends with its CR; a LF may still follow (html.spec.whatwg.org 9.2.6).
-bool BodyCheck::at_boundary() const {
-  const std::vector<size_t>& ends = script_.boundaries;
-  const bool before_lf = at_ > 0 && at_ < script_.body.size() && script_.body[at_ - 1] == '\r' &&
-                         script_.body[at_] == '\n';
-  return heartbeat_ == 0 && (std::binary_search(ends.begin(), ends.end(), at_) ||
-                             (before_lf && std::binary_search(ends.begin(), ends.end(), at_ + 1)));
-}
-
-bool BodyCheck::complete_up_to_cut() const {
-  const std::vector<size_t>& ends = script_.boundaries;
-  return at_ >= *(std::upper_bound(ends.begin(), ends.end(), script_.cut) - 1);
-}
-
-void BodyCheck::feed(std::string_view bytes) {
-  for (char c : bytes) {
-    bool may_beat = framed_ && (heartbeat_ > 0 || at_boundary());
-    if (may_beat && c == kHeartbeat[heartbeat_]) {
-      heartbeat_ = (heartbeat_ + 1) % kHeartbeat.size();
-      continue;
-    }
-    if (heartbeat_ > 0) own_comment();
-    if (heartbeat_ > 0 || at_ == script_.body.size() || script_.body[at_] != c)
-      violation("script " + std::to_string(script_.id) + ": byte " + std::to_string(at_) + " of " +
-                std::to_string(script_.body.size()) + " is not the upstream's");
-    ++at_;
-  }
-}
-
-// What began like a heartbeat was a comment of the script's, if there is one here.
-void BodyCheck::own_comment() {
-  if (script_.body.compare(at_, heartbeat_, kHeartbeat, 0, heartbeat_) != 0) return;
-  at_ += heartbeat_;
-  heartbeat_ = 0;
-}
-
-// --- ClientPeer ---
-
 ClientPeer::ClientPeer(Scene& scene, int listener, const ClientTraits& traits,
                        std::vector<unsigned> scripts)
     : scene_(scene),
@@ -110,12 +75,17 @@ void ClientPeer::connect() {
   if (done_ || scene_.frozen) return;
   World& world = scene_.world;
   uint64_t latency_ns = world.random.magnitude(1, 20 * kMillisecond);
-  size_t capacity = world.random.magnitude(1, 100'000);
+  size_t capacity = world.random.chance(0.5) ? world.random.between(kAmpleRoom, 4 * kAmpleRoom)
+                                             : world.random.magnitude(1, kAmpleRoom);
   connection_ = std::make_shared<Connection>(world, latency_ns, capacity);
   connection_->peer = this;
   ++connections_;
-  reading_ = writing_ = false;
+  reading_ = writing_ = shut_ = false;
   out_.clear();
+  rest_.clear();
+  writes_.clear();
+  bytes_written_ = 0;
+  previous_route_.reset();
   requested_ = 0;
   scene_.kernel.connect_client(listener_, connection_);
   next_request();
@@ -128,29 +98,26 @@ std::string ClientPeer::request_for(const Script& script) {
   text += "Host: sim\r\n";
   if (!hostile())
     text += "X-Check: yes\r\nX-Attempt: " + std::to_string(scene_.attempts++) + "\r\n";
-  if (script.event_stream) text += "Accept: text/event-stream\r\n";
+  if (script.wants_events) text += "Accept: text/event-stream\r\n";
   bool chunked = script.request_chunked && !traits_.http10;
-  if (script.request_body.empty()) {
-    text += "\r\n";
-  } else if (!chunked) {
+  if (script.request_body.empty()) return text += "\r\n";
+  if (script.expects && !traits_.http10) text += "Expect: 100-continue\r\n";
+  if (!chunked) {
     text += "Content-Length: " + std::to_string(script.request_body.size()) + "\r\n\r\n";
-    text += script.request_body;
-  } else {
-    text += "Transfer-Encoding: chunked\r\n\r\n";
-    std::string_view body = script.request_body;
-    while (!body.empty()) {
-      size_t size = random.magnitude(1, body.size());
-      char line[24];
-      std::snprintf(line, sizeof(line), "%zX\r\n", size);
-      text += line;
-      text += body.substr(0, size);
-      text += "\r\n";
-      body.remove_prefix(size);
-    }
-    text += "0\r\n\r\n";
+    return text += script.request_body;
   }
-  if (hostile()) mutate(text, random);
-  return text;
+  text += "Transfer-Encoding: chunked\r\n\r\n";
+  std::string_view body = script.request_body;
+  while (!body.empty()) {
+    size_t size = random.magnitude(1, body.size());
+    char line[24];
+    std::snprintf(line, sizeof(line), "%zX\r\n", size);
+    text += line;
+    text += body.substr(0, size);
+    text += "\r\n";
+    body.remove_prefix(size);
+  }
+  return text += "0\r\n\r\n";
 }
 
 // Writes the next request, or all of them.
@@ -158,9 +125,45 @@ void ClientPeer::next_request() {
   reader_.begin(asked().method == "HEAD");
   head_seen_ = false;
   check_.reset();
-  size_t until = traits_.kind == ClientKind::kPipelining ? scripts_.size() : at_ + 1;
-  for (size_t i = at_ + requested_; i < until; ++i, ++requested_)
-    out_ += request_for(scene_.scripts[scripts_[i]]);
+  interim_heads_ = 0;
+  problem_.clear();
+  size_t until = pipelines() ? scripts_.size() : at_ + 1;
+  for (size_t i = at_ + requested_; i < until; ++i, ++requested_) {
+    const Script& script = scene_.scripts[scripts_[i]];
+    std::string text = request_for(script);
+    size_t head = text.find("\r\n\r\n") + 4;
+    size_t begins = bytes_written_ + out_.size();
+    writes_.push_back({i, begins, begins + head, begins + text.size()});
+    if (hostile()) mutate(text, scene_.world.random);
+    Exchange& of = scene_.exchanges[script.id];
+    static_cast<Asked&>(of) = {.client = connection_};
+    static_cast<Answered&>(of) = {};
+    of.tries = 0;
+    of.upstream = nullptr;
+    of.behind = i > at_;
+    of.prompt = traits_.read_max == SIZE_MAX && connection_->to_peer.room() >= kAmpleRoom;
+    of.trickles = traits_.write_max != SIZE_MAX;
+    size_t route = i > at_ ? scene_.scripts[scripts_[i - 1]].route
+                           : previous_route_.value_or(scene_.config->routes.size() - 1);
+    of.header_timeout_ms = scene_.config->routes[route].settings.header_timeout_ms;
+    bool waits = script.expects && !traits_.http10 && !pipelines() && !hostile() &&
+                 !script.request_body.empty();
+    if (waits) {
+      rest_ = text.substr(head);
+      text.resize(head);
+      scene_.world.after(scene_.world.random.between(kSecond, kGoAheadNsMax),
+                         [this, name = connections_] {
+                           if (name == connections_) send_rest();
+                         });
+    }
+    out_ += text;
+  }
+  if (!std::exchange(writing_, true)) write();
+}
+
+void ClientPeer::send_rest() {
+  if (rest_.empty()) return;
+  out_ += std::exchange(rest_, {});
   if (!std::exchange(writing_, true)) write();
 }
 
@@ -168,10 +171,20 @@ void ClientPeer::write() {
   if (done_ || scene_.frozen || !connection_) return;
   Random& random = scene_.world.random;
   size_t size = traits_.write_max == SIZE_MAX ? SIZE_MAX : random.magnitude(1, traits_.write_max);
+  bool in_body = !writes_.empty() && bytes_written_ > writes_.front().head_ends;
+  if (in_body && traits_.rests_ns > 0 && random.chance(0.5)) {
+    scene_.world.trace("client: rests");
+    scene_.world.after(std::exchange(traits_.rests_ns, 0), [this, name = connections_] {
+      if (name == connections_) write();
+    });
+    return;
+  }
   size_t taken = connection_->write(std::string_view(out_).substr(0, size));
   out_.erase(0, taken);
+  note_written(taken);
   if (out_.empty()) {
     writing_ = false;
+    if (rest_.empty()) written_all();
     return;
   }
   uint64_t pause_ns =
@@ -182,12 +195,49 @@ void ClientPeer::write() {
   });
 }
 
+void ClientPeer::note_written(size_t size) {
+  if (size == 0 || hostile()) return;
+  uint64_t now_ns = scene_.world.now_ns();
+  bytes_written_ += size;
+  for (const Written& request : writes_) {
+    if (request.begins >= bytes_written_) break;
+    Exchange& of = scene_.exchanges[scripts_[request.request]];
+    if (of.asked_ns == 0) of.asked_ns = now_ns;
+    if (of.head_written_ns != 0)
+      of.write_gap_ns = std::max(of.write_gap_ns, now_ns - of.last_written_ns);
+    if (of.head_written_ns == 0 && bytes_written_ >= request.head_ends) of.head_written_ns = now_ns;
+    of.last_written_ns = now_ns;
+  }
+  while (!writes_.empty() && writes_.front().ends <= bytes_written_) writes_.pop_front();
+}
+
+// A FIN behind the last request that goes out on this connection. Where that is no good way to say
+// so, it takes the request with it.
+void ClientPeer::written_all() {
+  if (!traits_.half_closes || hostile() || requested_ == 0 || std::exchange(shut_, true)) return;
+  scene_.world.trace("client: a FIN behind script %u", asked().id);
+  connection_->shut_down_writing();
+  bool denied = false;
+  for (size_t i = at_ + requested_; i-- > at_;) {
+    const Script& script = scene_.scripts[scripts_[i]];
+    denied |= !scene_.config->routes[script.route].settings.half_close;
+    scene_.exchanges[script.id].fin = true;
+    scene_.exchanges[script.id].denied = denied;
+  }
+  bool allowed = scene_.config->routes[asked().route].settings.half_close;
+  if (!allowed && on_left && connection_->accepted_ns != 0) on_left(asked().id);
+}
+
 void ClientPeer::on_change() {
   if (done_ || scene_.frozen || std::exchange(reading_, true)) return;
   uint64_t pause_ns = traits_.read_pause_ns;
   if (head_seen_ && traits_.stands_still_ns > 0) {
     pause_ns += std::exchange(traits_.stands_still_ns, 0);
     stood_still_ = true;
+  }
+  if (pause_ns == 0) {
+    read(connections_);
+    return;
   }
   scene_.world.after(pause_ns, [this, name = connections_] { read(name); });
 }
@@ -216,7 +266,7 @@ void ClientPeer::consume(std::string_view bytes) {
       violation("a response that nobody asked for: " + std::string(bytes.substr(0, 60)));
     size_t taken = reader_.feed(bytes, [this](std::string_view body) {
       if (!head_seen_) on_response_head();
-      if (check_) check_->feed(body);
+      on_body(body);
     });
     bytes.remove_prefix(taken);
     if (reader_.state() == MessageReader::State::kBroken)
@@ -233,18 +283,50 @@ void ClientPeer::consume(std::string_view bytes) {
   }
 }
 
+void ClientPeer::on_body(std::string_view bytes) {
+  if (!check_) {
+    problem_ += bytes;
+    return;
+  }
+  BodyCheck::Fed fed = check_->feed(bytes);
+  exchange().seen = check_->at();
+  if (fed.heartbeats || fed.others)
+    scene_.judge->on_output(asked(), !fed.others, check_->at_boundary());
+}
+
 void ClientPeer::on_response_head() {
   head_seen_ = true;
   const MessageHead& head = reader_.head();
   scene_.world.trace("client: script %u: %s", asked().id, head.first_line.c_str());
+  if (head.status() < 200) {
+    on_interim_head();
+    return;
+  }
   auto id = head.find("x-script");
-  if (head.status() < 200) return;
   statuses_[at_] = head.status();
-  if (!id) return;  // the gateway's own
-  size_t number = std::strtoull(id->c_str(), nullptr, 10);
-  if (number != asked().id) violation("the answer to another request");
-  if (head.find("via") == std::nullopt) violation("a response without Via");
-  check_.emplace(asked(), asked().event_stream);
+  bool ours = !id && !head.find("via");
+  bool early = ours && head.status() == 200;
+  exchange().early_head = early;
+  scene_.judge->on_head(asked(), head.status(), ours,
+                        head.find("connection").value_or("") == "close");
+  if (id) {
+    size_t number = std::strtoull(id->c_str(), nullptr, 10);
+    if (number != asked().id) violation("the answer to another request");
+    if (head.status() != asked().status) violation("a status that is not the upstream's");
+    if (ours) violation("a response without Via");
+  }
+  if (id || early) check_.emplace(asked(), scene_.config->routes[asked().route].settings, early);
+}
+
+// No more of them than there were, and none to a client that does not know them.
+void ClientPeer::on_interim_head() {
+  const Script& script = asked();
+  bool go_ahead = reader_.head().status() == 100;
+  if (traits_.http10) violation("an interim response to HTTP/1.0");
+  if (go_ahead ? !script.goes_ahead : ++interim_heads_ > script.interim_heads)
+    violation("an interim response that is not the upstream's, to script " +
+              std::to_string(script.id));
+  if (go_ahead) send_rest();
 }
 
 void ClientPeer::on_response_complete() {
@@ -261,6 +343,7 @@ void ClientPeer::on_response_complete() {
     if (!asked().sound())
       violation("script " + std::to_string(asked().id) + " was cut, and ended cleanly");
   }
+  if (!check_) scene_.judge->on_refused(asked(), status, problem_);
   answered(check_ ? Outcome::kComplete : Outcome::kRefused);
 }
 
@@ -275,16 +358,24 @@ void ClientPeer::on_end(bool reset) {
     on_response_complete();
     return;
   }
-  if (check_ && !reset && asked().event_stream && !check_->at_boundary() && !scene_.torn)
+  const StreamSettings& settings = scene_.config->routes[asked().route].settings;
+  bool whole_events = asked().event_stream && settings.framing == EventFraming::kEvent &&
+                      !scene_.torn && scene_.world.now_ns() < scene_.ends_ns &&
+                      !asked().too_long(settings) && !exchange().denied;
+  if (check_ && !reset && whole_events && !check_->at_boundary())
     violation("script " + std::to_string(asked().id) + " was cut inside an event, at byte " +
               std::to_string(check_->at()) + ": ..." +
               asked().body.substr(check_->at() < 30 ? 0 : check_->at() - 30, 60));
-  deprived_[at_] = check_ && !reset && asked().event_stream && !check_->complete_up_to_cut();
+  const std::vector<Exchange::Sent>& sent = exchange().sent;
+  size_t whole = sent.empty() ? 0 : sent.back().body_bytes;
+  deprived_[at_] = check_ && !reset && asked().event_stream && !check_->complete_up_to(whole);
   connection_->close_peer_end();
   bool begun = reader_.started();
+  if (check_) scene_.judge->on_aborted(asked(), check_->at_boundary());
   requested_ = 0;
   // A connection may end just when the next request goes out.
-  if (!begun && ++attempts_ < kAttemptsMax) {
+  bool again = !begun && !exchange().fin;
+  if (again && ++attempts_ < kAttemptsMax) {
     ++connections_;
     scene_.world.after(kMillisecond, [this] { connect(); });
     return;
@@ -294,10 +385,12 @@ void ClientPeer::on_end(bool reset) {
 
 void ClientPeer::answered(Outcome outcome) {
   outcomes_[at_] = outcome;
+  exchange().over = true;
   attempts_ = 0;
   bool ended = requested_ == 0 || reader_.until_close() || traits_.http10 || hostile() ||
-               reader_.head().find("connection").value_or("") == "close";
+               (shut_ && !pipelines()) || reader_.head().find("connection").value_or("") == "close";
   if (requested_ > 0) --requested_;
+  previous_route_ = asked().route;
   ++at_;
   if (at_ == scripts_.size()) {
     finish();
@@ -314,9 +407,18 @@ void ClientPeer::answered(Outcome outcome) {
 
 void ClientPeer::leave() {
   if (done_ || scene_.frozen) return;
-  scene_.world.trace("client: leaves");
-  if (requested_ > 0 && !hostile() && on_left) on_left(asked().id);
-  if (scene_.world.random.chance(0.5))
+  scene_.world.trace("client: leaves script %u", asked().id);
+  bool resets = scene_.world.random.chance(0.5);
+  if (requested_ > 0 && !hostile()) {
+    exchange().left = true;
+    // Where a FIN is allowed it is none, and behind one, or behind what is not read, a reset shows
+    // with the next write only.
+    bool allowed = scene_.config->routes[asked().route].settings.half_close;
+    bool all_read = asked().request_body.empty() && !pipelines() && !scene_.scarce;
+    bool shows = !shut_ && (!allowed || (resets && all_read));
+    if (on_left && shows && connection_->accepted_ns != 0) on_left(asked().id);
+  }
+  if (resets)
     connection_->reset_peer_end();
   else
     connection_->close_peer_end();

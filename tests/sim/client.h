@@ -5,14 +5,16 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "tests/sim/body_check.h"
 #include "tests/sim/http.h"
-#include "tests/sim/upstream.h"
+#include "tests/sim/scene.h"
 
 namespace sluice::sim {
 
@@ -26,32 +28,13 @@ struct ClientTraits {
   uint64_t stands_still_ns = 0;  // after its first read; 0: it does not
   size_t write_max = SIZE_MAX;
   uint64_t write_pause_ns = 0;
+  uint64_t rests_ns = 0;         // in the middle of an upload; 0: it does not
   uint64_t leaves_after_ns = 0;  // a vanishing or hostile one
+  bool half_closes = false;      // shuts down its sending side when it has written all
 };
 
 // How the answer to a script's request ended.
 enum class Outcome : uint8_t { kNone, kComplete, kAborted, kRefused };
-
-// Follows one response body along its script.
-class BodyCheck {
- public:
-  BodyCheck(const Script& script, bool framed) : script_(script), framed_(framed) {}
-
-  void feed(std::string_view bytes);
-  bool complete() const { return at_ == script_.body.size() && heartbeat_ == 0; }
-  bool at_boundary() const;
-  // All that was whole where the upstream stopped.
-  bool complete_up_to_cut() const;
-  size_t at() const { return at_; }
-
- private:
-  void own_comment();
-
-  const Script& script_;
-  bool framed_;
-  size_t at_ = 0;
-  size_t heartbeat_ = 0;  // bytes seen of one
-};
 
 class ClientPeer final : public Peer {
  public:
@@ -80,15 +63,22 @@ class ClientPeer final : public Peer {
   void write();
   void read(uint64_t connection);
   void consume(std::string_view bytes);
+  void on_body(std::string_view bytes);
   void on_response_head();
+  void on_interim_head();
   void on_response_complete();
   void on_end(bool reset);
   void answered(Outcome outcome);
   void next_request();
+  void note_written(size_t size);
+  void written_all();
+  void send_rest();
   void leave();
   void finish();
   bool hostile() const { return traits_.kind == ClientKind::kHostile; }
+  bool pipelines() const { return traits_.kind == ClientKind::kPipelining; }
   const Script& asked() const { return scene_.scripts[scripts_[at_]]; }
+  Exchange& exchange() { return scene_.exchanges[scripts_[at_]]; }
 
   Scene& scene_;
   int listener_;
@@ -102,14 +92,27 @@ class ClientPeer final : public Peer {
   MessageReader reader_{true};
   std::optional<BodyCheck> check_;
   bool head_seen_ = false;
+  unsigned interim_heads_ = 0;
+  std::string problem_;  // the body of an answer that is the gateway's
   std::string out_;
-  size_t at_ = 0;         // the request whose answer is next
-  size_t requested_ = 0;  // requests written to this connection, from at_ on
+  // The requests that out_ ends with: where each one's head and body do, counted in bytes that were
+  // written to the connection.
+  struct Written {
+    size_t request;
+    size_t begins, head_ends, ends;
+  };
+  std::deque<Written> writes_;
+  uint64_t bytes_written_ = 0;
+  std::string rest_;                      // of a request whose client waits to be told to go on
+  std::optional<size_t> previous_route_;  // on this connection
+  size_t at_ = 0;                         // the request whose answer is next
+  size_t requested_ = 0;                  // requests written to this connection, from at_ on
   unsigned attempts_ = 0;
   bool writing_ = false;
   bool reading_ = false;
   bool done_ = false;
   bool stood_still_ = false;
+  bool shut_ = false;  // the sending side
 };
 
 }  // namespace sluice::sim

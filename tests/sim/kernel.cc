@@ -1,5 +1,7 @@
 #include "tests/sim/kernel.h"
 
+#include <utility>
+
 #include "core/check.h"
 #include "tests/sim/kernel_state.h"
 
@@ -27,13 +29,19 @@ Kernel::~Kernel() {
   installed = nullptr;
 }
 
+void Kernel::wake() {
+  state_->woken = true;
+}
+
 int Kernel::open_listener() {
-  return state_->new_fd({});
+  Socket listener;
+  listener.listens = true;
+  return state_->new_fd(std::move(listener));
 }
 
 void Kernel::connect_client(int listener, std::shared_ptr<Connection> connection) {
   auto found = state_->sockets.find(listener);
-  if (found == state_->sockets.end() || found->second.shut) {
+  if (found == state_->sockets.end() || !found->second.listens || found->second.shut) {
     connection->close_gateway_end(true);
     return;
   }
@@ -57,6 +65,26 @@ size_t Kernel::backlog() const {
   size_t waiting = 0;
   for (const auto& [fd, socket] : state_->sockets) waiting += socket.backlog.size();
   return waiting;
+}
+
+bool Kernel::ran_dry() const {
+  return state_->ran_dry;
+}
+
+uint64_t Kernel::accepted() const {
+  return state_->accepts;
+}
+
+uint64_t Kernel::connected() const {
+  return state_->connects;
+}
+
+uint64_t Kernel::received_bytes() const {
+  return state_->received_bytes;
+}
+
+uint64_t Kernel::sent_bytes() const {
+  return state_->sent_bytes;
 }
 
 uint64_t Kernel::last_timeout_ns() const {

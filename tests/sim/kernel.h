@@ -55,6 +55,9 @@ class Kernel {
   };
   std::function<Answer(uint16_t port)> on_connect;
 
+  // As a message to the worker does: what waits for completions waits no longer.
+  void wake();
+
   int open_listener();
   void connect_client(int listener, std::shared_ptr<Connection> connection);
 
@@ -69,6 +72,13 @@ class Kernel {
   uint64_t last_timeout_ns() const;
   // Clients that have connected and were not accepted yet.
   size_t backlog() const;
+  // A group of buffers was empty when one was wanted.
+  bool ran_dry() const;
+  // Since the start: clients accepted, upstreams connected to, and bytes from and to both.
+  uint64_t accepted() const;
+  uint64_t connected() const;
+  uint64_t received_bytes() const;
+  uint64_t sent_bytes() const;
 
   struct State;
   State& state() { return *state_; }

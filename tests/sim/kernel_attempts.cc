@@ -90,6 +90,8 @@ bool Kernel::State::attempt_accept(Op& op) {
     Socket accepted;
     accepted.connection = listener.backlog.front();
     listener.backlog.pop_front();
+    accepted.connection->accepted_ns = world.now_ns();
+    ++accepts;
     bool more = op.multishot && !random().chance(liberties.drop_more);
     post(op, new_fd(std::move(accepted)), more);
     if (!more) return true;
@@ -111,7 +113,10 @@ bool Kernel::State::attempt_connect(Op& op) {
       return;
     }
     int result = answer.silent ? -ETIMEDOUT : answer.connection ? 0 : -ECONNREFUSED;
-    if (result == 0) socket(fd).connection = answer.connection;
+    if (result == 0) {
+      socket(fd).connection = answer.connection;
+      ++connects;
+    }
     post(*op_again, result, false);
     pending.erase(op_again);
   });
@@ -126,6 +131,7 @@ bool Kernel::State::interrupts() {
 
 bool Kernel::State::pick(uint16_t group, Buffer* buffer) {
   BufferGroup& from = groups[group];
+  ran_dry |= from.gone || from.ring.empty();
   if (from.gone || from.ring.empty() || random().chance(liberties.no_buffer)) return false;
   *buffer = from.ring.front();
   from.ring.pop_front();
@@ -150,6 +156,7 @@ bool Kernel::State::attempt_recv(Op& op, bool must) {
     if (random().chance(liberties.short_receive)) size = random().magnitude(1, size);
     connection.to_gateway.front(size).copy(buffer.data, size);
     connection.read_by_gateway(size);
+    received_bytes += size;
     bool more = op.multishot && size < op.budget && !must && !random().chance(liberties.drop_more);
     op.budget -= std::min(op.budget, static_cast<uint32_t>(size));
     post(op, static_cast<int32_t>(size), more, &buffer);
@@ -180,7 +187,11 @@ bool Kernel::State::attempt_send(Op& op) {
     return true;
   }
   if (int error = connection.take_error(); error != 0) {
-    post(op, -error, false);
+    // A unix socket that is reset half-way through a send says how much it had sent, and no more.
+    bool half_way = connection.local && bytes.size() > 1 && random().chance(0.5);
+    size_t sent = half_way ? random().between(1, bytes.size() - 1) : 0;
+    sent_bytes += sent;
+    post(op, half_way ? static_cast<int32_t>(sent) : -error, false);
     return true;
   }
   if (of.shut || of.shut_sending || connection.reset_at_gateway()) {
@@ -191,6 +202,7 @@ bool Kernel::State::attempt_send(Op& op) {
   if (size == 0) return false;
   if (random().chance(liberties.short_send)) size = random().magnitude(1, size);
   connection.send_to_peer(std::string_view(bytes).substr(0, size));
+  sent_bytes += size;
   post(op, static_cast<int32_t>(size), false);
   return true;
 }

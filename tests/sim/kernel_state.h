@@ -64,6 +64,7 @@ struct Socket {
   bool shut_sending = false;  // one
   bool resets = false;        // when it is closed
   std::shared_ptr<Connection> connection;
+  bool listens = false;
   std::deque<std::shared_ptr<Connection>> backlog;
 };
 
@@ -94,6 +95,12 @@ struct Kernel::State {
   uint64_t no_accept_until_ns = 0;
   uint64_t accept_failed_ns = 0;  // the last time
   bool looks_again = false;       // soon, at what was put off
+  bool woken = false;             // the wait ends
+  bool ran_dry = false;
+  uint64_t accepts = 0;
+  uint64_t connects = 0;
+  uint64_t received_bytes = 0;
+  uint64_t sent_bytes = 0;
   uint64_t last_timeout_ns = 0;
   unsigned idle_turns = 0;  // without a wait or a completion
 

@@ -88,7 +88,8 @@ void Connection::close_peer_end() {
 
 void Connection::reset_peer_end() {
   if (std::exchange(peer_closed_, true)) return;
-  to_gateway.bytes_.resize(world_.random.between(to_gateway.arrived_, to_gateway.bytes_.size()));
+  if (!local)
+    to_gateway.bytes_.resize(world_.random.between(to_gateway.arrived_, to_gateway.bytes_.size()));
   arrive(to_gateway, [this] { reset_gateway_end(); });
 }
 

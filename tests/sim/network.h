@@ -4,6 +4,7 @@
 // real socket does: who hears it first consumes it; behind a FIN only a send hears it, as EPIPE.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -61,9 +62,19 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Pipe to_gateway;
   Pipe to_peer;
   Peer* peer = nullptr;  // outlives the simulation's time
+  bool local = false;    // a unix socket's: what is on its way when it is reset still arrives
+  uint64_t accepted_ns = 0;
+  uint64_t last_send_ns = 0;  // of the gateway's
+  uint64_t send_gap_ns = 0;   // the longest between two of them
+
+  uint64_t latency_ns() const { return latency_ns_; }
 
   // --- the gateway's end ---
-  void send_to_peer(std::string_view bytes) { send(to_peer, bytes); }
+  void send_to_peer(std::string_view bytes) {
+    if (last_send_ns != 0) send_gap_ns = std::max(send_gap_ns, world_.now_ns() - last_send_ns);
+    last_send_ns = world_.now_ns();
+    send(to_peer, bytes);
+  }
   void finish_to_peer() { finish(to_peer); }
   void read_by_gateway(size_t size);
   // The gateway's end is closed: in order, or so that the peer is reset.

@@ -30,6 +30,10 @@ void add_events(Script& script, Random& random) {
   static constexpr const char* kLineEnds[] = {"\n", "\r\n", "\r"};
   size_t count = random.magnitude(0, 60);
   script.boundaries.push_back(0);
+  if (script.marked) {
+    script.body = kByteOrderMark;
+    script.boundaries.push_back(script.body.size());
+  }
   const double keep_alives = random.chance(0.5) ? 0.3 : 0;
   for (size_t i = 0; i < count; ++i) {
     if (random.chance(keep_alives)) add_keep_alives(script, random);
@@ -43,29 +47,55 @@ void add_events(Script& script, Random& random) {
     script.boundaries.push_back(script.body.size());
   }
   if (random.chance(keep_alives)) add_keep_alives(script, random);
+  for (size_t i = 1; i < script.boundaries.size(); ++i)
+    script.longest = std::max(script.longest, script.boundaries[i] - script.boundaries[i - 1]);
+}
+
+void make_request(Script& script, const Config& config, Random& random) {
+  script.route = random.between(0, config.routes.size() - 1);
+  const std::string& path = config.routes[script.route].path;
+  script.path = path == "/" ? path : path + "/";
+  if (random.chance(0.2)) {
+    script.method = "POST";
+    script.request_body = filler(script.id, 0, random.magnitude(1, 40'000));
+    if (random.chance(0.1)) script.request_body = filler(script.id, 0, 200'000);
+    script.request_chunked = random.chance(0.5);
+    script.answers_early = random.chance(0.3);
+    script.hangs_up_early = script.answers_early && random.chance(0.5);
+    script.expects = random.chance(0.2);
+    script.goes_ahead = script.expects && random.chance(0.7);
+  } else if (random.chance(0.05)) {
+    script.method = "HEAD";
+  }
+}
+
+void make_head(Script& script, Random& random) {
+  uint64_t head = random.between(0, 99);
+  script.head = head < 75   ? Script::Head::kPrompt
+                : head < 85 ? Script::Head::kInterim
+                : head < 94 ? Script::Head::kLate
+                : head < 97 ? Script::Head::kMissing
+                            : Script::Head::kGarbage;
+  bool late = script.head == Script::Head::kLate;
+  if (script.head == Script::Head::kInterim) {
+    script.interim_heads = random.chance(0.05) ? static_cast<unsigned>(random.between(15, 19))
+                                               : static_cast<unsigned>(random.magnitude(1, 5));
+    late = script.interim_heads < 6 && random.chance(0.5);
+  }
+  if (late) script.wait_ns = random.magnitude(1, random.chance(0.3) ? 8 * kSecond : 2 * kSecond);
+  script.event_stream = random.chance(0.8);
+  script.marked = script.event_stream && random.chance(0.1);
+  script.wants_events = random.chance(0.9) ? script.event_stream : !script.event_stream;
+  if (random.chance(0.05)) script.status = random.chance(0.5) ? 404 : 500;
 }
 
 }  // namespace
 
-Script make_script(unsigned id, Random& random) {
+Script make_script(unsigned id, const Config& config, Random& random) {
   Script script;
   script.id = id;
-  if (random.chance(0.2)) {
-    script.method = "POST";
-    script.request_body = filler(id, 0, random.magnitude(1, 40'000));
-    script.request_chunked = random.chance(0.5);
-    script.answers_early = random.chance(0.3);
-    script.hangs_up_early = script.answers_early && random.chance(0.5);
-  } else if (random.chance(0.05)) {
-    script.method = "HEAD";
-  }
-  double head = static_cast<double>(random.between(0, 99));
-  script.head = head < 80   ? Script::Head::kPrompt
-                : head < 87 ? Script::Head::kInterim
-                : head < 94 ? Script::Head::kLate
-                : head < 97 ? Script::Head::kMissing
-                            : Script::Head::kGarbage;
-  script.event_stream = random.chance(0.8);
+  make_request(script, config, random);
+  make_head(script, random);
   if (script.event_stream)
     add_events(script, random);
   else
@@ -88,6 +118,11 @@ Script make_script(unsigned id, Random& random) {
   if (script.method == "HEAD") script.ending = Script::Ending::kComplete;
   script.pause_ns_max = random.magnitude(kMicrosecond, 300 * kMillisecond);
   script.write_max = random.magnitude(1, 20'000);
+  // Few writes, and long pauses.
+  if (random.chance(0.15)) {
+    script.pause_ns_max = random.magnitude(300 * kMillisecond, 6 * kSecond);
+    script.write_max = std::max<size_t>(script.body.size() / random.between(1, 8), 100);
+  }
   // None takes longer than some minutes.
   uint64_t writes = script.body.size() / script.write_max + 1;
   script.pause_ns_max = std::min(script.pause_ns_max, 100 * kSecond / writes);

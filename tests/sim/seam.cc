@@ -1,9 +1,11 @@
 // The seam, as the gateway sees it: core/ring.h, core/clock.h and core/socket.h over the fake
 // kernel.
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <netinet/in.h>
 #include <string>
+#include <sys/un.h>
 #include <utility>
 
 #include "core/clock.h"
@@ -19,6 +21,14 @@ namespace {
 
 sim::Kernel::State& kernel() {
   return sim::installed_kernel().state();
+}
+
+// A unix socket's is the number at the end of its path.
+uint16_t port_of(const sockaddr* address) {
+  if (address->sa_family != AF_UNIX)
+    return ntohs(reinterpret_cast<const sockaddr_in*>(address)->sin_port);
+  const char* path = reinterpret_cast<const sockaddr_un*>(address)->sun_path;
+  return static_cast<uint16_t>(std::strtoul(std::strrchr(path, '/') + 1, nullptr, 10));
 }
 
 }  // namespace
@@ -63,7 +73,7 @@ void Ring::connect(int fd, const sockaddr* address, socklen_t /*size*/, uint64_t
   op.id = id;
   op.kind = sim::Kind::kConnect;
   op.fd = fd;
-  op.port = ntohs(reinterpret_cast<const sockaddr_in*>(address)->sin_port);
+  op.port = port_of(address);
   kernel().queued.push_back(std::move(op));
 }
 

@@ -7,13 +7,15 @@
 
 #include "tests/sim/checked_gateway.h"
 #include "tests/sim/client.h"
+#include "tests/sim/counters.h"
+#include "tests/sim/judge.h"
 #include "tests/sim/upstream.h"
+#include "tests/sim/weather.h"
 
 namespace sluice::sim {
 
 namespace {
 
-constexpr uint16_t kFirstPort = 9000;
 // After a client has left: its bytes and the gateway's have to travel.
 constexpr uint64_t kToldWithinNs = kSecond;
 constexpr uint64_t kAmpleMemory = uint64_t{8} << 20;
@@ -23,113 +25,6 @@ constexpr uint64_t kStartsWithinNs = 2 * kSecond;
 constexpr uint64_t kFewClients = 3;
 // A multishot accept is armed, and soon gives way to single ones.
 constexpr uint64_t kFewMoreThanBacklogs = 2 * SOMAXCONN + 3;
-
-// Each kind of thing that may go wrong does so in some simulations only, so that others show what
-// must then work.
-struct Weather {
-  Liberties kernel;
-  std::vector<UpstreamTraits> upstreams;
-  bool freezes = false;
-  // Many clients, most of which stand still, and few slots.
-  bool crowded = false;
-  // No time-out has a reason to strike.
-  bool calm = true;
-  bool stale = false;  // connections that were kept alive close
-};
-
-double some(Random& random, double most) {
-  return random.chance(0.5) ? 0 : most * static_cast<double>(random.magnitude(1, 100)) / 100;
-}
-
-Weather make_weather(Random& random) {
-  Weather weather;
-  Liberties& kernel = weather.kernel;
-  kernel.defer = some(random, 0.5);
-  kernel.late_completion = some(random, 0.5);
-  kernel.drop_more = some(random, 0.5);
-  kernel.short_receive = some(random, 0.5);
-  kernel.short_send = some(random, 0.5);
-  kernel.no_buffer = some(random, 0.2);
-  kernel.buffer_at_end = some(random, 1);
-  kernel.data_on_cancel = some(random, 1);
-  kernel.unfound = some(random, 0.5);
-  kernel.busy = some(random, 0.3);
-  kernel.no_fds = some(random, 0.2);
-  kernel.no_accept = some(random, 0.1);
-  kernel.no_group = some(random, 0.3);
-  kernel.interrupted = some(random, 0.1);
-  if (random.chance(0.2)) kernel.completion_entries = random.between(1, 64);
-  if (random.chance(0.1)) {
-    kernel.no_socket = some(random, 0.2);
-    if (kernel.no_socket > 0) weather.calm = false;
-  }
-  if (random.chance(0.2)) {
-    kernel.stopped = 0.01;
-    kernel.stopped_ns_max = random.magnitude(kMillisecond, 100 * kSecond);
-    weather.calm = false;
-  }
-  for (size_t i = random.between(1, 3); i > 0; --i) {
-    UpstreamTraits upstream;
-    upstream.says_close = some(random, 0.5);
-    if (random.chance(0.2)) {
-      upstream.stands_still = some(random, 1);
-      if (upstream.stands_still > 0) weather.calm = false;
-    }
-    if (random.chance(0.3)) {
-      upstream.refuses = some(random, 0.5);
-      upstream.ignores = some(random, 0.2);
-      upstream.closes_idle = some(random, 1);
-      if (upstream.refuses + upstream.ignores > 0) weather.calm = false;
-      upstream.hangs_up = some(random, 0.5);
-      if (upstream.closes_idle + upstream.hangs_up > 0) weather.stale = true;
-    }
-    weather.upstreams.push_back(upstream);
-  }
-  weather.freezes = random.chance(0.1);
-  weather.crowded = random.chance(0.05);
-  return weather;
-}
-
-Config make_config(Random& random, size_t upstreams, bool crowded) {
-  Config config;
-  StreamSettings settings;
-  settings.heartbeat_ms = random.chance(0.5) ? random.magnitude(200, 5'000) : 30'000;
-  settings.buffer_size = 1024 * random.magnitude(1, 16);
-  settings.buffer_size_max = settings.buffer_size << random.between(0, 6);
-  settings.pace_ms = random.chance(0.1) ? random.magnitude(1, 100) : 0;
-  settings.half_close = false;
-  settings.upstream_max_connections = random.chance(0.2) ? random.between(1, 3) : 0;
-  settings.upstream_keepalive = random.between(0, 4);
-  Route route;
-  route.path = "/";
-  for (size_t i = 0; i < upstreams; ++i) {
-    std::string error;
-    Address address = *parse_address("127.0.0.1:" + std::to_string(kFirstPort + i), &error);
-    route.upstreams.push_back({"http://" + address.text(), address.text(), address});
-  }
-  route.settings = settings;
-  config.defaults = settings;
-  config.routes.push_back(route);
-  config.pool_sse_event = {random.chance(0.5) ? 4096U : 512U << random.between(0, 4),
-                           random.magnitude(8, 200)};
-  config.pool_http_response = {16384, random.magnitude(8, 100)};
-  if (crowded) config.pool_sse_event.slots = config.pool_http_response.slots = 8;
-  uint64_t first_bytes = config.pool_sse_event.slot_bytes * config.pool_sse_event.slots +
-                         config.pool_http_response.slot_bytes * config.pool_http_response.slots;
-  config.pool_max =
-      (crowded || random.chance(0.5) ? first_bytes : first_bytes + random.magnitude(1, 1U << 24));
-  if (random.chance(0.5)) config.latency_budget_us = random.magnitude(0, 5'000);
-  return config;
-}
-
-Features make_features(Random& random) {
-  Features features;
-  features.multishot_accept = random.chance(0.7);
-  features.multishot_recv = random.chance(0.7);
-  features.recv_budget = features.multishot_recv && random.chance(0.8);
-  features.min_wait = random.chance(0.5);
-  return features;
-}
 
 class Simulation {
  public:
@@ -142,38 +37,87 @@ class Simulation {
  private:
   void turn();
   void make_clients();
+  void drain_later();
   void other_workers_clients();
+  UpstreamTraits worst_of(const Route& route) const;
   ClientTraits make_traits();
   void check_told(unsigned script) const;
   void check_outcomes(const ClientPeer& client);
+  void note_answer(const Script& script, Outcome outcome, int status);
 
   World world_;
   Weather weather_;
   Kernel kernel_;
   Scene scene_{world_, kernel_};
+  Judge judge_{scene_};
   std::vector<std::unique_ptr<UpstreamServer>> servers_;
   std::vector<std::unique_ptr<ClientPeer>> clients_;
   std::unique_ptr<CheckedGateway> gateway_;
+  bool too_long_ = false;  // some events are longer than what is held
   SimulationReport report_;
+  Seen seen_;
 };
 
 Simulation::Simulation(uint64_t seed, bool traced)
     : world_(seed, traced),
       weather_(make_weather(world_.random)),
       kernel_(world_, weather_.kernel) {
-  Config config = make_config(world_.random, weather_.upstreams.size(), weather_.crowded);
+  Config config = make_config(world_.random, weather_);
   Features features = make_features(world_.random);
   uint64_t clients_max = world_.random.chance(0.1)   ? kFewClients
                          : world_.random.chance(0.1) ? kFewMoreThanBacklogs
                                                      : 100'000;
-  gateway_ = std::make_unique<CheckedGateway>(
-      world_, kernel_, config, features, clients_max,
-      world_.random.chance(0.9) ? kHeadMemory : world_.random.magnitude(1, kHeadMemory));
+  uint64_t heap_max =
+      world_.random.chance(0.9) ? kHeadMemory : world_.random.magnitude(1, kHeadMemory);
+  gateway_ =
+      std::make_unique<CheckedGateway>(world_, kernel_, config, features, clients_max, heap_max);
   if (clients_max < 100'000) other_workers_clients();
   for (const UpstreamTraits& traits : weather_.upstreams)
     servers_.push_back(std::make_unique<UpstreamServer>(scene_, traits));
   kernel_.on_connect = [this](uint16_t port) { return servers_[port - kFirstPort]->connect(); };
+  scene_.config = &gateway_->config();
+  scene_.judge = &judge_;
+  scene_.scarce = heap_max < kHeadMemory;
+  scene_.ample = config.pool_max >= kAmpleMemory;
+  scene_.punctual = weather_.kernel.stopped == 0;
+  scene_.sockets = weather_.kernel.no_socket == 0;
+  for (const Route& route : scene_.config->routes) scene_.worst.push_back(worst_of(route));
   make_clients();
+  scene_.exchanges.resize(scene_.scripts.size());
+  if (weather_.drains) drain_later();
+}
+
+// The most that one of a route's upstreams does.
+UpstreamTraits Simulation::worst_of(const Route& route) const {
+  UpstreamTraits worst;
+  for (const Upstream& upstream : route.upstreams) {
+    size_t port = std::stoul(upstream.url.substr(upstream.url.size() - 4));
+    const UpstreamTraits& one = weather_.upstreams[port - kFirstPort];
+    worst.local |= one.local;
+    worst.refuses = std::max(worst.refuses, one.refuses);
+    worst.ignores = std::max(worst.ignores, one.ignores);
+    worst.closes_idle = std::max(worst.closes_idle, one.closes_idle);
+    worst.hangs_up = std::max(worst.hangs_up, one.hangs_up);
+    worst.stands_still = std::max(worst.stands_still, one.stands_still);
+    worst.read_max = std::min(worst.read_max, one.read_max);
+  }
+  return worst;
+}
+
+// As the process ends (net/server.cc): a delay, the drain, and the end of those that are left.
+void Simulation::drain_later() {
+  Random& random = world_.random;
+  uint64_t delay_ns = random.chance(0.5) ? 0 : random.magnitude(1, 3 * kSecond);
+  uint64_t grace_ns = random.magnitude(1, 20 * kSecond);
+  uint64_t told_ns = random.magnitude(1, 5 * kSecond);
+  scene_.says_close_ns = world_.now_ns() + told_ns;
+  scene_.drains_ns = scene_.says_close_ns + delay_ns;
+  scene_.ends_ns = scene_.drains_ns + grace_ns;
+  for (uint64_t at_ns : {told_ns, told_ns + delay_ns, told_ns + delay_ns + grace_ns})
+    world_.after(at_ns, [this] {
+      world_.trace("the process is told to end, drains, or has waited long enough");
+      kernel_.wake();
+    });
 }
 
 ClientTraits Simulation::make_traits() {
@@ -193,6 +137,8 @@ ClientTraits Simulation::make_traits() {
     traits.write_max = random.magnitude(1, 500);
     traits.write_pause_ns = random.magnitude(1, 2 * kMillisecond);
   }
+  if (random.chance(0.1)) traits.rests_ns = random.magnitude(100 * kMillisecond, 10 * kSecond);
+  traits.half_closes = random.chance(0.15);
   traits.leaves_after_ns = random.magnitude(1, 3 * kSecond);
   return traits;
 }
@@ -204,8 +150,10 @@ void Simulation::make_clients() {
     std::vector<unsigned> scripts;
     for (size_t requests = random.magnitude(1, 5); requests > 0; --requests) {
       scripts.push_back(static_cast<unsigned>(scene_.scripts.size()));
-      scene_.scripts.push_back(make_script(scripts.back(), random));
-      weather_.stale |= scene_.scripts.back().hangs_up_early;
+      scene_.scripts.push_back(make_script(scripts.back(), *scene_.config, random));
+      const Script& script = scene_.scripts.back();
+      scene_.stale |= script.hangs_up_early;
+      too_long_ |= script.too_long(scene_.config->routes[script.route].settings);
     }
     clients_.push_back(
         std::make_unique<ClientPeer>(scene_, gateway_->listener(), make_traits(), scripts));
@@ -216,6 +164,7 @@ void Simulation::make_clients() {
     };
     world_.after(random.magnitude(1, kStartsWithinNs), [client] { client->start(); });
   }
+  for (const UpstreamTraits& traits : weather_.upstreams) scene_.stale |= traits.stale();
   if (weather_.freezes)
     world_.after(random.magnitude(1, 4 * kSecond), [this] {
       world_.trace("all peers freeze");
@@ -242,15 +191,11 @@ void Simulation::check_told(unsigned script) const {
 }
 
 // What was sound from end to end must have arrived. On a pipelined connection that goes for the
-// requests up to the first that was not.
+// requests up to the first that was not. Why one was refused or aborted has been judged.
 void Simulation::check_outcomes(const ClientPeer& client) {
   ClientKind kind = client.traits().kind;
-  // A request that waits for a connection to its upstream may wait too long.
-  bool queues = gateway_->config().defaults.upstream_max_connections > 0;
-  bool expected = weather_.calm && !queues && !gateway_->overloaded() && !client.stood_still() &&
-                  kind != ClientKind::kVanishing && kind != ClientKind::kHostile;
-  // The gateway lingers for the rest of a request that was answered early, but not for ever.
-  bool prompt = kind == ClientKind::kPlain && client.traits().write_max == SIZE_MAX;
+  bool stays = !client.stood_still() && kind != ClientKind::kVanishing &&
+               kind != ClientKind::kHostile && client.traits().rests_ns == 0;
   bool sound = true;
   for (size_t i = 0; i < client.scripts().size(); ++i) {
     const Script& script = scene_.scripts[client.scripts()[i]];
@@ -259,37 +204,67 @@ void Simulation::check_outcomes(const ClientPeer& client) {
     report_.complete += outcome == Outcome::kComplete ? 1 : 0;
     report_.aborted += outcome == Outcome::kAborted ? 1 : 0;
     report_.refused += outcome == Outcome::kRefused ? 1 : 0;
+    note_answer(script, outcome, client.status(i));
+    std::string_view excuse = judge_.excuse(script);
     bool carries_on = kind == ClientKind::kPipelining;
-    bool answered = script.sound() && (!script.answers_early || prompt);
-    // On a connection that has ended meanwhile: a POST must not go out twice.
-    bool retried = !weather_.stale || (script.method != "POST" && !gateway_->out_of_slots());
-    sound = (sound || !carries_on) && answered;
-    if (expected && sound && retried && outcome != Outcome::kComplete)
-      violation("script " + std::to_string(script.id) + " was sound and ended as " +
-                std::to_string(static_cast<int>(outcome)) + ", status " +
-                std::to_string(client.status(i)));
+    sound = (sound || !carries_on) && excuse.empty();
+    if (stays && sound && outcome == Outcome::kNone)
+      violation("script " + std::to_string(script.id) + " was sound and has no answer, after " +
+                std::to_string(scene_.exchanges[script.id].tries) + " tries");
     bool stops =
         script.ending == Script::Ending::kTruncated || script.ending == Script::Ending::kSilence;
-    if (expected && stops && outcome == Outcome::kAborted && client.deprived(i))
-      violation("script " + std::to_string(script.id) + " was cut, and lost what was whole before");
+    bool early = scene_.exchanges[script.id].early_head;
+    if (stays && stops && excuse == kCut && !early && outcome == Outcome::kAborted &&
+        client.deprived(i))
+      violation("script " + std::to_string(script.id) +
+                " was cut, and lost what was whole before; it came to byte " +
+                std::to_string(scene_.exchanges[script.id].seen) + " of " +
+                std::to_string(script.body.size()));
   }
 }
 
+void Simulation::note_answer(const Script& script, Outcome outcome, int status) {
+  bool complete = outcome == Outcome::kComplete;
+  bool of_route = outcome == Outcome::kRefused && (status == 502 || status == 504);
+  ++seen_.requests;
+  seen_.all &= complete || of_route;
+  if (complete || of_route) ++seen_.answers[{script.route, status}];
+  if (!complete) return;
+  ++seen_.complete;
+  if (script.method != "HEAD") seen_.body_bytes += scene_.exchanges[script.id].seen;
+}
+
 void Simulation::turn() {
+  uint64_t now_ns = world_.now_ns();
+  if (now_ns >= scene_.ends_ns)
+    gateway_->end_all();
+  else if (now_ns >= scene_.drains_ns)
+    gateway_->drain();
+  else if (now_ns >= scene_.says_close_ns)
+    gateway_->say_close();
   gateway_->turn();
   scene_.torn = gateway_->torn();
-  if (scene_.torn && gateway_->config().pool_max >= kAmpleMemory)
+  scene_.scarce |= gateway_->scarce();
+  if (scene_.torn && !too_long_ && gateway_->config().pool_max >= kAmpleMemory)
     violation("an event was cut through though there is memory");
 }
 
 SimulationReport Simulation::run() {
   auto done = [](const auto& client) { return client->done(); };
   while (!scene_.frozen && !std::all_of(clients_.begin(), clients_.end(), done)) turn();
-  if (!scene_.frozen)
+  if (!scene_.frozen) {
+    auto checks = [](const auto& client) { return client->traits().kind != ClientKind::kHostile; };
+    seen_.all = scene_.attempts == scene_.scripts.size() &&
+                std::all_of(clients_.begin(), clients_.end(), checks);
     for (const auto& client : clients_) check_outcomes(*client);
+  }
   // Requests that wait for a connection to their upstream take their turns.
-  bool queues = gateway_->config().defaults.upstream_max_connections > 0;
+  bool queues =
+      std::any_of(scene_.config->routes.begin(), scene_.config->routes.end(),
+                  [](const Route& route) { return route.settings.upstream_max_connections > 0; });
   gateway_->run_until_idle(queues ? scene_.scripts.size() : 3);
+  seen_.reached = scene_.requests_reached;
+  check_counters(gateway_->metrics(), kernel_, seen_);
   gateway_->stop();
   report_.turns = gateway_->turns();
   return report_;

@@ -9,31 +9,9 @@
 #include <vector>
 
 #include "tests/sim/http.h"
-#include "tests/sim/kernel.h"
-#include "tests/sim/script.h"
+#include "tests/sim/scene.h"
 
 namespace sluice::sim {
-
-// What all peers of a simulation share.
-struct Scene {
-  World& world;
-  Kernel& kernel;
-  std::vector<Script> scripts = {};  // by id
-  bool frozen = false;               // no peer does anything any more
-  bool torn = false;                 // events may be cut through, for want of memory
-  uint64_t attempts = 0;  // requests that clients have written, each of a number of its own
-  // By their numbers: what upstreams have had of a POST, whole.
-  std::set<std::string> executed = {};
-};
-
-struct UpstreamTraits {
-  double refuses = 0;       // a connection
-  double ignores = 0;       // so that connecting never ends
-  double closes_idle = 0;   // after a response, sooner or later
-  double says_close = 0;    // with the response
-  double hangs_up = 0;      // having read a request, on a connection that was used before
-  double stands_still = 0;  // reads no more for a while, once it has read a request's head
-};
 
 class UpstreamPeer final : public Peer {
  public:
@@ -42,13 +20,16 @@ class UpstreamPeer final : public Peer {
   void on_change() override;
   // It is in the middle of that script, for the client that is to have it.
   bool plays(unsigned script) const {
-    bool told = closed_ || (stands_still() && connection_->gateway_end_closed());
+    bool reads = !stands_still() && traits_.read_max == SIZE_MAX;
+    bool told = closed_ || (!reads && connection_->gateway_end_closed());
     return !told && script_ && checked_ && script_->id == script;
   }
 
  private:
+  void read();
   void read_request();
   void on_request_head();
+  void go_ahead();
   void on_request_complete();
   void play();
   void step();
@@ -56,7 +37,13 @@ class UpstreamPeer final : public Peer {
   void stand_still();
   bool stands_still() const { return scene_.world.now_ns() < reads_from_ns_; }
   void close();
+  void reset();
+  void note_cut();
   std::string wire_of(const Script& script);
+  void add_heads(const Script& script, std::string& wire);
+  void note_sent();
+  // What is noted of the request, where it is that of this connection.
+  Exchange* exchange() const;
 
   Scene& scene_;
   const UpstreamTraits& traits_;
@@ -73,14 +60,27 @@ class UpstreamPeer final : public Peer {
   bool says_close_ = false;
   bool closed_ = false;
   uint64_t reads_from_ns_ = 0;
+  bool reading_ = false;  // again, a little later
   std::string wire_;
   size_t written_ = 0;
+  // Where of the wire the final head ends and each run of body bytes begins, and where that is in
+  // the body; and where the upstream waits before it writes on.
+  struct Run {
+    size_t at;
+    size_t body_at;
+  };
+  std::vector<Run> runs_;
+  size_t run_ = 0;
+  size_t head_end_ = 0;
+  std::vector<size_t> waits_at_;
   unsigned served_ = 0;
 };
 
 class UpstreamServer {
  public:
   UpstreamServer(Scene& scene, const UpstreamTraits& traits) : scene_(scene), traits_(traits) {}
+  UpstreamServer(const UpstreamServer&) = delete;
+  UpstreamServer& operator=(const UpstreamServer&) = delete;
 
   Kernel::Answer connect();
   // Somebody is in the middle of that script.
