@@ -443,5 +443,35 @@ TEST_F(GatewayLimits, AFinThatTheLaterRoutesAllowIsNoLeavingForAnEarlierWatch) {
   EXPECT_THAT(client.receive_to_end(), EndsWith("two"));
 }
 
+// Waits for a slot again as soon as it has one, so that others have to wait for theirs, too.
+class InFront final : public SlotWaiter {
+ public:
+  explicit InFront(SlotPool& pool) : pool_(pool) { pool_.wait(*this); }
+  ~InFront() override { pool_.stop_waiting(*this); }
+  InFront(const InFront&) = delete;
+  InFront& operator=(const InFront&) = delete;
+  void on_slot_available() override { pool_.wait(*this); }
+
+ private:
+  SlotPool& pool_;
+};
+
+TEST_F(GatewayLimits, AFinBehindARequestThatWaitsToBeReadIsNoLeaving) {
+  config_.routes[0].settings.half_close = true;
+  start("recv-budget");
+  Wire client = connect();
+  client.send("GET / HTTP/1.1\r\n");
+  InFront in_front(rig_->http_response);
+  rig_->turn_until_true([this] { return metrics().streams_started == 1; });
+  client.send("host: test\r\n\r\n");
+  client.shut_down_sending();
+  turn_until_connected(1);
+  Wire server = upstreams_.accept();
+  server.send(ok("one"));
+  turn_until_ended(1);
+  EXPECT_EQ(endings(Ending::kComplete), 1U);
+  EXPECT_THAT(client.receive_to_end(), EndsWith("one"));
+}
+
 }  // namespace
 }  // namespace sluice::test
