@@ -80,6 +80,9 @@ void make_head(Script& script, Random& random) {
   if (script.head == Script::Head::kInterim) {
     script.interim_heads = random.chance(0.05) ? static_cast<unsigned>(random.between(15, 19))
                                                : static_cast<unsigned>(random.magnitude(1, 5));
+    // With a go-ahead, which does not always leave, it must be clear whether these are too many.
+    if (script.goes_ahead && script.interim_heads == Script::kInterimHeadsMax)
+      ++script.interim_heads;
     late = script.interim_heads < 6 && random.chance(0.5);
   }
   if (late) script.wait_ns = random.magnitude(1, random.chance(0.3) ? 8 * kSecond : 2 * kSecond);

@@ -49,7 +49,7 @@ struct Script {
   // Whether the upstream, left alone, ends it as it should.
   bool sound() const {
     return ending == Ending::kComplete && head != Head::kMissing && head != Head::kGarbage &&
-           interim_heads + (goes_ahead ? 1 : 0) <= kInterimHeadsMax;
+           interim_heads <= kInterimHeadsMax;
   }
   // Of its body, by its upstream.
   size_t sent_bytes() const { return ending == Ending::kComplete ? body.size() : cut; }
