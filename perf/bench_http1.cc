@@ -10,9 +10,9 @@
 #include <benchmark/benchmark.h>
 
 #include "core/check.h"
-#include "net/http1_head.h"
-#include "net/http1_parser.h"
-#include "net/http1_rewrite.h"
+#include "net/http/head.h"
+#include "net/http1/parser.h"
+#include "net/http1/writer.h"
 #include "perf/bench_cost.h"
 
 namespace sluice {
@@ -144,12 +144,11 @@ void rewrite_into(const Sample& sample, const Head& head, std::string& out) {
   if (sample.role == Role::kRequest) {
     RequestRewrite rewrite;
     rewrite.client_ip = "203.0.113.7";
-    write_request_head(head, rewrite, out);
+    http1_request_writer().write_head(head, rewrite, out);
   } else {
     ResponseRewrite rewrite;
     rewrite.event_stream = true;
-    rewrite.chunked = true;
-    write_response_head(head, rewrite, out);
+    http1_response_writer(1).write_head(head, rewrite, out);
   }
   benchmark::DoNotOptimize(out);
 }
@@ -162,19 +161,19 @@ void count_heads(benchmark::State& state, const Sample& sample, const perf::Cost
 
 // The parser is kept here; heads are recycled.
 void parse(benchmark::State& state, const Sample& sample) {
-  Http1Parser parser(sample.role, Http1Limits{});
+  Http1Parser parser(sample.role, HeadLimits{});
   Head head;
   const perf::CostCounter cost;
   for (auto _ : state) {
     parse_into(sample, parser, head);
     // The next message, on this one's connection.
-    parser = Http1Parser(sample.role, Http1Limits{});
+    parser = Http1Parser(sample.role, HeadLimits{});
   }
   count_heads(state, sample, cost);
 }
 
 void rewrite(benchmark::State& state, const Sample& sample) {
-  Http1Parser parser(sample.role, Http1Limits{});
+  Http1Parser parser(sample.role, HeadLimits{});
   Head head;
   parse_into(sample, parser, head);
   std::string out;
@@ -199,7 +198,7 @@ void chunks(benchmark::State& state) {
     body.append(data).append("\r\n");
   }
 
-  Http1Parser parser(Role::kResponse, Http1Limits{});
+  Http1Parser parser(Role::kResponse, HeadLimits{});
   Head head;
   NoBody sink;
   parser.begin(&head);

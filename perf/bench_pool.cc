@@ -22,9 +22,9 @@
 #include <benchmark/benchmark.h>
 
 #include "core/check.h"
-#include "core/limits.h"
 #include "core/loop.h"
 #include "perf/bench_cost.h"
+#include "pool/limits.h"
 #include "pool/slot_pool.h"
 
 namespace sluice {

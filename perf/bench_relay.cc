@@ -16,7 +16,7 @@
 
 #include "core/check.h"
 #include "core/log.h"
-#include "net/gateway.h"
+#include "net/gateway/gateway.h"
 #include "perf/allocations.h"
 #include "perf/memory_kernel.h"
 #include "pool/chain.h"
@@ -24,7 +24,7 @@
 namespace sluice::perf {
 namespace {
 
-// What a worker makes for itself (net/worker.cc), and open event streams.
+// What a worker makes for itself (net/gateway/worker.cc), and open event streams.
 class Relay {
  public:
   explicit Relay(size_t streams) {

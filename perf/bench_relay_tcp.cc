@@ -24,7 +24,7 @@
 #include "core/check.h"
 #include "core/log.h"
 #include "core/socket.h"
-#include "net/worker.h"
+#include "net/gateway/worker.h"
 #include "perf/allocations.h"
 
 namespace sluice::perf {

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "core/check.h"
-#include "core/limits.h"
+#include "pool/limits.h"
 
 namespace sluice {
 

@@ -30,7 +30,7 @@ def test_emfile_is_survived(rig):
 def test_a_worker_may_have_more_than_its_share(rig):
     """The kernel chooses whose backlog a connection lands in: the limit is the whole process's."""
     gateway = rig.gateway(rig.upstream(), "--threads", "2", open_files=(64, 64))
-    limit = (64 - 24 - 2 * 6) // 2  # see share_fds() in net/server.cc
+    limit = (64 - 24 - 2 * 6) // 2  # see share_fds() in net/process/server.cc
 
     def worker_of(number):
         wait_until(lambda: len(gateway.streams()) == number, "the request has arrived")

@@ -15,9 +15,9 @@
 #include <gtest/gtest.h>
 
 #include "core/units.h"
-#include "net/config.h"
-#include "net/config_values.h"
-#include "net/http1_target.h"
+#include "net/config/config.h"
+#include "net/config/values.h"
+#include "net/http/target.h"
 #include "tests/fuzz/config_tables.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/unit/config/config_support.h"

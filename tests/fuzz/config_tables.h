@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "net/config_source.h"
+#include "net/config/source.h"
 
 namespace sluice::test {
 

@@ -7,7 +7,8 @@ if(SLUICE_FUZZ)
   endif()
 
   # Coverage of what is under test guides the fuzzer.
-  foreach(library sluice_sim sluice_core sluice_pool sluice_sse sluice_http1 sluice_config sluice_net llhttp)
+  get_property(rooms GLOBAL PROPERTY SLUICE_ROOMS)
+  foreach(library sluice_sim sluice_core sluice_pool sluice_sse ${rooms} llhttp)
     get_target_property(type ${library} TYPE)
     if(NOT type STREQUAL "INTERFACE_LIBRARY")
       target_compile_options(${library} PRIVATE -fsanitize=fuzzer-no-link)
@@ -31,7 +32,7 @@ function(sluice_fuzz_target name)
 endfunction()
 
 sluice_fuzz_target(framer sluice_sse)
-sluice_fuzz_target(http1 sluice_net sluice_kernel)
+sluice_fuzz_target(http1 sluice_gateway sluice_kernel)
 sluice_fuzz_target(http1_chunked sluice_http1 llhttp)
 # No name is resolved: config_fuzz.cc stands before getaddrinfo.
 sluice_fuzz_target(config sluice_config sluice_http1 -Wl,--wrap=getaddrinfo)

@@ -9,8 +9,8 @@
 #include <gtest/gtest.h>
 #include <llhttp.h>
 
-#include "net/http1_chunked.h"
-#include "net/http1_text.h"
+#include "net/http/text.h"
+#include "net/http1/chunked.h"
 #include "tests/fuzz/fuzz_input.h"
 
 using namespace sluice;

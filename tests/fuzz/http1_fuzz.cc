@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "net/http1_target.h"
-#include "net/http1_text.h"
+#include "net/http/target.h"
+#include "net/http/text.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/fuzz/http1_hop.h"
 
@@ -20,7 +20,7 @@ using sluice::testing::FeedOptions;
 namespace {
 
 // Large enough for what is added to a head that was within the defaults.
-constexpr Http1Limits kNextHop{size_t{256} * 1024, 1024};
+constexpr HeadLimits kNextHop{size_t{256} * 1024, 1024};
 
 // What the next hop reads, as Hop::expected() puts it. `closed`: the connection ends in good order.
 std::string read_back(std::string_view wire, const HopOptions& options, bool closed) {
@@ -31,13 +31,13 @@ std::string read_back(std::string_view wire, const HopOptions& options, bool clo
     CollectingSink sink;
     parser.begin(&head, options.response_to_head);
     Http1Parser::Step step = parser.feed(wire, sink);
-    if (step.event != Event::kHead) return text + "no head: " + http1_error_name(parser.error());
+    if (step.event != Event::kHead) return text + "no head: " + parse_error_name(parser.error());
     text += opening(head, head.body());
     wire.remove_prefix(step.consumed);
     step = parser.feed(wire, sink);
     wire.remove_prefix(step.consumed);
     text += sink.body;
-    if (step.event == Event::kError) return text + "!" + http1_error_name(parser.error());
+    if (step.event == Event::kError) return text + "!" + parse_error_name(parser.error());
     if (step.event != Event::kEnd && !(closed && parser.finish())) return text;
     text += ")\n";
   }
@@ -120,7 +120,7 @@ void expect_same_head(const Hop::Rewritten& rewritten, const HopOptions& options
   parser.begin(&again, options.response_to_head);
   const Http1Parser::Step step = parser.feed(rewritten.written, sink);
   EXPECT_EQ(step.event, Event::kHead)
-      << http1_error_name(parser.error()) << " in " << ::testing::PrintToString(rewritten.written);
+      << parse_error_name(parser.error()) << " in " << ::testing::PrintToString(rewritten.written);
   EXPECT_EQ(step.consumed, rewritten.written.size());
   if (step.event != Event::kHead) return;
   expect_nothing_made_up(rewritten.head, again);

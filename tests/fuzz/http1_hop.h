@@ -14,13 +14,14 @@
 
 #include <gtest/gtest.h>
 
-#include "core/limits.h"
-#include "net/body_run.h"
-#include "net/http1_parser.h"
-#include "net/http1_rewrite.h"
-#include "net/outbox.h"
+#include "net/base/limits.h"
+#include "net/http/semantics.h"
+#include "net/http1/body_run.h"
+#include "net/http1/parser.h"
+#include "net/http1/writer.h"
+#include "net/stream/outbox.h"
 #include "tests/unit/http1/http1_testing.h"
-#include "tests/unit/net/outbox_testing.h"
+#include "tests/unit/stream/outbox_testing.h"
 
 namespace sluice::test {
 
@@ -55,7 +56,7 @@ class Hop final : BodySink {
   };
 
   Hop(ChainRig& rig, const HopOptions& options)
-      : rig_(rig), options_(options), parser_(options.role, Http1Limits{}) {}
+      : rig_(rig), options_(options), parser_(options.role, HeadLimits{}) {}
 
   // Each read lies in one slot; what it holds beyond a request is read ahead: copied.
   void receive(std::string_view bytes) {
@@ -113,6 +114,8 @@ class Hop final : BodySink {
     interim_ = options_.role == Role::kResponse && head_.status() < 200;
     std::string text;
     BodyKind body = head_.body();
+    const ResponseWriter& writer = http1_response_writer(options_.client_http10 ? 0 : 1);
+    framing_ = nullptr;
     if (options_.role == Role::kRequest) {
       // The gateway answers these itself.
       passed_on_ = head_.method() != "CONNECT" && !max_forwards_exhausted(head_);
@@ -121,14 +124,14 @@ class Hop final : BodySink {
       rewrite.client_ip = "::1";
       rewrite.client_trusted = options_.client_trusted;
       rewrite.default_host = "upstream:9000";
-      write_request_head(head_, rewrite, text);
+      framing_ = http1_request_writer().write_head(head_, rewrite, text);
     } else if (interim_) {
-      passed_on_ = !options_.client_http10;
+      passed_on_ = writer.knows_interim();
       if (!passed_on_) return;
-      write_interim_head(head_, text);
+      writer.write_interim_head(head_, text);
     } else {
       passed_on_ = true;
-      body = write_final_head(text);
+      body = write_final_head(writer, text);
     }
     if (!outbox_) {
       message_start_ = wire_.size();
@@ -136,25 +139,20 @@ class Hop final : BodySink {
       outbox_->keep_for_replay(options_.replay);
     }
     if (!outbox_->append_head(text)) std::abort();
-    outbox_->set_chunked(body == BodyKind::kChunked);
+    outbox_->set_framing(framing_);
     expected_ += opening(head_, body);
     heads_.push_back({head_, text});
   }
 
-  // As Stream::commit_response() decides; returns how the body is delimited.
-  BodyKind write_final_head(std::string& text) {
-    const bool has_body = head_.body() != BodyKind::kNone;
+  // Returns how the body is delimited.
+  BodyKind write_final_head(const ResponseWriter& writer, std::string& text) {
     ResponseRewrite rewrite;
-    rewrite.client_http10 = options_.client_http10;
     rewrite.keep_alive = options_.keep_alive;
     rewrite.event_stream = is_event_stream(head_);
-    const bool keeps_length =
-        head_.body() == BodyKind::kLength && !(has_body && rewrite.event_stream);
-    rewrite.chunked = has_body && !keeps_length && !rewrite.client_http10;
-    write_response_head(head_, rewrite, text);
-    if (!has_body) return BodyKind::kNone;
-    if (keeps_length) return BodyKind::kLength;
-    return rewrite.chunked ? BodyKind::kChunked : BodyKind::kUntilClose;
+    WrittenHead written = writer.write_head(head_, rewrite, text);
+    framing_ = written.framing;
+    if (written.ends_with_connection) return BodyKind::kUntilClose;
+    return written.framing ? BodyKind::kChunked : head_.body();
   }
 
   // As Stream::on_request_body() and append_response().
@@ -210,6 +208,7 @@ class Hop final : BodySink {
   bool in_message_ = false;
   bool interim_ = false;
   bool passed_on_ = false;
+  const BodyFraming* framing_ = nullptr;  // of the message
   bool done_ = false;
   bool failed_ = false;
   size_t message_start_ = 0;

@@ -76,7 +76,7 @@ void CheckedGateway::turn() {
   auto wakes_one = [](const SlotPool& pool) { return pool.has_waiters() && pool.provided() > 0; };
   bool due = wakes_one(sse_event_) || wakes_one(http_response_);
   // At the end nothing is left to wait for.
-  if (gateway_.draining() && loop_.operations() == 0 && kernel_.open_fds() == 0)
+  if (gateway_.context().draining && loop_.operations() == 0 && kernel_.open_fds() == 0)
     world_.advance_to(std::min(world_.next_ns(), world_.now_ns() + kSecond));
   else
     loop_.turn(true);
@@ -218,7 +218,7 @@ uint64_t CheckedGateway::all_timeouts_ms() const {
 void CheckedGateway::run_until_idle(uint64_t rounds) {
   uint64_t until_ns = world_.now_ns() + all_timeouts_ms() * rounds * kMillisecond;
   // An fd may be that of a client whose accept is yet to be told.
-  const size_t listeners = gateway_.draining() ? 0 : 1;
+  const size_t listeners = gateway_.context().draining ? 0 : 1;
   while ((connections_left() || kernel_.open_fds() > listeners) && world_.now_ns() < until_ns)
     turn();
   if (connections_left()) violation("a connection without a deadline");
@@ -231,7 +231,7 @@ void CheckedGateway::run_until_idle(uint64_t rounds) {
     violation("memory is accounted for that nobody has");
   if (memory_.nodes.in_use() > 0) violation("nodes are in use though nothing is there");
   // The listener, if it has not been closed.
-  if (kernel_.open_fds() > (gateway_.draining() ? 0 : 1))
+  if (kernel_.open_fds() > (gateway_.context().draining ? 0 : 1))
     violation(std::to_string(kernel_.open_fds()) + " fds are open, though nothing is there");
 }
 

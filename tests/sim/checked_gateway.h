@@ -1,14 +1,14 @@
 // The product's gateway on the fake kernel, with everything that has to hold after every turn of
 // its loop checked there: slots and operations accounted for on both sides of the seam, credit
 // kept, no completion for nobody; and at the end, that nothing is left. A violation ends the
-// program. What a worker makes for itself (net/worker.cc) is made here.
+// program. What a worker makes for itself (net/gateway/worker.cc) is made here.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 
 #include "core/log.h"
-#include "net/gateway.h"
+#include "net/gateway/gateway.h"
 #include "pool/chain.h"
 #include "tests/sim/kernel.h"
 

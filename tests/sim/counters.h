@@ -6,7 +6,7 @@
 #include <map>
 #include <utility>
 
-#include "net/metrics.h"
+#include "net/context/metrics.h"
 #include "tests/sim/kernel.h"
 
 namespace sluice::sim {

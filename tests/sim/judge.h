@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "net/config.h"
+#include "net/config/config.h"
 #include "tests/sim/exchange.h"
 #include "tests/sim/script.h"
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "net/config.h"
+#include "net/config/config.h"
 #include "tests/sim/exchange.h"
 #include "tests/sim/kernel.h"
 #include "tests/sim/script.h"

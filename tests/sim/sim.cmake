@@ -2,7 +2,7 @@
 add_library(sluice_sim STATIC sim/body_check.cc sim/checked_gateway.cc sim/client.cc sim/counters.cc
             sim/http.cc sim/judge.cc sim/kernel.cc sim/kernel_attempts.cc sim/kernel_state.cc sim/network.cc
             sim/script.cc sim/seam.cc sim/simulation.cc sim/upstream.cc sim/weather.cc sim/world.cc)
-target_link_libraries(sluice_sim PUBLIC sluice_net)
+target_link_libraries(sluice_sim PUBLIC sluice_gateway)
 add_executable(sim sim/main.cc)
 target_link_libraries(sim PRIVATE sluice_sim)
 

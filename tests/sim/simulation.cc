@@ -104,7 +104,8 @@ UpstreamTraits Simulation::worst_of(const Route& route) const {
   return worst;
 }
 
-// As the process ends (net/server.cc): a delay, the drain, and the end of those that are left.
+// As the process ends (net/process/server.cc): a delay, the drain, and the end of those that are
+// left.
 void Simulation::drain_later() {
   Random& random = world_.random;
   uint64_t delay_ns = random.chance(0.5) ? 0 : random.magnitude(1, 3 * kSecond);

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/features.h"
-#include "net/config.h"
+#include "net/config/config.h"
 #include "tests/sim/kernel.h"
 #include "tests/sim/random.h"
 #include "tests/sim/scene.h"

@@ -23,15 +23,35 @@ ALLOWED = {
     "perf": {"perf", "net", "sse", "pool", "core"},
     "tests": set(CODE),
 }
+# The rooms of net/, and what each may include of the others.
+ROOMS = {
+    "base": set(),
+    "config": {"base"},
+    "http": {"base"},
+    "context": {"base", "config", "http"},
+    "transport": {"base", "config"},
+    "stream": {"base", "config", "http", "context"},
+    "upstream": {"base", "config", "http", "context", "stream"},
+    "http1": {"base", "config", "http", "context", "transport", "stream", "upstream"},
+    "observe": {"base", "config", "http", "context", "stream"},
+    "gateway": {"base", "config", "http", "context", "transport", "stream", "upstream", "http1", "observe"},
+    "side": {"base", "config", "http", "http1"},
+    "demo": {"base", "side"},
+    "admin": {"base", "config", "observe", "gateway", "side"},
+    "process": {"base", "config", "transport", "gateway", "side", "demo", "admin"},
+}
+# Of http1 the side server uses the messages, not the connections.
+MESSAGES_ONLY = {"side": re.compile(r"net/http1/(?!\w+_conn\.h)")}
+
 # sse is pure: of core it may use only headers without a system or a protocol in them.
 CORE_LEAVES = {"core/bytes.h", "core/check.h", "core/units.h"}
 
 # Third-party headers stay in the files that wrap them.
 WRAPPED = {
     r"liburing(\.h|/.*)|linux/io_uring\.h": r"core/(ring\.cc|uring_abi\.h)|perf/relay\.cc",
-    r"llhttp\.h": r"net/http1_parser\.cc",
-    r"CLI/.*": r"net/config\w*\.cc",
-    r"toml(\+\+|plusplus)/.*|toml\+\+\.h": r"net/config\w*\.cc",
+    r"llhttp\.h": r"net/http1/parser\.cc",
+    r"CLI/.*": r"net/config/flags\.cc",
+    r"toml(\+\+|plusplus)/.*|toml\+\+\.h": r"net/config/file\.cc",
 }
 
 LINES_MAX = 700
@@ -69,6 +89,33 @@ class Layering(unittest.TestCase):
                 elif layer == "sse" and target == "core" and include not in CORE_LEAVES:
                     wrong.append(f"{name} includes {include}, which is no leaf of core")
         self.assertEqual(wrong, [])
+
+    def test_rooms_include_only_rooms_below(self):
+        wrong = []
+        for path in files(["net"], {".cc", ".h"}):
+            name = name_of(path)
+            room = path.relative_to(ROOT).parts[1]
+            self.assertIn(room, ROOMS, f"{name}: no file stands in net/ itself, and each room is known here")
+            for include in includes(path, '"'):
+                target = include.split("/")
+                if target[0] != "net" or target[1] == room:
+                    continue
+                if target[1] not in ROOMS[room]:
+                    wrong.append(f"{name} includes {include}")
+                elif target[1] == "http1" and room in MESSAGES_ONLY and not MESSAGES_ONLY[room].match(include):
+                    wrong.append(f"{name} includes {include}, a connection")
+        self.assertEqual(wrong, [])
+
+    def test_the_graph_of_rooms_has_no_cycle(self):
+        below = {}
+        while len(below) < len(ROOMS):
+            ready = [room for room in ROOMS if room not in below and ROOMS[room] <= set(below)]
+            self.assertTrue(ready, f"a cycle among {sorted(set(ROOMS) - set(below))}")
+            below.update((room, True) for room in ready)
+
+    def test_tests_mirror_the_rooms(self):
+        folders = {path.name for path in (ROOT / "tests/unit").iterdir() if path.is_dir()}
+        self.assertEqual(folders - {"core", "pool", "sse"} - set(ROOMS), set())
 
     def test_includes_are_relative_to_the_root(self):
         wrong = [f"{name_of(path)} includes {include}"

@@ -1,5 +1,3 @@
-#include "net/config_check.h"
-
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -9,6 +7,7 @@
 
 #include <gmock/gmock.h>
 
+#include "net/config/check.h"
 #include "tests/unit/config/config_support.h"
 
 namespace sluice {

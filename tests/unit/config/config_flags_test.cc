@@ -1,7 +1,7 @@
 // What read_flags() makes of argv; each flag for itself is in config_settings_test.cc.
 #include <gmock/gmock.h>
 
-#include "net/config.h"
+#include "net/config/config.h"
 #include "tests/unit/config/config_support.h"
 
 namespace sluice {

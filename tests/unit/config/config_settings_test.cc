@@ -1,7 +1,5 @@
 // Every row of the table of settings, by every way that it can be given. A row without a sample
 // here fails the test.
-#include "net/config_settings.h"
-
 #include <algorithm>
 #include <functional>
 #include <map>
@@ -10,6 +8,7 @@
 
 #include <gmock/gmock.h>
 
+#include "net/config/settings.h"
 #include "tests/unit/config/config_support.h"
 
 namespace sluice {

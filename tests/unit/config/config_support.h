@@ -10,7 +10,7 @@
 
 #include <gtest/gtest.h>
 
-#include "net/config.h"
+#include "net/config/config.h"
 
 namespace sluice {
 

@@ -1,4 +1,4 @@
-#include "net/config.h"
+#include "net/config/config.h"
 
 #include <gmock/gmock.h>
 

@@ -1,7 +1,6 @@
-#include "net/config_values.h"
-
 #include <gmock/gmock.h>
 
+#include "net/config/values.h"
 #include "tests/unit/config/config_support.h"
 
 namespace sluice {

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "net/http1_parser.h"
+#include "net/http1/parser.h"
 
 namespace sluice::testing {
 

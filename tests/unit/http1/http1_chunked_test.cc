@@ -1,7 +1,5 @@
 // The decoder by itself: what was encoded comes out, however it is written and cut, and its bounds
 // hold to the byte. What is well-formed and what is not: the table of http1_cases.h.
-#include "net/http1_chunked.h"
-
 #include <cstdio>
 #include <iterator>
 #include <string>
@@ -9,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "net/http1/chunked.h"
 #include "tests/unit/http1/http1_testing.h"
 #include "tests/unit/random_source.h"
 

@@ -1,12 +1,11 @@
 // The guard by itself: its rules hold whatever the linked llhttp checks.
-#include "net/http1_guard.h"
-
 #include <string>
 #include <string_view>
 
 #include <gtest/gtest.h>
 
-#include "net/http1_target.h"
+#include "net/http/target.h"
+#include "net/http1/guard.h"
 
 namespace sluice {
 namespace {
@@ -15,60 +14,60 @@ using namespace std::string_view_literals;
 
 TEST(Guard, FieldLines) {
   FieldLine field;
-  EXPECT_EQ(read_field_line("a: \t b c\x80 \t", field), Http1Error::kNone);
+  EXPECT_EQ(read_field_line("a: \t b c\x80 \t", field), ParseError::kNone);
   EXPECT_EQ(field.name, "a");
   EXPECT_EQ(field.value, "b c\x80");
-  EXPECT_EQ(read_field_line("a-B: ", field), Http1Error::kNone);
+  EXPECT_EQ(read_field_line("a-B: ", field), ParseError::kNone);
   EXPECT_EQ(field.name, "a-B");
   EXPECT_EQ(field.value, "");
-  EXPECT_EQ(read_field_line("a:b:c", field), Http1Error::kNone);
+  EXPECT_EQ(read_field_line("a:b:c", field), ParseError::kNone);
   EXPECT_EQ(field.value, "b:c");
   for (const std::string_view line :
        {" a: b"sv, "\ta: b"sv, ": b"sv, " "sv, "a"sv, "a : b"sv, "a b: c"sv, "a\0: b"sv,
         "a\x80: b"sv, "a: b\0"sv, "a: b\x01"sv, "a: b\x1f"sv, "a: b\x7f"sv, "a:\x0b"sv,
         "a: b\rc"sv}) {
-    EXPECT_EQ(read_field_line(line, field), Http1Error::kBadField) << line;
+    EXPECT_EQ(read_field_line(line, field), ParseError::kBadField) << line;
   }
 }
 
 TEST(Guard, RequestLines) {
   RequestLine request;
-  EXPECT_EQ(read_request_line("GET /a?b HTTP/1.0", request), Http1Error::kNone);
+  EXPECT_EQ(read_request_line("GET /a?b HTTP/1.0", request), ParseError::kNone);
   EXPECT_EQ(request.method, "GET");
   EXPECT_EQ(request.target, "/a?b");
   EXPECT_EQ(request.version_minor, 0);
-  EXPECT_EQ(read_request_line("PRI * HTTP/2.0", request), Http1Error::kNotHttp);
-  EXPECT_EQ(read_request_line("GET / HTTP/2.0", request), Http1Error::kBadVersion);
-  EXPECT_EQ(read_request_line("GET / HTTP/0.9", request), Http1Error::kBadVersion);
-  EXPECT_EQ(read_request_line("GET / HTTP/1.9", request), Http1Error::kNone);
+  EXPECT_EQ(read_request_line("PRI * HTTP/2.0", request), ParseError::kNotHttp);
+  EXPECT_EQ(read_request_line("GET / HTTP/2.0", request), ParseError::kBadVersion);
+  EXPECT_EQ(read_request_line("GET / HTTP/0.9", request), ParseError::kBadVersion);
+  EXPECT_EQ(read_request_line("GET / HTTP/1.9", request), ParseError::kNone);
   EXPECT_EQ(request.version_minor, 1);
   const std::string longest(kMethodBytesMax, 'M');
-  EXPECT_EQ(read_request_line(longest + " / HTTP/1.1", request), Http1Error::kNone);
-  EXPECT_EQ(read_request_line(longest + "M / HTTP/1.1", request), Http1Error::kMethodTooLong);
+  EXPECT_EQ(read_request_line(longest + " / HTTP/1.1", request), ParseError::kNone);
+  EXPECT_EQ(read_request_line(longest + "M / HTTP/1.1", request), ParseError::kMethodTooLong);
   for (const char* line : {"GET /", "GET  / HTTP/1.1", "GET /  HTTP/1.1", "GET / HTTP/1.1 ",
                            "GET /#a HTTP/1.1", "GET /\x80 HTTP/1.1", "GET /\x7f HTTP/1.1",
                            "GET /\t HTTP/1.1", " GET / HTTP/1.1", "G(T / HTTP/1.1", "GET / HTTP/1.",
                            "GET / HTTP/1,1", "GET / ICE/1.0", "GET / RTSP/1.0", "GET"}) {
-    EXPECT_EQ(read_request_line(line, request), Http1Error::kBadSyntax) << line;
+    EXPECT_EQ(read_request_line(line, request), ParseError::kBadSyntax) << line;
   }
 }
 
 TEST(Guard, StatusLines) {
   StatusLine response;
-  EXPECT_EQ(read_status_line("HTTP/1.1 599 A b", response), Http1Error::kNone);
+  EXPECT_EQ(read_status_line("HTTP/1.1 599 A b", response), ParseError::kNone);
   EXPECT_EQ(response.status, 599);
   EXPECT_EQ(response.version_minor, 1);
-  EXPECT_EQ(read_status_line("HTTP/1.0 100", response), Http1Error::kNone);
-  EXPECT_EQ(read_status_line("HTTP/1.2 200 OK", response), Http1Error::kNone);
+  EXPECT_EQ(read_status_line("HTTP/1.0 100", response), ParseError::kNone);
+  EXPECT_EQ(read_status_line("HTTP/1.2 200 OK", response), ParseError::kNone);
   EXPECT_EQ(response.version_minor, 1);
-  EXPECT_EQ(read_status_line("HTTP/3.0 200 OK", response), Http1Error::kBadVersion);
+  EXPECT_EQ(read_status_line("HTTP/3.0 200 OK", response), ParseError::kBadVersion);
   for (const char* line : {"HTTP/1.1 99 A", "HTTP/1.1 000 A", "HTTP/1.1 600 A", "HTTP/1.1 2000 A",
                            "HTTP/1.1 101 A", "HTTP/1.1 "}) {
-    EXPECT_EQ(read_status_line(line, response), Http1Error::kBadStatus) << line;
+    EXPECT_EQ(read_status_line(line, response), ParseError::kBadStatus) << line;
   }
   for (const char* line :
        {"HTTP/1.1", "HTTP/1.1 2x0 A", "HTTP/1.1 +20 A", "ICY 200", "HTTP/1.1 200\tOK"}) {
-    EXPECT_EQ(read_status_line(line, response), Http1Error::kBadSyntax) << line;
+    EXPECT_EQ(read_status_line(line, response), ParseError::kBadSyntax) << line;
   }
 }
 

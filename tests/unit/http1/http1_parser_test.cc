@@ -1,12 +1,12 @@
 // The parser against the table of http1_cases.h, fed whole, at every split and byte by byte; and
 // what the table's form cannot say: fields, limits, framing overhead, endings.
-#include "net/http1_parser.h"
-
 #include <algorithm>
 #include <string>
 
 #include <gtest/gtest.h>
 
+#include "net/http/fields.h"
+#include "net/http1/parser.h"
 #include "tests/unit/http1/http1_cases.h"
 #include "tests/unit/http1/http1_testing.h"
 
@@ -65,7 +65,7 @@ TEST(Http1Parser, TellsABadLineAtOnce) {
 TEST(Http1Parser, KeepsTheRequestLineOfARefusedRequest) {
   const std::string kLongMethod(65, 'M');
   const std::string kLongTarget = "/" + std::string(20'000, 'x');
-  const std::string kCutTarget = kLongTarget.substr(0, Http1Limits{}.head_bytes_max - 4);
+  const std::string kCutTarget = kLongTarget.substr(0, HeadLimits{}.head_bytes_max - 4);
   struct {
     std::string bytes;
     std::string_view method;
@@ -240,12 +240,12 @@ TEST(Http1Parser, NotHttpIsToldByTheFirstByte) {
   Http1Parser parser(Role::kRequest, {});
   parser.begin(&head);
   EXPECT_EQ(parser.feed("\x16", sink).event, Event::kError);
-  EXPECT_EQ(parser.error(), Http1Error::kNotHttp);
+  EXPECT_EQ(parser.error(), ParseError::kNotHttp);
   parser.begin(&head);  // stays failed
   EXPECT_EQ(parser.feed(get(""), sink).event, Event::kError);
 }
 
-std::string error_of(Role role, const std::string& bytes, const Http1Limits& limits) {
+std::string error_of(Role role, const std::string& bytes, const HeadLimits& limits) {
   expect_equal_at_every_split(role, bytes, {limits});
   return parse(role, bytes, {limits}).summary;
 }
@@ -284,7 +284,7 @@ TEST(Http1Parser, BoundsConnectionOptions) {
 }
 
 TEST(Http1Parser, BoundsFramingBetweenBodyBytes) {
-  const Http1Limits limits{80, 128};
+  const HeadLimits limits{80, 128};
   const std::string most(80 - 6, 'a');  // with the CRLF after x, and "1;" and CRLF around it
   const auto body = [](const std::string& ext) {
     return "1\r\nx\r\n1;" + ext + "\r\ny\r\n0\r\n\r\n";
@@ -316,16 +316,16 @@ TEST(Http1Parser, LargeBodies) {
 }
 
 TEST(Http1Parser, ErrorsHaveNamesAndStatuses) {
-  EXPECT_EQ(http1_error_status(Http1Error::kBadSyntax), 400);
-  EXPECT_EQ(http1_error_status(Http1Error::kBadHost), 400);
-  EXPECT_EQ(http1_error_status(Http1Error::kBadFraming), 400);
-  EXPECT_EQ(http1_error_status(Http1Error::kNotHttp), 400);
-  EXPECT_EQ(http1_error_status(Http1Error::kHeadTooLarge), 431);
-  EXPECT_EQ(http1_error_status(Http1Error::kTargetTooLong), 414);
-  EXPECT_EQ(http1_error_status(Http1Error::kUnknownCoding), 501);
-  EXPECT_EQ(http1_error_status(Http1Error::kMethodTooLong), 400);
-  EXPECT_EQ(http1_error_status(Http1Error::kBadVersion), 505);
-  EXPECT_STREQ(http1_error_name(Http1Error::kMethodTooLong), "method_too_long");
+  EXPECT_EQ(parse_error_status(ParseError::kBadSyntax), 400);
+  EXPECT_EQ(parse_error_status(ParseError::kBadHost), 400);
+  EXPECT_EQ(parse_error_status(ParseError::kBadFraming), 400);
+  EXPECT_EQ(parse_error_status(ParseError::kNotHttp), 400);
+  EXPECT_EQ(parse_error_status(ParseError::kHeadTooLarge), 431);
+  EXPECT_EQ(parse_error_status(ParseError::kTargetTooLong), 414);
+  EXPECT_EQ(parse_error_status(ParseError::kUnknownCoding), 501);
+  EXPECT_EQ(parse_error_status(ParseError::kMethodTooLong), 400);
+  EXPECT_EQ(parse_error_status(ParseError::kBadVersion), 505);
+  EXPECT_STREQ(parse_error_name(ParseError::kMethodTooLong), "method_too_long");
 }
 
 // Every connection to an upstream has one: what an idle stream costs is counted.

@@ -13,8 +13,8 @@
 
 #include <gtest/gtest.h>
 
-#include "net/http1_head.h"
-#include "net/http1_parser.h"
+#include "net/http/head.h"
+#include "net/http1/parser.h"
 
 namespace sluice::testing {
 
@@ -48,7 +48,7 @@ struct Transcript {
 };
 
 struct FeedOptions {
-  Http1Limits limits;
+  HeadLimits limits;
   bool response_to_head = false;  // the first message
 };
 
@@ -135,11 +135,11 @@ class Feeder {
   void on_error() {
     note_body();
     failed_ = true;
-    const std::string error = std::string("!") + http1_error_name(parser_.error());
+    const std::string error = std::string("!") + parse_error_name(parser_.error());
     transcript_.summary += error;
     transcript_.full += error;
     // A parser that has failed stays failed.
-    EXPECT_NE(parser_.error(), Http1Error::kNone);
+    EXPECT_NE(parser_.error(), ParseError::kNone);
     EXPECT_EQ(parser_.feed("GET / HTTP/1.1\r\n", sink_).event, Event::kError);
     EXPECT_FALSE(parser_.finish());
     EXPECT_FALSE(parser_.keep_alive());
@@ -185,11 +185,11 @@ inline Transcript parse_bytewise(Role role, std::string_view bytes,
 // The head of one message, for tests of what is done with it.
 inline void parse_head(Role role, std::string_view bytes, Head& head,
                        bool response_to_head = false) {
-  Http1Parser parser(role, Http1Limits{});
+  Http1Parser parser(role, HeadLimits{});
   CollectingSink sink;
   parser.begin(&head, response_to_head);
   const Http1Parser::Step step = parser.feed(bytes, sink);
-  ASSERT_EQ(step.event, Event::kHead) << http1_error_name(parser.error()) << " in " << bytes;
+  ASSERT_EQ(step.event, Event::kHead) << parse_error_name(parser.error()) << " in " << bytes;
 }
 
 }  // namespace sluice::testing

@@ -1,7 +1,5 @@
 // One connection of the side server without its loop: the test is the loop, and has the other end
 // of a socket pair.
-#include "net/side_connection.h"
-
 #include <array>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -9,6 +7,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "net/http/problem.h"
+#include "net/side/connection.h"
 
 namespace sluice {
 namespace {

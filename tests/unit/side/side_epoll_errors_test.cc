@@ -10,7 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "net/side_server.h"
+#include "net/side/server.h"
 #include "tests/unit/side/side_client.h"
 
 namespace {

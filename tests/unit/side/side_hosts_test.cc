@@ -1,8 +1,7 @@
-#include "net/side_hosts.h"
-
 #include <gtest/gtest.h>
 
-#include "net/http1_parser.h"
+#include "net/http1/parser.h"
+#include "net/side/hosts.h"
 
 namespace sluice {
 namespace {

@@ -1,11 +1,10 @@
-#include "net/side_server.h"
-
 #include <atomic>
 #include <future>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "net/side/server.h"
 #include "tests/unit/side/side_client.h"
 
 namespace sluice {

@@ -1,0 +1,56 @@
+// The admin port: /metrics, /healthz, /readyz and /streams, and a page at / that shows them live.
+// Owned by the server; runs on a thread of its own, off the data path. A scrape sends each worker
+// one message (net/admin/scrape.h), so that workers share nothing that is written; nobody waits for
+// the answers but who asked. The workers' threads end before it does.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/log.h"
+#include "net/admin/scrape.h"
+#include "net/config/config.h"
+#include "net/gateway/worker.h"
+#include "net/observe/metrics_text.h"
+#include "net/side/server.h"
+
+namespace sluice {
+
+class Admin {
+ public:
+  struct Options {
+    size_t connections_max = 64;
+    std::chrono::milliseconds answer_within{2000};  // of a worker, else 503
+  };
+
+  Admin(const Config& config, std::vector<std::unique_ptr<Worker>>& workers, const LogWriter& log,
+        const Options& options);
+  ~Admin() { stop(); }
+
+  // "" or why not.
+  [[nodiscard]] std::string start();
+  void stop() { server_.stop(); }
+  const Address& address() const { return server_.address(); }
+  void set_draining() { draining_.store(true, std::memory_order_relaxed); }
+
+ private:
+  void on_metrics(const SideRequest& request, const SideResponder& responder);
+  void on_streams(const SideResponder& responder);
+  ProcessFacts process_facts() const;
+
+  const Config& config_;
+  const LogWriter& log_;
+  std::atomic<bool> draining_{false};
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  SideServer server_;
+  Scrape<WorkerSnapshot> metrics_;
+  Scrape<std::vector<StreamInfo>> streams_;
+};
+
+// net/admin/admin_page.html, embedded by the build.
+extern const std::string_view kAdminPage;
+
+}  // namespace sluice

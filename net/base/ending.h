@@ -1,0 +1,67 @@
+// How a stream came to its end, and why a request was refused: closed sets with a side, shared by
+// counters, log and answers. The names are the labels that operators see.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace sluice {
+
+enum class Side : uint8_t { kNone, kClient, kUpstream, kSelf };
+
+enum class Ending : uint8_t {
+  kComplete,         // the upstream's end, delivered
+  kRefused,          // answered by us with an error before any upstream was asked
+  kClientLeft,       // FIN, RST or a failed write
+  kClientStalled,    // --write-timeout
+  kClientTimedOut,   // the request did not come: --header-timeout, --body-timeout
+  kUpstreamRefused,  // no connection
+  kUpstreamConnectTimeout,
+  kUpstreamFirstByteTimeout,
+  kUpstreamIdleTimeout,
+  kUpstreamTruncated,  // ended before its message did
+  kUpstreamReset,
+  kUpstreamBadResponse,
+  kUnavailable,  // no connection free in time, or no fd
+  kOverloaded,   // --pool-max is used up, and this stream's bytes have waited long
+  kShutdown,     // --shutdown-grace has passed
+};
+inline constexpr unsigned kEndings = static_cast<unsigned>(Ending::kShutdown) + 1;
+
+std::string_view ending_name(Ending ending);
+Side ending_side(Ending ending);
+std::string_view side_name(Side side);
+// The answer while none of the response has been sent: 502, 503, 504.
+int ending_status(Ending ending);
+// One sentence for that answer.
+std::string_view ending_detail(Ending ending);
+
+// Where in its life a stream is; also where a client was when it left.
+enum class Phase : uint8_t {
+  kRequest,  // the request is arriving
+  kQueued,   // waits for an upstream connection
+  kConnecting,
+  kAwaitingHead,
+  kFirstEvent,  // the head is there, no body byte yet
+  kStreaming,
+  kDraining,  // the upstream is done, the client still reads
+};
+inline constexpr unsigned kPhases = static_cast<unsigned>(Phase::kDraining) + 1;
+std::string_view phase_name(Phase phase);
+
+// Why a request was refused beyond what ParseError says.
+enum class Refusal : uint8_t {
+  kHeaderTimeout,
+  kBodyTimeout,
+  kBodyTooLarge,
+  kNoRoute,
+  kUpgrade,
+  kConnect,
+  kExpectation,
+  kMaxForwards,
+  kLoop,
+};
+inline constexpr unsigned kRefusals = static_cast<unsigned>(Refusal::kLoop) + 1;
+const char* refusal_name(Refusal refusal);
+
+}  // namespace sluice

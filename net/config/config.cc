@@ -1,0 +1,244 @@
+#include "net/config/config.h"
+
+#include <algorithm>
+#include <initializer_list>
+#include <utility>
+
+#include "core/units.h"
+#include "net/base/limits.h"
+#include "net/base/version.h"
+#include "net/config/check.h"
+#include "net/config/source.h"
+
+namespace sluice {
+namespace {
+
+// A route that is being put together, and where each of its settings came from, latest last.
+struct Draft {
+  Route route;
+  std::string where;
+  std::vector<std::pair<std::string, std::string>> origins;
+};
+
+const Assignment* find_last(const Source& source, std::string_view name) {
+  const Assignment* last = nullptr;
+  for (const Assignment& assignment : source.assignments) {
+    if (assignment.setting->name == name) last = &assignment;
+  }
+  return last;
+}
+
+bool switched_on(const Source& source, std::string_view name) {
+  const Assignment* last = find_last(source, name);
+  if (last == nullptr || last->text == "off") return false;
+  if (last->text != "on")
+    throw ConfigError(last->where, "'" + last->text + "' is neither on nor off");
+  return true;
+}
+
+void apply(const std::vector<Assignment>& assignments, Config& config, Draft& draft) {
+  SettingTarget target{config, draft.route};
+  for (const Assignment& assignment : assignments) {
+    if (assignment.setting->clear) assignment.setting->clear(target);
+  }
+  for (const Assignment& assignment : assignments) {
+    if (!assignment.setting->set) continue;
+    // The file's strings may have some, which would end a path early.
+    if (assignment.text.find('\0') != std::string::npos)
+      throw ConfigError(assignment.where, "a value has no zero bytes");
+    std::string wrong = assignment.setting->set(target, assignment.text);
+    if (!wrong.empty()) throw ConfigError(assignment.where, wrong);
+    draft.origins.emplace_back(assignment.setting->name, assignment.where);
+  }
+}
+
+// The place of whichever of these was set last: the one to look at when they do not fit.
+std::string origin(const Draft& draft, std::initializer_list<std::string_view> names) {
+  for (auto it = draft.origins.rbegin(); it != draft.origins.rend(); ++it) {
+    if (std::ranges::find(names, it->first) != names.end()) return it->second;
+  }
+  return draft.where;
+}
+
+void check_order(const Draft& draft, const char* low_name, uint64_t low, const char* high_name,
+                 uint64_t high) {
+  if (low <= high) return;
+  throw ConfigError(origin(draft, {low_name, high_name}),
+                    std::string(low_name) + " (" + format_size(low) + ") is more than " +
+                        high_name + " (" + format_size(high) + ")");
+}
+
+void check_stream(const Draft& draft) {
+  const StreamSettings& s = draft.route.settings;
+  check_order(draft, "buffer-size", s.buffer_size, "buffer-size-max", s.buffer_size_max);
+  check_order(draft, "buffer-size", s.buffer_size, "event-hold", s.event_hold);
+}
+
+void check_pool(const Draft& defaults, const Config& config) {
+  const PoolSettings& sse = config.pool_sse_event;
+  const PoolSettings& http = config.pool_http_response;
+  uint64_t first_bytes = sse.slot_bytes * sse.slots + http.slot_bytes * http.slots;
+  uint64_t most = config.pool_max - config.pool_max / limits::kHeapFraction;
+  if (first_bytes <= most) return;
+  throw ConfigError(origin(defaults, {"pool-max", "pool-sse-event", "pool-http-response"}),
+                    "pool-sse-event and pool-http-response start with " + format_size(first_bytes) +
+                        ", which is more than pool-max (" + format_size(config.pool_max) +
+                        ") less its " + std::to_string(limits::kHeapFraction) +
+                        "th part for heads, " + format_size(most));
+}
+
+void check_ports(const Draft& defaults, const Config& config) {
+  std::string wrong = colliding_listeners(config);
+  if (!wrong.empty()) throw ConfigError(origin(defaults, {"listen"}), wrong);
+  wrong = colliding_admin(config);
+  if (!wrong.empty()) throw ConfigError(origin(defaults, {"listen", "admin"}), wrong);
+}
+
+void check_log(const Draft& defaults, const Config& config) {
+  std::string wrong = unusable_log(config.access_log);
+  if (!wrong.empty()) throw ConfigError(origin(defaults, {"access-log"}), wrong);
+}
+
+Draft build_route(const RouteSource& source, const Draft& defaults, Config& config) {
+  Draft draft = defaults;
+  draft.where = source.where;
+  draft.route.path.clear();
+  draft.route.upstreams.clear();
+  apply(source.assignments, config, draft);
+  if (draft.route.path.empty()) {
+    throw ConfigError(draft.where, "a route needs a path: path=/PREFIX");
+  }
+  if (draft.route.upstreams.empty()) {
+    throw ConfigError(draft.where, "a route needs an upstream: upstream=http://HOST:PORT");
+  }
+  for (const Assignment& assignment : source.assignments) {
+    if (assignment.setting->name == "heartbeat") {
+      draft.route.settings.heartbeat_named_by_route = true;
+    }
+  }
+  check_stream(draft);
+  return draft;
+}
+
+// The routes of one source; its upstream setting makes one too, for "/".
+std::vector<Draft> build_routes(const Source& source, const Draft& defaults, Config& config) {
+  std::vector<Draft> drafts;
+  if (find_last(source, "upstream") != nullptr) {
+    drafts.push_back(defaults);
+    drafts.back().where = find_last(source, "upstream")->where;
+  }
+  for (const RouteSource& route : source.routes) {
+    Draft draft = build_route(route, defaults, config);
+    for (const Draft& other : drafts) {
+      if (other.route.path != draft.route.path) continue;
+      throw ConfigError(draft.where,
+                        "path " + draft.route.path + " is already taken by " + other.where);
+    }
+    drafts.push_back(std::move(draft));
+  }
+  return drafts;
+}
+
+std::shared_ptr<Config> build_config(const Source& file, const Source& flags) {
+  auto config = std::make_shared<Config>();
+  config->check_only = switched_on(flags, "check");
+  config->admin = *parse_address(kDefaultAdmin, nullptr);
+  Draft defaults{{.path = "/", .upstreams = {}, .settings = {}}, "", {}};
+  apply(file.assignments, *config, defaults);
+  apply(flags.assignments, *config, defaults);
+  check_stream(defaults);
+  check_pool(defaults, *config);
+  config->defaults = defaults.route.settings;
+  if (config->listen.empty()) config->listen.push_back(*parse_address(kDefaultListen, nullptr));
+  check_ports(defaults, *config);
+  if (config->check_only) check_log(defaults, *config);
+
+  // A route of the flags takes the place of the file's with its path.
+  std::vector<Draft> drafts = build_routes(flags, defaults, *config);
+  for (Draft& draft : build_routes(file, defaults, *config)) {
+    bool replaced = std::ranges::any_of(
+        drafts, [&](const Draft& other) { return other.route.path == draft.route.path; });
+    if (!replaced) drafts.push_back(std::move(draft));
+  }
+  for (Draft& draft : drafts) config->routes.push_back(std::move(draft.route));
+
+  // The demo's address is known once it listens; main puts it into this route.
+  bool has_default = std::ranges::find(config->routes, "/", &Route::path) != config->routes.end();
+  if (config->demo && !has_default) config->routes.push_back(std::move(defaults.route));
+  if (config->routes.empty()) {
+    throw ConfigError("nowhere to send requests",
+                      "give --upstream http://HOST:PORT, --route path=/...,upstream=... or --demo");
+  }
+  std::ranges::stable_sort(config->routes, std::ranges::greater{},
+                           [](const Route& route) { return route.path.size(); });
+  return config;
+}
+
+std::string counted(size_t count, const char* what) {
+  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
+}
+
+std::string summary(const Config& config) {
+  size_t upstreams = 0;
+  for (const Route& route : config.routes) upstreams += route.upstreams.size();
+  std::string text = "configuration ok: " + counted(config.routes.size(), "route") + ", " +
+                     counted(upstreams, "upstream") + ", listening on ";
+  for (const Address& address : config.listen) {
+    text += (&address == &config.listen.front() ? "" : ", ") + address.text();
+  }
+  return text + ", admin " + (config.admin_on ? "on " + config.admin.text() : "off");
+}
+
+// What was typed or read may hold anything; the message stays one line.
+std::string one_line(std::string text) {
+  std::ranges::replace_if(
+      text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }, '?');
+  return text;
+}
+
+ConfigResult read_config_or_throw(int argc, const char* const* argv) {
+  Source flags = read_flags(argc, argv);
+  if (switched_on(flags, "help")) return {nullptr, help_text(), 0};
+  if (switched_on(flags, "version")) return {nullptr, "sluice " + std::string(kVersion), 0};
+  const Assignment* path = find_last(flags, "config");
+  Source file = path == nullptr ? Source{} : read_file(path->text);
+  auto config = build_config(file, flags);
+  std::vector<std::string> warnings = loops(*config);
+  for (std::string& warning : warnings) warning = one_line(std::move(warning));
+  if (config->check_only) return {nullptr, summary(*config), 0, std::move(warnings)};
+  return {std::move(config), "", 0, std::move(warnings)};
+}
+
+}  // namespace
+
+const Setting& route_key(std::string_view key, const std::string& where) {
+  const Setting* setting = find_setting(key);
+  if (setting != nullptr && is_route_key(*setting)) return *setting;
+  std::string name(key);
+  if (setting == nullptr) {
+    throw ConfigError(
+        where, "a route has no setting '" + name + "'" + did_you_mean(name, is_route_key, ""));
+  }
+  throw ConfigError(where, name + " is a setting of the whole process, not of a route");
+}
+
+ConfigResult read_config(int argc, const char* const* argv) {
+  try {
+    return read_config_or_throw(argc, argv);
+  } catch (const ConfigError& error) {
+    return {nullptr, one_line(std::string("sluice: ") + error.what()), 2};
+  }
+}
+
+const Route* find_route(const Config& config, std::string_view path) {
+  for (const Route& route : config.routes) {
+    if (!path.starts_with(route.path)) continue;
+    std::string_view rest = path.substr(route.path.size());
+    if (rest.empty() || route.path.ends_with('/') || rest.front() == '/' || rest.front() == '?') {
+      return &route;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace sluice

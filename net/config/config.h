@@ -1,0 +1,121 @@
+// What sluice was told to do: an immutable snapshot, read once at start from flags and a TOML
+// file, checked, and then only read, from any thread. A stream holds the route that it was given
+// until its end. Every setting is named once, in the table of config_settings.cc: the flag, the
+// file's key and the route's key are that one name.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/log.h"
+#include "net/base/address.h"
+
+namespace sluice {
+
+// Where a piece of an event stream may be passed on: at the end of an event (or of a comment
+// between two), at the end of a line, or wherever it was read.
+enum class EventFraming : uint8_t { kEvent, kLine, kOff };
+
+// What each stream flag says; a route starts from the global values and overrides some.
+// Times in milliseconds, 0 = off; sizes in bytes.
+struct StreamSettings {
+  uint64_t heartbeat_ms = 30'000;
+  bool heartbeat_named_by_route = false;  // by its own key: overrides no-transform
+  uint64_t heartbeat_head_after_ms = 0;
+  uint64_t buffer_size = 8ULL * 1024;
+  uint64_t buffer_size_max = 256ULL * 1024;
+  uint64_t event_hold = 64ULL * 1024;
+  EventFraming framing = EventFraming::kEvent;
+  uint64_t pace_ms = 0;                 // between two reads of an event stream; 0 = read at once
+  uint64_t max_body_size = 0;           // request body; 0 = unlimited
+  uint64_t header_timeout_ms = 10'000;  // of the request after one on this route
+  uint64_t body_timeout_ms = 30'000;
+  uint64_t connect_timeout_ms = 5'000;
+  uint64_t first_byte_timeout_ms = 60'000;
+  uint64_t stream_idle_timeout_ms = 300'000;
+  uint64_t write_timeout_ms = 60'000;
+  uint64_t keepalive_timeout_ms = 75'000;  // client connection idle between requests
+  bool half_close = false;
+  bool retry_non_idempotent = false;      // also a POST goes out again on a stale connection
+  uint64_t upstream_max_connections = 0;  // per upstream and worker; 0 = unlimited
+  uint64_t upstream_keepalive = 64;       // idle connections kept, per upstream and worker
+  uint64_t upstream_keepalive_timeout_ms = 30'000;
+  // TCP's keep-alive: a peer that is gone is noticed within twice the time.
+  uint64_t upstream_tcp_keepalive_ms = 60'000;
+  uint64_t client_tcp_keepalive_ms = 60'000;
+  // Kernel memory bounds (bytes; 0 = the kernel's default).
+  uint64_t upstream_rcvbuf = 64ULL * 1024;
+  bool upstream_quickack = false;  // acknowledge every read, however fast they come
+  uint64_t client_sndbuf = 64ULL * 1024;
+  uint64_t client_notsent_lowat = 16ULL * 1024;
+};
+
+struct Upstream {
+  std::string url;   // as given, "http://127.0.0.1:9000" or "unix:/run/app.sock"
+  std::string host;  // authority of the url; "localhost" for a unix socket
+  Address address;
+};
+
+struct Route {
+  std::string path;                 // a prefix of the request's path; "/" is the default route
+  std::vector<Upstream> upstreams;  // round robin
+  StreamSettings settings;
+};
+
+struct PoolSettings {
+  uint64_t slot_bytes;
+  uint64_t slots;
+};
+
+enum class AccessLogFormat : uint8_t { kText, kJson };
+
+struct Config {
+  std::vector<Address> listen;
+  std::vector<Route> routes;  // longest path first
+  StreamSettings defaults;    // of routes, and of a request that has none yet and no "/" to go by
+  unsigned threads = 0;       // 0 = one per allowed CPU
+  bool pin = true;
+  std::optional<uint64_t> latency_budget_us;  // nullopt = automatic; 0 = off
+  std::string uring_disable;                  // comma list, checked against core/features
+  std::string simd = "auto";
+  PoolSettings pool_sse_event{4096, 1000};
+  PoolSettings pool_http_response{16384, 500};
+  uint64_t pool_max = 256ULL * 1024 * 1024;  // bytes a worker, all classes together
+  uint64_t max_header_size = 16ULL * 1024;
+  uint64_t max_headers = 128;
+  std::vector<AddressRange> trusted_proxies;
+  bool admin_on = true;
+  Address admin;
+  std::string admin_name;                // the host of --admin, as it was given
+  std::vector<std::string> admin_hosts;  // others that it answers for beside its addresses
+  std::string access_log = "off";        // path, "-" or "off"
+  AccessLogFormat access_log_format = AccessLogFormat::kText;
+  bool log_query = false;  // targets in logs and /streams keep their query
+  LogLevel log_level = LogLevel::kInfo;
+  uint64_t shutdown_delay_ms = 0;  // after the signal, before the drain
+  uint64_t shutdown_grace_ms = 30'000;
+  bool demo = false;
+  bool check_only = false;
+  // Tells this process from others in our Via and in request ids; main makes it up at start.
+  std::string instance = "0";
+};
+
+// The outcome of reading argv: a configuration, or what to print and the exit status
+// (--help, --version and --check: 0, to stdout; a mistake: 2, one line to stderr).
+struct ConfigResult {
+  std::shared_ptr<Config> config;  // null where the program should exit
+  std::string message;             // without a final newline
+  int exit_status = 0;
+  std::vector<std::string> warnings = {};  // of a configuration that is right
+};
+ConfigResult read_config(int argc, const char* const* argv);
+
+// The route of a request path: the longest prefix that matches at a segment end ("/v1" matches
+// "/v1", "/v1/x" and "/v1?x", not "/v10"; a prefix that ends in "/" matches as it is). Null: none.
+const Route* find_route(const Config& config, std::string_view path);
+
+}  // namespace sluice

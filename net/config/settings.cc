@@ -1,0 +1,481 @@
+#include "net/config/settings.h"
+
+#include <algorithm>
+
+#include "core/features.h"
+#include "net/base/limits.h"
+#include "net/config/values.h"
+
+namespace sluice {
+namespace {
+
+constexpr uint64_t kKiB = 1024;
+constexpr uint64_t kMiB = 1024 * kKiB;
+constexpr uint64_t kGiB = 1024 * kMiB;
+constexpr uint64_t kDayMs = 24ULL * 3'600'000;
+
+constexpr Bounds kTimeout{1, kDayMs, true};
+constexpr Bounds kTcpKeepalive{1000, 9ULL * 3'600'000, true};  // the kernel's is 32767 s
+constexpr Bounds kSocketBuffer{4 * kKiB, 64 * kMiB, true};
+
+Setting command_switch(const char* name, const char* help) {
+  return {.name = name, .scope = Scope::kCommand, .form = Form::kSwitch, .help = help};
+}
+
+Setting listen_setting() {
+  return {.name = "listen",
+          .form = Form::kList,
+          .value_name = "ADDR",
+          .default_text = kDefaultListen,
+          .help =
+              "Address for clients, HOST:PORT or :PORT (all addresses); repeat, or a comma "
+              "list, for several. Port 0 takes a free one",
+          .set =
+              [](SettingTarget target, std::string_view text) {
+                return each_item(text, [&](std::string_view item) {
+                  std::string error;
+                  auto address = parse_address(item, &error);
+                  if (address) target.config.listen.push_back(*address);
+                  return error;
+                });
+              },
+          .clear = [](SettingTarget target) { target.config.listen.clear(); }};
+}
+
+Setting upstream_setting() {
+  return {.name = "upstream",
+          .scope = Scope::kStream,
+          .form = Form::kList,
+          .value_name = "URL",
+          .help =
+              "http://HOST:PORT or unix:/PATH that requests go to when no other route matches; "
+              "repeated, they take turns (round robin)",
+          .set =
+              [](SettingTarget target, std::string_view text) {
+                Upstream upstream;
+                std::string wrong = parse_upstream(text, &upstream);
+                if (wrong.empty()) target.route.upstreams.push_back(std::move(upstream));
+                return wrong;
+              },
+          .clear = [](SettingTarget target) { target.route.upstreams.clear(); }};
+}
+
+std::string set_path(SettingTarget target, std::string_view text) {
+  bool printable = std::ranges::all_of(text, [](char c) { return c > ' ' && c != 0x7f; });
+  if (!text.starts_with('/')) return quoted(text) + " does not start with \"/\"";
+  if (!printable || text.find_first_of("?#") != text.npos) {
+    return quoted(text) + " holds what no path does: blanks, controls, ? or #";
+  }
+  target.route.path = text;
+  return "";
+}
+
+Setting path_setting() {
+  return {.name = "path",
+          .scope = Scope::kRoute,
+          .value_name = "PATH",
+          .help = "Prefix of the request's path that the route takes, whole segments",
+          .set = set_path};
+}
+
+Setting route_setting() {
+  return {.name = "route",
+          .form = Form::kList,
+          .value_name = "KEY=VALUE,...",
+          .help =
+              "Route of its own: path=/PREFIX,upstream=URL and any of the stream settings "
+              "below, which it overrides; the longest path wins. Repeat for more routes, "
+              "repeat upstream= for a group"};
+}
+
+Setting threads_setting() {
+  return {.name = "threads",
+          .number = true,
+          .value_name = "N|all",
+          .default_text = "all",
+          .help = "Workers, each with its own ring and memory; all (or 0) is one per allowed CPU",
+          .set = [](SettingTarget target, std::string_view text) {
+            uint64_t count = 0;
+            std::string wrong =
+                text == "all" ? ""
+                              : parse_number(kCount, {1, limits::kWorkersMax, true}, text, &count);
+            target.config.threads = static_cast<unsigned>(count);
+            return wrong;
+          }};
+}
+
+Setting latency_budget_setting() {
+  return {.name = "latency-budget",
+          .value_name = "auto|off|TIME",
+          .default_text = "auto",
+          .help =
+              "How long a worker may gather events before it wakes for them: TIME (10us to 20ms) "
+              "whenever there is work; or auto, which is nothing, or 200us while the worker's core "
+              "is busy and that is measured to take less CPU time",
+          .set = [](SettingTarget target, std::string_view text) {
+            if (text == "auto") {
+              target.config.latency_budget_us.reset();
+              return std::string();
+            }
+            uint64_t us = 0;
+            std::string wrong =
+                text == "off" ? "" : parse_number(kFineTime, {10, 20'000, true}, text, &us);
+            if (wrong.empty()) target.config.latency_budget_us = us;
+            return wrong;
+          }};
+}
+
+Setting uring_disable_setting() {
+  std::vector<std::string> names;
+  names.reserve(kFeatureNames.size());
+  for (const FeatureName& feature : kFeatureNames) names.emplace_back(feature.name);
+  return {.name = "uring-disable",
+          .form = Form::kList,
+          .value_name = "NAME,...",
+          .help = "Kernel features to do without, each has a fallback: " + joined(names, ", "),
+          .set =
+              [names](SettingTarget target, std::string_view text) {
+                return each_item(text, [&](std::string_view item) {
+                  if (std::ranges::find(names, item) == names.end()) return not_one_of(item, names);
+                  std::string& list = target.config.uring_disable;
+                  list.append(list.empty() ? "" : ",").append(item);
+                  return std::string();
+                });
+              },
+          .clear = [](SettingTarget target) { target.config.uring_disable.clear(); }};
+}
+
+Setting pool_setting(const char* name, PoolSettings Config::*field, const char* help) {
+  PoolSettings pool = default_of(field);
+  return {.name = name,
+          .value_name = "SIZE:COUNT",
+          .default_text = format_size(pool.slot_bytes) + ":" + std::to_string(pool.slots),
+          .help = help,
+          .set = [field](SettingTarget target, std::string_view text) {
+            return parse_pool(text, &(target.config.*field));
+          }};
+}
+
+Setting trusted_proxies_setting() {
+  return {
+      .name = "trusted-proxies",
+      .form = Form::kList,
+      .value_name = "CIDR,...",
+      .help =
+          "Clients whose word about others counts: X-Forwarded-For is added to, -Proto and -Host "
+          "are kept; of all others such fields are removed or overwritten",
+      .set =
+          [](SettingTarget target, std::string_view text) {
+            return each_item(text, [&](std::string_view item) {
+              std::string error;
+              auto range = parse_address_range(item, &error);
+              if (range) target.config.trusted_proxies.push_back(*range);
+              return error;
+            });
+          },
+      .clear = [](SettingTarget target) { target.config.trusted_proxies.clear(); }};
+}
+
+Setting admin_setting() {
+  return {.name = "admin",
+          .value_name = "ADDR|off",
+          .default_text = kDefaultAdmin,
+          .help = "Address of /metrics, /healthz, /readyz and /streams",
+          .set = [](SettingTarget target, std::string_view text) {
+            std::string error;
+            target.config.admin_on = text != "off";
+            if (!target.config.admin_on) return error;
+            auto address = parse_address(text, &error);
+            if (!address) return error;
+            target.config.admin = *address;
+            std::string_view host = text.substr(0, text.rfind(':'));
+            bool bracketed = host.starts_with('[');
+            target.config.admin_name = host.substr(bracketed, host.size() - 2 * bracketed);
+            return error;
+          }};
+}
+
+// A name or an address as Host has it, but for the port.
+std::string add_admin_host(SettingTarget target, std::string_view item) {
+  auto in_name = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '-' || c == '_';
+  };
+  if (!std::ranges::all_of(item, in_name) && !parse_ip(item))
+    return quoted(item) + " is not a host name or IP address, without scheme and port";
+  target.config.admin_hosts.emplace_back(item);
+  return "";
+}
+
+Setting admin_host_setting() {
+  return {.name = "admin-host",
+          .form = Form::kList,
+          .value_name = "NAME,...",
+          .help =
+              "Names that the admin port answers to in Host, beside localhost and the address that "
+              "its client connects to; any other is refused with 421",
+          .set =
+              [](SettingTarget target, std::string_view text) {
+                return each_item(
+                    text, [&](std::string_view item) { return add_admin_host(target, item); });
+              },
+          .clear = [](SettingTarget target) { target.config.admin_hosts.clear(); }};
+}
+
+// What somebody writes who takes it for a switch; a file of that name would come as a surprise.
+std::string set_access_log(SettingTarget target, std::string_view text) {
+  for (std::string_view word : {"on", "true", "yes", "false", "no"}) {
+    if (text != word) continue;
+    return quoted(text) + " is no path: name a file (" + quoted("./" + std::string(word)) +
+           " if it has that name), - for stdout, or off";
+  }
+  target.config.access_log = text;
+  return "";
+}
+
+Setting access_log_setting() {
+  return {.name = "access-log",
+          .value_name = "PATH|-|off",
+          .default_text = default_of(&Config::access_log),
+          .help = "One line per request at its end, to a file or to stdout (-)",
+          .set = set_access_log};
+}
+
+std::vector<Setting> command_settings() {
+  return {
+      {.name = "config",
+       .scope = Scope::kCommand,
+       .value_name = "FILE",
+       .help = "Read settings from a TOML file, by the same names; flags win over it"},
+      command_switch("check", "Check the configuration, say what it amounts to, and exit"),
+      switch_setting("demo", &Config::demo,
+                     "Serve an embedded upstream with a page that shows streams arriving"),
+      command_switch("help", "Show this text and exit"),
+      command_switch("version", "Show the version and exit"),
+  };
+}
+
+std::vector<Setting> routing_settings() {
+  return {
+      listen_setting(), upstream_setting(),        path_setting(),
+      route_setting(),  trusted_proxies_setting(),
+  };
+}
+
+std::vector<Setting> stream_settings() {
+  using S = StreamSettings;
+  constexpr Bounds kBuffer{kKiB, 64 * kMiB};
+  return {
+      number_setting("heartbeat", &S::heartbeat_ms, kTime, kTimeout,
+                     "Send a comment line after this long without output on an event stream; 0 = "
+                     "off"),
+      number_setting("heartbeat-head-after", &S::heartbeat_head_after_ms, kTime, kTimeout,
+                     "Start the heartbeat when the upstream has not answered a request for an "
+                     "event stream for this long; commits a 200 before the upstream's status is "
+                     "known; 0 = off"),
+      number_setting("buffer-size", &S::buffer_size, kSize, kBuffer,
+                     "Bytes that a stream may hold to begin with; beyond them its upstream waits"),
+      number_setting("buffer-size-max", &S::buffer_size_max, kSize, kBuffer,
+                     "Bytes to which a fast client's buffer grows"),
+      number_setting("event-hold", &S::event_hold, kSize, kBuffer,
+                     "Largest event that is held until it is whole; a longer one is sent on piece "
+                     "by piece, without heartbeats inside it"),
+      choice_setting("framing", &S::framing,
+                     Choices<EventFraming>{{"event", EventFraming::kEvent},
+                                           {"line", EventFraming::kLine},
+                                           {"off", EventFraming::kOff}},
+                     "What of an event stream is passed on at once: whole events, whole lines (for "
+                     "streams without blank lines), or whatever arrives; heartbeats go only where "
+                     "an event has ended"),
+      number_setting(
+          "pace", &S::pace_ms, kTime, {1, 10'000, true},
+          "Least time between two reads of an event stream, so that what comes meanwhile "
+          "leaves together; the first event, and one after a pause, is not delayed; 0 = "
+          "read at once"),
+      number_setting("max-body-size", &S::max_body_size, kSize, {1, 1024 * kGiB, true},
+                     "Largest request body, more is answered 413; 0 = unlimited"),
+      choice_setting("half-close", &S::half_close, Choices<bool>{{"deny", false}, {"allow", true}},
+                     "Whether a client that has shut down its sending side still gets its answer; "
+                     "deny takes it as gone and cancels the upstream's request"),
+      choice_setting(
+          "retry-non-idempotent", &S::retry_non_idempotent,
+          Choices<bool>{{"off", false}, {"on", true}},
+          "Whether a POST or PATCH, too, is sent again where a kept-alive connection ends "
+          "without an answer: its upstream may then have executed it twice"),
+  };
+}
+
+std::vector<Setting> timeout_settings() {
+  using S = StreamSettings;
+  return {
+      number_setting("header-timeout", &S::header_timeout_ms, kTime, kTimeout,
+                     "For the head of a request to arrive; a connection's first one has the "
+                     "default route's, later ones that of the route before; 0 = off"),
+      number_setting("body-timeout", &S::body_timeout_ms, kTime, kTimeout,
+                     "Without a byte of a request body that is due; 0 = off"),
+      number_setting("connect-timeout", &S::connect_timeout_ms, kTime, kTimeout,
+                     "To connect to an upstream; 0 = the kernel's"),
+      number_setting("first-byte-timeout", &S::first_byte_timeout_ms, kTime, kTimeout,
+                     "From the request to the upstream's first byte, then 504; 0 = off"),
+      number_setting("stream-idle-timeout", &S::stream_idle_timeout_ms, kTime, kTimeout,
+                     "Without a byte from the upstream (heartbeats do not count), then the stream "
+                     "is aborted; 0 = off"),
+      number_setting("write-timeout", &S::write_timeout_ms, kTime, kTimeout,
+                     "Without progress on a client for which data waits, then it is dropped; 0 = "
+                     "off"),
+      number_setting("keepalive-timeout", &S::keepalive_timeout_ms, kTime, kTimeout,
+                     "For a client connection between two requests; 0 = off"),
+      number_setting("upstream-keepalive-timeout", &S::upstream_keepalive_timeout_ms, kTime,
+                     kTimeout, "For an idle upstream connection; 0 = off"),
+  };
+}
+
+std::vector<Setting> connection_settings() {
+  using S = StreamSettings;
+  return {
+      number_setting(
+          "upstream-max-connections", &S::upstream_max_connections, kCount, {1, 1'000'000, true},
+          "Connections to one upstream of a route from one worker, further requests wait; 0 = "
+          "unlimited"),
+      number_setting("upstream-keepalive", &S::upstream_keepalive, kCount, {1, 100'000, true},
+                     "Idle connections kept to one upstream of a route by one worker; 0 = none"),
+      number_setting("upstream-rcvbuf", &S::upstream_rcvbuf, kSize, kSocketBuffer,
+                     "SO_RCVBUF towards upstreams: what the kernel may hold for a stalled stream; "
+                     "0 = the kernel's default"),
+      choice_setting(
+          "upstream-quickack", &S::upstream_quickack, Choices<bool>{{"auto", false}, {"on", true}},
+          "Whether TCP acknowledges each event of an upstream at once: on, or auto, which "
+          "lets acknowledgements be delayed while events come less than 40 ms apart"),
+      number_setting("upstream-tcp-keepalive", &S::upstream_tcp_keepalive_ms, kTime, kTcpKeepalive,
+                     "TCP keep-alive towards upstreams: silence after which the kernel asks "
+                     "whether the peer is there; one that is not is noticed within about twice the "
+                     "time, in whole seconds; 0 = off"),
+      number_setting("client-tcp-keepalive", &S::client_tcp_keepalive_ms, kTime, kTcpKeepalive,
+                     "The same towards clients; 0 = off"),
+      number_setting("client-sndbuf", &S::client_sndbuf, kSize, kSocketBuffer,
+                     "SO_SNDBUF towards clients; 0 = the kernel's default"),
+      number_setting("client-notsent-lowat", &S::client_notsent_lowat, kSize,
+                     {kKiB, 64 * kMiB, true},
+                     "TCP_NOTSENT_LOWAT towards clients: unsent bytes above which the kernel takes "
+                     "no more; 0 = the kernel's default"),
+  };
+}
+
+std::vector<Setting> limit_settings() {
+  return {
+      number_setting("max-header-size", &Config::max_header_size, kSize, {kKiB, 256 * kKiB},
+                     "Largest head of a request or response; more is answered 431 or 502"),
+      number_setting("max-headers", &Config::max_headers, kCount, {8, 1024},
+                     "Most fields in one head; more is answered 431 or 502"),
+      pool_setting("pool-sse-event", &Config::pool_sse_event,
+                   "Buffer slots of a worker for event streams: a power of two from 512 to 64k, "
+                   "and how many at first (16 to 32768)"),
+      pool_setting("pool-http-response", &Config::pool_http_response, "The same for other bodies"),
+      number_setting("pool-max", &Config::pool_max, kSize, {kMiB, 64 * kGiB},
+                     "Bytes that peers may occupy on a worker; beyond them receives wait, and "
+                     "streams whose peer "
+                     "takes nothing are ended"),
+  };
+}
+
+std::vector<Setting> process_settings() {
+  return {
+      threads_setting(),
+      switch_setting("pin", &Config::pin,
+                     "Pin each worker to its CPU (--pin=off or --no-pin: leave it to the kernel)"),
+      latency_budget_setting(),
+      uring_disable_setting(),
+      choice_setting("simd", &Config::simd,
+                     Choices<std::string>{{"auto", "auto"},
+                                          {"scalar", "scalar"},
+                                          {"sse2", "sse2"},
+                                          {"avx2", "avx2"},
+                                          {"avx512", "avx512"},
+                                          {"neon", "neon"}},
+                     "Instructions of the event scanner; auto takes the best that the CPU has"),
+      number_setting("shutdown-delay", &Config::shutdown_delay_ms, kTime, kTimeout,
+                     "Time after SIGTERM in which clients are still served as usual, while /readyz "
+                     "says 503, so that load balancers send no more; then the grace begins"),
+      number_setting("shutdown-grace", &Config::shutdown_grace_ms, kTime, kTimeout,
+                     "Time for streams to finish, with no new clients; then they are ended, spread "
+                     "over a second"),
+  };
+}
+
+std::vector<Setting> observation_settings() {
+  return {
+      admin_setting(),
+      admin_host_setting(),
+      access_log_setting(),
+      choice_setting("access-log-format", &Config::access_log_format,
+                     Choices<AccessLogFormat>{{"text", AccessLogFormat::kText},
+                                              {"json", AccessLogFormat::kJson}},
+                     "Form of the access log's lines"),
+      choice_setting("log-query", &Config::log_query, Choices<bool>{{"on", true}, {"off", false}},
+                     "Whether the access log, messages and /streams show a target's query, which "
+                     "may hold secrets; off: \"/path?***\""),
+      choice_setting("log-level", &Config::log_level,
+                     Choices<LogLevel>{{"debug", LogLevel::kDebug},
+                                       {"info", LogLevel::kInfo},
+                                       {"warn", LogLevel::kWarn},
+                                       {"error", LogLevel::kError}},
+                     "Least severe message that is logged to stderr"),
+  };
+}
+
+std::vector<Setting> build_settings() {
+  std::vector<Setting> all;
+  auto add = [&all](std::string_view group, std::vector<Setting> part) {
+    for (Setting& setting : part) {
+      setting.group = group;
+      all.push_back(std::move(setting));
+    }
+  };
+  add("Command", command_settings());
+  add("Routing", routing_settings());
+  add("Streams (per route, too)", stream_settings());
+  add("Time-outs (per route, too)", timeout_settings());
+  add("Connections (per route, too)", connection_settings());
+  add("Limits and memory", limit_settings());
+  add("Process", process_settings());
+  add("Observation", observation_settings());
+  return all;
+}
+
+}  // namespace
+
+const std::vector<Setting>& settings() {
+  static const std::vector<Setting> table = build_settings();
+  return table;
+}
+
+const Setting* find_setting(std::string_view name) {
+  const auto& table = settings();
+  auto found = std::ranges::find(table, name, &Setting::name);
+  return found == table.end() ? nullptr : &*found;
+}
+
+bool is_flag(const Setting& setting) {
+  return setting.scope != Scope::kRoute;
+}
+
+bool is_file_key(const Setting& setting) {
+  return setting.scope == Scope::kProcess || setting.scope == Scope::kStream;
+}
+
+bool is_route_key(const Setting& setting) {
+  return setting.scope == Scope::kRoute || setting.scope == Scope::kStream;
+}
+
+std::string did_you_mean(std::string_view word, bool (*filter)(const Setting&),
+                         std::string_view prefix) {
+  std::vector<std::string> names;
+  for (const Setting& setting : settings()) {
+    if (filter(setting)) names.push_back(setting.name);
+  }
+  std::string near = closest_name(word, names);
+  return near.empty() ? "; --help lists them all"
+                      : "; did you mean " + std::string(prefix) + near + "?";
+}
+
+}  // namespace sluice

@@ -1,0 +1,148 @@
+#include "net/config/values.h"
+
+#include <bit>
+#include <charconv>
+
+namespace sluice {
+namespace {
+
+constexpr Bounds kSlotBytes{512, 64ULL * 1024};
+constexpr Bounds kSlots{16, 32768};
+
+std::optional<uint64_t> parse_count(std::string_view text) {
+  uint64_t number = 0;
+  const char* end = text.data() + text.size();
+  auto [rest, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc{} || rest != end) return std::nullopt;
+  return number;
+}
+
+std::string format_count(uint64_t number) {
+  return std::to_string(number);
+}
+
+// The text as it reads when case is ignored, as a URL's scheme does (RFC 3986 section 3.1).
+bool has_scheme(std::string_view url, std::string_view scheme) {
+  if (url.size() < scheme.size()) return false;
+  for (size_t i = 0; i < scheme.size(); i++) {
+    char c = url[i] >= 'A' && url[i] <= 'Z' ? static_cast<char>(url[i] | 0x20) : url[i];
+    if (c != scheme[i]) return false;
+  }
+  return true;
+}
+
+bool names_port(std::string_view authority) {
+  size_t bracket = authority.rfind(']');
+  return authority.find(':', bracket == authority.npos ? 0 : bracket) != authority.npos;
+}
+
+}  // namespace
+
+const NumberKind kSize{"SIZE", "a size: a number of bytes, or one with k, m or g", parse_size,
+                       format_size};
+const NumberKind kTime{"TIME", "a time: a number with ms, s, m or h", parse_duration_ms,
+                       format_duration_ms};
+const NumberKind kFineTime{"TIME", "auto, off or a time: a number with us, ms or s",
+                           parse_duration_us, format_duration_us};
+const NumberKind kCount{"N", "a number", parse_count, format_count};
+
+std::string quoted(std::string_view text) {
+  return "'" + std::string(text) + "'";
+}
+
+std::string joined(const std::vector<std::string>& names, std::string_view separator) {
+  std::string all;
+  for (const std::string& name : names) {
+    if (!all.empty()) all += separator;
+    all += name;
+  }
+  return all;
+}
+
+std::string not_one_of(std::string_view text, const std::vector<std::string>& names) {
+  std::string wrong = quoted(text) + " is not one of " + joined(names, ", ");
+  std::string near = closest_name(text, names);
+  return near.empty() ? wrong : wrong + "; did you mean " + near + "?";
+}
+
+std::string parse_number(const NumberKind& kind, Bounds bounds, std::string_view text,
+                         uint64_t* value) {
+  auto number = kind.parse(text);
+  if (!number) return quoted(text) + " is not " + kind.form;
+  if ((*number == 0 && bounds.or_zero) || (*number >= bounds.least && *number <= bounds.most)) {
+    *value = *number;
+    return "";
+  }
+  return std::string(text) + " is out of bounds: " + (bounds.or_zero ? "0, or " : "") +
+         kind.format(bounds.least) + " to " + kind.format(bounds.most);
+}
+
+std::string parse_switch(std::string_view text, bool* value) {
+  if (text != "on" && text != "off") return quoted(text) + " is neither on nor off";
+  *value = text == "on";
+  return "";
+}
+
+std::string parse_pool(std::string_view text, PoolSettings* pool) {
+  size_t colon = text.find(':');
+  if (colon == text.npos) return quoted(text) + " is not SIZE:COUNT, such as 4k:1000";
+  std::string wrong = parse_number(kSize, kSlotBytes, text.substr(0, colon), &pool->slot_bytes);
+  if (!wrong.empty()) return "the slot size " + wrong;
+  if (!std::has_single_bit(pool->slot_bytes)) {
+    return "the slot size " + std::string(text.substr(0, colon)) + " is not a power of two";
+  }
+  wrong = parse_number(kCount, kSlots, text.substr(colon + 1), &pool->slots);
+  return wrong.empty() ? "" : "the count " + wrong;
+}
+
+namespace {
+
+constexpr std::string_view kUnixScheme = "unix:";
+
+// A request that names no host (HTTP/1.0) is told to be for localhost, as it is.
+std::string parse_unix_upstream(std::string_view text, Upstream* upstream) {
+  std::string error;
+  auto address = unix_address(text.substr(kUnixScheme.size()), &error);
+  if (!address) return error;
+  *upstream = {std::string(text), "localhost", *address};
+  return "";
+}
+
+// A zone is for this host to know and means nothing to the upstream (RFC 6874 section 4).
+std::string without_zone(std::string_view authority) {
+  std::string host(authority);
+  size_t zone = host.find('%');
+  if (zone != std::string::npos && host.starts_with('[')) host.erase(zone, host.find(']') - zone);
+  return host;
+}
+
+}  // namespace
+
+std::string parse_upstream(std::string_view text, Upstream* upstream) {
+  if (has_scheme(text, "https:")) return "TLS to upstreams comes later: use http://";
+  if (has_scheme(text, kUnixScheme)) return parse_unix_upstream(text, upstream);
+  constexpr std::string_view kScheme = "http://";
+  if (!has_scheme(text, kScheme))
+    return quoted(text) + " is not of the form http://HOST:PORT or unix:/PATH";
+  std::string_view authority = text.substr(kScheme.size());
+  std::string_view path;
+  if (size_t end = authority.find_first_of("/?#"); end != authority.npos) {
+    path = authority.substr(end);
+    authority = authority.substr(0, end);
+  }
+  if (!path.empty() && path != "/") {
+    return "an upstream takes no path (" + quoted(path) +
+           "): requests keep the path they came with";
+  }
+  if (authority.find('@') != authority.npos) return "an upstream takes no user name";
+  if (authority.empty() || authority.starts_with(':')) return quoted(text) + " names no host";
+  std::string error;
+  auto address =
+      parse_address(std::string(authority) + (names_port(authority) ? "" : ":80"), &error);
+  if (!address) return error;
+  if (address->port() == 0) return "port 0 cannot be connected to";
+  *upstream = {std::string(text), without_zone(authority), *address};
+  return "";
+}
+
+}  // namespace sluice

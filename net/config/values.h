@@ -1,0 +1,133 @@
+// Makers of settings, one for each kind of value: they turn a member of Config or StreamSettings
+// into a row of the table, with its parser, its bounds and its default, which is read from a
+// default-constructed object so that it is stated nowhere else. Included by config_settings.cc
+// only.
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/units.h"
+#include "net/config/settings.h"
+
+namespace sluice {
+
+struct Bounds {
+  uint64_t least;
+  uint64_t most;
+  bool or_zero = false;  // 0 is a value of its own: off, unlimited, the kernel's default
+};
+
+// How one kind of number is written.
+struct NumberKind {
+  const char* value_name;
+  const char* form;  // what would be right
+  std::optional<uint64_t> (*parse)(std::string_view);
+  std::string (*format)(uint64_t);
+};
+extern const NumberKind kSize;
+extern const NumberKind kTime;
+extern const NumberKind kFineTime;
+extern const NumberKind kCount;
+
+std::string parse_number(const NumberKind& kind, Bounds bounds, std::string_view text,
+                         uint64_t* value);
+std::string parse_switch(std::string_view text, bool* value);
+std::string parse_pool(std::string_view text, PoolSettings* pool);
+std::string parse_upstream(std::string_view text, Upstream* upstream);
+std::string not_one_of(std::string_view text, const std::vector<std::string>& names);
+std::string quoted(std::string_view text);
+std::string joined(const std::vector<std::string>& names, std::string_view separator);
+
+// Calls take(item) for each item of a comma list, up to the first that returns an error.
+template <typename Take>
+std::string each_item(std::string_view text, Take take) {
+  while (true) {
+    size_t comma = text.find(',');
+    std::string_view item = text.substr(0, comma);
+    std::string wrong = item.empty() ? "an item of the list is empty" : take(item);
+    if (!wrong.empty() || comma == text.npos) return wrong;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+template <typename T>
+T& value_of(SettingTarget target, T Config::*field) {
+  return target.config.*field;
+}
+template <typename T>
+T& value_of(SettingTarget target, T StreamSettings::*field) {
+  return target.route.settings.*field;
+}
+
+template <typename T, typename Owner>
+T default_of(T Owner::*field) {
+  return Owner{}.*field;
+}
+
+template <typename T>
+constexpr Scope scope_of(T Config::*) {
+  return Scope::kProcess;
+}
+template <typename T>
+constexpr Scope scope_of(T StreamSettings::*) {
+  return Scope::kStream;
+}
+
+template <typename Owner>
+Setting number_setting(const char* name, uint64_t Owner::*field, const NumberKind& kind,
+                       Bounds bounds, const char* help) {
+  return {.name = name,
+          .scope = scope_of(field),
+          .number = true,
+          .value_name = kind.value_name,
+          .default_text = kind.format(default_of(field)),
+          .help = help,
+          .set = [=](SettingTarget target, std::string_view text) {
+            return parse_number(kind, bounds, text, &value_of(target, field));
+          }};
+}
+
+template <typename Owner>
+Setting switch_setting(const char* name, bool Owner::*field, const char* help) {
+  return {.name = name,
+          .scope = scope_of(field),
+          .form = Form::kSwitch,
+          .value_name = default_of(field) ? "[on|off]" : "",
+          .default_text = default_of(field) ? "on" : "off",
+          .help = help,
+          .set = [=](SettingTarget target, std::string_view text) {
+            return parse_switch(text, &value_of(target, field));
+          }};
+}
+
+template <typename T>
+using Choices = std::vector<std::pair<std::string, T>>;
+
+template <typename T, typename Owner>
+Setting choice_setting(const char* name, T Owner::*field, Choices<T> choices, const char* help) {
+  std::vector<std::string> names;
+  std::string default_text;
+  for (const auto& [choice, value] : choices) {
+    names.push_back(choice);
+    if (value == default_of(field)) default_text = choice;
+  }
+  return {.name = name,
+          .scope = scope_of(field),
+          .value_name = joined(names, "|"),
+          .default_text = default_text,
+          .help = help,
+          .set = [=](SettingTarget target, std::string_view text) -> std::string {
+            for (const auto& [choice, value] : choices) {
+              if (choice != text) continue;
+              value_of(target, field) = value;
+              return "";
+            }
+            return not_one_of(text, names);
+          }};
+}
+
+}  // namespace sluice

@@ -1,0 +1,99 @@
+// The counters of one worker: plain integers that only its thread writes. Nobody else reads them
+// in place: a scrape posts a message, and the worker hands out a copy (net/admin/admin.h).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/histogram.h"
+#include "core/loop.h"
+#include "core/ring.h"
+#include "net/base/ending.h"
+#include "net/http/parse_error.h"
+#include "pool/slot_pool.h"
+
+namespace sluice {
+
+struct RouteMetrics {
+  static constexpr int kStatusMax = 600;
+
+  std::array<uint32_t, kStatusMax> by_status{};
+  uint64_t unanswered = 0;  // the client left before there was any answer
+};
+
+struct Metrics {
+  static constexpr unsigned kParseErrors = static_cast<unsigned>(ParseError::kMethodTooLong) + 1;
+
+  explicit Metrics(size_t route_count) : routes(route_count + 1) {}
+
+  // The last entry is for requests that found no route.
+  std::vector<RouteMetrics> routes;
+
+  uint64_t client_connections = 0;  // accepted
+  uint64_t client_connections_closed = 0;
+  uint64_t accept_pauses = 0;  // at the limit of clients, or after an error
+  uint64_t accept_errors = 0;
+  uint64_t upstream_connects = 0;  // attempts
+  uint64_t upstream_connect_errors = 0;
+  uint64_t upstream_reuses = 0;  // requests on a kept-alive connection
+  uint64_t upstream_connections_closed = 0;
+  uint64_t upstream_retries = 0;  // of stale connections
+
+  uint64_t streams_started = 0;  // requests that began to arrive
+  uint64_t streams_ended = 0;
+  std::array<uint64_t, kEndings> endings{};
+  std::array<uint64_t, kPhases> upstream_cancels{};  // because the client was gone, by phase
+  uint64_t cancelled_before_first_byte = 0;          // whole answers saved
+  std::array<uint64_t, kParseErrors> bad_requests{};
+  std::array<uint64_t, kParseErrors> bad_responses{};
+  std::array<uint64_t, kRefusals> refusals{};
+
+  uint64_t event_streams = 0;  // framed responses
+  uint64_t events = 0;
+  uint64_t torn_events = 0;      // longer than --event-hold, cut through
+  uint64_t discarded_bytes = 0;  // of events that the upstream never completed
+  uint64_t heartbeats = 0;
+  uint64_t bytes_from_clients = 0;
+  uint64_t bytes_to_clients = 0;
+  uint64_t bytes_from_upstreams = 0;
+  uint64_t bytes_to_upstreams = 0;
+  uint64_t stalls = 0;  // an upstream was stopped because its client was slow
+  uint64_t stall_ns = 0;
+
+  Histogram time_to_first_event;
+  Histogram event_gap;
+  Histogram residence;  // from the upstream's completion to the client's send completion
+};
+
+// One pool class at the moment of a snapshot.
+struct PoolSnapshot {
+  const char* name = "";
+  uint64_t slot_bytes = 0;
+  uint64_t slots = 0;
+  uint64_t provided = 0;
+  uint64_t free = 0;
+  uint64_t leased = 0;
+  uint64_t heap_blocks = 0;
+  uint64_t high_water = 0;
+  PoolCounters counters;
+};
+
+// Everything a worker tells a scrape.
+struct WorkerSnapshot {
+  explicit WorkerSnapshot(size_t routes) : metrics(routes) {}
+
+  Metrics metrics;
+  RingCounters ring;
+  LoopCounters loop;
+  uint64_t operations = 0;  // in flight
+  uint64_t client_connections = 0;
+  uint64_t upstream_connections = 0;
+  uint64_t upstream_idle = 0;
+  uint64_t streams = 0;
+  uint64_t event_streams = 0;
+  std::vector<PoolSnapshot> pools;
+};
+
+}  // namespace sluice

@@ -1,0 +1,52 @@
+#include "net/context/worker_context.h"
+
+#include "core/clock.h"
+#include "net/http/client_address.h"
+#include "net/http/date.h"
+
+namespace sluice {
+
+namespace {
+
+constexpr size_t kHeadsKept = 64;
+
+const StreamSettings& before_a_route(const Config& config) {
+  const Route* route = find_route(config, "/");
+  return route ? route->settings : config.defaults;
+}
+
+}  // namespace
+
+WorkerContext::WorkerContext(Loop& its_loop, Memory& its_memory, PoolBudget& its_budget,
+                             const Config& its_config, MessageLog& its_messages,
+                             unsigned its_number)
+    : loop(its_loop),
+      memory(its_memory),
+      budget(its_budget),
+      config(its_config),
+      default_settings(before_a_route(its_config)),
+      head_limits{its_config.max_header_size, its_config.max_headers},
+      messages(its_messages),
+      number(its_number),
+      via("sluice-" + its_config.instance),
+      metrics(its_config.routes.size()),
+      heads(kHeadsKept) {}
+
+bool WorkerContext::trusts(const Address& client) const {
+  return in_any(config.trusted_proxies, client);
+}
+
+std::string_view WorkerContext::http_date() {
+  uint64_t now_ms = wall_clock_ms();
+  if (now_ms / 1000 != date_of_s_) {
+    date_of_s_ = now_ms / 1000;
+    date_ = sluice::http_date(now_ms);
+  }
+  return date_;
+}
+
+void WorkerContext::warn(std::string_view text) {
+  messages.write(LogLevel::kWarn, loop.now_ms(), text);
+}
+
+}  // namespace sluice

@@ -1,0 +1,205 @@
+#include "net/demo/demo.h"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <limits>
+#include <memory>
+
+#include "net/demo/demo_openai.h"
+
+namespace sluice {
+namespace {
+
+using Clock = SideResponder::Clock;
+
+constexpr std::string_view kEventStream = "text/event-stream; charset=utf-8";
+constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
+constexpr double kRateMin = 0.001;  // events a second
+constexpr double kRateMax = 100'000;
+constexpr uint64_t kEventBytesMax = 256 * 1024;
+constexpr uint64_t kPlainBytesMax = 64 * 1024 * 1024;
+constexpr uint64_t kSlowMaxMs = 600'000;
+// Sent together at most, where the timer is coarser than the rate or the client was slow.
+constexpr int kCatchUpEvents = 64;
+constexpr size_t kCatchUpBytes = 64 * 1024;
+
+template <typename Number>
+bool parse_number(std::string_view text, Number& value) {
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+// Reads query parameters, each within bounds; remembers whether one was not.
+class Parameters {
+ public:
+  explicit Parameters(const SideRequest& request) : request_(request) {}
+
+  template <typename Number>
+  Number get(std::string_view name, Number absent, Number min, Number max) {
+    auto text = request_.parameter(name);
+    if (!text) return absent;
+    Number value{};
+    if (parse_number(*text, value) && value >= min && value <= max) return value;
+    if (mistake_.empty())
+      mistake_ = "A query parameter is out of bounds: " + std::string(name) + ".";
+    return absent;
+  }
+
+  // True where a parameter was wrong; then the request has been answered.
+  bool refused(const SideResponder& responder) const {
+    if (!mistake_.empty()) responder.problem(400, mistake_);
+    return !mistake_.empty();
+  }
+
+ private:
+  const SideRequest& request_;
+  std::string mistake_;
+};
+
+int64_t unix_time_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+// --- /events
+
+struct EventStream {
+  SideResponder responder;
+  uint64_t next_id;
+  uint64_t last_id;  // of the whole sequence
+  uint64_t drop_id;  // the connection is cut after this one
+  uint64_t data_bytes;
+  Clock::duration period;
+  Clock::time_point due;
+};
+
+void send_next_events(const std::shared_ptr<EventStream>& stream) {
+  uint64_t stop_id = std::min(stream->last_id, stream->drop_id);
+  Clock::time_point now = Clock::now();
+  std::string events;
+  for (int i = 0; i < kCatchUpEvents && events.size() < kCatchUpBytes; ++i) {
+    if (stream->due > now || stream->next_id > stop_id) break;
+    events += demo_event(stream->next_id++, stream->data_bytes, unix_time_ms());
+    stream->due += stream->period;
+  }
+  stream->responder.write(events);
+  if (stream->next_id > stream->last_id) return stream->responder.end();
+  if (stream->next_id > stream->drop_id) return stream->responder.abort();
+  // A client that was slow has paused the stream; it does not get all of the past at once.
+  stream->due = std::max(stream->due, now);
+  stream->responder.at(stream->due, [stream] { send_next_events(stream); });
+}
+
+// The id to go on from: EventSource sends a header, a page that starts anew can only use the query.
+// What is no number is no id of ours, so the sequence begins.
+uint64_t last_event_id(const SideRequest& request) {
+  auto text = request.header("last-event-id");
+  if (!text) text = request.parameter("last_event_id");
+  uint64_t id = 0;
+  bool known = text && parse_number(*text, id) && id < std::numeric_limits<int64_t>::max();
+  return known ? id : 0;
+}
+
+void serve_events(const SideRequest& request, const SideResponder& responder) {
+  Parameters parameters(request);
+  constexpr uint64_t kMax = std::numeric_limits<uint64_t>::max();
+  double rate = parameters.get("rate", 20.0, kRateMin, kRateMax);
+  auto data_bytes = parameters.get<uint64_t>("size", 200, 0, kEventBytesMax);
+  auto count = parameters.get<uint64_t>("count", 0, 0, kMax);
+  auto drop = parameters.get<uint64_t>("drop", 0, 0, kMax / 2);
+  if (parameters.refused(responder)) return;
+
+  uint64_t seen_id = last_event_id(request);
+  if (count > 0 && seen_id >= count) {
+    return responder.respond(204, "", "");  // tells an EventSource not to come back
+  }
+  auto period =
+      std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(1 / rate));
+  auto stream = std::make_shared<EventStream>(EventStream{
+      .responder = responder,
+      .next_id = seen_id + 1,
+      .last_id = count > 0 ? count : kMax - 1,
+      .drop_id = drop > 0 ? seen_id + drop : kMax - 1,
+      .data_bytes = data_bytes,
+      .period = std::max(period, Clock::duration(1)),
+      .due = Clock::now(),
+  });
+  responder.begin_stream(kEventStream, {{"Cache-Control", "no-cache"}});
+  responder.write("retry: 1000\n\n");
+  send_next_events(stream);
+}
+
+// --- endings and shapes
+
+void serve_slow(const SideRequest& request, const SideResponder& responder) {
+  Parameters parameters(request);
+  auto delay_ms = parameters.get<uint64_t>("ms", 1000, 0, kSlowMaxMs);
+  if (parameters.refused(responder)) return;
+  responder.after_ms(delay_ms, [=] { responder.respond(200, kPlainText, "That was slow.\n"); });
+}
+
+void serve_truncate(const SideRequest&, const SideResponder& responder) {
+  responder.begin_stream(kEventStream);
+  responder.write("id: 1\ndata: whole\n\nid: 2\ndata: whole\n\nid: 3\ndata: cut in the mid");
+  responder.abort();
+}
+
+void serve_plain(const SideRequest& request, const SideResponder& responder) {
+  Parameters parameters(request);
+  auto bytes = parameters.get<uint64_t>("bytes", 1024, 0, kPlainBytesMax);
+  if (parameters.refused(responder)) return;
+  std::string body(bytes, '\n');
+  for (size_t i = 0; i < body.size(); ++i) {
+    if (i % 64 != 63) body[i] = static_cast<char>('a' + (i / 64 + i) % 26);
+  }
+  responder.respond(200, kPlainText, body);
+}
+
+void serve_echo(const SideRequest& request, const SideResponder& responder) {
+  responder.respond(200, "application/octet-stream", request.body);
+}
+
+void serve_page(const SideRequest&, const SideResponder& responder) {
+  responder.respond(200, "text/html; charset=utf-8", kDemoPage,
+                    {{"Cache-Control", "no-cache"},
+                     {"Content-Security-Policy",
+                      "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+                      "connect-src 'self'; img-src data:"}});
+}
+
+}  // namespace
+
+DemoUpstream::DemoUpstream(const SideLimits& limits) : server_(limits) {
+  server_.route("GET", "/", serve_page);
+  server_.route("GET", "/events", serve_events);
+  server_.route("GET", "/slow", serve_slow);
+  server_.route("GET", "/truncate", serve_truncate);
+  server_.route("GET", "/plain", serve_plain);
+  server_.route("POST", "/echo", serve_echo);
+  add_openai_routes(server_);
+}
+
+std::string DemoUpstream::start(uint16_t port) {
+  Address loopback;
+  auto* ipv4 = reinterpret_cast<sockaddr_in*>(loopback.sa());
+  ipv4->sin_family = AF_INET;
+  ipv4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ipv4->sin_port = htons(port);
+  loopback.size = sizeof *ipv4;
+  return server_.start(loopback, "sluice-demo");
+}
+
+std::string demo_event(uint64_t id, uint64_t data_bytes, int64_t time_ms) {
+  std::string number = std::to_string(id);
+  std::string data = R"({"sequence":)" + number + R"(,"time_ms":)" + std::to_string(time_ms);
+  data += R"(,"fill":")";
+  constexpr std::string_view kTail = "\"}";
+  for (uint64_t i = 0; data.size() + kTail.size() < data_bytes; ++i) {
+    data += static_cast<char>('a' + (id + i) % 26);
+  }
+  return "id: " + number + "\ndata: " + data.append(kTail) + "\n\n";
+}
+
+}  // namespace sluice

@@ -1,0 +1,90 @@
+#include "net/gateway/clients.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "core/check.h"
+#include "net/base/limits.h"
+
+namespace sluice {
+
+Clients::Clients(Streams& streams, ClientLimit& limit, CloseWatcher& watcher,
+                 const std::vector<int>& listeners)
+    : ClientKeeper(streams), limit_(limit), watcher_(watcher) {
+  for (int fd : listeners)
+    listeners_.push_back(
+        new Listener(context().loop, limit, context().default_settings, *this, fd));
+}
+
+Clients::~Clients() {
+  SLUICE_CHECK(clients_.empty());
+}
+
+void Clients::accepted(int fd) {
+  limit_.enter();
+  ++context().metrics.client_connections;
+  // Deletes itself when it has closed.
+  auto* conn = new ClientConn(*this, fd);
+  conn->place = clients_.size();
+  clients_.push_back(conn);
+}
+
+void Clients::on_full() {
+  ++context().metrics.accept_pauses;
+  warn_seldom(full_warning_due_ms_, "RLIMIT_NOFILE leaves room for " +
+                                        std::to_string(limit_.most()) +
+                                        " clients; others wait until one leaves");
+}
+
+void Clients::on_accept_error(int error) {
+  ++context().metrics.accept_pauses;
+  ++context().metrics.accept_errors;
+  warn_seldom(accept_warning_due_ms_, std::string("cannot accept clients: ") +
+                                          std::strerror(error) + "; it is tried again and again");
+}
+
+void Clients::warn_seldom(uint64_t& due_ms, std::string_view text) {
+  uint64_t now_ms = context().loop.now_ms();
+  if (now_ms < due_ms) return;
+  due_ms = now_ms + limits::kAcceptWarningMs;
+  context().warn(text);
+}
+
+void Clients::client_closed(ClientConn& conn) {
+  limit_.leave();
+  ++context().metrics.client_connections_closed;
+  clients_[conn.place] = clients_.back();
+  clients_[conn.place]->place = conn.place;
+  clients_.pop_back();
+  for (Listener* listener : listeners_) listener->client_left();
+  watcher_.connection_closed();
+}
+
+void Clients::housekeep() {
+  for (Listener* listener : listeners_) listener->check_room();
+}
+
+void Clients::drain() {
+  for (Listener* listener : listeners_) listener->close();
+  listeners_.clear();
+  for (ClientConn* conn : clients_) conn->drain();
+}
+
+// From the back: a client that leaves meanwhile gives its place to the last one, so that who has
+// not been ended stays in front of who has.
+bool Clients::end_some() {
+  constexpr uint64_t kSteps = limits::kEndingMs / limits::kEndingStepMs;
+  if (ending_steps_ == 0) to_end_ = not_ended_ = clients_.size();
+  if (++ending_steps_ > kSteps) return true;
+  uint64_t ended = (to_end_ * ending_steps_ + kSteps - 1) / kSteps;
+  not_ended_ = std::min(not_ended_, clients_.size());
+  while (not_ended_ > to_end_ - ended) clients_[--not_ended_]->shut_down();
+  return false;
+}
+
+void Clients::drop_all() {
+  for (ClientConn* conn : clients_) conn->drop();
+}
+
+}  // namespace sluice

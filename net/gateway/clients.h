@@ -1,0 +1,59 @@
+// The client connections of one worker and its listeners: takes clients in, and at the end lets go
+// of them, all at once or spread over kEndingMs. Owned by the gateway, used on its worker's thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "net/context/worker_context.h"
+#include "net/http1/client_conn.h"
+#include "net/transport/client_limit.h"
+#include "net/transport/listener.h"
+
+namespace sluice {
+
+class Clients final : public ClientSink, public ClientKeeper {
+ public:
+  // `listeners` are listening fds, owned from here on.
+  Clients(Streams& streams, ClientLimit& limit, CloseWatcher& watcher,
+          const std::vector<int>& listeners);
+  ~Clients();
+  Clients(const Clients&) = delete;
+  Clients& operator=(const Clients&) = delete;
+
+  size_t count() const { return clients_.size(); }
+
+  // Once a second.
+  void housekeep();
+  // Stops accepting, closes idle connections.
+  void drain();
+  // Ends a part of those that were there at the first call; to be called every kEndingStepMs, until
+  // true: all have been ended.
+  bool end_some();
+  void drop_all();
+
+  // ClientSink
+  void accepted(int fd) override;
+  void on_full() override;
+  void on_accept_error(int error) override;
+  // ClientKeeper
+  void client_closed(ClientConn& conn) override;
+
+ private:
+  WorkerContext& context() const { return streams().context(); }
+  void warn_seldom(uint64_t& due_ms, std::string_view text);
+
+  ClientLimit& limit_;
+  CloseWatcher& watcher_;
+  std::vector<ClientConn*> clients_;
+  uint64_t full_warning_due_ms_ = 0;
+  uint64_t accept_warning_due_ms_ = 0;
+  uint64_t ending_steps_ = 0;  // done, of end_some()
+  size_t to_end_ = 0;          // when it began
+  size_t not_ended_ = 0;       // the first so many of clients_
+  std::vector<Listener*> listeners_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,88 @@
+#include "net/gateway/gateway.h"
+
+#include "net/base/limits.h"
+
+namespace sluice {
+
+namespace {
+
+constexpr uint64_t kHousekeepingMs = 1000;
+
+}  // namespace
+
+Gateway::Gateway(Loop& loop, Memory& memory, PoolBudget& budget, const Config& config,
+                 const std::vector<int>& listeners, MessageLog& messages, AccessLog* access_log,
+                 ClientLimit& client_limit, unsigned worker)
+    : context_(loop, memory, budget, config, messages, worker),
+      timer_(this),
+      connector_(context_),
+      upstreams_(context_, connector_, *this),
+      endings_(context_, access_log),
+      streams_(context_, upstreams_, endings_),
+      clients_(streams_, client_limit, *this, listeners) {
+  context_.logs_requests = access_log != nullptr;
+  loop.timers().schedule(timer_, loop.now_ms() + kHousekeepingMs);
+}
+
+Gateway::~Gateway() = default;
+
+void Gateway::on_timer() {
+  if (ending_) {
+    end_some();
+    return;
+  }
+  clients_.housekeep();
+  context_.memory.sse_event.trim();
+  context_.memory.http_response.trim();
+  context_.loop.timers().schedule(timer_, context_.loop.now_ms() + kHousekeepingMs);
+}
+
+void Gateway::drain() {
+  if (context_.draining) return;
+  context_.draining = true;
+  clients_.drain();
+  upstreams_.close_idle();
+  connection_closed();
+}
+
+void Gateway::end_all() {
+  drain();
+  ending_ = true;
+  end_some();
+}
+
+void Gateway::end_some() {
+  if (clients_.end_some())
+    abort_all();
+  else
+    context_.loop.timers().schedule(timer_, context_.loop.now_ms() + limits::kEndingStepMs);
+}
+
+void Gateway::abort_all() {
+  drain();
+  streams_.shut_down();
+  clients_.drop_all();
+}
+
+void Gateway::connection_closed() {
+  if (context_.draining && clients_.count() == 0 && upstreams_.connections() == 0)
+    context_.loop.stop();
+}
+
+void Gateway::snapshot(WorkerSnapshot& into) const {
+  into.metrics = context_.metrics;
+  into.ring = context_.loop.ring().counters();
+  into.loop = context_.loop.counters();
+  into.operations = context_.loop.operations();
+  into.client_connections = clients_.count();
+  into.upstream_connections = upstreams_.connections();
+  into.upstream_idle = upstreams_.idle();
+  into.streams = streams_.live();
+  into.event_streams = streams_.live_event_streams();
+  for (const SlotPool* pool : {&context_.memory.sse_event, &context_.memory.http_response})
+    into.pools.push_back({pool->name(), pool->slot_bytes(), pool->slots(), pool->provided(),
+                          pool->free(), pool->leased(), pool->heap_blocks(), pool->high_water(),
+                          pool->counters()});
+}
+
+}  // namespace sluice

@@ -1,0 +1,87 @@
+#include "net/http/semantics.h"
+
+#include <algorithm>
+#include <charconv>
+#include <iterator>
+#include <limits>
+#include <system_error>
+
+#include "net/http/text.h"
+
+namespace sluice {
+namespace {
+
+// "identity" does not belong there (RFC 9110 section 8.4.1), "none" is nobody's: both are sent.
+bool is_encoded(const Head& response) {
+  for (size_t i = 0; i < response.field_count(); ++i) {
+    const Head::Field field = response.field(i);
+    if (!equals_ignoring_case(field.name, "content-encoding")) continue;
+    const bool encoded = any_list_element(field.value, [](std::string_view coding) {
+      return !coding.empty() && !equals_ignoring_case(coding, "identity") &&
+             !equals_ignoring_case(coding, "none");
+    });
+    if (encoded) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool limits_forwards(const Head& request) {
+  return request.method() == "TRACE" || request.method() == "OPTIONS";
+}
+
+std::optional<uint64_t> max_forwards(const Head& request) {
+  const std::optional<std::string_view> text = request.find("max-forwards");
+  if (!text) return std::nullopt;
+  const char* const end = text->data() + text->size();
+  uint64_t number = 0;
+  const auto [stop, error] = std::from_chars(text->data(), end, number);
+  if (stop != end || error == std::errc::invalid_argument) return std::nullopt;
+  return error == std::errc{} ? number : std::numeric_limits<uint64_t>::max();
+}
+
+bool has_passed(const Head& request, std::string_view pseudonym) {
+  for (size_t i = 0; i < request.field_count(); ++i) {
+    const Head::Field field = request.field(i);
+    if (!equals_ignoring_case(field.name, "via")) continue;
+    // An element is a protocol, a name, and maybe a comment (RFC 9110 section 7.6.3).
+    const bool found = any_list_element(field.value, [pseudonym](std::string_view element) {
+      const size_t blank = element.find_first_of(" \t");
+      if (blank == std::string_view::npos) return false;
+      const std::string_view by = trim_blanks(element.substr(blank));
+      return by.substr(0, by.find_first_of(" \t(")) == pseudonym;
+    });
+    if (found) return true;
+  }
+  return false;
+}
+
+bool is_idempotent(std::string_view method) {
+  constexpr std::string_view kIdempotent[] = {"GET",    "HEAD",     "OPTIONS", "TRACE",  "PUT",
+                                              "DELETE", "PROPFIND", "REPORT",  "SEARCH", "QUERY"};
+  return std::ranges::find(kIdempotent, method) != std::end(kIdempotent);
+}
+
+bool max_forwards_exhausted(const Head& request) {
+  return limits_forwards(request) && max_forwards(request) == uint64_t{0};
+}
+
+bool wants_event_stream(const Head& request) {
+  return request.lists_token("accept", "text/event-stream");
+}
+
+bool has_event_stream_type(const Head& response) {
+  const std::string_view type = response.find("content-type").value_or("");
+  return equals_ignoring_case(without_parameters(type), "text/event-stream");
+}
+
+bool is_event_stream(const Head& response) {
+  return has_event_stream_type(response) && !is_encoded(response);
+}
+
+bool has_no_transform(const Head& head) {
+  return head.lists_token("cache-control", "no-transform");
+}
+
+}  // namespace sluice

@@ -1,0 +1,37 @@
+// What a message asks for or says of itself, as far as a gateway acts on it (RFC 9110). Pure
+// functions of a head, any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "net/http/head.h"
+
+namespace sluice {
+
+// A Via field names us: the request has come back.
+bool has_passed(const Head& request, std::string_view pseudonym);
+
+// Sending the request twice has the effect of sending it once (RFC 9110 section 9.2.2; QUERY and
+// WebDAV's by their own RFCs). Of a method that is not known it is not assumed.
+bool is_idempotent(std::string_view method);
+
+// TRACE or OPTIONS with Max-Forwards 0: to be answered here (RFC 9110 section 7.6.2).
+bool max_forwards_exhausted(const Head& request);
+
+// Accept lists text/event-stream.
+bool wants_event_stream(const Head& request);
+// Content-Type is text/event-stream, whatever its parameters.
+bool has_event_stream_type(const Head& response);
+// The same, and no content coding is applied ("identity", "none" and an empty name are none).
+bool is_event_stream(const Head& response);
+// Cache-Control lists no-transform (requests and responses).
+bool has_no_transform(const Head& head);
+
+// TRACE and OPTIONS: Max-Forwards counts (RFC 9110 section 7.6.2).
+bool limits_forwards(const Head& request);
+// nullopt: absent or not a number. What is too large counts as the largest.
+std::optional<uint64_t> max_forwards(const Head& request);
+
+}  // namespace sluice

@@ -1,0 +1,395 @@
+#include "net/http1/client_conn.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <poll.h>
+
+#include "core/check.h"
+#include "core/socket.h"
+#include "net/base/limits.h"
+
+namespace sluice {
+
+ClientConn::ClientConn(ClientKeeper& keeper, int fd)
+    : Conn(keeper.streams().context().loop, keeper.streams().context().memory, fd),
+      keeper_(keeper),
+      state_since_ms_(loop_.now_ms()),
+      settings_(&context().default_settings) {
+  schedule(state_since_ms_ + settings_->header_timeout_ms);
+  wake();
+}
+
+ClientConn::~ClientConn() = default;
+
+void ClientConn::schedule(uint64_t deadline_ms) {
+  loop_.timers().schedule_earlier(timer_, deadline_ms);
+}
+
+// --- reading requests ---
+
+bool ClientConn::reads_requests() const {
+  return state_ != State::kResponding && state_ != State::kRefused && !closing() && !lingering();
+}
+
+void ClientConn::on_bytes(const Lease& lease, std::string_view bytes, uint64_t /*after_ms*/) {
+  context().metrics.bytes_from_clients += bytes.size();
+  if (ahead_ || state_ == State::kResponding)
+    read_ahead(bytes);
+  else if (size_t used = feed(lease, bytes, BodyRun(lease)); state_ == State::kResponding)
+    read_ahead(bytes.substr(used));
+  account();
+}
+
+// In their own size: a slot for each client that sends a byte too early would be a slot too many.
+void ClientConn::read_ahead(std::string_view bytes) {
+  if (bytes.empty() || lost_ahead_) return;
+  if (!ahead_) ahead_ = std::make_unique<std::string>();
+  ahead_->append(bytes);
+}
+
+// What lies here and in no slot counts towards --pool-max. Where that is used up, a request that is
+// arriving is refused; those read ahead are dropped, and the connection ends after the response,
+// which tells the client that they were not seen (RFC 9112 section 9.3.2).
+void ClientConn::account() {
+  size_t head_bytes = head_ ? head_->bytes_held() : 0;
+  if (charge(head_bytes + (ahead_ ? ahead_->capacity() : 0))) return;
+  if (ahead_) {
+    ahead_.reset();
+    ahead_used_ = 0;
+    lost_ahead_ = true;
+    if (charge(head_bytes)) return;
+  }
+  if (!stream_) stream_ = keeper_.streams().make(*this);
+  stop_reading();
+  stream_->refuse(ending_status(Ending::kOverloaded), ending_detail(Ending::kOverloaded),
+                  Ending::kOverloaded);
+  charge(0);
+}
+
+// Feeds requests to the parser up to the end of one; returns the bytes used. They lie in the
+// lease's slot, or in none.
+size_t ClientConn::feed(const Lease& lease, std::string_view bytes, BodyRun body) {
+  size_t size = bytes.size();
+  bool more = true;
+  while (more && reads_requests()) {
+    if (state_ == State::kIdle && !head_) {
+      if (bytes.empty()) break;
+      head_ = context().heads.acquire();
+      parser_ = std::make_unique<Http1Parser>(Http1Parser::Role::kRequest, context().head_limits);
+      parser_->begin(head_.get());
+      http10_ = false;
+    }
+    Http1Parser::Step step = parser_->feed(bytes, body);
+    bytes.remove_prefix(step.consumed);
+    if (std::string_view run = body.take(); !run.empty()) stream_->on_request_body(lease, run);
+    if (!stream_ && !parser_->idle()) {
+      stream_ = keeper_.streams().make(*this);
+      client_ip();  // while there is a peer to ask about
+      state_ = State::kHead;
+      state_since_ms_ = loop_.now_ms();
+      schedule(state_since_ms_ + settings_->header_timeout_ms);
+    }
+    on_step(step.event);
+    // A head is followed by one more step, be it with no bytes: a message without a body ends.
+    more = step.event == Http1Parser::Event::kHead || !bytes.empty();
+  }
+  return size - bytes.size();
+}
+
+void ClientConn::on_step(Http1Parser::Event event) {
+  switch (event) {
+    case Http1Parser::Event::kNeedMore:
+      break;
+    case Http1Parser::Event::kHead:
+      SLUICE_CHECK(stream_ && head_);
+      state_ = State::kBody;
+      http10_ = head_->version_minor() == 0;
+      stream_->on_request_head(*head_, parser_->keep_alive());
+      context().heads.release(std::move(head_));
+      if (stream_->has_route()) apply_route(stream_->settings());
+      break;
+    case Http1Parser::Event::kEnd:
+      SLUICE_CHECK(stream_);
+      state_ = State::kResponding;
+      state_since_ms_ = loop_.now_ms();
+      parser_.reset();
+      stream_->on_request_end();
+      break;
+    case Http1Parser::Event::kError:
+      refuse_bytes();
+      break;
+  }
+}
+
+void ClientConn::apply_route(const StreamSettings& settings) {
+  if (settings.write_timeout_ms > 0) schedule(loop_.now_ms() + settings.write_timeout_ms / 2);
+  if (settings.body_timeout_ms > 0) schedule(loop_.now_ms() + settings.body_timeout_ms);
+  if (settings.client_sndbuf != settings_->client_sndbuf)
+    set_send_buffer(fd(), settings.client_sndbuf);
+  if (settings.client_notsent_lowat != settings_->client_notsent_lowat)
+    set_unsent_low_water(fd(), settings.client_notsent_lowat);
+  if (settings.client_tcp_keepalive_ms != settings_->client_tcp_keepalive_ms)
+    set_keepalive(fd(), settings.client_tcp_keepalive_ms);
+  settings_ = &settings;
+}
+
+void ClientConn::refuse_bytes() {
+  ParseError error = parser_->error();
+  ++context().metrics.bad_requests[static_cast<unsigned>(error)];
+  if (!stream_) stream_ = keeper_.streams().make(*this);
+  stop_reading();
+  std::string detail = std::string("The request is not valid: ") + parse_error_name(error) + ".";
+  stream_->refuse(parse_error_status(error), detail, Ending::kRefused, parse_error_name(error));
+}
+
+void ClientConn::stop_reading() {
+  state_ = State::kRefused;
+  if (head_) {
+    stream_->keep_facts(*head_);  // what of it has arrived
+    context().heads.release(std::move(head_));
+  }
+  stream_->forbid_keep_alive();
+}
+
+// Pipelined requests that were read ahead, once their turn has come.
+void ClientConn::feed_ahead() {
+  while (ahead_ && reads_requests()) {
+    std::string_view rest = std::string_view(*ahead_).substr(ahead_used_);
+    ahead_used_ += static_cast<uint32_t>(feed({}, rest, BodyRun(ahead_->data())));
+    if (ahead_used_ < ahead_->size()) continue;
+    ahead_.reset();
+    ahead_used_ = 0;
+  }
+  account();
+}
+
+uint64_t ClientConn::receive_budget() {
+  switch (state_) {
+    case State::kIdle:
+    case State::kHead:
+      return ahead_ ? 0 : limits::kPipelineBytes;  // first what has come
+    case State::kBody:
+      return stream_->request_budget();
+    case State::kResponding:
+      // The client's next request can wait where it is; its leaving is watched for. Where a FIN is
+      // no leaving, only a receive tells it from a reset.
+      return stream_->half_close_allowed() && !ahead_ && !lost_ahead_ ? 1 : 0;
+    case State::kRefused:
+      break;
+  }
+  return 0;
+}
+
+SlotPool& ClientConn::receive_pool() {
+  return memory_.http_response;
+}
+
+// --- the client leaves ---
+
+uint32_t ClientConn::watch_events() {
+  // Where a FIN is allowed a poll would report it for ever (the kernel adds POLLRDHUP to every
+  // mask), also while bytes before it are unread: a reset shows with the next write then, a
+  // heartbeat at the latest. While a head arrives its route is not known, and nothing to be told.
+  if (!stream_ || state_ == State::kHead || receive_ended()) return 0;
+  return stream_->half_close_allowed() ? 0 : POLLRDHUP;
+}
+
+void ClientConn::on_hang_up(uint32_t events) {
+  // Asked for under an earlier request's route. A FIN behind a request that is yet to be read may
+  // be allowed by its route: the receive tells of it when that has been read.
+  bool only_fin = (events & (POLLERR | POLLHUP)) == 0;
+  bool unread = !stream_ || state_ == State::kHead;
+  if (only_fin && (unread || stream_->half_close_allowed())) return;
+  client_gone(Ending::kClientLeft);
+}
+
+void ClientConn::on_receive_end(int error) {
+  if (!stream_) {
+    close(CloseMode::kOrderly);
+    return;
+  }
+  bool half_close = error == 0 && state_ == State::kResponding && stream_->half_close_allowed();
+  if (!half_close) client_gone(Ending::kClientLeft);
+}
+
+void ClientConn::on_send_error(int) {
+  client_gone(Ending::kClientLeft);
+}
+
+void ClientConn::client_gone(Ending ending) {
+  if (stream_ && head_) stream_->keep_facts(*head_);
+  if (stream_) stream_->on_client_gone(ending);
+  // It may have shut down its sending side only, and read on: what the connection delimits must not
+  // end in order for it.
+  bool reset = ending == Ending::kClientStalled || (stream_ && stream_->close_delimited());
+  close(reset ? CloseMode::kReset : CloseMode::kOrderly);
+}
+
+void ClientConn::drop() {
+  // As after --write-timeout: where memory is short, what a client has not read goes, too.
+  bool stood_still = stream_ && stream_->ending() == Ending::kOverloaded;
+  bool reset = stood_still || (stream_ && stream_->close_delimited());
+  close(reset ? CloseMode::kReset : CloseMode::kOrderly);
+}
+
+void ClientConn::on_closed() {
+  if (head_) context().heads.release(std::move(head_));
+  ahead_.reset();
+  if (stream_) stream_->client_released();
+  stream_ = nullptr;
+  keeper_.client_closed(*this);
+}
+
+// --- sending responses ---
+
+void ClientConn::prepare_flush() {
+  if (!stream_) {
+    if (ahead_) feed_ahead();
+    // After a FIN no request can be completed any more.
+    if (receive_ended() && reads_requests()) client_gone(Ending::kClientLeft);
+    if (!stream_ || closing()) return;
+  }
+  if (send_in_flight()) return;
+  if (stream_->aborted() && !stream_->response().has_work())
+    finish_aborted();
+  else if (stream_->response().complete())
+    finish_response();
+}
+
+// The end must not look like one: no last chunk, no full length, or a reset.
+void ClientConn::finish_aborted() {
+  bool reset = stream_->close_delimited();
+  stream_->on_client_done();
+  stream_->client_released();
+  stream_ = nullptr;
+  if (reset)
+    close(CloseMode::kReset);
+  else
+    linger_after_response();
+}
+
+void ClientConn::linger_after_response() {
+  // A drain does not wait for an upload that has its answer.
+  if (state_ == State::kResponding || context().draining)
+    linger(limits::kLingerMs, limits::kLingerMs);
+  else
+    linger(limits::kUploadLingerMs, limits::kUploadSilenceMs);
+}
+
+void ClientConn::on_sent(uint64_t bytes) {
+  stream_->on_client_sent(stream_->response().sent(bytes));
+}
+
+// Another request may follow the response that is being sent.
+bool ClientConn::reusable() const {
+  // After a FIN that was allowed, requests that came before it are still to be answered.
+  bool more_to_come = !receive_ended() || ahead_;
+  return state_ == State::kResponding && stream_->keep_alive() && more_to_come && !lost_ahead_ &&
+         !context().draining;
+}
+
+void ClientConn::finish_response() {
+  bool keeps_open = reusable();
+  stream_->on_client_done();
+  stream_->client_released();
+  stream_ = nullptr;
+  if (!keeps_open) {
+    linger_after_response();
+    return;
+  }
+  state_ = State::kIdle;
+  served_ = true;
+  state_since_ms_ = loop_.now_ms();
+  if (settings_->keepalive_timeout_ms > 0)
+    schedule(state_since_ms_ + settings_->keepalive_timeout_ms);
+  if (ahead_) wake();
+}
+
+void ClientConn::drain() {
+  if (stream_)
+    stream_->forbid_keep_alive();
+  else if (lingering())
+    linger(limits::kLingerMs, limits::kLingerMs);
+  else if (!closing())
+    close(CloseMode::kOrderly);
+}
+
+void ClientConn::shut_down() {
+  if (stream_) stream_->shut_down();
+  drop();
+}
+
+// --- time ---
+
+uint64_t ClientConn::write_timeout_ms() const {
+  return stream_ && stream_->has_route() ? stream_->settings().write_timeout_ms
+                                         : context().default_settings.write_timeout_ms;
+}
+
+void ClientConn::refuse_late(Refusal refusal, std::string_view detail) {
+  ++context().metrics.refusals[static_cast<unsigned>(refusal)];
+  stop_reading();
+  stream_->refuse(408, detail, Ending::kClientTimedOut, refusal_name(refusal));
+}
+
+void ClientConn::on_timer() {
+  uint64_t now_ms = loop_.now_ms();
+  if (lingering()) {
+    check_linger();
+    return;
+  }
+  uint64_t header_due = state_since_ms_ + settings_->header_timeout_ms;
+  if (state_ == State::kIdle) {
+    // A connection that never sent a request gets the header's time, one that did the idle time.
+    uint64_t timeout_ms = served_ ? settings_->keepalive_timeout_ms : settings_->header_timeout_ms;
+    if (timeout_ms == 0) return;
+    if (now_ms >= state_since_ms_ + timeout_ms)
+      close(CloseMode::kOrderly);
+    else
+      schedule(state_since_ms_ + timeout_ms);
+    return;
+  }
+  if (state_ == State::kHead && settings_->header_timeout_ms > 0) {
+    if (now_ms >= header_due)
+      refuse_late(Refusal::kHeaderTimeout, "The request's head did not arrive in time.");
+    else
+      schedule(header_due);
+  }
+  if (state_ == State::kBody && stream_->has_route()) {
+    uint64_t timeout_ms = stream_->settings().body_timeout_ms;
+    uint64_t since_ms = stream_->body_due() ? waiting_since_ms() : now_ms;
+    uint64_t due = std::max(since_ms, stream_->body_asked_for_ms()) + timeout_ms;
+    if (timeout_ms > 0 && now_ms >= due)
+      refuse_late(Refusal::kBodyTimeout, "The request's body did not arrive in time.");
+    else if (timeout_ms > 0)
+      schedule(due);
+  }
+  if (uint64_t timeout_ms = write_timeout_ms(); timeout_ms > 0) {
+    if (send_stalled(timeout_ms))
+      client_gone(Ending::kClientStalled);
+    else
+      schedule(now_ms + std::max<uint64_t>(timeout_ms / 2, 1));
+  }
+}
+
+// --- who the client is ---
+
+std::string_view ClientConn::client_ip() {
+  if (peer_ip_.empty()) {
+    Address peer;
+    peer.size = peer_address(fd(), &peer.storage);
+    if (peer.size > 0) {
+      peer_ip_ = peer.ip();
+      trusted_ = context().trusts(peer);
+    }
+  }
+  return peer_ip_;
+}
+
+bool ClientConn::client_trusted() {
+  client_ip();
+  return trusted_;
+}
+
+}  // namespace sluice

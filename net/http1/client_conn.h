@@ -1,0 +1,121 @@
+// An HTTP/1 connection from a client: keep-alive, pipelining, one stream at a time. Parses
+// requests, carries the stream's response, notices when the client leaves. Owned by the gateway,
+// used on its worker's thread; deletes itself once closed.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "net/http1/body_run.h"
+#include "net/http1/parser.h"
+#include "net/http1/writer.h"
+#include "net/stream/stream.h"
+#include "net/stream/streams.h"
+#include "net/transport/conn.h"
+
+namespace sluice {
+
+class ClientConn;
+
+// Where client connections are kept.
+class ClientKeeper {
+ public:
+  Streams& streams() const { return streams_; }
+  // It has closed, and is deleted at the turn's end.
+  virtual void client_closed(ClientConn& conn) = 0;
+
+ protected:
+  explicit ClientKeeper(Streams& streams) : streams_(streams) {}
+  ~ClientKeeper() = default;
+
+ private:
+  Streams& streams_;
+};
+
+class ClientConn final : public Conn, public ClientHalf {
+ public:
+  ClientConn(ClientKeeper& keeper, int fd);
+  ~ClientConn() override;
+
+  // No further request on this connection; closes now if none is under way.
+  void drain();
+  // Ends it and its stream, now.
+  void shut_down();
+  // Where its keeper has it.
+  size_t place = 0;
+
+  // ClientHalf
+  void response_ready() override { wake(); }
+  void request_window_opened() override { wake(); }
+  void response_aborted() override { wake(); }
+  void drop() override;
+  std::string_view client_ip() override;
+  bool client_trusted() override;
+  const ResponseWriter& writer() const override { return http1_response_writer(http10_ ? 0 : 1); }
+
+  // TimerOwner
+  void on_timer() override;
+
+ private:
+  enum class State : uint8_t {
+    kIdle,        // between requests
+    kHead,        // a request's head is arriving
+    kBody,        // and its body
+    kResponding,  // the request is complete, its response is not
+    kRefused,     // nothing more is read: the request was not valid
+  };
+
+  void on_bytes(const Lease& lease, std::string_view bytes, uint64_t after_ms) override;
+  void on_receive_end(int error) override;
+  void on_sent(uint64_t bytes) override;
+  void on_send_error(int error) override;
+  void on_hang_up(uint32_t events) override;
+  void on_closed() override;
+  void prepare_flush() override;
+  bool has_output() override { return stream_ && stream_->response().has_work(); }
+  size_t build_batch(std::span<iovec> pieces) override { return stream_->response().build(pieces); }
+  bool batch_ends_sending() override { return stream_->response().batch_is_last() && !reusable(); }
+  uint64_t receive_budget() override;
+  SlotPool& receive_pool() override;
+  uint32_t watch_events() override;
+
+  bool reads_requests() const;
+  bool reusable() const;
+  size_t feed(const Lease& lease, std::string_view bytes, BodyRun body);
+  void feed_ahead();
+  void read_ahead(std::string_view bytes);
+  void account();
+  void on_step(Http1Parser::Event event);
+  void apply_route(const StreamSettings& settings);
+  void refuse_bytes();
+  void stop_reading();
+  void refuse_late(Refusal refusal, std::string_view detail);
+  void finish_response();
+  void finish_aborted();
+  void linger_after_response();
+  void client_gone(Ending ending);
+  void schedule(uint64_t deadline_ms);
+  uint64_t write_timeout_ms() const;
+
+  WorkerContext& context() const { return keeper_.streams().context(); }
+
+  ClientKeeper& keeper_;
+  Stream* stream_ = nullptr;
+  State state_ = State::kIdle;
+  bool served_ : 1 = false;      // has answered a request before
+  bool lost_ahead_ : 1 = false;  // there was no room for what was read ahead
+  bool trusted_ : 1 = false;
+  bool http10_ : 1 = false;  // the request that is being answered came in HTTP/1.0
+  uint32_t ahead_used_ = 0;  // bytes of what was read ahead that have been parsed
+  uint64_t state_since_ms_;
+  // Of the route of the latest request, for the socket and the next head; at first the default's.
+  const StreamSettings* settings_;
+  // While a request arrives; a stream that is being answered has neither.
+  std::unique_ptr<Http1Parser> parser_;
+  std::unique_ptr<Head> head_;
+  std::unique_ptr<std::string> ahead_;  // requests read ahead, where there are any
+  std::string peer_ip_;                 // found out once it is needed
+};
+
+}  // namespace sluice

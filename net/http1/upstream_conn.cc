@@ -1,0 +1,212 @@
+#include "net/http1/upstream_conn.h"
+
+#include <cerrno>
+
+#include "core/check.h"
+#include "core/socket.h"
+#include "core/text.h"
+#include "net/base/limits.h"
+#include "net/http1/body_run.h"
+
+namespace sluice {
+
+UpstreamConn::UpstreamConn(WorkerContext& context, UpstreamPool& pool, int fd)
+    : Conn(context.loop, context.memory, fd),
+      context_(context),
+      pool_(pool),
+      parser_(Http1Parser::Role::kResponse, context.head_limits) {
+  connect(pool.address().sa(), pool.address().size);
+}
+
+UpstreamConn::~UpstreamConn() = default;
+
+void UpstreamConn::assign(Stream& stream, bool reused) {
+  SLUICE_CHECK(!stream_);
+  loop_.timers().cancel(timer_);
+  stream_ = &stream;
+  in_message_ = head_done_ = sent_some_ = false;
+  stream.on_upstream(*this, reused);
+}
+
+// The end may be there and its completion not: a request that cannot be sent again must not be the
+// one to find out.
+bool UpstreamConn::usable() const {
+  return !closing() && !receive_ended() && receive_would_wait(fd());
+}
+
+void UpstreamConn::rest(uint64_t until_ms) {
+  loop_.timers().schedule(timer_, until_ms);
+}
+
+void UpstreamConn::on_timer() {
+  close(CloseMode::kOrderly);
+}
+
+void UpstreamConn::on_connected(int error) {
+  if (error != 0) {
+    ++context_.metrics.upstream_connect_errors;
+    lose(error == ETIMEDOUT ? Ending::kUpstreamConnectTimeout : Ending::kUpstreamRefused,
+         error_name(error));
+    return;
+  }
+  wake();
+  if (stream_) stream_->on_upstream_connected();
+}
+
+uint64_t UpstreamConn::receive_budget() {
+  if (stream_) return stream_->response_budget();
+  // Idle: enough to see a close, or bytes that nobody asked for. It may still be armed when the
+  // next response comes, which must not be read ahead of its pace.
+  return pool_.settings().pace_ms > 0 ? 1 : limits::kIdleReceiveBytes;
+}
+
+SlotPool& UpstreamConn::receive_pool() {
+  // Event streams have a class of their own, so that a crowd of stalled ones cannot keep new
+  // requests and their answers' heads from being read. Those with a large window share the larger
+  // slots as long as most of these are free.
+  bool event_stream = stream_ && head_done_ && stream_->event_stream();
+  const SlotPool& large = memory_.http_response;
+  bool plenty = large.leased() * 2 < large.slots() && !context_.memory_tight();
+  if (event_stream && !(stream_->wide() && plenty)) return memory_.sse_event;
+  return memory_.http_response;
+}
+
+void UpstreamConn::on_bytes(const Lease& lease, std::string_view bytes, uint64_t after_ms) {
+  context_.metrics.bytes_from_upstreams += bytes.size();
+  bool socket_is_empty = bytes.size() < lease.size();
+  delay_acks_if_quick(after_ms);
+  if (!stream_) {
+    close(CloseMode::kOrderly);  // a response that was not asked for
+    return;
+  }
+  BodyRun body(lease);
+  bool more = true;
+  while (more && stream_ && !closing()) {
+    if (!in_message_) {
+      head_ = context_.heads.acquire();
+      parser_.begin(head_.get(), stream_->method_is_head());
+      in_message_ = true;
+      stream_->on_response_begun();
+    }
+    Http1Parser::Step step = parser_.feed(bytes, body);
+    bytes.remove_prefix(step.consumed);
+    if (std::string_view run = body.take(); !run.empty()) stream_->on_response_body(lease, run);
+    more = !bytes.empty();
+    switch (step.event) {
+      case Http1Parser::Event::kNeedMore:
+        break;
+      case Http1Parser::Event::kHead:
+        SLUICE_CHECK(head_);
+        interim_ = head_->status() < 200;
+        head_done_ = !interim_;
+        stream_->on_response_head(*head_);
+        context_.heads.release(std::move(head_));
+        more = true;  // a message without a body ends in one more step
+        break;
+      case Http1Parser::Event::kEnd:
+        in_message_ = false;
+        if (!interim_) {
+          finish_response(!bytes.empty());
+          more = false;
+        }
+        break;
+      case Http1Parser::Event::kError:
+        ++context_.metrics.bad_responses[static_cast<unsigned>(parser_.error())];
+        lose(Ending::kUpstreamBadResponse, parse_error_name(parser_.error()));
+        break;
+    }
+  }
+  // A head that is arriving lies on the heap.
+  if (!charge(head_ ? head_->bytes_held() : 0)) lose(Ending::kOverloaded, "head");
+  if (stream_ && socket_is_empty) stream_->on_read_dry();
+}
+
+// While events come quicker than the timer of a delayed ACK, it never runs out, and an ACK serves
+// two of them. An upstream that sends with Nagle's algorithm waits for that timer once, whereupon
+// the kernel acknowledges at once again: hence seldom, and not before events do flow.
+void UpstreamConn::delay_acks_if_quick(uint64_t after_ms) {
+  if (after_ms >= limits::kDelayedAckMs) return;
+  if (++quick_reads_ % limits::kQuickReads != 0 || pool_.address().is_unix()) return;
+  if (stream_ && !stream_->settings().upstream_quickack) delay_acks(fd());
+}
+
+void UpstreamConn::finish_response(bool bytes_left_over) {
+  Stream& stream = *stream_;
+  bool reusable = parser_.keep_alive() && stream.request().complete() && !send_in_flight() &&
+                  !sends_no_more_ && !bytes_left_over && !receive_ended();
+  stream.on_response_end();
+  if (reusable && !closing()) {
+    stream_ = nullptr;
+    pool_.release(*this);
+    stream.upstream_released();
+  } else {
+    close(CloseMode::kOrderly);
+  }
+}
+
+// A reset is told only once, and the send may have been the one to hear of it: what reads as a FIN
+// then may have cut the response, which a body that ends with the connection would not show.
+// Completions may come in any order, so a send that is in flight has to say first how it ended.
+void UpstreamConn::on_receive_end(int error) {
+  fin_in_doubt_ = error == 0 && send_in_flight();
+  if (fin_in_doubt_)
+    cancel_send();
+  else
+    end_of_bytes(error == 0 ? reset_behind_fin() : error);
+}
+
+void UpstreamConn::prepare_flush() {
+  if (!fin_in_doubt_ || send_in_flight()) return;
+  fin_in_doubt_ = false;
+  end_of_bytes(reset_behind_fin());
+}
+
+// A unix socket that is reset in the middle of a send says how much it had sent, and then no more
+// of the reset: where a part of the request has not left, what reads as a FIN is taken for one.
+int UpstreamConn::reset_behind_fin() const {
+  bool part_left = pool_.address().is_unix() && stream_ && stream_->request().has_work();
+  return reset_heard_ == 0 && part_left ? ECONNRESET : reset_heard_;
+}
+
+void UpstreamConn::end_of_bytes(int error) {
+  if (!stream_)
+    close(CloseMode::kOrderly);
+  else if (error == 0 && in_message_ && parser_.finish())
+    finish_response(false);
+  else
+    lose(error == 0 ? Ending::kUpstreamTruncated : Ending::kUpstreamReset,
+         error != 0     ? error_name(error)
+         : !in_message_ ? "no_answer"
+         : head_done_   ? ""
+                        : "in_the_head");
+}
+
+// The upstream reads no more. It may have answered before it closed, so the receive decides. EPIPE
+// over TCP is a reset that came after the FIN, and so after all that there was to receive; of one
+// that came instead of it the socket tells first. (Not so a unix socket: reset_behind_fin().)
+void UpstreamConn::on_send_error(int error) {
+  if (error == ECANCELED) return;
+  sends_no_more_ = true;
+  if (error != EPIPE || pool_.address().is_unix()) reset_heard_ = error;
+}
+
+void UpstreamConn::on_sent(uint64_t bytes) {
+  sent_some_ = true;
+  if (stream_) stream_->on_request_sent(stream_->request().sent(bytes));
+}
+
+void UpstreamConn::lose(Ending ending, const char* reason) {
+  if (stream_) stream_->on_upstream_lost(ending, reason, !sent_some_ && !send_in_flight());
+  close(CloseMode::kOrderly);
+}
+
+void UpstreamConn::on_closed() {
+  if (head_) context_.heads.release(std::move(head_));
+  Stream* stream = stream_;
+  stream_ = nullptr;
+  // First the stream: if it is to try again, the place that becomes free is its own.
+  if (stream) stream->upstream_released();
+  pool_.conn_closed(*this);
+}
+
+}  // namespace sluice

@@ -1,0 +1,88 @@
+// A connection to an upstream: carries one request after the other, parses responses, hands body
+// bytes to its stream. Between streams it waits in its UpstreamPool, with a receive armed so that
+// a close shows at once. Owned by that pool, used on its worker's thread; deletes itself once
+// closed.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "net/http1/parser.h"
+#include "net/http1/writer.h"
+#include "net/stream/stream.h"
+#include "net/transport/conn.h"
+#include "net/upstream/pool.h"
+
+namespace sluice {
+
+class UpstreamConn final : public Conn, public UpstreamHalf, public PooledConn {
+ public:
+  // Starts to connect.
+  UpstreamConn(WorkerContext& context, UpstreamPool& pool, int fd);
+  ~UpstreamConn() override;
+
+  // PooledConn
+  bool usable() const override;
+  bool is_closing() const override { return closing(); }
+  void assign(Stream& stream, bool reused) override;
+  void rest(uint64_t until_ms) override;
+  void retire() override { close(CloseMode::kOrderly); }
+
+  // UpstreamHalf
+  void request_ready() override { wake(); }
+  void read_on() override { wake(); }
+  void cancel() override { close(CloseMode::kOrderly); }
+  bool receiving() const override { return receive_in_flight(); }
+
+  // TimerOwner
+  void on_timer() override;
+
+ private:
+  void on_connected(int error) override;
+  void on_bytes(const Lease& lease, std::string_view bytes, uint64_t after_ms) override;
+  void on_receive_end(int error) override;
+  void on_sent(uint64_t bytes) override;
+  void on_send_error(int error) override;
+  void on_closed() override;
+  void prepare_flush() override;
+  bool has_output() override { return stream_ && !sends_no_more_ && stream_->request().has_work(); }
+  size_t build_batch(std::span<iovec> pieces) override { return stream_->request().build(pieces); }
+  uint64_t receive_budget() override;
+  SlotPool& receive_pool() override;
+
+  void delay_acks_if_quick(uint64_t after_ms);
+  void end_of_bytes(int error);
+  int reset_behind_fin() const;
+  void finish_response(bool bytes_left_over);
+  void lose(Ending ending, const char* reason);
+
+  WorkerContext& context_;
+  UpstreamPool& pool_;
+  Http1Parser parser_;
+  Stream* stream_ = nullptr;
+  std::unique_ptr<Head> head_;
+  bool in_message_ = false;     // the parser is between begin() and kEnd
+  bool interim_ = false;        // the message is a 1xx
+  bool head_done_ = false;      // of the final response
+  bool fin_in_doubt_ = false;   // what read as a FIN may be a reset that the send has heard of
+  bool sends_no_more_ = false;  // a send failed
+  bool sent_some_ = false;      // of this stream's request
+  int reset_heard_ = 0;         // its errno, where that may have cut what was to be received
+  uint32_t quick_reads_ = 0;    // that came before a delayed ACK for the one before would have
+};
+
+// Makes them.
+class Http1Connector final : public Connector {
+ public:
+  explicit Http1Connector(WorkerContext& context) : context_(context) {}
+
+  PooledConn& connect(UpstreamPool& pool, int fd) override {
+    return *new UpstreamConn(context_, pool, fd);  // deletes itself when it has closed
+  }
+  const RequestWriter& writer() const override { return http1_request_writer(); }
+
+ private:
+  WorkerContext& context_;
+};
+
+}  // namespace sluice

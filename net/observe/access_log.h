@@ -1,0 +1,32 @@
+// One line per request, at its end, as text or JSON. Formats on the worker's thread into its own
+// buffer and hands the line to the log's writer thread (core/log.h); never waits. Owned by a
+// worker.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/log.h"
+#include "net/config/config.h"
+
+namespace sluice {
+
+class Stream;
+
+class AccessLog {
+ public:
+  AccessLog(LogQueue& queue, AccessLogFormat format) : queue_(queue), format_(format) {}
+
+  // Where the queue is full the line is dropped, and the queue counts it.
+  void write(const Stream& stream, uint64_t now_ns);
+
+ private:
+  void format_text(const Stream& stream, uint64_t now_ns);
+  void format_json(const Stream& stream, uint64_t now_ns);
+
+  LogQueue& queue_;
+  AccessLogFormat format_;
+  std::string line_;
+};
+
+}  // namespace sluice

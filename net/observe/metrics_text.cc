@@ -1,0 +1,373 @@
+#include "net/observe/metrics_text.h"
+
+#include <array>
+#include <charconv>
+#include <functional>
+
+namespace sluice {
+
+namespace {
+
+using Labels = std::vector<std::pair<std::string_view, std::string>>;
+
+// Writes families of one format.
+class Page {
+ public:
+  explicit Page(MetricsFormat format) : format_(format) {}
+
+  void counter(std::string_view name, std::string_view help) { family(name, "counter", help); }
+  void gauge(std::string_view name, std::string_view help) { family(name, "gauge", help); }
+
+  // A sample of the family that was opened last.
+  void add(uint64_t value, const Labels& labels = {}) { sample("", labels, number(value)); }
+  void add_real(double value, const Labels& labels = {}) { sample("", labels, number(value)); }
+
+  void histogram(std::string_view name, std::string_view help, const Histogram& histogram) {
+    family(name, "histogram", help);
+    uint64_t cumulative = 0;
+    for (unsigned i = 0; i < Histogram::kBuckets; ++i) {
+      cumulative += histogram.counts[i];
+      bool open = i == Histogram::kBuckets - 1;
+      sample("_bucket", {{"le", open ? "+Inf" : number(Histogram::bound_seconds(i))}},
+             number(cumulative));
+    }
+    sample("_sum", {}, number(static_cast<double>(histogram.sum_ns) / 1e9));
+    sample("_count", {}, number(histogram.count));
+  }
+
+  std::string finish() {
+    if (format_ == MetricsFormat::kOpenMetrics) text_ += "# EOF\n";
+    return std::move(text_);
+  }
+
+ private:
+  template <typename Number>
+  static std::string number(Number value) {
+    std::array<char, 32> digits{};
+    char* end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+    return {digits.data(), end};
+  }
+
+  void family(std::string_view name, std::string_view type, std::string_view help) {
+    name_ = name;
+    counter_ = type == "counter";
+    // OpenMetrics names a counter's family without the suffix that its samples carry.
+    std::string shown = name_;
+    if (counter_ && format_ == MetricsFormat::kPrometheus) shown += "_total";
+    text_ += "# HELP " + shown + " " + std::string(help) + "\n";
+    text_ += "# TYPE " + shown + " " + std::string(type) + "\n";
+  }
+
+  void sample(std::string_view suffix, const Labels& labels, const std::string& value) {
+    text_ += name_;
+    text_ += counter_ ? "_total" : suffix;
+    if (!labels.empty()) {
+      char separator = '{';
+      for (const auto& [key, label] : labels) {
+        text_ += separator;
+        text_ += key;
+        text_ += "=\"";
+        for (char c : label) {
+          if (c == '"' || c == '\\') text_ += '\\';
+          if (c == '\n')
+            text_ += "\\n";
+          else
+            text_ += c;
+        }
+        text_ += '"';
+        separator = ',';
+      }
+      text_ += '}';
+    }
+    text_ += ' ' + value + '\n';
+  }
+
+  MetricsFormat format_;
+  std::string text_;
+  std::string name_;
+  bool counter_ = false;
+};
+
+using Workers = std::vector<WorkerSnapshot>;
+
+template <typename Get>
+uint64_t sum(const Workers& workers, Get get) {
+  uint64_t total = 0;
+  for (const WorkerSnapshot& worker : workers) total += get(worker);
+  return total;
+}
+
+Histogram merged(const Workers& workers, Histogram Metrics::*member) {
+  Histogram total;
+  for (const WorkerSnapshot& worker : workers) total.add(worker.metrics.*member);
+  return total;
+}
+
+struct SimpleCounter {
+  const char* name;
+  const char* help;
+  uint64_t Metrics::*member;
+};
+
+constexpr SimpleCounter kCounters[] = {
+    {"sluice_client_connections_accepted", "Client connections accepted.",
+     &Metrics::client_connections},
+    {"sluice_client_connections_closed", "Client connections closed.",
+     &Metrics::client_connections_closed},
+    {"sluice_accept_pauses",
+     "Pauses of accepting, for want of file descriptors or after another error.",
+     &Metrics::accept_pauses},
+    {"sluice_accept_errors", "Accepts that failed, but for those whose client had left.",
+     &Metrics::accept_errors},
+    {"sluice_streams_started", "Requests that began to arrive.", &Metrics::streams_started},
+    {"sluice_streams_ended", "Requests ended.", &Metrics::streams_ended},
+    {"sluice_upstream_connections_closed", "Connections to upstreams closed.",
+     &Metrics::upstream_connections_closed},
+    {"sluice_upstream_connects", "Connections to upstreams attempted.",
+     &Metrics::upstream_connects},
+    {"sluice_upstream_connect_errors", "Connections to upstreams that failed.",
+     &Metrics::upstream_connect_errors},
+    {"sluice_upstream_reuses", "Requests sent on a kept-alive upstream connection.",
+     &Metrics::upstream_reuses},
+    {"sluice_upstream_retries", "Requests sent again because a kept-alive connection was stale.",
+     &Metrics::upstream_retries},
+    {"sluice_cancelled_before_first_byte",
+     "Upstream requests cancelled for a client that left before any byte of the answer.",
+     &Metrics::cancelled_before_first_byte},
+    {"sluice_event_streams", "Responses that were framed as event streams.",
+     &Metrics::event_streams},
+    {"sluice_events", "Events forwarded.", &Metrics::events},
+    {"sluice_torn_events", "Events longer than --event-hold, cut through in pieces.",
+     &Metrics::torn_events},
+    {"sluice_discarded_bytes", "Bytes of events that their upstream never completed.",
+     &Metrics::discarded_bytes},
+    {"sluice_heartbeats", "Heartbeats sent to clients.", &Metrics::heartbeats},
+    {"sluice_client_received_bytes", "Bytes received from clients.", &Metrics::bytes_from_clients},
+    {"sluice_client_sent_bytes", "Bytes of forwarded bodies sent to clients.",
+     &Metrics::bytes_to_clients},
+    {"sluice_upstream_received_bytes", "Bytes received from upstreams.",
+     &Metrics::bytes_from_upstreams},
+    {"sluice_upstream_sent_bytes", "Bytes sent to upstreams.", &Metrics::bytes_to_upstreams},
+    {"sluice_backpressure_stalls", "Times an upstream was stopped because its client was slow.",
+     &Metrics::stalls},
+};
+
+void render_requests(Page& page, const Config& config, const Workers& workers) {
+  page.counter("sluice_requests",
+               "Requests ended, by route and status (0: the client left before any answer).");
+  for (size_t route = 0; route <= config.routes.size(); ++route) {
+    std::string path = route < config.routes.size() ? config.routes[route].path : "none";
+    for (size_t status = 0; status < RouteMetrics::kStatusMax; ++status) {
+      uint64_t count = sum(workers, [&](const WorkerSnapshot& worker) {
+        const RouteMetrics& metrics = worker.metrics.routes[route];
+        return status == 0 ? metrics.unanswered : metrics.by_status[status];
+      });
+      if (count > 0) page.add(count, {{"route", path}, {"code", std::to_string(status)}});
+    }
+  }
+}
+
+void render_endings(Page& page, const Workers& workers) {
+  page.counter("sluice_closes", "Streams ended, by side and reason.");
+  for (unsigned i = 0; i < kEndings; ++i) {
+    auto ending = static_cast<Ending>(i);
+    page.add(sum(workers, [i](const WorkerSnapshot& w) { return w.metrics.endings[i]; }),
+             {{"side", std::string(side_name(ending_side(ending)))},
+              {"reason", std::string(ending_name(ending))}});
+  }
+  page.counter("sluice_upstream_cancels",
+               "Upstream requests cancelled because the client left, by phase.");
+  for (unsigned i = 0; i < kPhases; ++i)
+    page.add(sum(workers, [i](const WorkerSnapshot& w) { return w.metrics.upstream_cancels[i]; }),
+             {{"phase", std::string(phase_name(static_cast<Phase>(i)))}});
+  page.counter("sluice_bad_requests", "Requests refused, by reason.");
+  for (unsigned i = 1; i < Metrics::kParseErrors; ++i)
+    page.add(sum(workers, [i](const WorkerSnapshot& w) { return w.metrics.bad_requests[i]; }),
+             {{"reason", parse_error_name(static_cast<ParseError>(i))}});
+  for (unsigned i = 0; i < kRefusals; ++i)
+    page.add(sum(workers, [i](const WorkerSnapshot& w) { return w.metrics.refusals[i]; }),
+             {{"reason", refusal_name(static_cast<Refusal>(i))}});
+  page.counter("sluice_bad_responses", "Upstream responses that were not valid, by reason.");
+  for (unsigned i = 1; i < Metrics::kParseErrors; ++i)
+    page.add(sum(workers, [i](const WorkerSnapshot& w) { return w.metrics.bad_responses[i]; }),
+             {{"reason", parse_error_name(static_cast<ParseError>(i))}});
+}
+
+void render_gauges(Page& page, const Workers& workers) {
+  struct Gauge {
+    const char* name;
+    const char* help;
+    uint64_t WorkerSnapshot::*member;
+  };
+  constexpr Gauge kGauges[] = {
+      {"sluice_active_streams", "Requests in progress.", &WorkerSnapshot::streams},
+      {"sluice_active_event_streams", "Framed event streams in progress.",
+       &WorkerSnapshot::event_streams},
+      {"sluice_client_connections", "Client connections open.",
+       &WorkerSnapshot::client_connections},
+      {"sluice_upstream_connections", "Upstream connections open.",
+       &WorkerSnapshot::upstream_connections},
+      {"sluice_upstream_idle_connections", "Upstream connections kept alive and unused.",
+       &WorkerSnapshot::upstream_idle},
+      {"sluice_ring_operations", "Operations that the kernel has in hand.",
+       &WorkerSnapshot::operations},
+  };
+  for (const Gauge& gauge : kGauges) {
+    page.gauge(gauge.name, gauge.help);
+    page.add(sum(workers, [&](const WorkerSnapshot& worker) { return worker.*gauge.member; }));
+  }
+}
+
+void render_pools(Page& page, const Workers& workers) {
+  auto each = [&](const std::function<void(const PoolSnapshot&, const Labels&)>& add) {
+    for (size_t i = 0; i < workers.size(); ++i)
+      for (const PoolSnapshot& pool : workers[i].pools)
+        add(pool, {{"pool", pool.name}, {"worker", std::to_string(i)}});
+  };
+  page.gauge("sluice_buffer_pool_reuse_rate",
+             "Leases served by a slot that had been used before (1 while nothing was leased).");
+  each([&](const PoolSnapshot& pool, const Labels& labels) {
+    uint64_t leases = pool.counters.reuses + pool.counters.allocations;
+    page.add_real(
+        leases == 0 ? 1.0 : static_cast<double>(pool.counters.reuses) / static_cast<double>(leases),
+        labels);
+  });
+  struct PoolCounter {
+    const char* name;
+    const char* help;
+    uint64_t PoolCounters::*member;
+  };
+  constexpr PoolCounter kPoolCounters[] = {
+      {"sluice_buffer_pool_allocations", "Slots used for the first time, and heap blocks.",
+       &PoolCounters::allocations},
+      {"sluice_buffer_pool_reuses", "Leases of slots that had been used before.",
+       &PoolCounters::reuses},
+      {"sluice_buffer_pool_discards", "Slots given back to the system, and heap blocks freed.",
+       &PoolCounters::discards},
+      {"sluice_buffer_pool_waits", "Receives that found no slot and waited.", &PoolCounters::waits},
+  };
+  for (const PoolCounter& counter : kPoolCounters) {
+    page.counter(counter.name, counter.help);
+    each([&](const PoolSnapshot& pool, const Labels& labels) {
+      page.add(pool.counters.*counter.member, labels);
+    });
+  }
+  struct PoolGauge {
+    const char* name;
+    const char* help;
+    uint64_t PoolSnapshot::*member;
+  };
+  constexpr PoolGauge kPoolGauges[] = {
+      {"sluice_buffer_pool_current_size", "Slots of the pool.", &PoolSnapshot::slots},
+      {"sluice_buffer_pool_slot_bytes", "Bytes of a slot.", &PoolSnapshot::slot_bytes},
+      {"sluice_buffer_pool_provided", "Slots with the kernel.", &PoolSnapshot::provided},
+      {"sluice_buffer_pool_free", "Slots that nobody uses.", &PoolSnapshot::free},
+      {"sluice_buffer_pool_leases", "Slots that hold bytes on their way.", &PoolSnapshot::leased},
+      {"sluice_buffer_pool_heap_blocks", "Blocks from the heap, beyond --pool-max.",
+       &PoolSnapshot::heap_blocks},
+      {"sluice_buffer_pool_high_water", "Most slots leased at once.", &PoolSnapshot::high_water},
+  };
+  for (const PoolGauge& gauge : kPoolGauges) {
+    page.gauge(gauge.name, gauge.help);
+    each([&](const PoolSnapshot& pool, const Labels& labels) {
+      page.add(pool.*gauge.member, labels);
+    });
+  }
+}
+
+void render_rings(Page& page, const Workers& workers) {
+  struct RingCounter {
+    const char* name;
+    const char* help;
+    std::function<uint64_t(const WorkerSnapshot&)> get;
+  };
+  const RingCounter counters[] = {
+      {"sluice_ring_enters", "Kernel entries.",
+       [](const WorkerSnapshot& w) { return w.ring.enters; }},
+      {"sluice_ring_submissions", "Operations submitted.",
+       [](const WorkerSnapshot& w) { return w.ring.submissions; }},
+      {"sluice_ring_completions", "Completions reaped.",
+       [](const WorkerSnapshot& w) { return w.ring.completions; }},
+      {"sluice_ring_overflows", "Completions that did not fit the queue at first.",
+       [](const WorkerSnapshot& w) { return w.ring.overflows; }},
+      {"sluice_ring_busy", "Kernel entries that were refused for a moment.",
+       [](const WorkerSnapshot& w) { return w.ring.busy; }},
+      {"sluice_ring_rearms", "Receives armed, for the first time or anew.",
+       [](const WorkerSnapshot& w) { return w.ring.receives; }},
+      {"sluice_ring_sends", "Sends submitted.",
+       [](const WorkerSnapshot& w) { return w.ring.sends; }},
+      {"sluice_ring_stale_completions", "Completions for an operation that is gone (a bug).",
+       [](const WorkerSnapshot& w) { return w.loop.stale_completions; }},
+      {"sluice_loop_turns", "Turns of the event loop.",
+       [](const WorkerSnapshot& w) { return w.loop.turns; }},
+      {"sluice_loop_gathered_turns", "Turns that waited to gather completions (--latency-budget).",
+       [](const WorkerSnapshot& w) { return w.loop.gathered_turns; }},
+  };
+  for (const RingCounter& counter : counters) {
+    page.counter(counter.name, counter.help);
+    for (size_t i = 0; i < workers.size(); ++i)
+      page.add(counter.get(workers[i]), {{"worker", std::to_string(i)}});
+  }
+  page.counter("sluice_loop_cpu_seconds", "CPU time of the worker's thread, kernel included.");
+  for (size_t i = 0; i < workers.size(); ++i)
+    page.add_real(static_cast<double>(workers[i].loop.cpu_ns) / 1e9,
+                  {{"worker", std::to_string(i)}});
+}
+
+void render_process(Page& page, const ProcessFacts& process) {
+  page.gauge("sluice_build_info", "Always 1; the version is a label.");
+  page.add(1, {{"version", std::string(process.version)}});
+  page.gauge("sluice_uptime_seconds", "Seconds since the start.");
+  page.add_real(process.uptime_seconds);
+  page.gauge("sluice_draining", "1 while shutting down.");
+  page.add(process.draining ? 1 : 0);
+  page.counter("sluice_log_lines_dropped", "Log lines dropped because their queue was full.");
+  page.add(process.log_lines_dropped);
+  page.counter("sluice_log_write_errors", "Failed writes of log lines.");
+  page.add(process.log_write_errors);
+  page.counter("sluice_admin_connections_dropped",
+               "Connections of the admin port closed to make room, or for an error of the kernel.");
+  page.add(process.admin_drops);
+  page.gauge("process_open_fds", "Open file descriptors.");
+  page.add(process.open_fds);
+  page.gauge("process_resident_memory_bytes", "Resident memory.");
+  page.add(process.resident_bytes);
+}
+
+}  // namespace
+
+std::string_view metrics_content_type(MetricsFormat format) {
+  return format == MetricsFormat::kOpenMetrics
+             ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+             : "text/plain; version=0.0.4; charset=utf-8";
+}
+
+std::string render_metrics(const Config& config, const std::vector<WorkerSnapshot>& workers,
+                           const ProcessFacts& process, MetricsFormat format) {
+  Page page(format);
+  render_requests(page, config, workers);
+  render_gauges(page, workers);
+  for (const SimpleCounter& counter : kCounters) {
+    page.counter(counter.name, counter.help);
+    page.add(sum(workers, [&](const WorkerSnapshot& w) { return w.metrics.*counter.member; }));
+  }
+  page.counter("sluice_backpressure_stall_seconds", "Time that upstreams were stopped for.");
+  page.add_real(static_cast<double>(
+                    sum(workers, [](const WorkerSnapshot& w) { return w.metrics.stall_ns; })) /
+                1e9);
+  render_endings(page, workers);
+  page.histogram("sluice_time_to_first_event_seconds",
+                 "From a request's first byte to its first event.",
+                 merged(workers, &Metrics::time_to_first_event));
+  page.histogram("sluice_event_gap_seconds", "Between the events of a stream.",
+                 merged(workers, &Metrics::event_gap));
+  page.histogram("sluice_residence_seconds",
+                 "From an event's receipt to its send to the client, per event.",
+                 merged(workers, &Metrics::residence));
+  render_pools(page, workers);
+  render_rings(page, workers);
+  render_process(page, process);
+  return page.finish();
+}
+
+}  // namespace sluice

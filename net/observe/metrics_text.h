@@ -1,0 +1,33 @@
+// Renders snapshots of all workers for a scrape: Prometheus text 0.0.4, or OpenMetrics 1.0. Pure,
+// any thread. Label sets are bounded: route, code, side, reason, phase, pool, worker.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/config/config.h"
+#include "net/context/metrics.h"
+
+namespace sluice {
+
+enum class MetricsFormat : uint8_t { kPrometheus, kOpenMetrics };
+
+std::string_view metrics_content_type(MetricsFormat format);
+
+// What belongs to the process rather than to a worker.
+struct ProcessFacts {
+  std::string_view version;
+  double uptime_seconds = 0;
+  uint64_t open_fds = 0;
+  uint64_t resident_bytes = 0;
+  uint64_t log_lines_dropped = 0;
+  uint64_t log_write_errors = 0;
+  uint64_t admin_drops = 0;
+  bool draining = false;
+};
+
+std::string render_metrics(const Config& config, const std::vector<WorkerSnapshot>& workers,
+                           const ProcessFacts& process, MetricsFormat format);
+
+}  // namespace sluice

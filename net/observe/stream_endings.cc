@@ -1,0 +1,61 @@
+#include "net/observe/stream_endings.h"
+
+#include <string>
+
+#include "core/text.h"
+#include "net/stream/stream.h"
+
+namespace sluice {
+
+void StreamEndings::stream_ended(const Stream& stream) {
+  count(stream);
+  tell_operator(stream);
+  if (access_log_) access_log_->write(stream, context_.loop.now_ns());
+}
+
+void StreamEndings::count(const Stream& stream) {
+  Metrics& metrics = context_.metrics;
+  ++metrics.endings[static_cast<unsigned>(stream.ending())];
+  const std::vector<Route>& routes = context_.config.routes;
+  size_t route =
+      stream.has_route() ? static_cast<size_t>(&stream.route() - routes.data()) : routes.size();
+  if (int status = stream.status(); status > 0 && status < RouteMetrics::kStatusMax)
+    ++metrics.routes[route].by_status[static_cast<size_t>(status)];
+  else
+    ++metrics.routes[route].unanswered;
+}
+
+// What went wrong on the upstream's side or ours is worth a warning; the rest is for debugging.
+void StreamEndings::tell_operator(const Stream& stream) {
+  Side side = ending_side(stream.ending());
+  bool worth_a_warning = side == Side::kUpstream || side == Side::kSelf;
+  LogLevel level = worth_a_warning ? LogLevel::kWarn : LogLevel::kDebug;
+  if (!context_.messages.on(level)) return;
+  std::string& text = context_.scratch();
+  text += ending_name(stream.ending());
+  if (!stream.reason().empty()) {
+    text += " (";
+    text += stream.reason();
+    text += ')';
+  }
+  text += ": ";
+  append_json_escaped(text, stream.facts().method());
+  text += ' ';
+  append_json_escaped(text, stream.facts().target());
+  text += " from ";
+  text += stream.client_ip();
+  text += " to ";
+  text += stream.has_route() ? stream.upstream_url() : "no route";
+  // Where the URL does not say it.
+  if (const Upstream* upstream = stream.upstream_tried();
+      upstream && !upstream->address.is_unix()) {
+    std::string address = upstream->address.text();
+    if (address != upstream->host) text += " (" + address + ')';
+  }
+  text += ", request ";
+  append_json_escaped(text, stream.facts().id());
+  text += ", after " + std::to_string(stream.events()) + " events";
+  context_.messages.write(level, context_.loop.now_ms(), text);
+}
+
+}  // namespace sluice

@@ -1,0 +1,27 @@
+// What is told of each stream at its end: counters by ending and status, a message where something
+// failed, a line in the access log. Owned by the gateway, used on its worker's thread.
+#pragma once
+
+#include "net/context/worker_context.h"
+#include "net/observe/access_log.h"
+#include "net/stream/streams.h"
+
+namespace sluice {
+
+class StreamEndings final : public StreamObserver {
+ public:
+  // `access_log`: null where there is none.
+  StreamEndings(WorkerContext& context, AccessLog* access_log)
+      : context_(context), access_log_(access_log) {}
+
+  void stream_ended(const Stream& stream) override;
+
+ private:
+  void count(const Stream& stream);
+  void tell_operator(const Stream& stream);
+
+  WorkerContext& context_;
+  AccessLog* access_log_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,37 @@
+#include "net/observe/stream_list.h"
+
+#include <algorithm>
+
+#include "net/base/limits.h"
+#include "net/stream/stream.h"
+
+namespace sluice {
+
+void list_streams(const Streams& streams, std::vector<StreamInfo>& into) {
+  uint64_t now_ns = streams.context().loop.now_ns();
+  size_t listed = 0;
+  into.reserve(std::min(streams.live(), limits::kStreamsListed));
+  for (const Stream* stream = streams.first(); stream && listed < limits::kStreamsListed;
+       stream = stream->next_live, ++listed) {
+    into.push_back({.id = stream->id(),
+                    .request_id = std::string(stream->facts().id()),
+                    .worker = streams.context().number,
+                    .route = stream->has_route() ? stream->route().path : "",
+                    .upstream = std::string(stream->upstream_url()),
+                    .method = std::string(stream->facts().method()),
+                    .target = std::string(stream->facts().target()),
+                    .client = std::string(stream->client_ip()),
+                    .phase = std::string(phase_name(stream->phase())),
+                    .status = stream->status(),
+                    .age_ms = (now_ns - stream->started_ns()) / 1'000'000,
+                    .events = stream->events(),
+                    .bytes = stream->response_body_bytes(),
+                    .window = stream->window(),
+                    .backlog = stream->response().backlog(),
+                    .held = stream->response().held(),
+                    .event_stream = stream->event_stream(),
+                    .stalled = stream->stalled()});
+  }
+}
+
+}  // namespace sluice

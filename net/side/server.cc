@@ -1,0 +1,559 @@
+#include "net/side/server.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <map>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <span>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <unordered_map>
+
+#include "core/check.h"
+#include "net/http/problem.h"
+#include "net/side/connection.h"
+
+namespace sluice {
+namespace {
+
+using Clock = SideResponder::Clock;
+using std::chrono::milliseconds;
+
+constexpr uint64_t kListenerId = 0;
+constexpr uint64_t kWakeId = 1;
+constexpr uint64_t kFirstConnectionId = 2;
+constexpr int kBacklog = 512;
+constexpr int kEventsPerWait = 128;
+constexpr int kAcceptsPerTurn = 64;
+// Out of descriptors or memory: trying again at once would spin.
+constexpr milliseconds kAcceptPause{100};
+constexpr milliseconds kWaitErrorPause{10};
+
+timespec to_timespec(Clock::duration duration) {
+  int64_t ns = std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count();
+  if (ns < 0) ns = 0;
+  return {.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
+}
+
+Address local_address_of(int fd) {
+  Address address;
+  address.size = sizeof address.storage;
+  ::getsockname(fd, address.sa(), &address.size);
+  return address;
+}
+
+std::string error_text(std::string_view what, int error) {
+  return std::string(what) + ": " + std::strerror(error);
+}
+
+}  // namespace
+
+// The server's thread: epoll, timers, accepting, and the table of connections. A turn handles what
+// is ready, what is due and what was posted, each of which touches connections; then every touched
+// connection is settled, and only there may it be destroyed.
+class SideLoop {
+ public:
+  explicit SideLoop(SideServer& server) : server_(server), limits_(server.limits_) {}
+  ~SideLoop();
+
+  std::string listen(Address& address);
+  void run();
+
+  // The connection whose exchange is still this one, now touched; or null.
+  SideConnection* open_exchange(uint64_t connection, uint64_t exchange);
+  void set_timer(uint64_t connection, Clock::time_point due, std::function<void()> callback);
+
+ private:
+  using Timers = std::multimap<Clock::time_point, std::function<void()>>;
+  struct Entry {
+    std::unique_ptr<SideConnection> connection;
+    uint32_t watched = 0;  // what epoll was told
+    bool touched = false;
+    // The exchange's timer; while the stream is paused its callback waits in `paused`.
+    std::optional<Timers::iterator> timer;
+    std::function<void()> paused;
+    // What the current time-out is for.
+    std::optional<Timers::iterator> timeout;
+    SideConnection::Wait waiting_for = SideConnection::Wait::kNothing;
+    Clock::time_point waiting_since = Clock::now();
+    uint64_t waiting_in_exchange = 0;
+    size_t unsent = 0;  // as unsent_ has it
+  };
+
+  bool watch(int op, int fd, uint32_t events, uint64_t id) const;
+  int wait(std::span<epoll_event> events);
+  void accept_some();
+  void add_connection(int fd);
+  bool full() const { return entries_.size() >= limits_.connections_max; }
+  bool may_accept() const { return limits_.idle_give_way || !full(); }
+  void set_accepting(bool on);
+  bool make_room();
+  void bound_unsent();
+  void accept_again_later();
+  void on_ready(const epoll_event& event);
+  void run_due_timers();
+  void run_posted();
+  void touch(uint64_t id, Entry& entry);
+  void settle(uint64_t id);
+  void destroy(uint64_t id, Entry& entry);
+  void drop(uint64_t id, Entry& entry);
+  void dispatch(SideConnection& connection);
+  void refresh_timeout(uint64_t id, Entry& entry);
+  void clear(std::optional<Timers::iterator>& timer);
+  void drop_exchange_timer(Entry& entry);
+  timespec until_next_timer() const;
+
+  SideServer& server_;
+  const SideLimits& limits_;
+  int epoll_fd_ = -1;
+  int listen_fd_ = -1;
+  bool accepting_ = false;  // as epoll was told
+  std::optional<Timers::iterator> accept_again_;
+  bool no_pwait2_ = false;
+  uint64_t next_id_ = kFirstConnectionId;
+  std::unordered_map<uint64_t, Entry> entries_;
+  size_t unsent_ = 0;  // bytes, of all connections
+  std::vector<uint64_t> touched_;
+  Timers timers_;
+};
+
+SideLoop::~SideLoop() {
+  if (listen_fd_ >= 0) ::close(listen_fd_);
+  if (epoll_fd_ >= 0) ::close(epoll_fd_);
+}
+
+std::string SideLoop::listen(Address& address) {
+  epoll_fd_ = ::epoll_create1(EPOLL_CLOEXEC);
+  if (epoll_fd_ < 0) return error_text("epoll_create1", errno);
+  listen_fd_ = ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (listen_fd_ < 0) return error_text("socket", errno);
+  int on = 1;
+  ::setsockopt(listen_fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (::bind(listen_fd_, address.sa(), address.size) < 0) {
+    return error_text("cannot bind " + address.text(), errno);
+  }
+  if (::listen(listen_fd_, kBacklog) < 0) {
+    return error_text("cannot listen on " + address.text(), errno);
+  }
+  address.size = sizeof address.storage;
+  ::getsockname(listen_fd_, address.sa(), &address.size);
+  if (!watch(EPOLL_CTL_ADD, server_.wake_fd_, EPOLLIN, kWakeId) ||
+      !watch(EPOLL_CTL_ADD, listen_fd_, 0, kListenerId)) {
+    return error_text("epoll_ctl", errno);
+  }
+  set_accepting(true);
+  return "";
+}
+
+// False where the kernel refuses, be it for want of memory (ENOMEM) or of
+// fs.epoll.max_user_watches (ENOSPC): whoever asked does without what was to be watched.
+bool SideLoop::watch(int op, int fd, uint32_t events, uint64_t id) const {
+  epoll_event event{.events = events, .data = {.u64 = id}};
+  return ::epoll_ctl(epoll_fd_, op, fd, &event) == 0;
+}
+
+// What is ready. Where epoll fails that is nothing, and the turn does what is due and was posted.
+int SideLoop::wait(std::span<epoll_event> events) {
+  timespec until = until_next_timer();
+  auto most = static_cast<int>(events.size());
+  int n = 0;
+  if (!no_pwait2_) {
+    n = ::epoll_pwait2(epoll_fd_, events.data(), most, timers_.empty() ? nullptr : &until, nullptr);
+    if (n >= 0 || errno == EINTR) return std::max(n, 0);
+    no_pwait2_ = true;  // a filter of system calls may not know it
+  }
+  int64_t until_ms = std::min<int64_t>(until.tv_sec, 3600) * 1000 + until.tv_nsec / 1'000'000 + 1;
+  n = ::epoll_wait(epoll_fd_, events.data(), most,
+                   timers_.empty() ? -1 : static_cast<int>(until_ms));
+  if (n < 0 && errno != EINTR) std::this_thread::sleep_for(kWaitErrorPause);
+  return std::max(n, 0);
+}
+
+void SideLoop::run() {
+  epoll_event events[kEventsPerWait];
+  while (!server_.stopping_.load(std::memory_order_acquire)) {
+    int n = wait(events);
+    for (int i = 0; i < n; ++i) on_ready(events[i]);
+    run_due_timers();
+    run_posted();
+    std::vector<uint64_t> touched;
+    while (!touched_.empty()) {
+      touched.swap(touched_);
+      for (uint64_t id : touched) settle(id);
+      touched.clear();
+    }
+    bound_unsent();
+  }
+}
+
+void SideLoop::on_ready(const epoll_event& event) {
+  if (event.data.u64 == kListenerId) {
+    accept_some();
+  } else if (event.data.u64 == kWakeId) {
+    eventfd_t count;
+    ::eventfd_read(server_.wake_fd_, &count);
+  } else if (auto it = entries_.find(event.data.u64); it != entries_.end()) {
+    it->second.connection->on_readiness(event.events);
+    touch(it->first, it->second);
+  }
+}
+
+// --- accepting
+
+void SideLoop::accept_some() {
+  for (int i = 0; i < kAcceptsPerTurn && accepting_; ++i) {
+    int fd = ::accept4(listen_fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+      if (full() && !make_room()) {
+        ::close(fd);
+        server_.dropped_.fetch_add(1, std::memory_order_relaxed);
+      } else {
+        add_connection(fd);
+      }
+    } else if (errno == EAGAIN) {
+      return;
+    } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+      set_accepting(false);
+      accept_again_later();
+    }
+    // Any other error belongs to a connection that has already gone.
+  }
+}
+
+void SideLoop::add_connection(int fd) {
+  int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  uint64_t id = next_id_++;
+  Entry& entry = entries_[id];
+  entry.connection = std::make_unique<SideConnection>(id, fd, limits_);
+  if (!watch(EPOLL_CTL_ADD, fd, 0, id)) return drop(id, entry);
+  touch(id, entry);
+  if (!may_accept()) set_accepting(false);
+}
+
+// Closes the connection that can best be missed: an idle one before one in the middle of a message,
+// and of those the one whose peer we have waited for longest. So neither idle clients nor slow
+// ones keep others out, and a new one has the time that it takes to fill the server once more.
+bool SideLoop::make_room() {
+  if (!limits_.idle_give_way) return false;
+  auto rank = [](const Entry& entry) {
+    SideConnection::Wait wait = entry.connection->wait();
+    bool idle = wait == SideConnection::Wait::kFirstByte ||
+                wait == SideConnection::Wait::kNextRequest || wait == SideConnection::Wait::kClose;
+    return std::pair(!idle, entry.waiting_since);
+  };
+  auto best = entries_.end();
+  for (auto it = entries_.begin(); it != entries_.end(); ++it) {
+    if (it->second.connection->wait() == SideConnection::Wait::kNothing) continue;  // for us
+    if (best == entries_.end() || rank(it->second) < rank(best->second)) best = it;
+  }
+  if (best == entries_.end()) return false;
+  drop(best->first, best->second);
+  return true;
+}
+
+void SideLoop::bound_unsent() {
+  while (unsent_ > limits_.unsent_bytes_max) {
+    auto slowest = entries_.end();
+    for (auto it = entries_.begin(); it != entries_.end(); ++it) {
+      if (it->second.unsent == 0) continue;
+      if (slowest == entries_.end() || it->second.waiting_since < slowest->second.waiting_since) {
+        slowest = it;
+      }
+    }
+    if (slowest->second.unsent == unsent_) return;
+    drop(slowest->first, slowest->second);
+  }
+}
+
+void SideLoop::set_accepting(bool on) {
+  on = on && may_accept();
+  if (on == accepting_) return;
+  if (watch(EPOLL_CTL_MOD, listen_fd_, on ? static_cast<uint32_t>(EPOLLIN) : 0U, kListenerId)) {
+    accepting_ = on;
+  } else if (on) {
+    accept_again_later();
+  }
+}
+
+void SideLoop::accept_again_later() {
+  if (accept_again_) return;
+  accept_again_ = timers_.emplace(Clock::now() + kAcceptPause, [this] {
+    accept_again_.reset();
+    set_accepting(true);
+  });
+}
+
+// --- timers and posted callbacks
+
+timespec SideLoop::until_next_timer() const {
+  return timers_.empty() ? timespec{} : to_timespec(timers_.begin()->first - Clock::now());
+}
+
+void SideLoop::run_due_timers() {
+  // What a callback sets for now waits for the next turn (set_timer sets nothing for earlier).
+  Clock::time_point now = Clock::now();
+  while (!timers_.empty() && timers_.begin()->first <= now) {
+    std::function<void()> callback = std::move(timers_.begin()->second);
+    timers_.erase(timers_.begin());
+    callback();
+  }
+}
+
+void SideLoop::run_posted() {
+  std::vector<std::function<void()>> posted;
+  {
+    std::lock_guard lock(server_.posted_mutex_);
+    posted.swap(server_.posted_);
+  }
+  for (auto& callback : posted) callback();
+}
+
+void SideLoop::clear(std::optional<Timers::iterator>& timer) {
+  if (timer) timers_.erase(*timer);
+  timer.reset();
+}
+
+void SideLoop::drop_exchange_timer(Entry& entry) {
+  clear(entry.timer);
+  entry.paused = nullptr;
+}
+
+void SideLoop::set_timer(uint64_t id, Clock::time_point due, std::function<void()> callback) {
+  Entry& entry = entries_.at(id);
+  drop_exchange_timer(entry);
+  entry.timer = timers_.emplace(std::max(due, Clock::now()),
+                                [this, id, callback = std::move(callback)]() mutable {
+                                  Entry& owner = entries_.at(id);
+                                  owner.timer.reset();
+                                  if (!owner.connection->exchange_open()) return;
+                                  touch(id, owner);
+                                  if (owner.connection->stream_paused()) {
+                                    owner.paused = std::move(callback);
+                                  } else {
+                                    callback();
+                                  }
+                                });
+}
+
+// --- connections
+
+SideConnection* SideLoop::open_exchange(uint64_t id, uint64_t exchange) {
+  auto it = entries_.find(id);
+  if (it == entries_.end()) return nullptr;
+  SideConnection& connection = *it->second.connection;
+  if (!connection.exchange_open() || connection.exchange() != exchange) return nullptr;
+  touch(id, it->second);
+  return &connection;
+}
+
+void SideLoop::touch(uint64_t id, Entry& entry) {
+  if (!entry.touched) touched_.push_back(id);
+  entry.touched = true;
+}
+
+void SideLoop::settle(uint64_t id) {
+  auto it = entries_.find(id);
+  if (it == entries_.end()) return;  // touched again in the turn that destroyed it
+  Entry& entry = it->second;
+  SideConnection& connection = *entry.connection;
+  connection.flush();
+  while (connection.next_request()) {
+    drop_exchange_timer(entry);
+    dispatch(connection);
+    connection.flush();
+  }
+  connection.flush();
+  connection.close_if_done();
+  entry.touched = false;
+  if (!connection.exchange_open()) {
+    drop_exchange_timer(entry);
+  } else if (entry.paused && !connection.stream_paused()) {
+    std::exchange(entry.paused, nullptr)();
+  }
+  if (connection.dead()) return destroy(id, entry);
+  if (uint32_t events = connection.epoll_interest(); events != entry.watched) {
+    if (!watch(EPOLL_CTL_MOD, connection.fd(), events, id)) return drop(id, entry);
+    entry.watched = events;
+  }
+  unsent_ += connection.unsent() - entry.unsent;
+  entry.unsent = connection.unsent();
+  refresh_timeout(id, entry);
+}
+
+// Closing the socket takes it out of epoll.
+void SideLoop::destroy(uint64_t id, Entry& entry) {
+  drop_exchange_timer(entry);
+  clear(entry.timeout);
+  unsent_ -= entry.unsent;
+  entries_.erase(id);
+  set_accepting(true);
+}
+
+// Destroys a connection that its client would have gone on with.
+void SideLoop::drop(uint64_t id, Entry& entry) {
+  server_.dropped_.fetch_add(1, std::memory_order_relaxed);
+  destroy(id, entry);
+}
+
+void SideLoop::refresh_timeout(uint64_t id, Entry& entry) {
+  SideConnection& connection = *entry.connection;
+  bool progress = connection.take_progress();
+  SideConnection::Wait wait = connection.wait();
+  bool same = wait == entry.waiting_for && connection.exchange() == entry.waiting_in_exchange;
+  if (same && !progress) return;
+  if (!same) entry.waiting_since = Clock::now();
+  entry.waiting_for = wait;
+  entry.waiting_in_exchange = connection.exchange();
+  clear(entry.timeout);
+  if (wait == SideConnection::Wait::kNothing) return;
+  entry.timeout = timers_.emplace(Clock::now() + milliseconds(connection.wait_ms()), [this, id] {
+    Entry& owner = entries_.at(id);
+    owner.timeout.reset();
+    owner.connection->on_wait_over();
+    touch(id, owner);
+  });
+}
+
+void SideLoop::dispatch(SideConnection& connection) {
+  SideRequest request = connection.request();
+  SideResponder responder(this, connection.id(), connection.exchange());
+  if (server_.hosts_ && !server_.hosts_->include(request.head, local_address_of(connection.fd()))) {
+    return responder.problem(421, server_.hosts_advice_);
+  }
+  std::string_view method = request.head.method();
+  std::string allow;
+  for (const SideServer::Route& route : server_.routes_) {
+    if (route.path != request.path) continue;
+    bool is_get = route.method == "GET";
+    if (route.method == method || (is_get && method == "HEAD")) {
+      return route.handler(request, responder);
+    }
+    allow.append(allow.empty() ? "" : ", ").append(is_get ? "GET, HEAD" : route.method);
+  }
+  if (allow.empty()) {
+    responder.problem(404, "There is nothing at this path.");
+  } else {
+    responder.problem(405, "This path does not take that method.", {{"Allow", allow}});
+  }
+}
+
+// --- SideResponder
+
+void SideResponder::respond(int status, std::string_view content_type, std::string_view body,
+                            const Fields& fields) const {
+  SideConnection* connection = loop_->open_exchange(connection_, exchange_);
+  if (connection != nullptr) connection->respond(status, content_type, body, fields);
+}
+
+void SideResponder::problem(int status, std::string_view detail, const Fields& fields) const {
+  respond(status, "application/problem+json", problem_body(status, detail), fields);
+}
+
+void SideResponder::begin_stream(std::string_view content_type, const Fields& fields) const {
+  SideConnection* connection = loop_->open_exchange(connection_, exchange_);
+  if (connection != nullptr) connection->begin_stream(content_type, fields);
+}
+
+void SideResponder::write(std::string_view bytes) const {
+  SideConnection* connection = loop_->open_exchange(connection_, exchange_);
+  if (connection != nullptr) connection->write(bytes);
+}
+
+void SideResponder::end() const {
+  SideConnection* connection = loop_->open_exchange(connection_, exchange_);
+  if (connection != nullptr) connection->end();
+}
+
+void SideResponder::abort() const {
+  SideConnection* connection = loop_->open_exchange(connection_, exchange_);
+  if (connection != nullptr) connection->abort();
+}
+
+void SideResponder::at(Clock::time_point due, std::function<void()> callback) const {
+  if (open()) loop_->set_timer(connection_, due, std::move(callback));
+}
+
+void SideResponder::after_ms(uint64_t delay_ms, std::function<void()> callback) const {
+  at(Clock::now() + milliseconds(delay_ms), std::move(callback));
+}
+
+bool SideResponder::open() const {
+  return loop_->open_exchange(connection_, exchange_) != nullptr;
+}
+
+// --- SideRequest
+
+std::optional<std::string_view> SideRequest::parameter(std::string_view name) const {
+  std::string_view rest = query;
+  while (!rest.empty()) {
+    std::string_view pair = rest.substr(0, rest.find('&'));
+    rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
+    size_t equals = pair.find('=');
+    if (pair.substr(0, equals) != name) continue;
+    return equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1);
+  }
+  return std::nullopt;
+}
+
+// --- SideServer
+
+SideServer::SideServer(const SideLimits& limits)
+    : limits_(limits), wake_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+
+SideServer::~SideServer() {
+  stop();
+  if (wake_fd_ >= 0) ::close(wake_fd_);
+}
+
+void SideServer::route(std::string method, std::string path, SideHandler handler) {
+  SLUICE_CHECK(!thread_.joinable());
+  routes_.push_back({std::move(method), std::move(path), std::move(handler)});
+}
+
+std::string SideServer::start(const Address& address, const char* thread_name) {
+  SLUICE_CHECK(!thread_.joinable());
+  if (wake_fd_ < 0) return "no file descriptor is left";
+  address_ = address;
+  loop_ = std::make_unique<SideLoop>(*this);
+  std::string error = loop_->listen(address_);
+  if (!error.empty()) {
+    loop_.reset();
+    return error;
+  }
+  // Signals are main's business.
+  sigset_t all, before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this] { loop_->run(); });
+  ::pthread_setname_np(thread_.native_handle(), thread_name);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return "";
+}
+
+void SideServer::stop() {
+  if (!thread_.joinable()) return;
+  stopping_.store(true, std::memory_order_release);
+  wake();
+  thread_.join();
+  loop_.reset();
+}
+
+void SideServer::post(std::function<void()> callback) {
+  {
+    std::lock_guard lock(posted_mutex_);
+    posted_.push_back(std::move(callback));
+  }
+  wake();
+}
+
+void SideServer::wake() const {
+  ::eventfd_write(wake_fd_, 1);
+}
+
+}  // namespace sluice

@@ -1,0 +1,128 @@
+#include "net/stream/outbox.h"
+
+#include <algorithm>
+
+#include "core/check.h"
+#include "net/base/limits.h"
+
+namespace sluice {
+
+namespace {
+
+iovec piece_of(std::string_view bytes) {
+  return {const_cast<char*>(bytes.data()), bytes.size()};
+}
+
+}  // namespace
+
+bool Outbox::append_head(std::string_view bytes, bool ours) {
+  SLUICE_CHECK(sendable_ == 0 && held() == 0);
+  if (!chain_.append_block(bytes, ours)) return false;
+  head_left_ += static_cast<uint32_t>(bytes.size());
+  head_total_ += static_cast<uint32_t>(bytes.size());
+  return true;
+}
+
+void Outbox::abandon() {
+  chain_.clear();
+  head_left_ = head_total_ = sendable_ = 0;
+  batch_bytes_ = batch_head_ = batch_body_ = 0;
+  prefix_size_ = prefix_sent_ = 0;
+  suffix_at_ = suffix_size_ = 0;
+}
+
+// Decides what the next batch holds. Needs the pieces only to learn how many bytes they cover.
+void Outbox::begin_batch(std::span<iovec> pieces) {
+  uint64_t head = 0;
+  size_t used = 0;
+  if (head_left_ > 0)
+    used = chain_.fill(pieces.first(pieces.size() - 3), 0,
+                       std::min<uint64_t>(head_left_, limits::kSendBatchBytes), &head);
+  uint64_t body = 0;
+  size_t room = pieces.size() - used;
+  if (head == head_left_ && sendable_ > 0 && room > 3 && head < limits::kSendBatchBytes)
+    chain_.fill(pieces.first(room - 2), head,
+                std::min<uint64_t>(sendable_, limits::kSendBatchBytes - head), &body);
+  batch_head_ = static_cast<uint32_t>(head);
+  batch_body_ = static_cast<uint32_t>(body);
+  prefix_size_ = prefix_sent_ = 0;
+  suffix_at_ = suffix_size_ = 0;
+  if (framing_) {
+    bool last = finished_ && head == head_left_ && body == sendable_ && !end_sent_;
+    if (body > 0) {
+      prefix_size_ = static_cast<uint8_t>(framing_->write_prefix(prefix_.data(), body));
+      suffix_size_ = static_cast<uint8_t>(last ? framing_->ends.size() : framing_->end_size);
+    } else if (last) {
+      suffix_at_ = static_cast<uint8_t>(framing_->end_size);
+      suffix_size_ = static_cast<uint8_t>(framing_->ends.size() - framing_->end_size);
+    }
+    end_sent_ |= last;
+  }
+  batch_bytes_ = batch_head_ + prefix_size_ + batch_body_ + suffix_size_;
+  in_place_ = false;
+  if (framing_ && batch_head_ == 0 && batch_body_ > 0) frame_in_place();
+}
+
+void Outbox::frame_in_place() {
+  char* body = chain_.surroundings(batch_body_, prefix_size_, suffix_size_);
+  if (!body) return;
+  std::copy_n(prefix_.data(), prefix_size_, body - prefix_size_);
+  framing_->ends.copy(body + batch_body_, suffix_size_);
+  in_place_ = true;
+}
+
+size_t Outbox::build(std::span<iovec> pieces) {
+  if (!batch_under_way()) begin_batch(pieces);
+  if (!batch_under_way()) return 0;
+  size_t used = 0;
+  uint64_t covered = 0;
+  // Once the body has left, its slot is no longer ours: the rest of the suffix is sent from below.
+  if (in_place_ && batch_body_ > 0) {
+    chain_.fill(pieces.first(1), 0, batch_body_, &covered);
+    size_t prefix = size_t{prefix_size_} - prefix_sent_;
+    pieces[0] = {static_cast<char*>(pieces[0].iov_base) - prefix, batch_bytes_};
+    return 1;
+  }
+  if (batch_head_ > 0) used = chain_.fill(pieces, 0, batch_head_, &covered);
+  if (prefix_sent_ < prefix_size_)
+    pieces[used++] = {prefix_.data() + prefix_sent_, size_t{prefix_size_} - prefix_sent_};
+  if (batch_body_ > 0) {
+    uint64_t body = 0;
+    used += chain_.fill(pieces.subspan(used), batch_head_, batch_body_, &body);
+    SLUICE_CHECK(body == batch_body_);
+  }
+  if (suffix_size_ > 0) pieces[used++] = piece_of(framing_->ends.substr(suffix_at_, suffix_size_));
+  return used;
+}
+
+uint64_t Outbox::sent(uint64_t bytes) {
+  SLUICE_CHECK(bytes <= batch_bytes_);
+  batch_bytes_ -= static_cast<uint32_t>(bytes);
+  auto head = static_cast<uint32_t>(std::min<uint64_t>(bytes, batch_head_));
+  batch_head_ -= head;
+  head_left_ -= head;
+  bytes -= head;
+  auto prefix = static_cast<uint8_t>(std::min<uint64_t>(bytes, prefix_size_ - prefix_sent_));
+  prefix_sent_ = static_cast<uint8_t>(prefix_sent_ + prefix);
+  bytes -= prefix;
+  auto body = static_cast<uint32_t>(std::min<uint64_t>(bytes, batch_body_));
+  batch_body_ -= body;
+  sendable_ -= body;
+  auto suffix = static_cast<uint8_t>(bytes - body);
+  suffix_at_ = static_cast<uint8_t>(suffix_at_ + suffix);
+  suffix_size_ = static_cast<uint8_t>(suffix_size_ - suffix);
+  chain_.consume(uint64_t{head} + body);
+  return body;
+}
+
+void Outbox::rewind() {
+  chain_.rewind();
+  head_left_ = head_total_;
+  release();
+  end_sent_ = false;
+  batch_bytes_ = batch_head_ = batch_body_ = 0;
+  prefix_size_ = prefix_sent_ = 0;
+  suffix_at_ = suffix_size_ = 0;
+}
+
+}  // namespace sluice

@@ -1,0 +1,111 @@
+// What is to be sent on one socket for one message: raw head bytes, then body bytes that may be
+// framed (in chunks), then the end. Owned by the stream; the connection that carries the message
+// asks it for the next batch and reports what left. One batch is under way at a time: where bodies
+// are framed a batch's body is exactly one chunk, so events that leave together share one.
+// Where the body lies in one slot, the framing is written around it there, so that the batch is
+// one piece.
+//
+// Body bytes are appended to the chain first and leave once released: what is held (an event
+// that is not complete) stays behind. Everything a batch points at lives until it has left.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "net/http/message_writer.h"
+#include "pool/chain.h"
+
+namespace sluice {
+
+class Outbox {
+ public:
+  Outbox(Memory& memory, SlotPool& spill) : chain_(memory, spill) {}
+
+  // Heads, interim ones too, before any body byte of the message. False, and nothing is appended,
+  // where there is no memory for one that a peer wrote; there always is for our own.
+  [[nodiscard]] bool append_head(std::string_view bytes, bool ours = false);
+  // Body bytes by reference; held until released.
+  void append(const Lease& lease, std::string_view bytes) { chain_.append(lease, bytes); }
+  // A copy of them; the rest that there was no slot for is returned.
+  [[nodiscard]] std::string_view append_copy(std::string_view bytes) {
+    return chain_.append_copy(bytes);
+  }
+  void append_static(std::string_view bytes) { chain_.append_static(bytes); }
+
+  // What stands around its body on the wire; null: nothing.
+  void set_framing(const BodyFraming* framing) { framing_ = framing; }
+  void spill_to(SlotPool& spill) { chain_.spill_to(spill); }
+
+  // Everything appended so far may leave.
+  void release() { sendable_ = static_cast<uint32_t>(chain_.bytes()) - head_left_; }
+  // Drops everything: nobody will send it.
+  void abandon();
+  // Drops body bytes that were not released.
+  void discard_held() { chain_.truncate(head_left_ + sendable_); }
+  // Nothing more will be appended: after the released bytes the message is complete.
+  void finish() { finished_ = true; }
+
+  uint64_t held() const { return chain_.bytes() - head_left_ - sendable_; }
+  // Bytes that may leave and have not.
+  uint64_t backlog() const { return uint64_t{head_left_} + sendable_; }
+  bool batch_under_way() const { return batch_bytes_ > 0; }
+  // Nothing follows the batch under way.
+  bool batch_is_last() const {
+    return finished_ && sendable_ == batch_body_ && head_left_ == batch_head_ && !end_due();
+  }
+  bool finished() const { return finished_; }
+  // Everything has left, the end included.
+  bool complete() const { return finished_ && backlog() == 0 && !end_due() && !batch_under_way(); }
+  // Something could be sent now.
+  bool has_work() const { return batch_under_way() || backlog() > 0 || end_due(); }
+
+  // Describes what to send next (a new batch, or the rest of the one under way); the number of
+  // pieces, 0 where there is nothing. `pieces` has room for at least 8.
+  size_t build(std::span<iovec> pieces);
+  // That many bytes of the batch have left; returns the body bytes among them.
+  uint64_t sent(uint64_t bytes);
+
+  // For a request that may have to be sent again on a fresh connection.
+  void keep_for_replay(bool keep) { chain_.keep_consumed(keep); }
+  bool kept_for_replay() const { return chain_.keeps_consumed(); }
+  uint64_t kept_bytes() const { return chain_.kept_bytes(); }
+  // Whether slots of that pool hold some of what has not left, of what is kept for replay, or of
+  // what is held.
+  bool occupies(const SlotPool& pool) const { return chain_.holds_in(pool, 0); }
+  bool keeps_in(const SlotPool& pool) const { return chain_.keeps_in(pool); }
+  bool holds_in(const SlotPool& pool) const {
+    return chain_.holds_in(pool, uint64_t{head_left_} + sendable_);
+  }
+  void rewind();
+
+ private:
+  bool end_due() const { return framing_ && finished_ && !end_sent_; }
+  void begin_batch(std::span<iovec> pieces);
+  void frame_in_place();
+
+  Chain chain_;
+  const BodyFraming* framing_ = nullptr;
+  uint32_t head_left_ = 0;
+  uint32_t head_total_ = 0;
+  uint32_t sendable_ = 0;
+
+  // The batch under way, in the order in which it leaves; what is left of it.
+  uint32_t batch_bytes_ = 0;
+  uint32_t batch_head_ = 0;
+  uint32_t batch_body_ = 0;
+  uint8_t prefix_size_ = 0;
+  uint8_t prefix_sent_ = 0;
+  std::array<char, BodyFraming::kPrefixBytesMax> prefix_{};
+  // What follows the body, as a part of framing_->ends.
+  uint8_t suffix_at_ = 0;
+  uint8_t suffix_size_ = 0;
+
+  // Two outboxes for every stream: kept small.
+  bool in_place_ : 1 = false;  // the batch is one piece: prefix and suffix lie around the body
+  bool finished_ : 1 = false;
+  bool end_sent_ : 1 = false;
+};
+
+}  // namespace sluice

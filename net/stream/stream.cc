@@ -1,0 +1,446 @@
+#include "net/stream/stream.h"
+
+#include <algorithm>
+
+#include "core/check.h"
+#include "core/clock.h"
+#include "net/base/limits.h"
+#include "net/http/semantics.h"
+#include "net/stream/streams.h"
+
+namespace sluice {
+
+Stream::Stream(Streams& streams, ClientHalf& client, uint64_t id)
+    : streams_(streams),
+      client_(&client),
+      response_(context().memory, context().memory.sse_event),
+      phase_since_ms_(loop().now_ms()),
+      timer_(this),
+      request_(context().memory, context().memory.http_response),
+      id_(id),
+      started_ns_(loop().now_ns()) {}
+
+WorkerContext& Stream::context() const {
+  return streams_.context();
+}
+
+Loop& Stream::loop() const {
+  return context().loop;
+}
+
+Stream::~Stream() {
+  SLUICE_CHECK(!live_link && !waiting_link);
+}
+
+void Stream::set_phase(Phase phase) {
+  phase_ = phase;
+  phase_since_ms_ = loop().now_ms();
+  uint64_t next = deadline_ms();
+  if (next != TimerWheel::kNever) loop().timers().schedule_earlier(timer_, next);
+}
+
+// --- the response ---
+
+void Stream::on_response_begun() {
+  response_begun_ = true;
+  request_.keep_for_replay(false);
+}
+
+void Stream::on_response_head(const Head& head) {
+  if (ended_ || phase_ == Phase::kDraining) return;
+  uint64_t now_ms = loop().now_ms();
+  last_upstream_ms_ = now_ms;
+  if (head.status() < 200) {
+    if (++interim_heads_ > limits::kInterimHeadsMax) {
+      fail(Ending::kUpstreamBadResponse, "too_many_interim_heads");
+      return;
+    }
+    if (client_->writer().knows_interim() && !head_queued_) {
+      std::string& text = context().scratch();
+      client_->writer().write_interim_head(head, text);
+      // Where there is no memory for it, the client does without.
+      if (response_.append_head(text)) client_->response_ready();
+      if (head.status() == 100 && awaits_go_ahead_) {
+        awaits_go_ahead_ = false;
+        told_to_go_on_ = true;
+        phase_since_ms_ = now_ms;  // now it is the upstream that waits
+      }
+    }
+    return;
+  }
+  if (early_head_) {
+    if (head.status() == 200 && is_event_stream(head)) {
+      no_transform_ |= has_no_transform(head);
+      set_phase(Phase::kFirstEvent);
+    } else {
+      fail(Ending::kUpstreamBadResponse);  // a 200 event stream has been promised
+    }
+    return;
+  }
+  commit_response(head);
+}
+
+void Stream::commit_response(const Head& head) {
+  status_ = static_cast<uint16_t>(head.status());
+  bool has_body = head.body() != BodyKind::kNone;
+  bool event_stream = is_event_stream(head) && settings().framing != EventFraming::kOff;
+  framed_ = has_body && event_stream;
+  no_transform_ |= has_no_transform(head);
+  // An answer before the request is complete: what is still to come cannot be told from the next.
+  if (context().says_close() || !request_.finished()) keep_alive_ = false;
+  ResponseRewrite rewrite;
+  rewrite.keep_alive = keep_alive_;
+  rewrite.event_stream = event_stream;
+  rewrite.date = context().http_date();
+  std::string& text = context().scratch();
+  WrittenHead written = client_->writer().write_head(head, rewrite, text);
+  if (!response_.append_head(text)) {
+    framed_ = false;
+    fail(Ending::kOverloaded);
+    return;
+  }
+  promise(written);
+  if (framed_)
+    streams_.event_stream_begun();
+  else
+    response_.spill_to(context().memory.http_response);
+  head_queued_ = true;
+  last_output_ms_ = loop().now_ms();
+  window_since_ms_ = last_output_ms_;
+  set_phase(Phase::kFirstEvent);
+  client_->response_ready();
+}
+
+// What the client has been told of the body's end.
+void Stream::promise(const WrittenHead& written) {
+  response_.set_framing(written.framing);
+  close_delimited_ = written.ends_with_connection;
+  if (close_delimited_) keep_alive_ = false;
+}
+
+void Stream::on_response_body(const Lease& lease, std::string_view bytes) {
+  if (ended_ || phase_ == Phase::kDraining) return;
+  if (phase_ == Phase::kFirstEvent) phase_ = Phase::kStreaming;
+  last_upstream_ms_ = loop().now_ms();
+  response_body_bytes_ += bytes.size();
+  adapt_window(bytes.size());
+  if (late_bom_ > 0) bytes = without_late_bom(bytes);
+  if (framed_) {
+    append_event_bytes(lease, bytes);
+    return;
+  }
+  append_response(lease, bytes, response_.batch_under_way());
+  response_.release();
+  response_grew();
+}
+
+// What leaves in this turn goes by reference; what has to wait is copied where it is small, so
+// that it does not pin a whole slot.
+void Stream::append_response(const Lease& lease, std::string_view bytes, bool waits) {
+  if (waits && bytes.size() <= lease.size() / limits::kSpillFraction)
+    bytes = response_.append_copy(bytes);
+  if (!bytes.empty()) response_.append(lease, bytes);
+}
+
+// A byte order mark counts only as the first bytes of a stream (html.spec.whatwg.org 9.2.5). Behind
+// a heartbeat of ours it would be content, so it is left out there: the one byte sequence that is
+// ever dropped from an event stream.
+std::string_view Stream::without_late_bom(std::string_view bytes) {
+  constexpr std::string_view kBom = "\xEF\xBB\xBF";
+  while (late_bom_ > 0 && !bytes.empty()) {
+    size_t seen = late_bom_ - 1U;
+    if (bytes.front() != kBom[seen]) {
+      framer_.feed(kBom.substr(0, seen));
+      response_.append_static(kBom.substr(0, seen));
+      late_bom_ = 0;
+    } else {
+      bytes.remove_prefix(1);
+      late_bom_ = seen + 1 == kBom.size() ? 0 : static_cast<uint8_t>(late_bom_ + 1);
+    }
+  }
+  return bytes;
+}
+
+void Stream::append_event_bytes(const Lease& lease, std::string_view bytes) {
+  Framer::Result found = framer_.feed(bytes);
+  if (found.whole > 0) {
+    append_response(lease, bytes.substr(0, found.whole), response_.batch_under_way());
+    response_.release();
+    torn_ = false;
+    if (found.events > 0) note_events(found.events);
+    response_grew();
+  }
+  if (found.whole < bytes.size()) append_unfinished(lease, bytes.substr(found.whole));
+}
+
+// A part of an event whose end is yet to come.
+void Stream::append_unfinished(const Lease& lease, std::string_view bytes) {
+  size_t lines = 0;
+  if (settings().framing == EventFraming::kLine) lines = bytes.find_last_of("\r\n") + 1;
+  if (lines > 0) {
+    append_response(lease, bytes.substr(0, lines), response_.batch_under_way());
+    response_.release();
+    torn_ = false;
+    response_grew();
+  }
+  if (lines < bytes.size()) append_response(lease, bytes.substr(lines), true);
+  if (response_.held() > settings().event_hold) tear_held();
+  if (torn_ && response_.held() > 0) {
+    response_.release();
+    response_grew();
+  }
+}
+
+void Stream::relieve_memory(const SlotPool& pool) {
+  if (!retry_ && request_.keeps_in(pool)) request_.keep_for_replay(false);
+  if (response_.holds_in(pool)) tear_held();
+  if (waits_for_client(pool) || waits_for_upstream(pool)) shed();
+}
+
+bool Stream::waits_for_client(const SlotPool& pool) const {
+  // Of a head alone it is known when it was written.
+  uint64_t since_ms = unsent_since_ns_ != 0 ? unsent_since_ns_ / 1'000'000 : last_output_ms_;
+  return response_.backlog() > 0 && response_.occupies(pool) &&
+         loop().now_ms() - since_ms >= limits::kShedAfterMs;
+}
+
+bool Stream::waits_for_upstream(const SlotPool& pool) const {
+  return request_.backlog() > 0 && request_.occupies(pool) &&
+         loop().now_ms() - request_moved_ms_ >= limits::kShedAfterMs;
+}
+
+// A client that still waits for its answer is told; one that does not read is not waited for.
+void Stream::shed() {
+  if (ended_) return;
+  if (!head_queued_) {
+    fail(Ending::kOverloaded);
+    return;
+  }
+  let_go_of_upstream();
+  end(Ending::kOverloaded);
+  client_->drop();
+}
+
+void Stream::tear_held() {
+  if (!framed_ || torn_ || ended_ || phase_ == Phase::kDraining || response_.held() == 0) return;
+  torn_ = true;
+  ++context().metrics.torn_events;
+  response_.release();
+  response_grew();
+}
+
+void Stream::response_grew() {
+  if (unsent_since_ns_ == 0) unsent_since_ns_ = loop().now_ns();
+  client_->response_ready();
+}
+
+void Stream::note_events(uint32_t count) {
+  uint64_t now_ns = loop().now_ns();
+  Metrics& metrics = context().metrics;
+  metrics.events += count;
+  if (events_ == 0) {
+    first_event_ns_ = now_ns;
+    metrics.time_to_first_event.add(now_ns - started_ns_);
+  } else {
+    metrics.event_gap.add(now_ns - last_event_ns_);
+  }
+  if (count > 1) metrics.event_gap.add(0, count - 1);
+  last_event_ns_ = now_ns;
+  events_ += count;
+  unsent_events_ += count;
+}
+
+void Stream::on_response_end() {
+  if (ended_ || phase_ == Phase::kDraining) return;
+  // An event that the upstream ended without its blank line is the client's to discard
+  // (html.spec.whatwg.org 9.2.6): bytes are never altered.
+  if (late_bom_ > 1)
+    response_.append_static(std::string_view("\xEF\xBB").substr(0, late_bom_ - 1U));
+  response_.release();
+  response_.finish();
+  set_phase(Phase::kDraining);
+  client_->response_ready();
+}
+
+// Paced reads: what comes until the next one leaves together. Neither the first event nor the rest
+// of one waits for it.
+void Stream::on_read_dry() {
+  if (settings().pace_ms == 0 || ended_ || events_ == 0 || !framer_.at_boundary()) return;
+  paced_until_ms_ = loop().now_ms() + settings().pace_ms;
+  loop().timers().schedule_earlier(timer_, paced_until_ms_);
+}
+
+uint64_t Stream::response_budget() {
+  if (ended_ || phase_ == Phase::kDraining || paced_until_ms_ != 0) return 0;
+  uint64_t now_ns = loop().now_ns();
+  // Held bytes of an unfinished event are not charged, so that holding never waits for itself;
+  // --event-hold bounds them.
+  uint64_t backlog = response_.backlog();
+  // Where others wait for a slot, it has to send first what it holds.
+  bool gives_way = backlog > 0 && others_wait_for_slots();
+  if (backlog * 2 > window_ || gives_way) {
+    if (stalled_since_ns_ == 0) {
+      stalled_since_ns_ = now_ns;
+      ++context().metrics.stalls;
+      if (context().memory_tight()) reset_window();
+    }
+    return 0;
+  }
+  if (stalled_since_ns_ != 0) {
+    uint64_t stalled_ns = now_ns - stalled_since_ns_;
+    context().metrics.stall_ns += stalled_ns;
+    stalled_since_ns_ = 0;
+    last_upstream_ms_ = loop().now_ms();  // it was we who did not listen
+    if (stalled_ns > limits::kFastWindowMs * 1'000'000) reset_window();
+  }
+  // The head decides which class of slots the body goes to: one receive, and then anew. So it is
+  // where reads are paced.
+  bool one_read = phase_ <= Phase::kAwaitingHead || (framed_ && settings().pace_ms > 0);
+  return one_read ? 1 : window_ - backlog;
+}
+
+bool Stream::others_wait_for_slots() const {
+  const Memory& memory = context().memory;
+  return framed_ ? memory.sse_event.has_waiters() : memory.http_response.has_waiters();
+}
+
+// Judged over more bytes than the kernel takes for a client that reads nothing.
+void Stream::adapt_window(size_t received) {
+  window_used_ += static_cast<uint32_t>(received);
+  if (window_used_ < std::max(limits::kWindowTrialBytes, window_)) return;
+  uint64_t windows = window_used_ / window_;
+  window_used_ = 0;
+  uint64_t now_ms = loop().now_ms();
+  uint64_t lasted_ms = now_ms - window_since_ms_;
+  window_since_ms_ = now_ms;
+  if (lasted_ms < windows * limits::kFastWindowMs && !context().memory_tight())
+    set_window(uint64_t{window_} * 2);
+  else if (lasted_ms > windows * limits::kSlowWindowMs)
+    set_window(window_ / 2);
+}
+
+void Stream::set_window(uint64_t bytes) {
+  window_ =
+      static_cast<uint32_t>(std::clamp(bytes, settings().buffer_size, settings().buffer_size_max));
+}
+
+// The client is not as fast as its kernel was.
+void Stream::reset_window() {
+  set_window(0);
+  window_used_ = 0;
+  window_since_ms_ = loop().now_ms();
+}
+
+void Stream::on_client_sent(uint64_t body_bytes) {
+  context().metrics.bytes_to_clients += body_bytes;
+  uint64_t now_ns = loop().now_ns();
+  last_output_ms_ = now_ns / 1'000'000;
+  if (unsent_since_ns_ != 0 && body_bytes > 0) {
+    if (unsent_events_ > 0)
+      context().metrics.residence.add(now_ns - unsent_since_ns_, unsent_events_);
+    unsent_events_ = 0;
+    unsent_since_ns_ = response_.backlog() > 0 ? now_ns : 0;
+  }
+  if (stalled_since_ns_ != 0 && upstream_) upstream_->read_on();
+}
+
+// --- endings ---
+
+void Stream::refuse(int status, std::string_view detail, Ending ending, const char* reason) {
+  // With the whole answer on its way there is nothing left to say.
+  if (ended_ || phase_ == Phase::kDraining) return;
+  let_go_of_upstream();
+  if (head_queued_) {
+    fail(ending, reason);
+    return;
+  }
+  reason_ = reason;
+  if (!request_.finished() && phase_ != Phase::kRequest) keep_alive_ = false;
+  std::string& text = context().scratch();
+  ProblemResponse problem{.status = status, .detail = detail, .close = !keep_alive_};
+  problem.head_only = method_is_head_;
+  problem.date = context().http_date();
+  // Spread, so that clients do not come back all at once.
+  problem.retry_after_s =
+      status == 503 ? 1 + static_cast<int>((id_ >> limits::kWorkerBits) % 3) : 0;
+  keep_alive_ &= client_->writer().write_problem(problem, text);
+  (void)response_.append_head(text, /*ours=*/true);
+  response_.finish();
+  head_queued_ = true;
+  status_ = static_cast<uint16_t>(status);
+  ending_ = ending;
+  last_output_ms_ = loop().now_ms();
+  set_phase(Phase::kDraining);
+  client_->response_ready();
+}
+
+void Stream::fail(Ending ending, const char* reason) {
+  if (ended_ || aborted_) return;
+  if (!head_queued_) {
+    refuse(ending_status(ending), ending_detail(ending), ending, reason);
+    return;
+  }
+  reason_ = reason;
+  let_go_of_upstream();
+  context().metrics.discarded_bytes += response_.held();
+  response_.discard_held();
+  aborted_ = true;
+  keep_alive_ = false;
+  ending_ = ending;
+  set_phase(Phase::kDraining);
+  client_->response_aborted();
+}
+
+void Stream::on_client_gone(Ending ending) {
+  if (ended_) return;
+  if (waiting_link || upstream_) {
+    ++context().metrics.upstream_cancels[static_cast<unsigned>(phase_)];
+    if (!response_begun_) ++context().metrics.cancelled_before_first_byte;
+  }
+  let_go_of_upstream();
+  end(aborted_ ? ending_ : ending);
+}
+
+void Stream::on_client_done() {
+  end(ending_);
+}
+
+void Stream::shut_down() {
+  if (ended_) return;
+  let_go_of_upstream();
+  end(Ending::kShutdown);
+  client_->drop();
+}
+
+void Stream::end(Ending ending) {
+  SLUICE_CHECK(!ended_);
+  ended_ = true;
+  ending_ = ending;
+  loop().timers().cancel(timer_);
+  if (stalled_since_ns_ != 0) context().metrics.stall_ns += loop().now_ns() - stalled_since_ns_;
+  streams_.ended(*this);
+}
+
+void Stream::client_released() {
+  client_ = nullptr;
+  delete_if_unused();
+}
+
+void Stream::delete_if_unused() {
+  if (ended_ && !client_ && !upstream_) streams_.bury(this);
+}
+
+const Upstream* Stream::upstream_tried() const {
+  return upstream_asked_ ? &upstream_of_route() : nullptr;
+}
+
+std::string_view Stream::upstream_url() const {
+  return upstream_asked_ ? std::string_view(upstream_of_route().url) : std::string_view();
+}
+
+std::string_view Stream::client_ip() const {
+  if (!facts_.client().empty()) return facts_.client();
+  return client_ ? client_->client_ip() : "";
+}
+
+}  // namespace sluice

@@ -1,0 +1,241 @@
+// One request and its response: where the client's half and the upstream's half meet. The stream
+// owns what is on its way in both directions, frames events, keeps the credit, and decides how
+// things end; the halves own sockets and parsers and are seen only through the interfaces
+// of halves.h. Owned by Streams, used on its worker's thread. A stream is deleted when it has
+// ended and both halves have let go (their operations may still read its bytes until then).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "core/loop.h"
+#include "core/timer_wheel.h"
+#include "net/base/ending.h"
+#include "net/base/limits.h"
+#include "net/config/config.h"
+#include "net/http/head.h"
+#include "net/stream/halves.h"
+#include "net/stream/outbox.h"
+#include "net/stream/request_facts.h"
+#include "sse/framer.h"
+
+namespace sluice {
+
+class Streams;
+struct WorkerContext;
+
+class Stream final : public TimerOwner {
+ public:
+  Stream(Streams& streams, ClientHalf& client, uint64_t id);
+  ~Stream();
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  // --- called by the client's half ---
+
+  // For the log, also of a head that is not complete, or not valid.
+  void keep_facts(const Head& head);
+  // The request's head is complete. Answers it (refusal) or asks for an upstream.
+  void on_request_head(const Head& head, bool keep_alive);
+  void on_request_body(const Lease& lease, std::string_view bytes);
+  void on_request_end();
+  // An answer of our own, in place of the upstream's: a problem response with that status.
+  // `reason` is what the log says, a name that lives as long as the program.
+  void refuse(int status, std::string_view detail, Ending ending, const char* reason = "");
+  // The client is gone; lets go of everything but the memory that sends still read.
+  void on_client_gone(Ending ending);
+  // Response bytes have left.
+  void on_client_sent(uint64_t body_bytes);
+  // The whole response has left.
+  void on_client_done();
+  // The client's half will not touch this stream again.
+  void client_released();
+  // Room for request body bytes; 0 = stop reading the client.
+  uint64_t request_budget() const;
+  // Whether the client owes body bytes: not while it waits to be told to go on (Expect), nor once
+  // it has its answer. And since when it does, where that was not from the start.
+  bool body_due() const;
+  uint64_t body_asked_for_ms() const { return told_to_go_on_ ? phase_since_ms_ : 0; }
+
+  Outbox& response() { return response_; }
+  const Outbox& response() const { return response_; }
+  bool aborted() const { return aborted_; }
+  // The response is delimited by the connection's end, so that an abort has to reset it.
+  bool close_delimited() const { return close_delimited_; }
+  // After this response the client's connection may carry another request.
+  bool keep_alive() const { return keep_alive_; }
+  void forbid_keep_alive() { keep_alive_ = false; }
+  bool half_close_allowed() const { return route_ && settings().half_close; }
+
+  // --- called by the upstream's half and the upstream pool ---
+
+  void on_queued();
+  // A connection for this stream: kept alive from before, or about to connect.
+  void on_upstream(UpstreamHalf& upstream, bool reused);
+  void on_upstream_connected();
+  // `reason`, here and below, is for the log: a name that lives as long as the program.
+  void on_no_upstream(Ending ending, const char* reason);
+  // The first bytes of the response have come: from here on the request is never sent again.
+  void on_response_begun();
+  // A response head, interim ones too.
+  void on_response_head(const Head& head);
+  void on_response_body(const Lease& lease, std::string_view bytes);
+  // What the upstream had sent has been read.
+  void on_read_dry();
+  void on_response_end();
+  // The upstream is lost before its response was complete. `nothing_sent`: no byte of the request
+  // can have reached it.
+  void on_upstream_lost(Ending ending, const char* reason, bool nothing_sent);
+  void on_request_sent(uint64_t body_bytes);
+  // Nothing of this request will be read by the upstream's half any more.
+  void upstream_released();
+  // Bytes to receive from the upstream now; 0 = the client has to catch up first.
+  uint64_t response_budget();
+
+  Outbox& request() { return request_; }
+  bool method_is_head() const { return method_is_head_; }
+  bool event_stream() const { return framed_; }
+  // The window has room for many slots, so that large ones are cheapest.
+  bool wide() const { return window_ >= limits::kWideWindow; }
+  const Route& route() const { return *route_; }
+  const StreamSettings& settings() const { return route_->settings; }
+
+  // --- called by Streams ---
+
+  void on_timer() override;
+  // The grace is over.
+  void shut_down();
+  // That pool has run out: lets go of what keeps its slots for later (what is kept in case the
+  // request has to be sent again, and the part of an event that is held, as if it were too long),
+  // and ends where a peer has left bytes in its slots for limits::kShedAfterMs.
+  void relieve_memory(const SlotPool& pool);
+
+  // What /streams and the access log tell.
+  uint64_t id() const { return id_; }
+  Phase phase() const { return phase_; }
+  uint64_t events() const { return events_; }
+  uint64_t window() const { return window_; }
+  const RequestFacts& facts() const { return facts_; }
+  int status() const { return status_; }
+  Ending ending() const { return ending_; }
+  // Why a request was refused or failed, beyond its ending; may be empty.
+  std::string_view reason() const { return reason_; }
+  uint64_t started_ns() const { return started_ns_; }
+  uint64_t first_event_ns() const { return first_event_ns_; }
+  uint64_t request_body_bytes() const { return request_body_bytes_; }
+  uint64_t response_body_bytes() const { return response_body_bytes_; }
+  // Behind trusted proxies the one that they name.
+  std::string_view client_ip() const;
+  std::string_view upstream_url() const;
+  // The address that was tried; null where none was.
+  const Upstream* upstream_tried() const;
+  bool has_route() const { return route_ != nullptr; }
+  bool stalled() const { return stalled_since_ns_ != 0; }
+
+  // For the list of live streams and an upstream pool's queue.
+  Stream* next_live = nullptr;
+  Stream** live_link = nullptr;
+  Stream* next_waiting = nullptr;
+  Stream** waiting_link = nullptr;
+  bool needs_fresh = false;  // no kept-alive connection, in that queue
+  // Sending the request twice does no harm, or its route says so.
+  bool repeatable() const { return repeatable_; }
+  uint32_t upstream_index = 0;  // within the route's group
+
+ private:
+  WorkerContext& context() const;
+  Loop& loop() const;
+  std::string own_request_id() const;
+  bool refused_by_head(const Head& head);
+  bool write_request(const Head& head);
+  const Upstream& upstream_of_route() const;
+  void set_phase(Phase phase);
+  void ask_for_upstream(bool fresh);
+  void commit_response(const Head& head);
+  void promise(const WrittenHead& written);
+  void append_response(const Lease& lease, std::string_view bytes, bool waits);
+  void append_unfinished(const Lease& lease, std::string_view bytes);
+  void append_event_bytes(const Lease& lease, std::string_view bytes);
+  std::string_view without_late_bom(std::string_view bytes);
+  void tear_held();
+  bool waits_for_client(const SlotPool& pool) const;
+  bool waits_for_upstream(const SlotPool& pool) const;
+  void shed();
+  void response_grew();
+  void note_events(uint32_t count);
+  bool others_wait_for_slots() const;
+  void adapt_window(size_t received);
+  void set_window(uint64_t bytes);
+  void reset_window();
+  void fail(Ending ending, const char* reason = "");
+  void end(Ending ending);
+  void let_go_of_upstream();
+  void delete_if_unused();
+
+  uint64_t deadline_ms() const;
+  uint64_t head_timeout_ms() const;
+  void commit_early_head();
+  bool heartbeat_possible() const;
+  void send_heartbeat();
+
+  // In the order of use: what every event touches comes first, on as few cache lines as may be.
+  Streams& streams_;
+  ClientHalf* client_;
+  const Route* route_ = nullptr;
+  Framer framer_;
+
+  Phase phase_ = Phase::kRequest;
+  bool ended_ = false;
+  bool framed_ = false;   // an unencoded event stream
+  bool torn_ = false;     // inside an event (or a line) that is cut through
+  uint8_t late_bom_ = 0;  // 1 + bytes seen of a BOM that a heartbeat has overtaken
+  Ending ending_ = Ending::kComplete;
+  bool aborted_ = false;
+  bool head_queued_ = false;  // the final response head is on its way
+  bool early_head_ = false;   // it was ours, before the upstream's
+  bool close_delimited_ = false;
+  bool keep_alive_ = false;
+  bool method_is_head_ = false;
+  bool wants_event_stream_ = false;
+  bool no_transform_ = false;
+  bool reused_ = false;
+  bool repeatable_ = false;
+  bool retry_ = false;  // on a fresh connection, once this one is released
+  bool retried_ = false;
+  bool upstream_asked_ = false;
+  bool response_begun_ = false;   // a byte of the response has come
+  bool awaits_go_ahead_ = false;  // the client sends no body before it is told to (Expect)
+  bool told_to_go_on_ = false;    // and has sent none since it was
+
+  Outbox response_;
+  uint32_t window_ = 0;
+  uint32_t window_used_ = 0;
+  uint64_t last_upstream_ms_ = 0;
+  uint64_t last_output_ms_ = 0;
+  uint64_t last_event_ns_ = 0;
+  uint64_t unsent_since_ns_ = 0;  // when the oldest response byte not yet sent arrived
+  uint64_t events_ = 0;
+  uint64_t response_body_bytes_ = 0;
+  uint64_t stalled_since_ns_ = 0;
+  uint64_t paced_until_ms_ = 0;  // not read before; 0: as soon as there is credit
+  uint32_t unsent_events_ = 0;
+  uint16_t status_ = 0;
+  uint8_t interim_heads_ = 0;
+
+  uint64_t request_moved_ms_ = 0;  // since its oldest byte that has not left waits, at most
+
+  uint64_t window_since_ms_ = 0;
+  uint64_t phase_since_ms_;
+  UpstreamHalf* upstream_ = nullptr;
+  Timer timer_;
+  Outbox request_;
+  uint64_t id_;
+  uint64_t started_ns_;
+  uint64_t first_event_ns_ = 0;
+  uint64_t request_body_bytes_ = 0;
+  const char* reason_ = "";
+  RequestFacts facts_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,259 @@
+// A stream's request: what is refused, what is kept of it, how it is written for the upstream, and
+// how it finds one.
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "core/clock.h"
+#include "net/base/limits.h"
+#include "net/http/client_address.h"
+#include "net/http/semantics.h"
+#include "net/http/target.h"
+#include "net/http/text.h"
+#include "net/stream/stream.h"
+#include "net/stream/streams.h"
+
+namespace sluice {
+
+namespace {
+
+// What may be kept as a request's id: one word of visible ASCII, so that it can stand anywhere.
+bool is_request_id(std::string_view text) {
+  bool visible = std::ranges::all_of(text, [](char c) { return c > ' ' && c < '\x7f'; });
+  return visible && !text.empty() && text.size() <= limits::kRequestIdBytes;
+}
+
+// A query may hold secrets (keys, tokens), so it is not even kept unless it is to be shown.
+std::string shown_target(std::string_view target, bool with_query) {
+  size_t question = target.find('?');
+  if (with_query || question == target.npos) return std::string(target);
+  return std::string(target.substr(0, question)) + "?***";
+}
+
+}  // namespace
+
+void Stream::on_request_head(const Head& head, bool keep_alive) {
+  keep_facts(head);
+  keep_alive_ = keep_alive && !context().says_close();
+  // The answer to a HEAD has no body that a heartbeat could be in.
+  wants_event_stream_ = wants_event_stream(head) && !method_is_head_;
+  no_transform_ = has_no_transform(head);
+  // `OPTIONS *` asks about the server as a whole: the default route's.
+  std::string_view path = target_path(head.target());
+  route_ = find_route(context().config, path == "*" ? "/" : path);
+  if (refused_by_head(head)) return;
+  set_window(0);
+  repeatable_ = is_idempotent(head.method()) || settings().retry_non_idempotent;
+  // A client of HTTP/1.0 waits for nobody (RFC 9110 section 10.1.1).
+  if (head.body() != BodyKind::kNone && client_->writer().knows_interim() && head.find("expect"))
+    awaits_go_ahead_ = true;
+  streams_.upstreams().choose(*this);
+  if (write_request(head)) ask_for_upstream(false);
+}
+
+void Stream::keep_facts(const Head& head) {
+  method_is_head_ = head.method() == "HEAD";
+  std::string target = shown_target(head.target(), context().config.log_query);
+  RequestFacts::Texts texts{.method = head.method(), .target = target};
+  std::string client(client_->client_ip());
+  if (client_->client_trusted())
+    client = forwarded_client(head, client, context().config.trusted_proxies);
+  texts.client = client;
+  std::string own_id;
+  texts.id = head.find("x-request-id").value_or("");
+  if (!is_request_id(texts.id)) texts.id = own_id = own_request_id();
+  if (context().logs_requests) {
+    texts.host = head.find("host").value_or("");
+    texts.user_agent = head.find("user-agent").value_or("");
+  }
+  facts_.keep(texts);
+}
+
+// For a request that came without one.
+std::string Stream::own_request_id() const {
+  std::array<char, 16> hex{};
+  char* end = std::to_chars(hex.data(), hex.data() + hex.size(), id_, 16).ptr;
+  return context().config.instance + '-' + std::string(hex.data(), end);
+}
+
+// Answers what never reaches an upstream; true if it did.
+bool Stream::refused_by_head(const Head& head) {
+  auto refuse_as = [this, &head](Refusal refusal, int status, std::string_view detail) {
+    ++context().metrics.refusals[static_cast<unsigned>(refusal)];
+    if (head.body() != BodyKind::kNone) keep_alive_ = false;
+    refuse(status, detail, Ending::kRefused, refusal_name(refusal));
+    return true;
+  };
+  if (head.method() == "CONNECT") {
+    keep_alive_ = false;
+    return refuse_as(Refusal::kConnect, 501, "CONNECT is not supported.");
+  }
+  // An h2c offer may be ignored (RFC 9110 section 7.8); a WebSocket cannot work without.
+  if (head.lists_token("upgrade", "websocket")) {
+    keep_alive_ = false;
+    return refuse_as(Refusal::kUpgrade, 501, "Upgrading to WebSocket is not supported.");
+  }
+  if (!route_) return refuse_as(Refusal::kNoRoute, 404, "No route matches the request's path.");
+  if (auto expect = head.find("expect"); expect && !head.lists_token("expect", "100-continue"))
+    return refuse_as(Refusal::kExpectation, 417, "The expectation is not known.");
+  if (has_passed(head, context().via))
+    return refuse_as(Refusal::kLoop, 508, "The request has come back to this gateway.");
+  if (max_forwards_exhausted(head))
+    return refuse_as(Refusal::kMaxForwards, 501,
+                     "Max-Forwards ends here, and there is nothing to show.");
+  if (settings().max_body_size > 0 && head.body() == BodyKind::kLength &&
+      head.content_length() > settings().max_body_size) {
+    keep_alive_ = false;
+    return refuse_as(Refusal::kBodyTooLarge, 413, "The request's body is larger than allowed.");
+  }
+  return false;
+}
+
+// False: it was refused.
+bool Stream::write_request(const Head& head) {
+  RequestRewrite rewrite;
+  rewrite.client_ip = client_->client_ip();
+  rewrite.client_trusted = client_->client_trusted();
+  rewrite.via = context().via;
+  rewrite.default_host = upstream_of_route().host;
+  rewrite.request_id = facts_.id();
+  std::string& text = context().scratch();
+  const BodyFraming* framing = streams_.upstreams().writer(*this).write_head(head, rewrite, text);
+  if (text.size() > context().head_limits.head_bytes_max) {
+    // With what each hop adds it would be the next one's to refuse.
+    ++context().metrics.bad_requests[static_cast<unsigned>(ParseError::kHeadTooLarge)];
+    if (head.body() != BodyKind::kNone) keep_alive_ = false;
+    refuse(431, "The request's head is too large for another hop.", Ending::kRefused,
+           parse_error_name(ParseError::kHeadTooLarge));
+    return false;
+  }
+  if (!request_.append_head(text)) {
+    if (head.body() != BodyKind::kNone) keep_alive_ = false;
+    fail(Ending::kOverloaded);
+    return false;
+  }
+  request_.set_framing(framing);
+  request_moved_ms_ = loop().now_ms();
+  return true;
+}
+
+void Stream::on_request_body(const Lease& lease, std::string_view bytes) {
+  awaits_go_ahead_ = told_to_go_on_ = false;
+  if (ended_ || phase_ == Phase::kDraining) return;  // answered: what still comes is dropped
+  request_body_bytes_ += bytes.size();
+  if (settings().max_body_size > 0 && request_body_bytes_ > settings().max_body_size) {
+    ++context().metrics.refusals[static_cast<unsigned>(Refusal::kBodyTooLarge)];
+    keep_alive_ = false;
+    refuse(413, "The request's body is larger than allowed.", Ending::kRefused,
+           refusal_name(Refusal::kBodyTooLarge));
+    return;
+  }
+  if (request_.backlog() == 0) request_moved_ms_ = loop().now_ms();
+  bool small = !lease || bytes.size() <= lease.size() / limits::kSpillFraction;
+  if (small) bytes = request_.append_copy(bytes);
+  if (!bytes.empty() && !lease) {
+    keep_alive_ = false;
+    fail(Ending::kOverloaded);
+    return;
+  }
+  if (!bytes.empty()) request_.append(lease, bytes);
+  request_.release();
+  if (upstream_) upstream_->request_ready();
+}
+
+void Stream::on_request_end() {
+  request_.finish();
+  if (upstream_) upstream_->request_ready();
+}
+
+// Once the answer is complete, or is ours, the rest of the request is read to be dropped: many
+// clients look for an answer only when they have sent all.
+uint64_t Stream::request_budget() const {
+  if (ended_) return 0;
+  if (phase_ == Phase::kDraining) return limits::kRequestWindow;
+  uint64_t window = context().memory_tight() ? limits::kTightRequestWindow : limits::kRequestWindow;
+  uint64_t waiting = request_.backlog();
+  // Where others wait for a slot, it has to send first what it holds.
+  if (waiting > 0 && context().memory.http_response.has_waiters()) return 0;
+  return waiting * 2 > window ? 0 : window - waiting;
+}
+
+bool Stream::body_due() const {
+  return !awaits_go_ahead_ && phase_ != Phase::kDraining;
+}
+
+void Stream::on_request_sent(uint64_t body_bytes) {
+  context().metrics.bytes_to_upstreams += body_bytes;
+  request_moved_ms_ = loop().now_ms();
+  if (phase_ == Phase::kAwaitingHead) phase_since_ms_ = request_moved_ms_;
+  if (request_.kept_bytes() > limits::kRequestWindow) request_.keep_for_replay(false);
+  if (client_ && !request_.finished()) client_->request_window_opened();
+}
+
+// --- finding an upstream ---
+
+const Upstream& Stream::upstream_of_route() const {
+  return route_->upstreams[upstream_index];
+}
+
+void Stream::ask_for_upstream(bool fresh) {
+  upstream_asked_ = true;
+  streams_.upstreams().acquire(*this, fresh);
+}
+
+void Stream::on_queued() {
+  set_phase(Phase::kQueued);
+}
+
+void Stream::on_upstream(UpstreamHalf& upstream, bool reused) {
+  upstream_ = &upstream;
+  reused_ = reused;
+  request_.keep_for_replay(reused && repeatable_);
+  set_phase(reused ? Phase::kAwaitingHead : Phase::kConnecting);
+  upstream.request_ready();
+}
+
+void Stream::on_upstream_connected() {
+  set_phase(Phase::kAwaitingHead);
+}
+
+void Stream::on_no_upstream(Ending ending, const char* reason) {
+  if (!request_.finished()) keep_alive_ = false;  // what is still to come will not be read
+  fail(ending, reason);
+}
+
+// A kept-alive connection that ended before any byte of the response was stale, most likely; but
+// the upstream may have read the request, and a proxy must not have it executed twice (RFC 9110
+// section 9.2.2). So it goes out again, once, on a fresh connection, where nothing of it was
+// written, or where twice is as good as once.
+void Stream::on_upstream_lost(Ending ending, const char* reason, bool nothing_sent) {
+  if (ended_ || phase_ == Phase::kDraining) return;
+  if (reused_ && !response_begun_ && !retried_) {
+    retry_ = nothing_sent || request_.kept_for_replay();
+    if (retry_) return;
+    if (!repeatable_) reason = "not_idempotent";
+  }
+  fail(ending, reason);
+}
+
+void Stream::upstream_released() {
+  upstream_ = nullptr;
+  if (retry_ && !ended_) {
+    retry_ = false;
+    retried_ = true;
+    ++context().metrics.upstream_retries;
+    if (request_.kept_for_replay()) request_.rewind();
+    ask_for_upstream(true);
+    return;
+  }
+  request_.abandon();  // nobody is left to send it
+  delete_if_unused();
+}
+
+void Stream::let_go_of_upstream() {
+  if (waiting_link) streams_.upstreams().forget(*this);
+  retry_ = false;
+  if (upstream_) upstream_->cancel();
+}
+
+}  // namespace sluice

@@ -1,0 +1,122 @@
+// A stream's clock: its time-outs, its heartbeats, and the head that is committed early for them.
+#include <algorithm>
+
+#include "core/clock.h"
+#include "net/http/semantics.h"
+#include "net/stream/stream.h"
+#include "net/stream/streams.h"
+
+namespace sluice {
+
+namespace {
+
+constexpr std::string_view kHeartbeat = ": heartbeat\n\n";
+constexpr uint64_t kNever = TimerWheel::kNever;
+
+// `since` plus a time-out that is off when 0.
+uint64_t deadline(uint64_t since_ms, uint64_t timeout_ms) {
+  return timeout_ms == 0 ? kNever : since_ms + timeout_ms;
+}
+
+}  // namespace
+
+bool Stream::heartbeat_possible() const {
+  bool boundary_known = framed_ || (early_head_ && !response_begun_);
+  return boundary_known && settings().heartbeat_ms > 0 &&
+         (!no_transform_ || settings().heartbeat_named_by_route) && phase_ != Phase::kDraining;
+}
+
+// To a client that has its head already, an upstream without one is an upstream that is silent.
+uint64_t Stream::head_timeout_ms() const {
+  return early_head_ ? settings().stream_idle_timeout_ms : settings().first_byte_timeout_ms;
+}
+
+// The earliest time at which something may be due; activity since then is found out by then.
+uint64_t Stream::deadline_ms() const {
+  uint64_t due = kNever;
+  switch (phase_) {
+    case Phase::kRequest:
+    case Phase::kDraining:
+      return kNever;
+    case Phase::kQueued:
+    case Phase::kConnecting:
+      due = deadline(phase_since_ms_, settings().connect_timeout_ms);
+      break;
+    case Phase::kAwaitingHead:
+      due = deadline(phase_since_ms_, head_timeout_ms());
+      break;
+    case Phase::kFirstEvent:
+    case Phase::kStreaming:
+      due = deadline(last_upstream_ms_, settings().stream_idle_timeout_ms);
+      break;
+  }
+  if (paced_until_ms_ != 0) due = std::min(due, paced_until_ms_);
+  if (heartbeat_possible()) due = std::min(due, last_output_ms_ + settings().heartbeat_ms);
+  if (!head_queued_ && wants_event_stream_)
+    due = std::min(due, deadline(started_ns_ / 1'000'000, settings().heartbeat_head_after_ms));
+  return due;
+}
+
+void Stream::on_timer() {
+  if (ended_ || phase_ == Phase::kDraining) return;
+  uint64_t now_ms = loop().now_ms();
+  if (paced_until_ms_ != 0 && now_ms >= paced_until_ms_) {
+    paced_until_ms_ = 0;
+    if (upstream_) upstream_->read_on();
+  }
+  if (stalled_since_ns_ != 0 || (upstream_ && !upstream_->receiving())) last_upstream_ms_ = now_ms;
+  if (!head_queued_ && wants_event_stream_ && settings().heartbeat_head_after_ms > 0 &&
+      now_ms >= started_ns_ / 1'000'000 + settings().heartbeat_head_after_ms)
+    commit_early_head();
+  if (heartbeat_possible() && now_ms >= last_output_ms_ + settings().heartbeat_ms) send_heartbeat();
+  if (phase_ == Phase::kQueued &&
+      now_ms >= deadline(phase_since_ms_, settings().connect_timeout_ms)) {
+    fail(Ending::kUnavailable);
+  } else if (phase_ == Phase::kConnecting &&
+             now_ms >= deadline(phase_since_ms_, settings().connect_timeout_ms)) {
+    fail(Ending::kUpstreamConnectTimeout);
+  } else if (phase_ == Phase::kAwaitingHead &&
+             now_ms >= deadline(phase_since_ms_, head_timeout_ms())) {
+    fail(early_head_ ? Ending::kUpstreamIdleTimeout : Ending::kUpstreamFirstByteTimeout);
+  } else if ((phase_ == Phase::kFirstEvent || phase_ == Phase::kStreaming) &&
+             now_ms >= deadline(last_upstream_ms_, settings().stream_idle_timeout_ms)) {
+    fail(Ending::kUpstreamIdleTimeout);
+  }
+  if (ended_ || phase_ == Phase::kDraining) return;
+  uint64_t next = deadline_ms();
+  if (next != kNever) loop().timers().schedule(timer_, std::max(next, now_ms + 1));
+}
+
+void Stream::commit_early_head() {
+  if (!request_.finished() || (no_transform_ && !settings().heartbeat_named_by_route)) {
+    wants_event_stream_ = false;  // not for this one
+    return;
+  }
+  if (context().says_close()) keep_alive_ = false;
+  std::string& text = context().scratch();
+  WrittenHead written =
+      client_->writer().write_early_head(keep_alive_, context().http_date(), text);
+  (void)response_.append_head(text, /*ours=*/true);
+  promise(written);
+  status_ = 200;
+  head_queued_ = early_head_ = true;
+  framed_ = settings().framing != EventFraming::kOff;
+  if (framed_) streams_.event_stream_begun();
+  last_output_ms_ = window_since_ms_ = loop().now_ms();
+  if (settings().heartbeat_ms > 0) send_heartbeat();
+  client_->response_ready();
+}
+
+void Stream::send_heartbeat() {
+  // Only between events, and only into silence: a client that is behind has bytes to read.
+  last_output_ms_ = loop().now_ms();
+  bool silent = !response_.has_work() || (early_head_ && !response_begun_);
+  if (!silent || torn_ || response_.held() > 0 || !framer_.at_boundary()) return;
+  if (response_body_bytes_ == 0) late_bom_ = 1;
+  response_.append_static(kHeartbeat);
+  response_.release();
+  ++context().metrics.heartbeats;
+  client_->response_ready();
+}
+
+}  // namespace sluice

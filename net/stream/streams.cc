@@ -1,0 +1,92 @@
+#include "net/stream/streams.h"
+
+#include <utility>
+
+#include "core/check.h"
+#include "net/base/limits.h"
+#include "net/stream/stream.h"
+
+namespace sluice {
+
+Streams::Streams(WorkerContext& context, UpstreamSource& upstreams, StreamObserver& observer)
+    : context_(context), upstreams_(upstreams), observer_(observer) {
+  context.loop.add_turn_hook(*this);
+}
+
+Streams::~Streams() {
+  SLUICE_CHECK(!first_);
+}
+
+Stream* Streams::make(ClientHalf& client) {
+  ++context_.metrics.streams_started;
+  // Ids are unique over workers.
+  auto* stream = new Stream(*this, client, ++made_ << limits::kWorkerBits | context_.number);
+  stream->next_live = first_;
+  stream->live_link = &first_;
+  if (first_) first_->live_link = &stream->next_live;
+  first_ = stream;
+  ++live_;
+  return stream;
+}
+
+void Streams::event_stream_begun() {
+  ++context_.metrics.event_streams;
+  ++live_event_streams_;
+}
+
+void Streams::ended(Stream& stream) {
+  ++context_.metrics.streams_ended;
+  observer_.stream_ended(stream);
+}
+
+void Streams::bury(Stream* stream) {
+  *stream->live_link = stream->next_live;
+  if (stream->next_live) stream->next_live->live_link = stream->live_link;
+  stream->live_link = nullptr;
+  if (relieved_to_ == stream) relieved_to_ = stream->next_live;
+  --live_;
+  if (stream->event_stream()) --live_event_streams_;
+  graveyard_.emplace_back(stream);
+}
+
+void Streams::shut_down() {
+  for (Stream* stream = first_; stream;) {
+    Stream* next = stream->next_live;
+    stream->shut_down();
+    stream = next;
+  }
+}
+
+void Streams::on_turn_end() {
+  SlotPool& events = context_.memory.sse_event;
+  SlotPool& others = context_.memory.http_response;
+  uint32_t leased = events.leased() + others.leased();
+  graveyard_.clear();
+  relieve_memory();
+  // Slots that came back here have missed this turn's waiters.
+  bool some_came_back = events.leased() + others.leased() < leased;
+  if (some_came_back && (events.has_waiters() || others.has_waiters())) context_.loop.turn_again();
+}
+
+// Nothing is left to receive into: events that are held for being incomplete, and requests that are
+// kept for being sent again, must not wait for the very slots that they hold, and a peer that takes
+// nothing must not keep others waiting. A round over all streams, some in each turn.
+void Streams::relieve_memory() {
+  const SlotPool& events = context_.memory.sse_event;
+  const SlotPool& others = context_.memory.http_response;
+  if (!events.exhausted() && !others.exhausted()) return;
+  if (!relieved_to_) {
+    uint64_t now_ms = context_.loop.now_ms();
+    if (now_ms < relieve_again_ms_) return;
+    relieve_again_ms_ = now_ms + limits::kRelieveEveryMs;
+    relieved_to_ = first_;
+  }
+  for (unsigned i = 0; i < limits::kRelievedPerTurn && relieved_to_; ++i) {
+    Stream* stream = std::exchange(relieved_to_, relieved_to_->next_live);
+    for (const SlotPool* pool : {&events, &others})
+      if (pool->exhausted()) stream->relieve_memory(*pool);
+  }
+  if (relieved_to_) context_.loop.turn_again();
+}
+
+}  // namespace sluice

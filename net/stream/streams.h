@@ -1,0 +1,70 @@
+// All streams of one worker: makes them, keeps the live ones, deletes them once they have ended,
+// and asks them for memory where there is none left. Owned by the gateway, used on its worker's
+// thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/loop.h"
+#include "net/context/worker_context.h"
+#include "net/stream/halves.h"
+
+namespace sluice {
+
+// Told of each stream's end, while the stream is still whole.
+class StreamObserver {
+ public:
+  virtual void stream_ended(const Stream& stream) = 0;
+
+ protected:
+  ~StreamObserver() = default;
+};
+
+class Streams final : public TurnHook {
+ public:
+  Streams(WorkerContext& context, UpstreamSource& upstreams, StreamObserver& observer);
+  ~Streams();
+  Streams(const Streams&) = delete;
+  Streams& operator=(const Streams&) = delete;
+
+  WorkerContext& context() const { return context_; }
+  UpstreamSource& upstreams() const { return upstreams_; }
+
+  Stream* make(ClientHalf& client);
+  // Ends all, now.
+  void shut_down();
+
+  // --- called by streams ---
+
+  // The stream's response is framed from here on.
+  void event_stream_begun();
+  void ended(Stream& stream);
+  // Deletes the stream at the end of the turn.
+  void bury(Stream* stream);
+
+  // The newest first, by Stream::next_live.
+  Stream* first() const { return first_; }
+  size_t live() const { return live_; }
+  size_t live_event_streams() const { return live_event_streams_; }
+
+  void on_turn_end() override;
+
+ private:
+  void relieve_memory();
+
+  WorkerContext& context_;
+  UpstreamSource& upstreams_;
+  StreamObserver& observer_;
+  Stream* first_ = nullptr;
+  size_t live_ = 0;  // in that list
+  size_t live_event_streams_ = 0;
+  std::vector<std::unique_ptr<Stream>> graveyard_;
+  Stream* relieved_to_ = nullptr;  // the next to be asked for memory, during a round
+  uint64_t relieve_again_ms_ = 0;  // no other round before
+  uint64_t made_ = 0;
+};
+
+}  // namespace sluice

@@ -1,0 +1,153 @@
+// One TCP connection on the ring: arming receives with a byte budget, gathering sends, deadlines,
+// and closing in the order that io_uring needs. ClientConn and UpstreamConn say what the bytes
+// mean. Owned by the gateway, used on its worker's thread; deletes itself (through the loop) when
+// it has closed and its last operation has completed.
+//
+// At most one receive, one send, one connect and one watch are in flight. Work is done once a
+// turn, in the flush phase: wake() asks for it. Closing: where anything is in flight, shut the
+// socket down and cancel it, wait until nothing is outstanding, close the fd, on_closed(). The
+// kernel finds no operation that is on its way from one of its lists to another (a connect to a
+// unix socket whose queue is full, on its way to a thread that waits): such a cancel is repeated.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <sys/uio.h>
+
+#include "core/loop.h"
+#include "core/timer_wheel.h"
+#include "pool/chain.h"
+
+namespace sluice {
+
+// How a connection ends: in order (FIN after what was sent), or by a reset, where the end of the
+// connection would otherwise read as the end of the message.
+enum class CloseMode : uint8_t { kOrderly, kReset };
+
+class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerOwner {
+ public:
+  ~Conn() override;
+  Conn(const Conn&) = delete;
+  Conn& operator=(const Conn&) = delete;
+
+  // Asks for on_flush() in this turn: sends what there is, reads where there is credit.
+  void wake() { loop_.flush_later(*this); }
+  void close(CloseMode mode);
+  bool closing() const { return state_ == State::kClosing; }
+  bool send_in_flight() const { return send_in_flight_; }
+  int fd() const { return fd_; }
+
+  void on_completion(OpKind kind, const Completion& completion) final;
+  void on_flush() final;
+  void on_slot_available() final {
+    starved_ = false;
+    slot_granted_ = true;
+    wake();
+  }
+
+ protected:
+  Conn(Loop& loop, Memory& memory, int fd);
+
+  // Connects; on_connected() follows.
+  void connect(const sockaddr* address, socklen_t size);
+
+  // Bytes arrived, in a slot that the lease keeps alive, so long after the ones before.
+  virtual void on_bytes(const Lease& lease, std::string_view bytes, uint64_t after_ms) = 0;
+  // Nothing more will arrive: 0 for a FIN, else the errno.
+  virtual void on_receive_end(int error) = 0;
+  virtual void on_connected(int /*error*/) {}
+  // So many bytes of the batch under way have left.
+  virtual void on_sent(uint64_t bytes) = 0;
+  virtual void on_send_error(int error) = 0;
+  // The peer hung up (poll(2) says how: POLLRDHUP alone is a FIN) while nothing was being received.
+  virtual void on_hang_up(uint32_t /*events*/) {}
+  // No operation is left and the fd is closed. The object is deleted at the turn's end.
+  virtual void on_closed() = 0;
+  // Before sends and receives of a flush.
+  virtual void prepare_flush() {}
+
+  // There is something to send: build_batch() describes it.
+  virtual bool has_output() = 0;
+  // What to send next (a new batch, or the rest of the one under way); the number of pieces, 0
+  // where there is nothing. What they point at stays as it is until the send has completed.
+  virtual size_t build_batch(std::span<iovec> pieces) = 0;
+  // Nothing follows that batch, and the sending side is shut down once it has left.
+  virtual bool batch_ends_sending() { return false; }
+  // Bytes to receive now; 0 = leave the socket alone.
+  virtual uint64_t receive_budget() = 0;
+  virtual SlotPool& receive_pool() = 0;
+  // poll(2) events to wait for while nothing is being received; 0 = none.
+  virtual uint32_t watch_events() { return 0; }
+
+  // Sends a FIN and drops what still arrives until the peer's FIN, but no longer than `most_ms`,
+  // and than `silence_ms` without a byte; then closes.
+  void linger(uint64_t most_ms, uint64_t silence_ms);
+  // For on_timer() while lingering: closes if it is time, and comes back else.
+  void check_linger();
+  bool lingering() const { return state_ == State::kLingering; }
+  bool connecting() const { return state_ == State::kConnecting; }
+  bool receive_ended() const { return receive_ended_; }
+
+  bool receive_in_flight() const { return recv_in_flight_; }
+  // Asks for the end of the send in flight, for good: no other follows.
+  void cancel_send() { cancel(OpKind::kSend); }
+  // Since when the peer has kept us waiting; now, while it is we who do not listen.
+  uint64_t waiting_since_ms() const {
+    return recv_in_flight_ ? std::max(last_received_ms_, recv_armed_ms_) : loop_.now_ms();
+  }
+  // The write stall: true where the send in flight has made no progress for `timeout_ms`. To be
+  // asked at least every half of that, since progress shows only between two looks.
+  bool send_stalled(uint64_t timeout_ms);
+  // Accounts for bytes of the peer's that this connection keeps beside the slots, in the place of
+  // those before. False: --pool-max has no room for them.
+  bool charge(size_t bytes) {
+    return memory_.http_response.budget().charge(&charged_, static_cast<uint32_t>(bytes));
+  }
+
+  Loop& loop_;
+  Memory& memory_;
+
+ private:
+  enum class State : uint8_t { kConnecting, kOpen, kLingering, kClosing };
+
+  void on_recv(const Completion& completion);
+  void on_send(const Completion& completion);
+  void try_send();
+  void try_receive();
+  void finish_close();
+  void cancel(OpKind kind);
+  void cancel_all();
+  void cancel_again();
+  // Without the cancels.
+  unsigned in_flight() const {
+    return recv_in_flight_ + send_in_flight_ + watch_in_flight_ + connect_in_flight_;
+  }
+
+  int fd_;
+  uint32_t index_;
+  State state_ = State::kOpen;
+  bool recv_in_flight_ = false;
+  bool send_in_flight_ = false;
+  bool watch_in_flight_ = false;
+  bool connect_in_flight_ = false;
+  bool cancel_missed_ = false;  // an operation that may be in flight still
+  bool starved_ = false;        // waits for a slot
+  bool slot_granted_ = false;   // has waited for one
+  bool receive_ended_ = false;
+  SlotPool* recv_pool_ = nullptr;  // of the receive in flight
+  uint64_t last_received_ms_;
+  uint64_t recv_armed_ms_ = 0;
+  uint64_t send_progress_ms_ = 0;
+  uint64_t linger_until_ms_ = 0;
+  uint32_t linger_silence_ms_ = 0;
+  uint32_t unacknowledged_ = 0;
+  uint32_t charged_ = 0;
+
+ protected:
+  Timer timer_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,18 @@
+// The fixed bounds of the slots; each line says why.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace sluice::limits {
+
+// Slots of a class that the kernel may hold at a time, and the part kept back for our own
+// writing (heads, spills), as a fraction of the class's first size.
+// It starts with few, which stay in the CPU's cache, and gets more where turns use them up.
+inline constexpr uint32_t kRingSlotsMin = 32;
+inline constexpr uint32_t kRingSlotsMax = 512;
+inline constexpr uint32_t kReserveFraction = 8;
+// A provided-buffer id has 16 bits, so a class never has more slots than that.
+inline constexpr uint32_t kSlotsMax = 65536;
+
+}  // namespace sluice::limits

@@ -1,0 +1,295 @@
+#include "net/admin/admin.h"
+
+#include <future>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/gateway/net_testing.h"
+#include "tests/unit/side/side_client.h"
+
+namespace sluice::test {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+// The admin port of two workers, the first of which has clients.
+class AdminTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    config_.admin = loopback(0);
+    for (unsigned i = 0; i < 2; ++i) {
+      uint16_t port = 0;
+      int listener = listen_on_loopback(&port);
+      if (i == 0) port_ = port;
+      workers_.push_back(std::make_unique<Worker>(Worker::Options{.index = i,
+                                                                  .cpu = -1,
+                                                                  .config = &config_,
+                                                                  .features = features_here(),
+                                                                  .client_limit = &client_limit_,
+                                                                  .listeners = {listener},
+                                                                  .log = &log_.add_queue(),
+                                                                  .access_log = false}));
+      ASSERT_EQ(workers_.back()->start(), "");
+    }
+    for (auto& worker : workers_) ASSERT_EQ(worker->serve([] {}), "");
+    start({});
+  }
+  // Anew, if it has been started before.
+  void start(const Admin::Options& options) {
+    admin_ = std::make_unique<Admin>(config_, workers_, log_, options);
+    ASSERT_EQ(admin_->start(), "");
+  }
+  void TearDown() override {
+    admin_->stop();
+    stop_workers();
+  }
+  void stop_workers() {
+    for (auto& worker : workers_) {
+      worker->post([](Gateway& gateway) { gateway.abort_all(); });
+      worker->join();
+    }
+  }
+
+  std::string fetch(std::string_view target, std::string_view fields = "",
+                    std::string_view method = "GET", std::string_view host = "localhost") {
+    SideClient client(admin_->address().port());
+    std::string request(method);
+    request.append(" ").append(target).append(" HTTP/1.1\r\nHost: ").append(host).append("\r\n");
+    request.append(fields);
+    client.send(request.append("\r\n"));
+    return method == "HEAD" ? client.receive_through("\r\n\r\n") : client.receive_response();
+  }
+
+  Upstreams upstreams_;
+  Config config_ = [this] {
+    Config config = config_to(upstreams_.port());
+    config.admin_name = "admin.test";
+    config.admin_hosts = {"sluice.test"};
+    return config;
+  }();
+  ClientLimit client_limit_{200};
+  LogWriter log_;
+  uint16_t port_ = 0;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<Admin> admin_;
+};
+
+TEST_F(AdminTest, ShowsAPage) {
+  EXPECT_THAT(fetch("/"), AllOf(StartsWith("HTTP/1.1 200 "), HasSubstr("Content-Type: text/html"),
+                                HasSubstr("<title>sluice admin</title>"), EndsWith("</html>\n")));
+}
+
+TEST_F(AdminTest, AnswersEveryPathAlsoToAHead) {
+  for (const char* path : {"/", "/metrics", "/streams", "/healthz", "/readyz"})
+    EXPECT_THAT(fetch(path, "", "HEAD"),
+                AllOf(StartsWith("HTTP/1.1 200 "), HasSubstr("Content-Length: ")))
+        << path;
+}
+
+TEST_F(AdminTest, RefusesOtherMethods) {
+  for (const char* path : {"/", "/metrics", "/streams", "/healthz", "/readyz"})
+    EXPECT_THAT(fetch(path, "Content-Length: 0\r\n", "POST"),
+                AllOf(StartsWith("HTTP/1.1 405 "), HasSubstr("\r\nAllow: GET, HEAD\r\n")))
+        << path;
+}
+
+TEST_F(AdminTest, KnowsNoOtherPaths) {
+  for (const char* path : {"/metric", "/metrics/", "/streams/1", "//", "/healthz%20"})
+    EXPECT_THAT(fetch(path), StartsWith("HTTP/1.1 404 ")) << path;
+}
+
+TEST_F(AdminTest, AnswersUnderItsOwnNamesOnly) {
+  for (const char* path : {"/", "/metrics", "/streams", "/healthz", "/readyz", "/nothing"})
+    EXPECT_THAT(fetch(path, "", "GET", "rebound.test:9901"),
+                AllOf(StartsWith("HTTP/1.1 421 Misdirected Request\r\n"),
+                      HasSubstr("application/problem+json"), HasSubstr("--admin-host")))
+        << path;
+  for (const char* host : {"localhost:9901", "127.0.0.1", "admin.test", "Sluice.test:1"})
+    EXPECT_THAT(fetch("/streams", "", "GET", host), StartsWith("HTTP/1.1 200 ")) << host;
+}
+
+TEST_F(AdminTest, IsHealthyAndReadyUntilItDrains) {
+  EXPECT_THAT(fetch("/healthz"), AllOf(StartsWith("HTTP/1.1 200 "), EndsWith("\r\n\r\nok\n")));
+  EXPECT_THAT(fetch("/readyz"), AllOf(StartsWith("HTTP/1.1 200 "), EndsWith("\r\n\r\nready\n")));
+  admin_->set_draining();
+  EXPECT_THAT(fetch("/healthz"), AllOf(StartsWith("HTTP/1.1 200 "), EndsWith("\r\n\r\nok\n")));
+  EXPECT_THAT(fetch("/readyz"), AllOf(StartsWith("HTTP/1.1 503 "), EndsWith("\r\n\r\ndraining\n")));
+}
+
+TEST_F(AdminTest, RendersMetricsInTheFormatThatIsAskedFor) {
+  constexpr const char* kOpenMetrics = "application/openmetrics-text";
+  for (const char* accept : {"", "Accept: text/plain\r\n", "Accept: */*\r\n"})
+    EXPECT_THAT(fetch("/metrics", accept),
+                AllOf(StartsWith("HTTP/1.1 200 "), HasSubstr("\r\nContent-Type: text/plain;"),
+                      Not(HasSubstr("# EOF"))))
+        << accept;
+  EXPECT_THAT(
+      fetch("/metrics", "Accept: application/openmetrics-text; version=1.0.0,text/plain\r\n"),
+      AllOf(StartsWith("HTTP/1.1 200 "),
+            HasSubstr(std::string("\r\nContent-Type: ") + kOpenMetrics), EndsWith("# EOF\n")));
+}
+
+// The value of the sample that a line of the metrics begins with.
+std::string sample(const std::string& metrics, const std::string& name) {
+  size_t at = metrics.find("\n" + name + " ");
+  if (at == std::string::npos) return "no " + name;
+  at += name.size() + 2;
+  return metrics.substr(at, metrics.find('\n', at) - at);
+}
+
+TEST_F(AdminTest, TellsOfTheProcess) {
+  std::string metrics = fetch("/metrics");
+  EXPECT_GT(std::stod(sample(metrics, "process_resident_memory_bytes")), 1'000'000.0);
+  // At the least: two listeners, two rings, the admin port and its client.
+  EXPECT_GE(std::stod(sample(metrics, "process_open_fds")), 6.0);
+  EXPECT_EQ(sample(metrics, "sluice_draining"), "0");
+  admin_->set_draining();
+  EXPECT_EQ(sample(fetch("/metrics"), "sluice_draining"), "1");
+}
+
+TEST_F(AdminTest, ListsNoStreamsWhereThereAreNone) {
+  EXPECT_THAT(fetch("/streams"),
+              AllOf(StartsWith("HTTP/1.1 200 "),
+                    HasSubstr("\r\nContent-Type: application/json\r\n"), EndsWith("\r\n\r\n[]\n")));
+}
+
+TEST_F(AdminTest, ListsStreamsAsJson) {
+  Wire client = Wire::connect_to(port_);
+  client.send("GET /a?\"b\\ HTTP/1.1\r\nhost: test\r\n\r\n");
+  Wire upstream = upstreams_.accept();
+  upstream.receive_through("\r\n\r\n");
+  upstream.send(
+      "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+      "9\r\ndata: 1\n\n\r\n");
+  client.receive_through("data: 1\n\n");
+  std::string response = fetch("/streams");
+  std::string body = response.substr(response.find("\r\n\r\n") + 4);
+  EXPECT_THAT(body,
+              MatchesRegex("\\[\\{\"id\":[0-9]+,\"worker\":0,.*,\"age_ms\":[0-9]+,.*\\}\\]\n"));
+  const std::string& url = config_.routes[0].upstreams[0].url;
+  for (const std::string& member :
+       {std::string(R"("route":"/")"), R"("upstream":")" + url + R"(")",
+        std::string(R"("client":"127.0.0.1")"), std::string(R"("method":"GET")"),
+        std::string(R"("target":"/a?***")"), std::string(R"("state":"streaming")"),
+        std::string(R"("status":200)"), std::string(R"("events":1)"), std::string(R"("bytes":9)"),
+        std::string(R"("window":8192)"), std::string(R"("held":0)"),
+        std::string(R"("event_stream":true)"), std::string(R"("stalled":false)")})
+    EXPECT_THAT(body, HasSubstr(member));
+}
+
+TEST_F(AdminTest, ListsTheStreamsOfAllWorkersBetweenCommas) {
+  Wire one = Wire::connect_to(port_);
+  Wire two = Wire::connect_to(port_);
+  for (Wire* client : {&one, &two}) client->send("GET /a HTTP/1.1\r\nhost: test\r\n\r\n");
+  Wire first = upstreams_.accept();
+  Wire second = upstreams_.accept();
+  first.receive_through("\r\n\r\n");
+  second.receive_through("\r\n\r\n");
+  EXPECT_THAT(fetch("/streams"),
+              AllOf(HasSubstr("\r\n\r\n[{\"id\":"), HasSubstr("},\n{\"id\":"), EndsWith("}]\n")));
+}
+
+TEST_F(AdminTest, AnswersWithoutAWorkerThatHasStopped) {
+  stop_workers();
+  EXPECT_THAT(fetch("/metrics"), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(fetch("/streams"), EndsWith("\r\n\r\n[]\n"));
+}
+
+// While it lives a worker does nothing else.
+class Stuck {
+ public:
+  explicit Stuck(Worker& worker) {
+    std::promise<void> begun;
+    worker.post([&begun, end = end_.get_future().share()](Gateway&) {
+      begun.set_value();
+      end.wait();
+    });
+    begun.get_future().wait();
+  }
+  ~Stuck() { end_.set_value(); }
+  Stuck(const Stuck&) = delete;
+  Stuck& operator=(const Stuck&) = delete;
+
+ private:
+  std::promise<void> end_;
+};
+
+TEST_F(AdminTest, GivesUpAWorkerThatIsStuck) {
+  start({.answer_within = std::chrono::milliseconds(50)});
+  {
+    Stuck stuck(*workers_[1]);
+    for (int i = 0; i < 3; ++i)
+      for (const char* path : {"/streams", "/metrics"})
+        EXPECT_THAT(fetch(path), AllOf(StartsWith("HTTP/1.1 503 "), HasSubstr("\r\nRetry-After: 1"),
+                                       HasSubstr("A worker did not answer in time.")));
+  }
+  for (const char* path : {"/streams", "/metrics"})
+    while (!fetch(path).starts_with("HTTP/1.1 200 ")) {
+    }
+}
+
+constexpr std::chrono::hours kForEver{10'000};
+
+TEST_F(AdminTest, AnswersOthersWhileAWorkerIsStuck) {
+  start({.answer_within = kForEver});
+  SideClient metrics(admin_->address().port());
+  SideClient streams(admin_->address().port());
+  {
+    Stuck stuck(*workers_[1]);
+    metrics.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    streams.send("GET /streams HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    for (const char* path : {"/healthz", "/readyz", "/", "/healthz"})
+      EXPECT_THAT(fetch(path), StartsWith("HTTP/1.1 200 ")) << path;
+    EXPECT_FALSE(metrics.has_input() || streams.has_input());
+  }
+  EXPECT_THAT(metrics.receive_response(), HasSubstr("sluice_streams"));
+  EXPECT_THAT(streams.receive_response(), EndsWith("[]\n"));
+}
+
+TEST_F(AdminTest, LetsFewWaitForTheWorkers) {
+  start({.answer_within = kForEver});
+  std::vector<std::unique_ptr<SideClient>> clients;
+  size_t refused = 0;
+  {
+    Stuck stuck(*workers_[0]);
+    for (int i = 0; i < 20; ++i) {
+      SideClient& client =
+          *clients.emplace_back(std::make_unique<SideClient>(admin_->address().port()));
+      client.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+      fetch("/healthz");  // by then it has been read
+      if (!client.has_input()) continue;
+      EXPECT_THAT(client.receive_response(),
+                  AllOf(StartsWith("HTTP/1.1 503 "), HasSubstr("\r\nRetry-After: 1\r\n")));
+      ++refused;
+      clients.pop_back();
+    }
+    EXPECT_EQ(refused, 12U);
+    clients[0]->leave();  // its place is free
+    fetch("/healthz");
+    clients[0] = std::make_unique<SideClient>(admin_->address().port());
+    clients[0]->send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  }
+  for (auto& client : clients) EXPECT_THAT(client->receive_response(), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(AdminTest, TakesNoLargeBody) {
+  EXPECT_THAT(fetch("/metrics", "Content-Length: 5000\r\n"), StartsWith("HTTP/1.1 413 "));
+}
+
+TEST_F(AdminTest, SaysWhyItCannotStart) {
+  config_.admin = admin_->address();
+  Admin second(config_, workers_, log_, {});
+  EXPECT_THAT(second.start(), HasSubstr(admin_->address().text() + ": Address already in use"));
+}
+
+}  // namespace
+}  // namespace sluice::test

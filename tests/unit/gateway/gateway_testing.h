@@ -1,0 +1,133 @@
+// What tests of a gateway on the test's own thread share: the gateway with its ring, loop and
+// pools, which the test turns, and a monotonic clock that stands still unless the test puts it
+// forward, so that hours of time-outs take no time and a slow machine changes nothing.
+//
+// To be included by one source file of an executable: it replaces clock_gettime(2).
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <ctime>
+#include <poll.h>
+#include <string>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "net/base/limits.h"
+#include "net/gateway/gateway.h"
+#include "net/stream/stream.h"
+#include "tests/unit/core/kernel_testing.h"
+#include "tests/unit/gateway/net_testing.h"
+
+namespace sluice::test {
+
+inline uint64_t clock_ns = 0;  // 0: not looked at yet
+
+}  // namespace sluice::test
+
+extern "C" int clock_gettime(clockid_t clock, timespec* into) noexcept {
+  auto result = static_cast<int>(syscall(SYS_clock_gettime, clock, into));
+  if (result != 0 || clock != CLOCK_MONOTONIC) return result;
+  using sluice::test::clock_ns;
+  if (clock_ns == 0)
+    clock_ns =
+        static_cast<uint64_t>(into->tv_sec) * 1'000'000'000 + static_cast<uint64_t>(into->tv_nsec);
+  into->tv_sec = static_cast<time_t>(clock_ns / 1'000'000'000);
+  into->tv_nsec = static_cast<long>(clock_ns % 1'000'000'000);
+  return 0;
+}
+
+namespace sluice::test {
+
+inline constexpr uint64_t kMinuteMs = 60'000;
+
+class GatewayRig {
+ public:
+  // `shared`: the limit of several gateways; else this one has its own, of `clients_max`.
+  explicit GatewayRig(const Config& with, const std::vector<int>& listeners = {},
+                      uint64_t clients_max = 1000, ClientLimit* shared = nullptr,
+                      unsigned worker = 5, std::string_view disabled = "")
+      : config(with),
+        own_limit(clients_max),
+        limit(shared ? *shared : own_limit),
+        ring(make_ring(disabled)),
+        loop(*ring),
+        budget{.bytes_max = config.pool_max, .heap_max = config.pool_max / limits::kHeapFraction},
+        gateway(loop, memory, budget, config, listeners, messages, nullptr, limit, worker) {
+    EXPECT_TRUE(sse_event.ok() && http_response.ok());
+  }
+  // Aborts what is left, and waits until the kernel has let go of it.
+  ~GatewayRig() {
+    gateway.abort_all();
+    turn_until_true([this] { return loop.operations() == 0; });
+    loop.turn(false);
+    EXPECT_EQ(sse_event.leased() + http_response.leased(), 0U);
+    EXPECT_EQ(memory.nodes.in_use(), 0U);
+  }
+  GatewayRig(const GatewayRig&) = delete;
+  GatewayRig& operator=(const GatewayRig&) = delete;
+
+  // The time passes at once; timers that are due by then fire.
+  void pass(uint64_t ms) {
+    clock_ns += ms * 1'000'000;
+    loop.turn(false);
+  }
+  // For a minute at most, by the clock on the wall.
+  template <typename Condition>
+  void turn_until_true(Condition condition) {
+    auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(60);
+    while (!condition() && std::chrono::system_clock::now() < deadline) loop.turn(false);
+    ASSERT_TRUE(condition());
+  }
+  // Whatever was going to happen without anybody's doing has happened.
+  void settle() {
+    for (int i = 0; i < 20; ++i) loop.turn(false);
+  }
+  // More than half of the budget is mapped, or far less.
+  void make_memory_tight(bool tight) {
+    budget.bytes_max = tight ? budget.bytes * 3 / 2 : budget.bytes * 100;
+  }
+
+  // Its running counts are those of the streams that there are.
+  WorkerSnapshot snapshot() const {
+    WorkerSnapshot now(config.routes.size());
+    gateway.snapshot(now);
+    std::vector<StreamInfo> all = streams();
+    EXPECT_EQ(now.streams, all.size());
+    EXPECT_EQ(now.event_streams, std::ranges::count(all, true, &StreamInfo::event_stream));
+    return now;
+  }
+  std::vector<StreamInfo> streams() const {
+    std::vector<StreamInfo> all;
+    gateway.list_streams(all);
+    return all;
+  }
+  // The lines for the operator since the last call.
+  std::string messages_so_far() {
+    std::string lines;
+    std::string access;
+    log.drain(lines, access);
+    return lines;
+  }
+
+  Config config;
+  ClientLimit own_limit;
+  ClientLimit& limit;
+  std::unique_ptr<Ring> ring;
+  Loop loop;
+  PoolBudget budget;
+  SlotPool sse_event{loop, budget, {"sse_event", 0, 4096, 64}};
+  SlotPool http_response{loop, budget, {"http_response", 1, 16384, 32}};
+  Memory memory{sse_event, http_response, {}};
+  LogQueue log;
+  MessageLog messages{log, LogLevel::kWarn};
+  Gateway gateway;
+};
+
+}  // namespace sluice::test

@@ -1,0 +1,154 @@
+// The data path allocates nothing once it is warm: a whole worker forwards event streams between
+// real sockets, and this executable counts every operator new of the worker's thread.
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "net/gateway/worker.h"
+#include "perf/allocations.h"
+#include "tests/unit/gateway/net_testing.h"
+#include "tests/unit/random_source.h"
+
+namespace sluice {
+namespace {
+
+using perf::allocations_of_this_thread;
+using test::RandomSource;
+using test::TestWorker;
+using test::Upstreams;
+using test::Wire;
+
+constexpr size_t kStreams = 8;
+// Of each stream. A round has at most 8 * 25 * 2 chunks, which is below one block of chain nodes
+// (512): how many of a round's chunks meet in one turn is up to the scheduler, and a new peak is
+// what free lists grow at. Nothing else may depend on how many events there were.
+constexpr size_t kEventsARound = 25;
+constexpr uint64_t kEvents = 20'000;
+constexpr uint64_t kWarmAt = 2'000;
+constexpr uint64_t kCountedTo = 18'000;
+
+// One stream from end to end: the test plays both the upstream and the client.
+struct StreamPair {
+  Wire client;
+  Wire upstream;
+};
+
+StreamPair open_stream(const TestWorker& worker, const Upstreams& upstreams) {
+  Wire client = worker.connect();
+  client.send("GET /events HTTP/1.1\r\nhost: test\r\naccept: text/event-stream\r\n\r\n");
+  Wire upstream = upstreams.accept();
+  upstream.receive_through("\r\n\r\n");
+  upstream.send(
+      "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+      "transfer-encoding: chunked\r\n\r\n");
+  client.receive_through("\r\n\r\n");
+  return {std::move(client), std::move(upstream)};
+}
+
+// Events in chunks of their own, and some chunks that hold halves of events.
+std::string events_of_a_round(RandomSource& random) {
+  std::string wire;
+  auto chunk = [&wire](std::string_view bytes) {
+    std::array<char, 16> line{};
+    wire += std::string_view(line.data(), static_cast<size_t>(std::snprintf(
+                                              line.data(), line.size(), "%zx\r\n", bytes.size())));
+    wire += bytes;
+    wire += "\r\n";
+  };
+  for (size_t i = 0; i < kEventsARound; ++i) {
+    std::string event = "data: " + std::string(random.between(1, 300), 'x') + "\n\n";
+    size_t half = random.between(0, 3) == 0 ? random.between(1, event.size() - 1) : 0;
+    if (half > 0) chunk(std::string_view(event).substr(0, half));
+    chunk(std::string_view(event).substr(half));
+  }
+  return wire;
+}
+
+// Ends of events in a chunked response: a chunk ends with an event, and adds "\r\n" of its own.
+size_t count_events(std::string_view bytes, char& previous) {
+  size_t count = 0;
+  for (char c : bytes) {
+    if (c == '\n' && previous == '\n') ++count;
+    previous = c;
+  }
+  return count;
+}
+
+struct Snapshot {
+  uint64_t allocations;
+  uint64_t events;
+};
+
+Snapshot look(TestWorker& worker) {
+  return worker.ask([](Gateway& gateway) {
+    return Snapshot{allocations_of_this_thread(), gateway.metrics().events};
+  });
+}
+
+TEST(SteadyAllocation, TheCounterCounts) {
+  uint64_t before = allocations_of_this_thread();
+  { std::string text(100, 'x'); }
+  EXPECT_EQ(allocations_of_this_thread(), before + 1);
+  { std::vector<std::array<char, 64>> many(3); }
+  EXPECT_EQ(allocations_of_this_thread(), before + 2);
+  struct alignas(64) Aligned {
+    char bytes[64];
+  };
+  { auto aligned = std::make_unique<Aligned[]>(2); }
+  delete new (std::nothrow) int(1);
+  EXPECT_EQ(allocations_of_this_thread(), before + 4);
+}
+
+TEST(SteadyAllocation, EventsAreForwardedWithoutAny) {
+  RandomSource random;
+  SCOPED_TRACE(random.trace());
+  Upstreams upstreams;
+  TestWorker worker(test::config_to(upstreams.port()));
+  std::vector<StreamPair> streams;
+  for (size_t i = 0; i < kStreams; ++i) streams.push_back(open_stream(worker, upstreams));
+
+  Snapshot warm{};
+  Snapshot end{};
+  uint64_t forwarded = 0;
+  std::vector<char> buffer(64 * 1024);
+  while (forwarded < kEvents) {
+    // All streams of a round are on their way at once, in pieces of any size.
+    for (StreamPair& stream : streams) {
+      std::string wire = events_of_a_round(random);
+      for (std::string_view rest = wire; !rest.empty();) {
+        std::string_view piece = rest.substr(0, random.between(1, 4096));
+        stream.upstream.send(piece);
+        rest.remove_prefix(piece.size());
+      }
+    }
+    for (StreamPair& stream : streams) {
+      char previous = 0;
+      for (size_t events = 0; events < kEventsARound;) {
+        size_t size = stream.client.receive(buffer);
+        ASSERT_GT(size, 0U) << "a stream has ended after " << forwarded << " events";
+        events += count_events({buffer.data(), size}, previous);
+      }
+      forwarded += kEventsARound;
+    }
+    if (forwarded == kWarmAt) warm = look(worker);
+    if (forwarded == kCountedTo) end = look(worker);
+  }
+  ASSERT_EQ(warm.events, kWarmAt);
+  ASSERT_EQ(end.events, kCountedTo);
+  EXPECT_GT(warm.allocations, 0U) << "the worker's thread is not counted";
+  uint64_t counted = end.allocations - warm.allocations;
+  double events = static_cast<double>(end.events - warm.events);
+  EXPECT_EQ(counted, 0U) << events / static_cast<double>(counted) << " events per allocation";
+}
+
+}  // namespace
+}  // namespace sluice
