@@ -17,9 +17,8 @@ void TimerWheel::schedule(Timer& timer, uint64_t deadline_ms) {
 
 void TimerWheel::cancel(Timer& timer) {
   if (!timer.wheel_) return;
-  *timer.link_ = timer.next_;
-  if (timer.next_) timer.next_->link_ = timer.link_;
-  if (!slots_[timer.slot_])
+  slots_[timer.slot_].remove(timer);
+  if (slots_[timer.slot_].empty())
     occupied_[timer.slot_ / kSlots] &= ~(uint64_t{1} << (timer.slot_ % kSlots));
   timer.wheel_ = nullptr;
 }
@@ -37,11 +36,7 @@ void TimerWheel::link(Timer& timer) {
 
 void TimerWheel::link_into(Timer& timer, unsigned level, unsigned slot) {
   timer.slot_ = static_cast<uint16_t>(level * kSlots + slot);
-  Timer** head = &slots_[timer.slot_];
-  timer.next_ = *head;
-  timer.link_ = head;
-  if (*head) (*head)->link_ = &timer.next_;
-  *head = &timer;
+  slots_[timer.slot_].push_front(timer);
   timer.wheel_ = this;
   occupied_[level] |= uint64_t{1} << slot;
 }
@@ -71,7 +66,7 @@ void TimerWheel::advance(uint64_t now_ms) {
 // Moves a slot's timers to the levels below, now that they are near.
 void TimerWheel::cascade(unsigned level) {
   unsigned slot = static_cast<unsigned>(current_ms_ >> (kSlotBits * level)) % kSlots;
-  while (Timer* timer = slots_[size_t{level} * kSlots + slot]) {
+  while (Timer* timer = slots_[size_t{level} * kSlots + slot].front()) {
     cancel(*timer);
     if (timer->deadline_ms_ <= current_ms_) {
       // Due at this very tick: into the slot that is about to be fired.
@@ -83,7 +78,7 @@ void TimerWheel::cascade(unsigned level) {
 }
 
 void TimerWheel::fire_slot(unsigned slot) {
-  while (Timer* timer = slots_[slot]) {
+  while (Timer* timer = slots_[slot].front()) {
     cancel(*timer);
     timer->owner_->on_timer();
   }

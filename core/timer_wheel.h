@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/intrusive_list.h"
+
 namespace sluice {
 
 class Timer;
@@ -36,8 +38,7 @@ class Timer {
 
   TimerOwner* owner_;
   class TimerWheel* wheel_ = nullptr;
-  Timer* next_ = nullptr;
-  Timer** link_ = nullptr;  // what points at us
+  ListLink<Timer> in_slot_;
   uint64_t deadline_ms_ = 0;
   uint16_t slot_ = 0;
 };
@@ -75,7 +76,7 @@ class TimerWheel {
 
   uint64_t current_ms_;
   std::array<uint64_t, kLevels> occupied_{};
-  std::array<Timer*, size_t{kLevels} * kSlots> slots_{};
+  std::array<IntrusiveList<Timer, &Timer::in_slot_>, size_t{kLevels} * kSlots> slots_;
 };
 
 }  // namespace sluice

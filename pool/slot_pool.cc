@@ -148,23 +148,14 @@ void return_slot(Slot* slot) {
 }
 
 void SlotPool::wait(SlotWaiter& waiter) {
-  SLUICE_CHECK(!waiter.link_);
+  SLUICE_CHECK(!waiter.in_queue_.linked());
   ++counters_.waits;
   ring_target_ = std::min(ring_target_ * 2, ring_target_max_);
-  waiter.next_ = nullptr;
-  waiter.link_ = waiting_tail_;
-  *waiting_tail_ = &waiter;
-  waiting_tail_ = &waiter.next_;
+  waiting_.push_back(waiter);
 }
 
 void SlotPool::stop_waiting(SlotWaiter& waiter) {
-  if (!waiter.link_) return;
-  *waiter.link_ = waiter.next_;
-  if (waiter.next_)
-    waiter.next_->link_ = waiter.link_;
-  else
-    waiting_tail_ = waiter.link_;
-  waiter.link_ = nullptr;
+  if (waiter.in_queue_.linked()) waiting_.remove(waiter);
 }
 
 void SlotPool::on_turn_end() {
@@ -197,14 +188,14 @@ void SlotPool::replenish() {
 void SlotPool::wake_waiters() {
   if (trim_turns_ > 0) return;
   // No more than there are slots; who finds none again goes back to the queue's end.
-  for (uint32_t slots = provided_; slots > 0 && waiting_head_; --slots) {
-    SlotWaiter& waiter = *waiting_head_;
+  for (uint32_t slots = provided_; slots > 0 && has_waiters(); --slots) {
+    SlotWaiter& waiter = *waiting_.front();
     stop_waiting(waiter);
     waiter.on_slot_available();
   }
   // Who was woken need not have a use for its slot: the next in the queue must not wait for a turn
   // that nothing brings about.
-  if (waiting_head_ && provided_ > 0) loop_.turn_again();
+  if (has_waiters() && provided_ > 0) loop_.turn_again();
 }
 
 void SlotPool::trim() {

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "core/intrusive_list.h"
 #include "core/loop.h"
 #include "pool/region.h"
 #include "pool/slot.h"
@@ -55,8 +56,7 @@ class SlotWaiter {
 
  private:
   friend class SlotPool;
-  SlotWaiter* next_ = nullptr;
-  SlotWaiter** link_ = nullptr;  // what points at us; null where not waiting
+  ListLink<SlotWaiter> in_queue_;
 };
 
 class SlotPool final : public TurnHook {
@@ -90,10 +90,10 @@ class SlotPool final : public TurnHook {
   // Queues until a slot is with the kernel again.
   void wait(SlotWaiter& waiter);
   void stop_waiting(SlotWaiter& waiter);
-  bool has_waiters() const { return waiting_head_ != nullptr; }
+  bool has_waiters() const { return !waiting_.empty(); }
   // Receives wait, and there is no slot to give them and no room to grow.
   bool exhausted() const {
-    return waiting_head_ && provided_ == 0 && trim_turns_ == 0 && !group_gone_;
+    return has_waiters() && provided_ == 0 && trim_turns_ == 0 && !group_gone_;
   }
 
   // Fits what the kernel is to hold to what turns have used, and gives back grown regions that hold
@@ -153,8 +153,7 @@ class SlotPool final : public TurnHook {
   uint8_t trim_turns_ = 0;
   bool group_gone_ = false;           // the kernel has none of ours
   std::vector<RegionSlots> regions_;  // a region's place is its id
-  SlotWaiter* waiting_head_ = nullptr;
-  SlotWaiter** waiting_tail_ = &waiting_head_;
+  IntrusiveQueue<SlotWaiter, &SlotWaiter::in_queue_> waiting_;
   PoolCounters counters_;
 };
 

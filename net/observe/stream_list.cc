@@ -12,7 +12,7 @@ void list_streams(const Streams& streams, std::vector<StreamInfo>& into) {
   size_t listed = 0;
   into.reserve(std::min(streams.live(), limits::kStreamsListed));
   for (const Stream* stream = streams.first(); stream && listed < limits::kStreamsListed;
-       stream = stream->next_live, ++listed) {
+       stream = Streams::next(*stream), ++listed) {
     into.push_back({.id = stream->id(),
                     .request_id = std::string(stream->facts().id()),
                     .worker = streams.context().number,

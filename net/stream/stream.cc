@@ -29,7 +29,7 @@ Loop& Stream::loop() const {
 }
 
 Stream::~Stream() {
-  SLUICE_CHECK(!live_link && !waiting_link);
+  SLUICE_CHECK(!in_live.linked() && !in_queue.linked());
 }
 
 void Stream::set_phase(Phase phase) {
@@ -393,7 +393,7 @@ void Stream::fail(Ending ending, const char* reason) {
 
 void Stream::on_client_gone(Ending ending) {
   if (ended_) return;
-  if (waiting_link || upstream_) {
+  if (in_queue.linked() || upstream_) {
     ++context().metrics.upstream_cancels[static_cast<unsigned>(phase_)];
     if (!response_begun_) ++context().metrics.cancelled_before_first_byte;
   }

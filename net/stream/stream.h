@@ -9,6 +9,7 @@
 #include <memory>
 #include <string_view>
 
+#include "core/intrusive_list.h"
 #include "core/loop.h"
 #include "core/timer_wheel.h"
 #include "net/base/ending.h"
@@ -134,10 +135,8 @@ class Stream final : public TimerOwner {
   bool stalled() const { return stalled_since_ns_ != 0; }
 
   // For the list of live streams and an upstream pool's queue.
-  Stream* next_live = nullptr;
-  Stream** live_link = nullptr;
-  Stream* next_waiting = nullptr;
-  Stream** waiting_link = nullptr;
+  ListLink<Stream> in_live;
+  ListLink<Stream> in_queue;
   bool needs_fresh = false;  // no kept-alive connection, in that queue
   // Sending the request twice does no harm, or its route says so.
   bool repeatable() const { return repeatable_; }

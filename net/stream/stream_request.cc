@@ -251,7 +251,7 @@ void Stream::upstream_released() {
 }
 
 void Stream::let_go_of_upstream() {
-  if (waiting_link) streams_.upstreams().forget(*this);
+  if (in_queue.linked()) streams_.upstreams().forget(*this);
   retry_ = false;
   if (upstream_) upstream_->cancel();
 }

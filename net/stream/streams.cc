@@ -14,17 +14,14 @@ Streams::Streams(WorkerContext& context, UpstreamSource& upstreams, StreamObserv
 }
 
 Streams::~Streams() {
-  SLUICE_CHECK(!first_);
+  SLUICE_CHECK(streams_.empty());
 }
 
 Stream* Streams::make(ClientHalf& client) {
   ++context_.metrics.streams_started;
   // Ids are unique over workers.
   auto* stream = new Stream(*this, client, ++made_ << limits::kWorkerBits | context_.number);
-  stream->next_live = first_;
-  stream->live_link = &first_;
-  if (first_) first_->live_link = &stream->next_live;
-  first_ = stream;
+  streams_.push_front(*stream);
   ++live_;
   return stream;
 }
@@ -40,20 +37,18 @@ void Streams::ended(Stream& stream) {
 }
 
 void Streams::bury(Stream* stream) {
-  *stream->live_link = stream->next_live;
-  if (stream->next_live) stream->next_live->live_link = stream->live_link;
-  stream->live_link = nullptr;
-  if (relieved_to_ == stream) relieved_to_ = stream->next_live;
+  if (relieved_to_ == stream) relieved_to_ = next(*stream);
+  streams_.remove(*stream);
   --live_;
   if (stream->event_stream()) --live_event_streams_;
   graveyard_.emplace_back(stream);
 }
 
 void Streams::shut_down() {
-  for (Stream* stream = first_; stream;) {
-    Stream* next = stream->next_live;
+  for (Stream* stream = first(); stream;) {
+    Stream* after = next(*stream);
     stream->shut_down();
-    stream = next;
+    stream = after;
   }
 }
 
@@ -79,10 +74,10 @@ void Streams::relieve_memory() {
     uint64_t now_ms = context_.loop.now_ms();
     if (now_ms < relieve_again_ms_) return;
     relieve_again_ms_ = now_ms + limits::kRelieveEveryMs;
-    relieved_to_ = first_;
+    relieved_to_ = first();
   }
   for (unsigned i = 0; i < limits::kRelievedPerTurn && relieved_to_; ++i) {
-    Stream* stream = std::exchange(relieved_to_, relieved_to_->next_live);
+    Stream* stream = std::exchange(relieved_to_, next(*relieved_to_));
     for (const SlotPool* pool : {&events, &others})
       if (pool->exhausted()) stream->relieve_memory(*pool);
   }

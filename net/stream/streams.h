@@ -10,7 +10,7 @@
 
 #include "core/loop.h"
 #include "net/context/worker_context.h"
-#include "net/stream/halves.h"
+#include "net/stream/stream.h"
 
 namespace sluice {
 
@@ -24,6 +24,8 @@ class StreamObserver {
 };
 
 class Streams final : public TurnHook {
+  using List = IntrusiveList<Stream, &Stream::in_live>;
+
  public:
   Streams(WorkerContext& context, UpstreamSource& upstreams, StreamObserver& observer);
   ~Streams();
@@ -45,8 +47,9 @@ class Streams final : public TurnHook {
   // Deletes the stream at the end of the turn.
   void bury(Stream* stream);
 
-  // The newest first, by Stream::next_live.
-  Stream* first() const { return first_; }
+  // The newest first, and then the next ones.
+  Stream* first() const { return streams_.front(); }
+  static Stream* next(const Stream& stream) { return List::next(stream); }
   size_t live() const { return live_; }
   size_t live_event_streams() const { return live_event_streams_; }
 
@@ -58,7 +61,7 @@ class Streams final : public TurnHook {
   WorkerContext& context_;
   UpstreamSource& upstreams_;
   StreamObserver& observer_;
-  Stream* first_ = nullptr;
+  List streams_;
   size_t live_ = 0;  // in that list
   size_t live_event_streams_ = 0;
   std::vector<std::unique_ptr<Stream>> graveyard_;

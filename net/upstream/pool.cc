@@ -8,8 +8,8 @@
 namespace sluice {
 
 void UpstreamPool::acquire(Stream& stream, bool fresh) {
-  while (!fresh && idle_) {
-    PooledConn* conn = idle_;
+  while (!fresh && !idle_.empty()) {
+    PooledConn* conn = idle_.front();
     remove_idle(*conn);
     if (conn->is_closing()) continue;
     if (!stream.repeatable() && !conn->usable()) {
@@ -32,15 +32,11 @@ void UpstreamPool::acquire(Stream& stream, bool fresh) {
 
 // A stream that tries again has waited its turn before, and goes to the front.
 void UpstreamPool::enqueue(Stream& stream, bool front) {
-  Stream** link = front ? &waiting_head_ : waiting_tail_;
   stream.needs_fresh = front;
-  stream.next_waiting = *link;
-  stream.waiting_link = link;
-  if (*link)
-    (*link)->waiting_link = &stream.next_waiting;
+  if (front)
+    waiting_.push_front(stream);
   else
-    waiting_tail_ = &stream.next_waiting;
-  *link = &stream;
+    waiting_.push_back(stream);
 }
 
 bool UpstreamPool::open(Stream& stream) {
@@ -63,8 +59,8 @@ bool UpstreamPool::open(Stream& stream) {
 
 void UpstreamPool::release(PooledConn& conn) {
   // What waits may not be repeatable; where the connection ends, conn_closed() opens another.
-  bool passed_on = waiting_head_ && conn.usable();
-  bool kept = !waiting_head_ && !context_.draining && idle_count_ < settings_.upstream_keepalive;
+  bool passed_on = !waiting_.empty() && conn.usable();
+  bool kept = waiting_.empty() && !context_.draining && idle_count_ < settings_.upstream_keepalive;
   Stream* next = passed_on ? pop_waiting(/*reused=*/true) : nullptr;
   if (next) {
     ++context_.metrics.upstream_reuses;
@@ -92,42 +88,32 @@ void UpstreamPool::conn_closed(PooledConn& conn) {
 }
 
 void UpstreamPool::push_idle(PooledConn& conn) {
-  conn.next_idle = idle_;
-  conn.idle_link = &idle_;
-  if (idle_) idle_->idle_link = &conn.next_idle;
-  idle_ = &conn;
+  idle_.push_front(conn);
   ++idle_count_;
   ++counts_.idle;
 }
 
 void UpstreamPool::remove_idle(PooledConn& conn) {
-  if (!conn.idle_link) return;
-  *conn.idle_link = conn.next_idle;
-  if (conn.next_idle) conn.next_idle->idle_link = conn.idle_link;
-  conn.idle_link = nullptr;
+  if (!conn.in_idle.linked()) return;
+  idle_.remove(conn);
   --idle_count_;
   --counts_.idle;
 }
 
 // The first in the queue; for a reused connection the first that may have one.
 Stream* UpstreamPool::pop_waiting(bool reused) {
-  Stream* stream = waiting_head_;
-  while (stream && reused && stream->needs_fresh) stream = stream->next_waiting;
+  Stream* stream = waiting_.front();
+  while (stream && reused && stream->needs_fresh) stream = waiting_.next(*stream);
   if (stream) forget(*stream);
   return stream;
 }
 
 void UpstreamPool::forget(Stream& stream) {
-  *stream.waiting_link = stream.next_waiting;
-  if (stream.next_waiting)
-    stream.next_waiting->waiting_link = stream.waiting_link;
-  else
-    waiting_tail_ = stream.waiting_link;
-  stream.waiting_link = nullptr;
+  waiting_.remove(stream);
 }
 
 void UpstreamPool::close_idle() {
-  for (PooledConn* conn = idle_; conn; conn = conn->next_idle) conn->retire();
+  for (PooledConn* conn = idle_.front(); conn; conn = idle_.next(*conn)) conn->retire();
 }
 
 UpstreamPools::UpstreamPools(WorkerContext& context, Connector& connector, CloseWatcher& watcher)

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/intrusive_list.h"
 #include "net/config/config.h"
 #include "net/context/worker_context.h"
 #include "net/stream/halves.h"
@@ -30,8 +31,7 @@ class PooledConn {
   virtual void retire() = 0;
 
   // For the pool's list of idle ones.
-  PooledConn* next_idle = nullptr;
-  PooledConn** idle_link = nullptr;
+  ListLink<PooledConn> in_idle;
 
  protected:
   ~PooledConn() = default;
@@ -91,10 +91,9 @@ class UpstreamPool {
   const StreamSettings& settings_;
   const Upstream& upstream_;
   size_t connections_ = 0;
-  PooledConn* idle_ = nullptr;  // the one used last comes first
+  IntrusiveList<PooledConn, &PooledConn::in_idle> idle_;  // the one used last comes first
   size_t idle_count_ = 0;
-  Stream* waiting_head_ = nullptr;
-  Stream** waiting_tail_ = &waiting_head_;
+  IntrusiveQueue<Stream, &Stream::in_queue> waiting_;
 };
 
 class UpstreamPools final : public UpstreamSource {

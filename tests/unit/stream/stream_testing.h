@@ -149,7 +149,7 @@ class StreamRig {
 
   // --- the upstream ---
 
-  bool queued() const { return stream_->waiting_link != nullptr; }
+  bool queued() const { return stream_->in_queue.linked(); }
   // The turn of the stream has come: it gets this upstream.
   void give_upstream(bool reused = false) {
     ASSERT_TRUE(queued());
@@ -207,7 +207,7 @@ class StreamRig {
     begin_stream();
   }
   // It has ended and both halves have let go of it, so that the gateway deletes it.
-  bool buried() const { return stream_live_ == nullptr; }
+  bool buried() const { return stream_live_.empty(); }
 
   FakeClient client;
   FakeUpstream upstream;
@@ -225,7 +225,7 @@ class StreamRig {
   // ended as far as this stream knows: it has no time-out then, and its connection stays.
   void occupy_the_only_connection() {
     occupant_ = new Stream(gateway().streams(), occupant_client_, 1);
-    link(*occupant_, occupant_live_);
+    occupant_live_.push_front(*occupant_);
     Head head;
     std::string target =
         "GET " + gateway_rig_.config.routes[0].path + " HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -236,14 +236,11 @@ class StreamRig {
   }
   void begin_stream() {
     stream_ = new Stream(gateway().streams(), client, 2);
-    link(*stream_, stream_live_);
+    stream_live_.push_front(*stream_);
     client_holds_ = true;
   }
   // As the gateway keeps its streams, in a list of one.
-  static void link(Stream& stream, Stream*& list) {
-    list = &stream;
-    stream.live_link = &list;
-  }
+  using LiveStreams = IntrusiveList<Stream, &Stream::in_live>;
   void finish() {
     if (buried()) return;
     stream_->on_client_gone(Ending::kClientLeft);
@@ -251,10 +248,10 @@ class StreamRig {
     if (client_holds_) release_client();
     EXPECT_TRUE(buried());
   }
-  void let_go(Stream& stream, Stream* const& list) {
+  void let_go(Stream& stream, const LiveStreams& list) {
     stream.on_client_gone(Ending::kClientLeft);
     stream.client_released();
-    gateway_rig_.turn_until_true([&list] { return list == nullptr; });
+    gateway_rig_.turn_until_true([&list] { return list.empty(); });
   }
   Lease slot_with(std::string_view bytes) {
     Lease lease = gateway_rig_.sse_event.take();
@@ -267,9 +264,9 @@ class StreamRig {
   GatewayRig gateway_rig_;
   FakeClient occupant_client_;
   Stream* occupant_ = nullptr;
-  Stream* occupant_live_ = nullptr;
+  LiveStreams occupant_live_;
   Stream* stream_ = nullptr;  // the gateway deletes it, once it is buried
-  Stream* stream_live_ = nullptr;
+  LiveStreams stream_live_;
   bool client_holds_ = false;
   bool upstream_holds_ = false;
 };
