@@ -42,8 +42,8 @@ void Stream::set_phase(Phase phase) {
 // --- the response ---
 
 void Stream::on_response_begun() {
-  response_begun_ = true;
-  request_.keep_for_replay(false);
+  attempt_.response_begun = true;
+  if (!keeps_request_) request_.keep_for_replay(false);
 }
 
 void Stream::on_response_head(const Head& head) {
@@ -51,7 +51,7 @@ void Stream::on_response_head(const Head& head) {
   uint64_t now_ms = loop().now_ms();
   last_upstream_ms_ = now_ms;
   if (head.status() < 200) {
-    if (++interim_heads_ > limits::kInterimHeadsMax) {
+    if (++attempt_.interim_heads > limits::kInterimHeadsMax) {
       fail(Ending::kUpstreamBadResponse, "too_many_interim_heads");
       return;
     }
@@ -68,7 +68,7 @@ void Stream::on_response_head(const Head& head) {
     }
     return;
   }
-  if (early_head_) {
+  if (head_queued_) {
     if (head.status() == 200 && is_event_stream(head)) {
       no_transform_ |= has_no_transform(head);
       set_phase(Phase::kFirstEvent);
@@ -124,7 +124,7 @@ void Stream::on_response_body(const Lease& lease, std::string_view bytes) {
   last_upstream_ms_ = loop().now_ms();
   response_body_bytes_ += bytes.size();
   adapt_window(bytes.size());
-  if (late_bom_ > 0) bytes = without_late_bom(bytes);
+  if (attempt_.late_bom > 0) bytes = without_late_bom(bytes);
   if (framed_) {
     append_event_bytes(lease, bytes);
     return;
@@ -147,26 +147,26 @@ void Stream::append_response(const Lease& lease, std::string_view bytes, bool wa
 // ever dropped from an event stream.
 std::string_view Stream::without_late_bom(std::string_view bytes) {
   constexpr std::string_view kBom = "\xEF\xBB\xBF";
-  while (late_bom_ > 0 && !bytes.empty()) {
-    size_t seen = late_bom_ - 1U;
+  while (attempt_.late_bom > 0 && !bytes.empty()) {
+    size_t seen = attempt_.late_bom - 1U;
     if (bytes.front() != kBom[seen]) {
-      framer_.feed(kBom.substr(0, seen));
+      attempt_.framer.feed(kBom.substr(0, seen));
       response_.append_static(kBom.substr(0, seen));
-      late_bom_ = 0;
+      attempt_.late_bom = 0;
     } else {
       bytes.remove_prefix(1);
-      late_bom_ = seen + 1 == kBom.size() ? 0 : static_cast<uint8_t>(late_bom_ + 1);
+      attempt_.late_bom = seen + 1 == kBom.size() ? 0 : static_cast<uint8_t>(attempt_.late_bom + 1);
     }
   }
   return bytes;
 }
 
 void Stream::append_event_bytes(const Lease& lease, std::string_view bytes) {
-  Framer::Result found = framer_.feed(bytes);
+  Framer::Result found = attempt_.framer.feed(bytes);
   if (found.whole > 0) {
     append_response(lease, bytes.substr(0, found.whole), response_.batch_under_way());
     response_.release();
-    torn_ = false;
+    attempt_.torn = false;
     if (found.events > 0) note_events(found.events);
     response_grew();
   }
@@ -180,12 +180,12 @@ void Stream::append_unfinished(const Lease& lease, std::string_view bytes) {
   if (lines > 0) {
     append_response(lease, bytes.substr(0, lines), response_.batch_under_way());
     response_.release();
-    torn_ = false;
+    attempt_.torn = false;
     response_grew();
   }
   if (lines < bytes.size()) append_response(lease, bytes.substr(lines), true);
   if (response_.held() > settings().event_hold) tear_held();
-  if (torn_ && response_.held() > 0) {
+  if (attempt_.torn && response_.held() > 0) {
     response_.release();
     response_grew();
   }
@@ -222,8 +222,9 @@ void Stream::shed() {
 }
 
 void Stream::tear_held() {
-  if (!framed_ || torn_ || ended_ || phase_ == Phase::kDraining || response_.held() == 0) return;
-  torn_ = true;
+  if (!framed_ || attempt_.torn || ended_ || phase_ == Phase::kDraining || response_.held() == 0)
+    return;
+  attempt_.torn = true;
   ++context().metrics.torn_events;
   response_.release();
   response_grew();
@@ -254,8 +255,8 @@ void Stream::on_response_end() {
   if (ended_ || phase_ == Phase::kDraining) return;
   // An event that the upstream ended without its blank line is the client's to discard
   // (html.spec.whatwg.org 9.2.6): bytes are never altered.
-  if (late_bom_ > 1)
-    response_.append_static(std::string_view("\xEF\xBB").substr(0, late_bom_ - 1U));
+  if (attempt_.late_bom > 1)
+    response_.append_static(std::string_view("\xEF\xBB").substr(0, attempt_.late_bom - 1U));
   response_.release();
   response_.finish();
   set_phase(Phase::kDraining);
@@ -265,7 +266,7 @@ void Stream::on_response_end() {
 // Paced reads: what comes until the next one leaves together. Neither the first event nor the rest
 // of one waits for it.
 void Stream::on_read_dry() {
-  if (settings().pace_ms == 0 || ended_ || events_ == 0 || !framer_.at_boundary()) return;
+  if (settings().pace_ms == 0 || ended_ || events_ == 0 || !attempt_.framer.at_boundary()) return;
   paced_until_ms_ = loop().now_ms() + settings().pace_ms;
   loop().timers().schedule_earlier(timer_, paced_until_ms_);
 }
@@ -341,7 +342,7 @@ void Stream::on_client_sent(uint64_t body_bytes) {
     unsent_events_ = 0;
     unsent_since_ns_ = response_.backlog() > 0 ? now_ns : 0;
   }
-  if (stalled_since_ns_ != 0 && upstream_) upstream_->read_on();
+  if (stalled_since_ns_ != 0 && attempt_.upstream) attempt_.upstream->read_on();
 }
 
 // --- endings ---
@@ -382,8 +383,7 @@ void Stream::fail(Ending ending, const char* reason) {
   }
   reason_ = reason;
   let_go_of_upstream();
-  context().metrics.discarded_bytes += response_.held();
-  response_.discard_held();
+  discard_unfinished();
   aborted_ = true;
   keep_alive_ = false;
   ending_ = ending;
@@ -391,11 +391,17 @@ void Stream::fail(Ending ending, const char* reason) {
   client_->response_aborted();
 }
 
+// The part of an event that nobody will complete.
+void Stream::discard_unfinished() {
+  context().metrics.discarded_bytes += response_.held();
+  response_.discard_held();
+}
+
 void Stream::on_client_gone(Ending ending) {
   if (ended_) return;
-  if (in_queue.linked() || upstream_) {
+  if (in_queue.linked() || attempt_.upstream) {
     ++context().metrics.upstream_cancels[static_cast<unsigned>(phase_)];
-    if (!response_begun_) ++context().metrics.cancelled_before_first_byte;
+    if (!attempt_.response_begun) ++context().metrics.cancelled_before_first_byte;
   }
   let_go_of_upstream();
   end(aborted_ ? ending_ : ending);
@@ -427,7 +433,7 @@ void Stream::client_released() {
 }
 
 void Stream::delete_if_unused() {
-  if (ended_ && !client_ && !upstream_) streams_.bury(this);
+  if (ended_ && !client_ && !attempt_.upstream) streams_.bury(this);
 }
 
 const Upstream* Stream::upstream_tried() const {

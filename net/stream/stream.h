@@ -16,10 +16,10 @@
 #include "net/base/limits.h"
 #include "net/config/config.h"
 #include "net/http/head.h"
+#include "net/stream/attempt.h"
 #include "net/stream/halves.h"
 #include "net/stream/outbox.h"
 #include "net/stream/request_facts.h"
-#include "sse/framer.h"
 
 namespace sluice {
 
@@ -91,6 +91,15 @@ class Stream final : public TimerOwner {
   void on_request_sent(uint64_t body_bytes);
   // Nothing of this request will be read by the upstream's half any more.
   void upstream_released();
+
+  // The request is kept beyond the response's first byte, as far as limits::kRequestWindow goes, so
+  // that another attempt may take the place of this one in mid-stream.
+  void keep_request() { keeps_request_ = true; }
+  // Gives this attempt up and begins another, on a fresh connection: what of an event has not come
+  // whole is dropped, and what follows has to be a 200 event stream where the client has a head.
+  // False: that cannot be (part of an event has left, the request is not kept, or it has all
+  // ended).
+  bool replace_attempt();
   // Bytes to receive from the upstream now; 0 = the client has to catch up first.
   uint64_t response_budget();
 
@@ -151,6 +160,7 @@ class Stream final : public TimerOwner {
   const Upstream& upstream_of_route() const;
   void set_phase(Phase phase);
   void ask_for_upstream(bool fresh);
+  void begin_next_attempt();
   void commit_response(const Head& head);
   void promise(const WrittenHead& written);
   void append_response(const Lease& lease, std::string_view bytes, bool waits);
@@ -158,6 +168,7 @@ class Stream final : public TimerOwner {
   void append_event_bytes(const Lease& lease, std::string_view bytes);
   std::string_view without_late_bom(std::string_view bytes);
   void tear_held();
+  void discard_unfinished();
   bool waits_for_client(const SlotPool& pool) const;
   bool waits_for_upstream(const SlotPool& pool) const;
   void shed();
@@ -182,30 +193,27 @@ class Stream final : public TimerOwner {
   Streams& streams_;
   ClientHalf* client_;
   const Route* route_ = nullptr;
-  Framer framer_;
+  Attempt attempt_;
 
   Phase phase_ = Phase::kRequest;
-  bool ended_ = false;
-  bool framed_ = false;   // an unencoded event stream
-  bool torn_ = false;     // inside an event (or a line) that is cut through
-  uint8_t late_bom_ = 0;  // 1 + bytes seen of a BOM that a heartbeat has overtaken
   Ending ending_ = Ending::kComplete;
-  bool aborted_ = false;
-  bool head_queued_ = false;  // the final response head is on its way
-  bool early_head_ = false;   // it was ours, before the upstream's
-  bool close_delimited_ = false;
-  bool keep_alive_ = false;
-  bool method_is_head_ = false;
-  bool wants_event_stream_ = false;
-  bool no_transform_ = false;
-  bool reused_ = false;
-  bool repeatable_ = false;
-  bool retry_ = false;  // on a fresh connection, once this one is released
-  bool retried_ = false;
-  bool upstream_asked_ = false;
-  bool response_begun_ = false;   // a byte of the response has come
-  bool awaits_go_ahead_ = false;  // the client sends no body before it is told to (Expect)
-  bool told_to_go_on_ = false;    // and has sent none since it was
+  bool ended_ = false;
+  bool framed_ = false;  // an unencoded event stream
+  bool aborted_ : 1 = false;
+  bool head_queued_ : 1 = false;  // the final response head is on its way: the client has our word
+  bool early_head_ : 1 = false;   // it was ours, before the upstream's
+  bool close_delimited_ : 1 = false;
+  bool keep_alive_ : 1 = false;
+  bool method_is_head_ : 1 = false;
+  bool wants_event_stream_ : 1 = false;
+  bool no_transform_ : 1 = false;
+  bool repeatable_ : 1 = false;
+  bool keeps_request_ : 1 = false;  // for another attempt, as long as it can be kept
+  bool retry_ : 1 = false;          // by another attempt, once this one's connection is released
+  bool retried_ : 1 = false;
+  bool upstream_asked_ : 1 = false;
+  bool awaits_go_ahead_ : 1 = false;  // the client sends no body before it is told to (Expect)
+  bool told_to_go_on_ : 1 = false;    // and has sent none since it was
 
   Outbox response_;
   uint32_t window_ = 0;
@@ -220,13 +228,11 @@ class Stream final : public TimerOwner {
   uint64_t paced_until_ms_ = 0;  // not read before; 0: as soon as there is credit
   uint32_t unsent_events_ = 0;
   uint16_t status_ = 0;
-  uint8_t interim_heads_ = 0;
 
   uint64_t request_moved_ms_ = 0;  // since its oldest byte that has not left waits, at most
 
   uint64_t window_since_ms_ = 0;
   uint64_t phase_since_ms_;
-  UpstreamHalf* upstream_ = nullptr;
   Timer timer_;
   Outbox request_;
   uint64_t id_;

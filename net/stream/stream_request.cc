@@ -158,12 +158,12 @@ void Stream::on_request_body(const Lease& lease, std::string_view bytes) {
   }
   if (!bytes.empty()) request_.append(lease, bytes);
   request_.release();
-  if (upstream_) upstream_->request_ready();
+  if (attempt_.upstream) attempt_.upstream->request_ready();
 }
 
 void Stream::on_request_end() {
   request_.finish();
-  if (upstream_) upstream_->request_ready();
+  if (attempt_.upstream) attempt_.upstream->request_ready();
 }
 
 // Once the answer is complete, or is ours, the rest of the request is read to be dropped: many
@@ -206,9 +206,9 @@ void Stream::on_queued() {
 }
 
 void Stream::on_upstream(UpstreamHalf& upstream, bool reused) {
-  upstream_ = &upstream;
-  reused_ = reused;
-  request_.keep_for_replay(reused && repeatable_);
+  attempt_.upstream = &upstream;
+  attempt_.reused = reused;
+  request_.keep_for_replay((reused && repeatable_) || keeps_request_);
   set_phase(reused ? Phase::kAwaitingHead : Phase::kConnecting);
   upstream.request_ready();
 }
@@ -228,7 +228,7 @@ void Stream::on_no_upstream(Ending ending, const char* reason) {
 // written, or where twice is as good as once.
 void Stream::on_upstream_lost(Ending ending, const char* reason, bool nothing_sent) {
   if (ended_ || phase_ == Phase::kDraining) return;
-  if (reused_ && !response_begun_ && !retried_) {
+  if (attempt_.reused && !attempt_.response_begun && !retried_) {
     retry_ = nothing_sent || request_.kept_for_replay();
     if (retry_) return;
     if (!repeatable_) reason = "not_idempotent";
@@ -237,23 +237,40 @@ void Stream::on_upstream_lost(Ending ending, const char* reason, bool nothing_se
 }
 
 void Stream::upstream_released() {
-  upstream_ = nullptr;
+  attempt_.upstream = nullptr;
   if (retry_ && !ended_) {
     retry_ = false;
     retried_ = true;
-    ++context().metrics.upstream_retries;
-    if (request_.kept_for_replay()) request_.rewind();
-    ask_for_upstream(true);
+    begin_next_attempt();
     return;
   }
   request_.abandon();  // nobody is left to send it
   delete_if_unused();
 }
 
+bool Stream::replace_attempt() {
+  bool possible = !ended_ && phase_ != Phase::kDraining && !attempt_.torn && attempt_.upstream &&
+                  request_.kept_for_replay();
+  if (!possible) return false;
+  discard_unfinished();
+  retry_ = true;
+  attempt_.upstream->cancel();
+  return true;
+}
+
+void Stream::begin_next_attempt() {
+  ++context().metrics.upstream_retries;
+  attempt_ = {};
+  // What would be a mark at the beginning is content behind what the client has.
+  if (head_queued_) attempt_.late_bom = 1;
+  if (request_.kept_for_replay()) request_.rewind();
+  ask_for_upstream(true);
+}
+
 void Stream::let_go_of_upstream() {
   if (in_queue.linked()) streams_.upstreams().forget(*this);
   retry_ = false;
-  if (upstream_) upstream_->cancel();
+  if (attempt_.upstream) attempt_.upstream->cancel();
 }
 
 }  // namespace sluice

@@ -21,14 +21,14 @@ uint64_t deadline(uint64_t since_ms, uint64_t timeout_ms) {
 }  // namespace
 
 bool Stream::heartbeat_possible() const {
-  bool boundary_known = framed_ || (early_head_ && !response_begun_);
+  bool boundary_known = framed_ || (early_head_ && !attempt_.response_begun);
   return boundary_known && settings().heartbeat_ms > 0 &&
          (!no_transform_ || settings().heartbeat_named_by_route) && phase_ != Phase::kDraining;
 }
 
 // To a client that has its head already, an upstream without one is an upstream that is silent.
 uint64_t Stream::head_timeout_ms() const {
-  return early_head_ ? settings().stream_idle_timeout_ms : settings().first_byte_timeout_ms;
+  return head_queued_ ? settings().stream_idle_timeout_ms : settings().first_byte_timeout_ms;
 }
 
 // The earliest time at which something may be due; activity since then is found out by then.
@@ -62,9 +62,10 @@ void Stream::on_timer() {
   uint64_t now_ms = loop().now_ms();
   if (paced_until_ms_ != 0 && now_ms >= paced_until_ms_) {
     paced_until_ms_ = 0;
-    if (upstream_) upstream_->read_on();
+    if (attempt_.upstream) attempt_.upstream->read_on();
   }
-  if (stalled_since_ns_ != 0 || (upstream_ && !upstream_->receiving())) last_upstream_ms_ = now_ms;
+  if (stalled_since_ns_ != 0 || (attempt_.upstream && !attempt_.upstream->receiving()))
+    last_upstream_ms_ = now_ms;
   if (!head_queued_ && wants_event_stream_ && settings().heartbeat_head_after_ms > 0 &&
       now_ms >= started_ns_ / 1'000'000 + settings().heartbeat_head_after_ms)
     commit_early_head();
@@ -77,7 +78,7 @@ void Stream::on_timer() {
     fail(Ending::kUpstreamConnectTimeout);
   } else if (phase_ == Phase::kAwaitingHead &&
              now_ms >= deadline(phase_since_ms_, head_timeout_ms())) {
-    fail(early_head_ ? Ending::kUpstreamIdleTimeout : Ending::kUpstreamFirstByteTimeout);
+    fail(head_queued_ ? Ending::kUpstreamIdleTimeout : Ending::kUpstreamFirstByteTimeout);
   } else if ((phase_ == Phase::kFirstEvent || phase_ == Phase::kStreaming) &&
              now_ms >= deadline(last_upstream_ms_, settings().stream_idle_timeout_ms)) {
     fail(Ending::kUpstreamIdleTimeout);
@@ -110,9 +111,9 @@ void Stream::commit_early_head() {
 void Stream::send_heartbeat() {
   // Only between events, and only into silence: a client that is behind has bytes to read.
   last_output_ms_ = loop().now_ms();
-  bool silent = !response_.has_work() || (early_head_ && !response_begun_);
-  if (!silent || torn_ || response_.held() > 0 || !framer_.at_boundary()) return;
-  if (response_body_bytes_ == 0) late_bom_ = 1;
+  bool silent = !response_.has_work() || (early_head_ && !attempt_.response_begun);
+  if (!silent || attempt_.torn || response_.held() > 0 || !attempt_.framer.at_boundary()) return;
+  if (response_body_bytes_ == 0) attempt_.late_bom = 1;
   response_.append_static(kHeartbeat);
   response_.release();
   ++context().metrics.heartbeats;

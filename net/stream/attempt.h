@@ -1,0 +1,24 @@
+// One try at one upstream: what of a stream begins anew with each connection that it is given. It
+// can be replaced wherever the client has whole events only: before the response, or in its middle.
+// What the client has been promised (its head, the framing, the ending) is the stream's. Owned by
+// the stream.
+#pragma once
+
+#include <cstdint>
+
+#include "net/stream/halves.h"
+#include "sse/framer.h"
+
+namespace sluice {
+
+struct Attempt {
+  Framer framer;
+  UpstreamHalf* upstream = nullptr;
+  bool reused = false;          // the connection is kept alive from before
+  bool response_begun = false;  // a byte of the response has come
+  bool torn = false;            // inside an event (or a line) that is cut through
+  uint8_t late_bom = 0;  // 1 + bytes seen of a BOM that other bytes have overtaken; 0: settled
+  uint8_t interim_heads = 0;
+};
+
+}  // namespace sluice

@@ -1,0 +1,143 @@
+// One attempt in the place of another: what the client has keeps its word, and no part of an event
+// of the first shows beside the second's.
+#include "tests/unit/stream/stream_testing.h"
+
+namespace sluice::test {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+class StreamAttempt : public ::testing::Test {
+ protected:
+  static StreamSettings settings() {
+    StreamSettings settings = StreamRig::quiet();
+    settings.heartbeat_ms = 1000;
+    settings.event_hold = 64;
+    return settings;
+  }
+  // An event stream whose request is kept; the head has left.
+  void open() {
+    rig_.stream().keep_request();
+    rig_.request(kEventsRequest);
+    rig_.connect();
+    request_ = rig_.take_request();
+    rig_.respond(kEventsResponse);
+    rig_.send();
+  }
+  // The connection is given up, and lets go.
+  void replace() {
+    ASSERT_TRUE(rig_.stream().replace_attempt());
+    EXPECT_EQ(rig_.upstream.cancels, 1);
+    rig_.release_upstream();
+    ASSERT_TRUE(rig_.queued());
+    rig_.upstream = {};
+  }
+
+  StreamRig rig_{settings()};
+  std::string request_;
+};
+
+TEST_F(StreamAttempt, TheSecondGoesOnWhereTheFirstHadWholeEvents) {
+  open();
+  rig_.body("data: 1\n\ndata: un");
+  replace();
+  rig_.connect();
+  EXPECT_EQ(rig_.take_request(), request_);
+  rig_.respond(kEventsResponse);
+  rig_.body("data: 2\n\n");
+  EXPECT_THAT(rig_.send_chunks(), ElementsAre("data: 1\n\ndata: 2\n\n"));
+  EXPECT_EQ(rig_.metrics().discarded_bytes, 8U);
+  EXPECT_EQ(rig_.stream().events(), 2U);
+  rig_.stream().on_response_end();
+  EXPECT_EQ(rig_.send(), "0\r\n\r\n");
+  rig_.client_done();
+  EXPECT_EQ(rig_.endings(Ending::kComplete), 1U);
+}
+
+TEST_F(StreamAttempt, TheClientIsKeptAliveBetweenThem) {
+  open();
+  rig_.body("data: 1\n\ndata: un");
+  rig_.send();
+  replace();
+  rig_.pass(1000);
+  EXPECT_THAT(rig_.send_chunks(), ElementsAre(": heartbeat\n\n"));
+  rig_.connect();
+  rig_.pass(1000);
+  EXPECT_THAT(rig_.send_chunks(), ElementsAre(": heartbeat\n\n"));
+}
+
+TEST_F(StreamAttempt, AMarkOfTheSecondIsContentBehindTheFirst) {
+  open();
+  rig_.body("data: 1\n\n");
+  replace();
+  rig_.connect();
+  rig_.respond(kEventsResponse);
+  rig_.body(
+      "\xEF\xBB\xBF"
+      "data: 2\n\n");
+  EXPECT_THAT(rig_.send_chunks(), ElementsAre("data: 1\n\ndata: 2\n\n"));
+}
+
+TEST_F(StreamAttempt, TheSecondHasToAnswerWithAnEventStream) {
+  open();
+  rig_.body("data: 1\n\n");
+  rig_.send();
+  replace();
+  rig_.connect();
+  rig_.respond("HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n");
+  EXPECT_EQ(rig_.client.aborted, 1);
+  EXPECT_EQ(rig_.stream().ending(), Ending::kUpstreamBadResponse);
+  EXPECT_THAT(rig_.send(), IsEmpty()) << "no last chunk";
+}
+
+TEST_F(StreamAttempt, TheSecondsSilenceIsTheStreams) {
+  StreamSettings settings = StreamRig::quiet();
+  settings.first_byte_timeout_ms = 1000;
+  settings.stream_idle_timeout_ms = 5000;
+  StreamRig rig(settings);
+  rig.stream().keep_request();
+  rig.open_event_stream();
+  ASSERT_TRUE(rig.stream().replace_attempt());
+  rig.release_upstream();
+  rig.upstream = {};
+  rig.connect();
+  rig.pass(4999);
+  EXPECT_EQ(rig.client.aborted, 0);
+  rig.pass(2);
+  EXPECT_EQ(rig.client.aborted, 1);
+  EXPECT_EQ(rig.stream().ending(), Ending::kUpstreamIdleTimeout);
+}
+
+TEST_F(StreamAttempt, NoneFollowsPartOfAnEvent) {
+  open();
+  rig_.body("data: 1\n\ndata: " + std::string(100, 'x'));
+  EXPECT_FALSE(rig_.stream().replace_attempt()) << "longer than is held: it has left";
+  rig_.body("\n\n");
+  EXPECT_TRUE(rig_.stream().replace_attempt()) << "whole again";
+}
+
+TEST_F(StreamAttempt, NoneFollowsWhereTheRequestIsGone) {
+  rig_.open_event_stream();
+  rig_.body("data: 1\n\n");
+  EXPECT_FALSE(rig_.stream().replace_attempt());
+  EXPECT_EQ(rig_.upstream.cancels, 0);
+}
+
+TEST_F(StreamAttempt, NoneFollowsTheEnd) {
+  open();
+  rig_.stream().on_response_end();
+  EXPECT_FALSE(rig_.stream().replace_attempt());
+}
+
+TEST_F(StreamAttempt, NoneFollowsAClientThatHasLeft) {
+  open();
+  ASSERT_TRUE(rig_.stream().replace_attempt());
+  rig_.client_gone();
+  rig_.release_upstream();
+  EXPECT_FALSE(rig_.queued());
+  EXPECT_EQ(rig_.endings(Ending::kClientLeft), 1U);
+}
+
+}  // namespace
+}  // namespace sluice::test
