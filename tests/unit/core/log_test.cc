@@ -366,6 +366,19 @@ TEST_F(CutLogLine, IsLeftWhenAnotherFileIsOpened) {
   EXPECT_EQ(text_of(path()), "next\n");
 }
 
+TEST_F(LogFile, FinishesALineAtTheStopThatLacksNothingButItsEnd) {
+  FileSizeLimit limit{4};
+  LogWriter writer;
+  std::string error;
+  ASSERT_TRUE(writer.open(path(), &error)) << error;
+  writer.add_queue().push(LogTarget::kAccess, "four");
+  writer.start();
+  await([&writer] { return writer.write_errors() == 1; });
+  limit.lift();
+  writer.stop();
+  EXPECT_EQ(text_of(path()), "four\n");
+}
+
 TEST_F(LogFile, FinishesALineThatItHasBegunWhenAnotherReaderComes) {
   std::signal(SIGPIPE, SIG_IGN);
   ASSERT_EQ(mkfifo(path().c_str(), 0600), 0);
@@ -514,6 +527,25 @@ TEST_P(UnreadLog, DoesNotHoldUpAMessage) {
       if (GetParam() != Reader::kStoppedTerminal) reader.read_some();
     }
   }
+}
+
+TEST_F(LogFile, GivesUpWhatAPipeWithoutAReaderCannotTake) {
+  std::signal(SIGPIPE, SIG_IGN);
+  std::array<int, 2> fds{-1, -1};
+  ASSERT_EQ(pipe2(fds.data(), O_CLOEXEC), 0);
+  close(fds[0]);
+  LogWriter writer;
+  {
+    StandardStreams streams(fds[1]);
+    std::string error;
+    ASSERT_TRUE(writer.open("-", &error)) << error;
+    writer.add_queue().push(LogTarget::kAccess, "lost");
+    writer.start();
+    writer.stop();
+  }
+  EXPECT_EQ(writer.write_errors(), 1U);
+  EXPECT_EQ(writer.dropped(), 1U);
+  close(fds[1]);
 }
 
 TEST_F(LogFile, RefusesAFileThatCannotBeOpened) {

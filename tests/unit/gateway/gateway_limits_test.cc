@@ -321,6 +321,101 @@ TEST_F(GatewayLimits, ClientsThatTakeNothingAreGivenUpWhereMemoryHasRunOut) {
   for (std::thread& answer : answers) answer.join();
 }
 
+// Nothing is left of a class that has not grown, nor room for more, and somebody waits for a slot.
+class NoSlots final : public SlotWaiter {
+ public:
+  NoSlots(GatewayRig& rig, SlotPool& pool) : pool_(pool) {
+    rig.budget.bytes_max = rig.budget.bytes;
+    while (Lease lease = pool.take()) leases_.push_back(std::move(lease));
+    const Slot* first = leases_.at(0).slot() - leases_[0].slot()->id;
+    for (uint32_t i = 0; i < pool.slots(); ++i)
+      if (first[i].provided) leases_.push_back(pool.claim(first[i].id));
+    EXPECT_TRUE(rig.ring->reset_buffer_group(pool.group()));
+    pool.wait(*this);
+    EXPECT_TRUE(pool.exhausted());
+  }
+  ~NoSlots() override { pool_.stop_waiting(*this); }
+  NoSlots(const NoSlots&) = delete;
+  NoSlots& operator=(const NoSlots&) = delete;
+  void on_slot_available() override {}
+
+ private:
+  SlotPool& pool_;
+  std::vector<Lease> leases_;
+};
+
+class GatewayRelief : public GatewayLimits {
+ protected:
+  // An event stream whose upstream has sent the beginning of an event, which is held.
+  void begin_event() {
+    clients_.push_back(connect());
+    clients_.back().send(get("/"));
+    turn_until_connected(servers_.size() + 1);
+    servers_.push_back(upstreams_.accept());
+    servers_.back().send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata:");
+    rig_->turn_until_true([this] { return rig_->streams()[0].held == 5; });
+  }
+  // More requests than are asked in one turn: they wait for the only connection.
+  void queue_requests(size_t count) {
+    for (size_t others = rig_->streams().size(); count > 0; --count) {
+      clients_.push_back(connect());
+      clients_.back().send(get("/"));
+      rig_->turn_until_true([&] { return rig_->streams().size() == others + 1; });
+      ++others;
+    }
+  }
+
+  std::vector<Wire> clients_;
+  std::vector<Wire> servers_;
+};
+
+TEST_F(GatewayRelief, IsAskedForAgainOnlyAfterAWhile) {
+  start();
+  begin_event();
+  {
+    NoSlots none(*rig_, rig_->sse_event);
+    rig_->settle();
+    EXPECT_EQ(metrics().torn_events, 1U);
+  }
+  rig_->settle();
+  begin_event();
+  NoSlots none(*rig_, rig_->sse_event);
+  rig_->settle();
+  rig_->pass(limits::kRelieveEveryMs - 1);
+  rig_->settle();
+  EXPECT_EQ(metrics().torn_events, 1U);
+  rig_->pass(1);
+  rig_->settle();
+  EXPECT_EQ(metrics().torn_events, 2U);
+}
+
+TEST_F(GatewayRelief, IsAskedOfAllInTheEndHoweverManyThereAre) {
+  config_.routes[0].settings.upstream_max_connections = 1;
+  start();
+  begin_event();
+  queue_requests(2 * limits::kRelievedPerTurn);  // the newest are asked first
+  NoSlots none(*rig_, rig_->sse_event);
+  rig_->loop.turn(false);
+  rig_->loop.turn(false);
+  EXPECT_EQ(metrics().torn_events, 0U) << "not of so many at once";
+  rig_->loop.turn(false);
+  EXPECT_EQ(metrics().torn_events, 1U);
+}
+
+// It was the next to be asked; ASan would see that it still is.
+TEST_F(GatewayRelief, GoesOnBehindAStreamThatEndsInTheMiddleOfARound) {
+  config_.routes[0].settings.upstream_max_connections = 1;
+  start();
+  begin_event();
+  queue_requests(limits::kRelievedPerTurn + 1);
+  NoSlots none(*rig_, rig_->sse_event);
+  rig_->loop.turn(false);
+  clients_[1].reset();
+  turn_until_ended(1);
+  rig_->settle();
+  EXPECT_EQ(metrics().torn_events, 1U);
+}
+
 // --- an answer before the request is complete ---
 
 TEST_F(GatewayLimits, TheRestOfARequestThatWasAnsweredIsReadForAWhileAndDropped) {
