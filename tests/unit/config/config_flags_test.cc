@@ -43,9 +43,10 @@ TEST(Flags, ListsCollect) {
 }
 
 TEST(Flags, AnAdminHostIsANameOrAnAddress) {
-  EXPECT_THAT(config_of({"--demo", "--admin-host", "a-1.test,10.0.0.1", "--admin-host", "fe80::1"})
-                  .admin_hosts,
-              ElementsAre("a-1.test", "10.0.0.1", "fe80::1"));
+  EXPECT_THAT(
+      config_of({"--demo", "--admin-host", "Az_09-1.test,10.0.0.1", "--admin-host", "fe80::1"})
+          .admin_hosts,
+      ElementsAre("Az_09-1.test", "10.0.0.1", "fe80::1"));
   for (std::string item : {"a:9901", "http://a", "[::1]", "a/b", "*", "a b"})
     EXPECT_EQ(error_of({"--demo", "--admin-host", item}),
               "sluice: --admin-host: '" + item +

@@ -147,6 +147,9 @@ TEST(LatencyBudget, Forms) {
   EXPECT_EQ(budget("0"), 0U);
   EXPECT_EQ(budget("250us"), 250U);
   EXPECT_EQ(budget("2ms"), 2000U);
+  EXPECT_EQ(config_of({"--demo", "--latency-budget", "2ms", "--latency-budget", "auto"})
+                .latency_budget_us,
+            std::nullopt);
 }
 
 TEST(LatencyBudget, Errors) {

@@ -531,12 +531,14 @@ TEST_P(UnreadLog, DoesNotHoldUpAMessage) {
 
 TEST_F(LogFile, GivesUpWhatAPipeWithoutAReaderCannotTake) {
   std::signal(SIGPIPE, SIG_IGN);
-  std::array<int, 2> fds{-1, -1};
-  ASSERT_EQ(pipe2(fds.data(), O_CLOEXEC), 0);
-  close(fds[0]);
+  ASSERT_EQ(mkfifo(path().c_str(), 0600), 0);
+  int reader = open(path().c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  int fifo = open(path().c_str(), O_WRONLY | O_CLOEXEC);
+  ASSERT_GE(fifo, 0);
+  close(reader);
   LogWriter writer;
   {
-    StandardStreams streams(fds[1]);
+    StandardStreams streams(fifo);
     std::string error;
     ASSERT_TRUE(writer.open("-", &error)) << error;
     writer.add_queue().push(LogTarget::kAccess, "lost");
@@ -545,7 +547,7 @@ TEST_F(LogFile, GivesUpWhatAPipeWithoutAReaderCannotTake) {
   }
   EXPECT_EQ(writer.write_errors(), 1U);
   EXPECT_EQ(writer.dropped(), 1U);
-  close(fds[1]);
+  close(fifo);
 }
 
 TEST_F(LogFile, RefusesAFileThatCannotBeOpened) {

@@ -1,5 +1,7 @@
 #include "net/demo/demo_openai.h"
 
+#include <chrono>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -74,12 +76,20 @@ TEST_F(DemoOpenAiTest, StreamsALegacyCompletion) {
   EXPECT_EQ("data: [DONE]", events[3]);
 }
 
+TEST_F(DemoOpenAiTest, TakesItsTimeForEveryToken) {
+  auto before = std::chrono::steady_clock::now();
+  fetch("POST", "/v1/completions", "", R"({"prompt":"x","stream":true,"tokens":3,"delay_ms":30})");
+  EXPECT_GE(std::chrono::steady_clock::now() - before, std::chrono::milliseconds(2 * 30));
+}
+
 TEST_F(DemoOpenAiTest, RefusesWhatIsNoCompletionRequest) {
   for (std::string_view body : {"", "[]", "{}", R"({"messages":)", R"({"a":{"messages":[]}})"}) {
     EXPECT_THAT(fetch("POST", "/v1/chat/completions", "", body),
                 AllOf(StartsWith("HTTP/1.1 400 "), HasSubstr(R"({"error":{"message":")")))
         << body;
   }
+  EXPECT_THAT(fetch("POST", "/v1/chat/completions", "", "{\"messages\":[],\"model\":\" ~\"}"),
+              HasSubstr(R"("model":" ~")"));
   // What would break out of the line or the string is not repeated.
   EXPECT_THAT(fetch("POST", "/v1/chat/completions", "", "{\"messages\":[],\"model\":\"a\nb\"}"),
               HasSubstr(R"("model":"sluice-demo")"));

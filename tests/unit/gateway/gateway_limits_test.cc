@@ -71,6 +71,12 @@ class GatewayLimits : public ::testing::Test {
     turn_until_connected(1);
     return client;
   }
+  // Until all is closed. A peer whose send waits may learn that only when it asks for a window, in
+  // many seconds: it is for the test to end it.
+  void abort_all() {
+    rig_->gateway.abort_all();
+    rig_->turn_until_true([this] { return rig_->loop.operations() == 0; });
+  }
   // So many more bytes may be kept on the heap, and no class may grow.
   void leave_room_for(uint64_t bytes) {
     rig_->budget.bytes_max = rig_->budget.bytes;
@@ -146,9 +152,8 @@ TEST_F(GatewayLimits, WhatIsReadAheadStaysWithinItsBoundHoweverManyRequestsAreAn
     return metrics().streams_ended >= 500;
   });
   EXPECT_LE(most, uint64_t{4} * limits::kPipelineBytes);
-  rig_->gateway.abort_all();
-  rig_->settle();
-  client.reset();
+  abort_all();
+  client.shut_down_sending();
   sender.join();
 }
 
@@ -275,9 +280,8 @@ TEST_F(GatewayLimits, AStandstillOfOneRouteDoesNotStarveTheOther) {
   rig_->pass(limits::kShedAfterMs);  // those that waited behind the first
   rig_->turn_until_true([&] { return metrics().routes[0].by_status[200] == 1; });
   client.receive_through("served");
-  rig_->gateway.abort_all();
-  for (Wire& each : clients) each.reset();
-  rig_->settle();
+  abort_all();
+  for (Wire& each : clients) each.shut_down_sending();
   for (std::thread& upload : uploads) upload.join();
 }
 
@@ -315,8 +319,8 @@ TEST_F(GatewayLimits, ClientsThatTakeNothingAreGivenUpWhereMemoryHasRunOut) {
     rig_->pass(limits::kShedAfterMs / 10);
   EXPECT_LT(steps, 1000) << "there is room again";
   // Cut in the middle: the client can tell.
-  rig_->gateway.abort_all();
-  rig_->settle();
+  abort_all();
+  for (Wire& server : servers) server.shut_down_sending();
   for (Wire& client : clients) EXPECT_THAT(client.receive_to_end(), Not(EndsWith("0\r\n\r\n")));
   for (std::thread& answer : answers) answer.join();
 }

@@ -107,6 +107,8 @@ TEST(RequestRewrite, Table) {
        "X-Forwarded-Host: a\r\nVia: 1.0 x, 1.1 y, 2 z, 1.1 sluice\r\n\r\n"},
       {"Max-Forwards of OPTIONS", "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 10\r\n\r\n",
        "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 9\r\n" + kOurs},
+      {"Max-Forwards for the last time", "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 1\r\n\r\n",
+       "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n" + kOurs},
       {"Max-Forwards cannot be named away",
        "TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 3\r\nConnection: Max-Forwards\r\n\r\n",
        "TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 2\r\n" + kOurs},

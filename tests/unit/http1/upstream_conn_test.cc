@@ -77,6 +77,7 @@ TEST(UpstreamConn, CarriesTheNextRequestAfterAWholeResponse) {
   exchange.client.send(get("/2"));
   Between::expect_request(exchange.upstream, "/2");
   exchange.finish("two");
+  EXPECT_EQ(between.metrics().bytes_from_upstreams, ok("one").size() + ok("two").size());
   EXPECT_EQ(between.metrics().upstream_reuses, 1U);
   EXPECT_EQ(between.metrics().upstream_connects, 1U);
 }

@@ -8,6 +8,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/clock.h"
+#include "core/log.h"
 #include "net/context/metrics.h"
 #include "tests/unit/gateway/net_testing.h"
 
@@ -77,6 +79,21 @@ TEST_F(AccessLogTest, WritesTextLines) {
                            "in=5 out=18 events=2 first_event_ms=" + ms_ + " time_ms=" + ms_ +
                            " upstream=" + upstream_url() +
                            " request_id=0-403 host=test agent=\"curl/8\" ending=complete\n"));
+}
+
+TEST_F(AccessLogTest, BeginsWithTheTimeOfTheRequest) {
+  for (AccessLogFormat format : {AccessLogFormat::kText, AccessLogFormat::kJson}) {
+    start(format);
+    std::string before;
+    append_timestamp(before, wall_clock_ms() - 1000);
+    exchange();
+    std::string after;
+    append_timestamp(after, wall_clock_ms() + 1000);
+    std::string_view key = format == AccessLogFormat::kJson ? "{\"time\":\"" : "";
+    std::string time = lines().substr(key.size(), before.size());
+    EXPECT_GT(time, before);
+    EXPECT_LT(time, after);
+  }
 }
 
 TEST_F(AccessLogTest, ShowsAQueryOnlyWhereItMayBeShown) {

@@ -118,6 +118,14 @@ TEST_P(MetricsText, IsWellFormed) {
   }
 }
 
+TEST_P(MetricsText, IsAllZeroWhereNothingHasHappened) {
+  for (const auto& [sample, value] : page().samples) {
+    bool of_nothing =
+        sample.starts_with("sluice_build_info") || sample.find("reuse_rate") != sample.npos;
+    EXPECT_EQ(value, of_nothing ? 1 : 0) << sample;
+  }
+}
+
 TEST_P(MetricsText, AddsUpTheWorkers) {
   workers_[0].metrics.events = 40;
   workers_[1].metrics.events = 2;

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <poll.h>
+#include <sched.h>
 #include <string>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -144,6 +145,22 @@ TEST_F(ServerTest, SaysWhatItRunsOn) {
   server.port_behind("admin on");
   EXPECT_THAT(server.said(" of slots a worker in "),
               AllOf(HasSubstr(": 2 workers; scanner "), HasSubstr("; io_uring with ")));
+  server.signal(SIGTERM);
+  EXPECT_EQ(server.wait(), 0);
+}
+
+TEST_F(ServerTest, HasAWorkerForEachCpuThatItMayUse) {
+  cpu_set_t before;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  for (size_t cpu = 0; CPU_COUNT(&one) == 0; ++cpu)
+    if (CPU_ISSET(cpu, &before)) CPU_SET(cpu, &one);
+  ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+  config_.threads = 0;
+  ServerProcess server(config_);
+  EXPECT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
+  EXPECT_THAT(server.said(" of slots a worker in "), HasSubstr(": 1 worker; scanner "));
   server.signal(SIGTERM);
   EXPECT_EQ(server.wait(), 0);
 }

@@ -181,6 +181,9 @@ TEST_F(SideConnectionTest, RefusesABodyAboveItsBound) {
       receive("POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
               "3\r\nabc\r\n2\r\nde\r\n"));
   EXPECT_THAT(sent(), StartsWith("HTTP/1.1 413 "));
+  limits_.body_bytes_max = 5;
+  begin();
+  EXPECT_TRUE(receive(std::string(kPostHead) + "abcde"));
 }
 
 TEST_F(SideConnectionTest, WaitsForWhatComesNextEachForItsTime) {

@@ -119,6 +119,36 @@ TEST(StreamRelief, GivesUpWhatItsClientHasNotTakenForAWhile) {
   EXPECT_EQ(rig.stream().ending(), Ending::kOverloaded);
 }
 
+TEST(StreamRelief, CountsFromWhenTheOldestByteCameThatHasNotLeft) {
+  StreamRig rig;
+  const SlotPool& pool = rig.rig().sse_event;
+  rig.open_event_stream();
+  rig.pass(kMinuteMs);
+  rig.body("data: 1\n\n");
+  rig.pass(limits::kShedAfterMs - 1);
+  rig.body("data: 2\n\n");
+  rig.stream().relieve_memory(pool);
+  EXPECT_EQ(rig.client.dropped, 0);
+  rig.pass(1);
+  rig.stream().relieve_memory(pool);
+  EXPECT_EQ(rig.client.dropped, 1);
+}
+
+TEST(StreamRelief, ForgetsWhatHasLeftHoweverLittleItWas) {
+  StreamRig rig;
+  rig.request(kGet);
+  rig.connect();
+  rig.take_request();
+  rig.respond("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n");
+  rig.body("x");
+  rig.send();
+  rig.pass(10 * limits::kShedAfterMs);
+  rig.body("y");
+  for (const SlotPool* pool : {&rig.rig().sse_event, &rig.rig().http_response})
+    rig.stream().relieve_memory(*pool);
+  EXPECT_EQ(rig.client.dropped, 0);
+}
+
 TEST(StreamRelief, GivesUpWhatItsUpstreamHasNotTakenForAWhile) {
   StreamRig rig;
   rig.request_head("POST /a HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n");

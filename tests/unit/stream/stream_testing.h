@@ -200,11 +200,11 @@ class StreamRig {
   }
 
   // The stream is at its end, and another begins.
-  void next_stream() {
+  void next_stream(uint64_t id = 2) {
     finish();
     upstream = {};
     client = {};
-    begin_stream();
+    begin_stream(id);
   }
   // It has ended and both halves have let go of it, so that the gateway deletes it.
   bool buried() const { return stream_live_.empty(); }
@@ -234,8 +234,8 @@ class StreamRig {
     gateway_rig_.turn_until_true([this] { return occupant_->phase() == Phase::kAwaitingHead; });
     occupant_->on_response_end();
   }
-  void begin_stream() {
-    stream_ = new Stream(gateway().streams(), client, 2);
+  void begin_stream(uint64_t id = 2) {
+    stream_ = new Stream(gateway().streams(), client, id);
     stream_live_.push_front(*stream_);
     client_holds_ = true;
   }

@@ -416,6 +416,10 @@ TEST(StreamEarlyHead, IsNotForARequestThatIsStillArriving) {
   rig.connect();
   rig.pass(20 * kMinuteMs);
   EXPECT_EQ(rig.send(), "");
+  rig.request_body("hello");
+  rig.stream().on_request_end();
+  rig.pass(20 * kMinuteMs);
+  EXPECT_EQ(rig.send(), "") << "it is too late for it then";
 }
 
 TEST(StreamEarlyHead, DelimitsByTheEndForAnHttp10Client) {

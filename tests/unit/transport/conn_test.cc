@@ -229,6 +229,23 @@ TEST_F(ConnTest, WhoDidNotWaitQueuesBehindThoseWhoDo) {
   }
 }
 
+TEST_F(ConnTest, WhoHasHadASlotQueuesForTheNext) {
+  Pair& holder = hog();
+  Pair& first = starving("1");
+  Pair& second = starving("2");
+  holder.log.leases.pop_back();
+  turn_until(loop_, [&] { return first.log.received == "1"; });
+  turns(5);
+  first.peer->send("3");
+  first.conn->grant(1);
+  holder.log.leases.pop_back();
+  turn_until(loop_, [&] { return second.log.received == "2"; });
+  turns(5);
+  EXPECT_EQ(first.log.received, "1");
+  holder.log.leases.pop_back();
+  turn_until(loop_, [&] { return first.log.received == "13"; });
+}
+
 TEST_F(ConnTest, AWaiterThatClosesLeavesTheQueue) {
   Pair& holder = hog();
   Pair& first = starving("1");
