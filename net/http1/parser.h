@@ -11,7 +11,7 @@
 
 #include "net/http/head.h"
 #include "net/http/parse_error.h"
-#include "net/http1/chunked.h"
+#include "net/http1/chunked_decoder.h"
 
 namespace sluice {
 

@@ -10,7 +10,7 @@
 #include <llhttp.h>
 
 #include "net/http/text.h"
-#include "net/http1/chunked.h"
+#include "net/http1/chunked_decoder.h"
 #include "tests/fuzz/fuzz_input.h"
 
 using namespace sluice;

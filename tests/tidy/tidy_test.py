@@ -114,7 +114,7 @@ class Layering(unittest.TestCase):
             below.update((room, True) for room in ready)
 
     def test_tests_mirror_the_rooms(self):
-        folders = {path.name for path in (ROOT / "tests/unit").iterdir() if path.is_dir()}
+        folders = {path.name for path in (ROOT / "tests/unit").iterdir() if any(path.glob("*"))}
         self.assertEqual(folders - {"core", "pool", "sse"} - set(ROOMS), set())
 
     def test_includes_are_relative_to_the_root(self):

@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "net/http1/chunked.h"
+#include "net/http1/chunked_decoder.h"
 #include "tests/unit/http1/http1_testing.h"
 #include "tests/unit/random_source.h"
 

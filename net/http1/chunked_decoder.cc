@@ -1,4 +1,4 @@
-#include "net/http1/chunked.h"
+#include "net/http1/chunked_decoder.h"
 
 #include <algorithm>
 #include <array>
