@@ -1,6 +1,6 @@
 // Lists whose members carry their own link: nothing is allocated, and who leaves need not be looked
 // for. A member is in at most one list by one link. The list owns nobody; a member leaves before it
-// is deleted. Used on one thread.
+// is deleted. A list stays where it is, since members point into it. Used on one thread.
 #pragma once
 
 namespace sluice {
@@ -17,6 +17,10 @@ struct ListLink {
 template <typename T, ListLink<T> T::*kLink>
 class IntrusiveList {
  public:
+  IntrusiveList() = default;
+  IntrusiveList(const IntrusiveList&) = delete;
+  IntrusiveList& operator=(const IntrusiveList&) = delete;
+
   bool empty() const { return head_ == nullptr; }
   T* front() const { return head_; }
   static T* next(const T& member) { return (member.*kLink).next; }
@@ -42,16 +46,12 @@ class IntrusiveList {
   T* head_ = nullptr;
 };
 
-// The same with an end to join at. It stays where it is, since its last member points into it.
+// The same with an end to join at.
 template <typename T, ListLink<T> T::*kLink>
 class IntrusiveQueue {
   using List = IntrusiveList<T, kLink>;
 
  public:
-  IntrusiveQueue() = default;
-  IntrusiveQueue(const IntrusiveQueue&) = delete;
-  IntrusiveQueue& operator=(const IntrusiveQueue&) = delete;
-
   bool empty() const { return list_.empty(); }
   T* front() const { return list_.front(); }
   static T* next(const T& member) { return List::next(member); }

@@ -1,6 +1,6 @@
 // What sluice was told to do: an immutable snapshot, read once at start from flags and a TOML
 // file, checked, and then only read, from any thread. A stream holds the route that it was given
-// until its end. Every setting is named once, in the table of config_settings.cc: the flag, the
+// until its end. Every setting is named once, in the table of settings.cc: the flag, the
 // file's key and the route's key are that one name.
 #pragma once
 

@@ -1,6 +1,6 @@
 // Makers of settings, one for each kind of value: they turn a member of Config or StreamSettings
 // into a row of the table, with its parser, its bounds and its default, which is read from a
-// default-constructed object so that it is stated nowhere else. Included by config_settings.cc
+// default-constructed object so that it is stated nowhere else. Included by settings.cc
 // only.
 #pragma once
 

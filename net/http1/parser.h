@@ -1,4 +1,4 @@
-// HTTP/1 messages from bytes. Heads are read line by line (http1_guard.h) into a Head that the
+// HTTP/1 messages from bytes. Heads are read line by line (guard.h) into a Head that the
 // caller provides; a complete one is read once more by llhttp (8.1 strict or 9.x), which has to
 // agree. Bodies are handed on as views into the fed bytes and are never copied. Owned by a
 // connection, for its life or for one message, used on its worker's thread; no I/O. What comes out

@@ -1,7 +1,7 @@
 // One try at one upstream: what of a stream begins anew with each connection that it is given. It
-// can be replaced wherever the client has whole events only: before the response, or in its middle.
-// What the client has been promised (its head, the framing, the ending) is the stream's. Owned by
-// the stream.
+// can be replaced where the client has nothing yet, or whole events only
+// (Stream::replace_attempt()). What the client has been promised (its head, the framing, the
+// ending) is the stream's. Owned by the stream.
 #pragma once
 
 #include <cstdint>

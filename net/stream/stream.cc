@@ -47,7 +47,7 @@ void Stream::on_response_begun() {
 }
 
 void Stream::on_response_head(const Head& head) {
-  if (ended_ || phase_ == Phase::kDraining) return;
+  if (!hears_upstream()) return;
   uint64_t now_ms = loop().now_ms();
   last_upstream_ms_ = now_ms;
   if (head.status() < 200) {
@@ -119,7 +119,7 @@ void Stream::promise(const WrittenHead& written) {
 }
 
 void Stream::on_response_body(const Lease& lease, std::string_view bytes) {
-  if (ended_ || phase_ == Phase::kDraining) return;
+  if (!hears_upstream()) return;
   if (phase_ == Phase::kFirstEvent) phase_ = Phase::kStreaming;
   last_upstream_ms_ = loop().now_ms();
   response_body_bytes_ += bytes.size();
@@ -143,8 +143,8 @@ void Stream::append_response(const Lease& lease, std::string_view bytes, bool wa
 }
 
 // A byte order mark counts only as the first bytes of a stream (html.spec.whatwg.org 9.2.5). Behind
-// a heartbeat of ours it would be content, so it is left out there: the one byte sequence that is
-// ever dropped from an event stream.
+// a heartbeat of ours, or an attempt before, it would be content, so it is left out there: the one
+// byte sequence that is ever dropped from an event stream.
 std::string_view Stream::without_late_bom(std::string_view bytes) {
   constexpr std::string_view kBom = "\xEF\xBB\xBF";
   while (attempt_.late_bom > 0 && !bytes.empty()) {
@@ -252,7 +252,7 @@ void Stream::note_events(uint32_t count) {
 }
 
 void Stream::on_response_end() {
-  if (ended_ || phase_ == Phase::kDraining) return;
+  if (!hears_upstream()) return;
   // An event that the upstream ended without its blank line is the client's to discard
   // (html.spec.whatwg.org 9.2.6): bytes are never altered.
   if (attempt_.late_bom > 1)
@@ -266,7 +266,9 @@ void Stream::on_response_end() {
 // Paced reads: what comes until the next one leaves together. Neither the first event nor the rest
 // of one waits for it.
 void Stream::on_read_dry() {
-  if (settings().pace_ms == 0 || ended_ || events_ == 0 || !attempt_.framer.at_boundary()) return;
+  if (settings().pace_ms == 0 || !hears_upstream() || events_ == 0 ||
+      !attempt_.framer.at_boundary())
+    return;
   paced_until_ms_ = loop().now_ms() + settings().pace_ms;
   loop().timers().schedule_earlier(timer_, paced_until_ms_);
 }
@@ -401,7 +403,8 @@ void Stream::on_client_gone(Ending ending) {
   if (ended_) return;
   if (in_queue.linked() || attempt_.upstream) {
     ++context().metrics.upstream_cancels[static_cast<unsigned>(phase_)];
-    if (!attempt_.response_begun) ++context().metrics.cancelled_before_first_byte;
+    bool had_some = attempt_.response_begun || response_body_bytes_ > 0;
+    if (!had_some) ++context().metrics.cancelled_before_first_byte;
   }
   let_go_of_upstream();
   end(aborted_ ? ending_ : ending);

@@ -77,7 +77,8 @@ class Stream final : public TimerOwner {
   void on_upstream_connected();
   // `reason`, here and below, is for the log: a name that lives as long as the program.
   void on_no_upstream(Ending ending, const char* reason);
-  // The first bytes of the response have come: from here on the request is never sent again.
+  // The first bytes of the response have come: from here on the request is sent again only where it
+  // is kept for that (keep_request()).
   void on_response_begun();
   // A response head, interim ones too.
   void on_response_head(const Head& head);
@@ -97,8 +98,8 @@ class Stream final : public TimerOwner {
   void keep_request() { keeps_request_ = true; }
   // Gives this attempt up and begins another, on a fresh connection: what of an event has not come
   // whole is dropped, and what follows has to be a 200 event stream where the client has a head.
-  // False: that cannot be (part of an event has left, the request is not kept, or it has all
-  // ended).
+  // False: that cannot be. The client has something else than whole events (another response, part
+  // of an event, lines), the request is not kept, or it has all ended.
   bool replace_attempt();
   // Bytes to receive from the upstream now; 0 = the client has to catch up first.
   uint64_t response_budget();
@@ -161,6 +162,8 @@ class Stream final : public TimerOwner {
   void set_phase(Phase phase);
   void ask_for_upstream(bool fresh);
   void begin_next_attempt();
+  // What comes from the upstream counts: nothing does once its attempt has been given up.
+  bool hears_upstream() const { return !ended_ && phase_ != Phase::kDraining && !retry_; }
   void commit_response(const Head& head);
   void promise(const WrittenHead& written);
   void append_response(const Lease& lease, std::string_view bytes, bool waits);

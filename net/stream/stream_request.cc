@@ -227,7 +227,7 @@ void Stream::on_no_upstream(Ending ending, const char* reason) {
 // section 9.2.2). So it goes out again, once, on a fresh connection, where nothing of it was
 // written, or where twice is as good as once.
 void Stream::on_upstream_lost(Ending ending, const char* reason, bool nothing_sent) {
-  if (ended_ || phase_ == Phase::kDraining) return;
+  if (!hears_upstream()) return;
   if (attempt_.reused && !attempt_.response_begun && !retried_) {
     retry_ = nothing_sent || request_.kept_for_replay();
     if (retry_) return;
@@ -249,9 +249,9 @@ void Stream::upstream_released() {
 }
 
 bool Stream::replace_attempt() {
-  bool possible = !ended_ && phase_ != Phase::kDraining && !attempt_.torn && attempt_.upstream &&
-                  request_.kept_for_replay();
-  if (!possible) return false;
+  bool whole = framed_ && settings().framing == EventFraming::kEvent && !attempt_.torn;
+  if (head_queued_ && !whole) return false;
+  if (!hears_upstream() || !attempt_.upstream || !request_.kept_for_replay()) return false;
   discard_unfinished();
   retry_ = true;
   attempt_.upstream->cancel();
@@ -259,10 +259,10 @@ bool Stream::replace_attempt() {
 }
 
 void Stream::begin_next_attempt() {
-  ++context().metrics.upstream_retries;
+  if (!attempt_.response_begun) ++context().metrics.upstream_retries;
+  bool mark_is_late = attempt_.late_bom > 0 || response_body_bytes_ > 0;
   attempt_ = {};
-  // What would be a mark at the beginning is content behind what the client has.
-  if (head_queued_) attempt_.late_bom = 1;
+  attempt_.late_bom = mark_is_late ? 1 : 0;
   if (request_.kept_for_replay()) request_.rewind();
   ask_for_upstream(true);
 }

@@ -64,8 +64,11 @@ void Stream::on_timer() {
     paced_until_ms_ = 0;
     if (attempt_.upstream) attempt_.upstream->read_on();
   }
-  if (stalled_since_ns_ != 0 || (attempt_.upstream && !attempt_.upstream->receiving()))
+  if (stalled_since_ns_ != 0 || (attempt_.upstream && !attempt_.upstream->receiving())) {
     last_upstream_ms_ = now_ms;
+    // The head may have to wait behind what an attempt before has left.
+    if (head_queued_ && phase_ == Phase::kAwaitingHead) phase_since_ms_ = now_ms;
+  }
   if (!head_queued_ && wants_event_stream_ && settings().heartbeat_head_after_ms > 0 &&
       now_ms >= started_ns_ / 1'000'000 + settings().heartbeat_head_after_ms)
     commit_early_head();
@@ -111,7 +114,8 @@ void Stream::commit_early_head() {
 void Stream::send_heartbeat() {
   // Only between events, and only into silence: a client that is behind has bytes to read.
   last_output_ms_ = loop().now_ms();
-  bool silent = !response_.has_work() || (early_head_ && !attempt_.response_begun);
+  bool head_alone = early_head_ && !attempt_.response_begun && response_body_bytes_ == 0;
+  bool silent = !response_.has_work() || head_alone;
   if (!silent || attempt_.torn || response_.held() > 0 || !attempt_.framer.at_boundary()) return;
   if (response_body_bytes_ == 0) attempt_.late_bom = 1;
   response_.append_static(kHeartbeat);

@@ -124,6 +124,81 @@ TEST_F(StreamAttempt, NoneFollowsWhereTheRequestIsGone) {
   EXPECT_EQ(rig_.upstream.cancels, 0);
 }
 
+TEST_F(StreamAttempt, NoneFollowsAnotherKindOfAnswer) {
+  rig_.stream().keep_request();
+  rig_.request(kEventsRequest);
+  rig_.connect();
+  rig_.take_request();
+  rig_.respond("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n");
+  rig_.body("{\"a\":");
+  EXPECT_FALSE(rig_.stream().replace_attempt()) << "the client has been promised ten bytes";
+  EXPECT_EQ(rig_.upstream.cancels, 0);
+}
+
+TEST_F(StreamAttempt, NoneFollowsLines) {
+  for (EventFraming framing : {EventFraming::kLine, EventFraming::kOff}) {
+    StreamSettings settings = StreamRig::quiet();
+    settings.framing = framing;
+    StreamRig rig(settings);
+    rig.stream().keep_request();
+    rig.open_event_stream();
+    rig.body("event: price\ndata: 1\n");
+    EXPECT_FALSE(rig.stream().replace_attempt()) << "they may be part of an event";
+  }
+}
+
+// What was on its way when the first was given up.
+TEST_F(StreamAttempt, TheFirstIsHeardNoMore) {
+  open();
+  rig_.body("data: 1\n\n");
+  ASSERT_TRUE(rig_.stream().replace_attempt());
+  rig_.body("data: stale\n\n");
+  rig_.stream().on_response_end();
+  rig_.stream().on_upstream_lost(Ending::kUpstreamReset, "", false);
+  EXPECT_EQ(rig_.client.aborted, 0);
+  rig_.release_upstream();
+  rig_.connect();
+  rig_.respond(kEventsResponse);
+  rig_.body("data: 2\n\n");
+  EXPECT_THAT(rig_.send_chunks(), ElementsAre("data: 1\n\ndata: 2\n\n"));
+  EXPECT_FALSE(rig_.stream().response().finished());
+}
+
+// While it is the client that does not read, the second's head cannot be read either.
+TEST_F(StreamAttempt, TheSecondIsNotIdleBehindASlowClient) {
+  StreamSettings settings = StreamRig::quiet();
+  settings.buffer_size = settings.buffer_size_max = 4096;
+  settings.stream_idle_timeout_ms = 5000;
+  StreamRig rig(settings);
+  rig.stream().keep_request();
+  rig.open_event_stream();
+  rig.body(event_of(4000));
+  EXPECT_EQ(rig.stream().response_budget(), 0U);
+  ASSERT_TRUE(rig.stream().replace_attempt());
+  rig.release_upstream();
+  rig.upstream = {};
+  rig.connect();
+  EXPECT_EQ(rig.stream().response_budget(), 0U);
+  for (int i = 0; i < 3; ++i) rig.pass(4999);
+  EXPECT_EQ(rig.client.aborted, 0);
+  rig.send();
+  EXPECT_GT(rig.stream().response_budget(), 0U);
+  rig.pass(4999);
+  rig.pass(4999);
+  EXPECT_EQ(rig.stream().ending(), Ending::kUpstreamIdleTimeout);
+}
+
+TEST_F(StreamAttempt, CountersAreTheStreams) {
+  open();
+  rig_.body("data: 1\n\n");
+  rig_.send();
+  replace();
+  rig_.connect();
+  EXPECT_EQ(rig_.metrics().upstream_retries, 0U) << "no connection was stale";
+  rig_.client_gone();
+  EXPECT_EQ(rig_.metrics().cancelled_before_first_byte, 0U) << "the client has had an event";
+}
+
 TEST_F(StreamAttempt, NoneFollowsTheEnd) {
   open();
   rig_.stream().on_response_end();
