@@ -160,6 +160,16 @@ TEST(AddressRange, BareAddressIsItself) {
   EXPECT_FALSE(range("::1").contains(address("[::2]:1")));
 }
 
+TEST(AddressRange, ThePrefixMayBeTheWholeAddressAndNothingOfIt) {
+  for (const char* text : {"127.0.0.1/32", "::ffff:127.0.0.1/128"}) {
+    EXPECT_TRUE(range(text).contains(address("127.0.0.1:1"))) << text;
+    EXPECT_FALSE(range(text).contains(address("127.0.0.0:1"))) << text;
+  }
+  EXPECT_TRUE(range("::1/128").contains(address("[::1]:1")));
+  EXPECT_FALSE(range("::1/128").contains(address("[::]:1")));
+  EXPECT_TRUE(range("::ffff:127.0.0.1/96").contains(address("10.0.0.1:1")));
+}
+
 TEST(AddressRange, BitsBelowThePrefixDoNotCount) {
   EXPECT_TRUE(range("10.1.2.3/8").contains(address("10.9.9.9:1")));
   EXPECT_TRUE(range("10.1.2.3/0").contains(address("200.9.9.9:1")));

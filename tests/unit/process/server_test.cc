@@ -3,9 +3,11 @@
 #include "net/process/server.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
@@ -161,6 +163,19 @@ TEST_F(ServerTest, HasAWorkerForEachCpuThatItMayUse) {
   ServerProcess server(config_);
   EXPECT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
   EXPECT_THAT(server.said(" of slots a worker in "), HasSubstr(": 1 worker; scanner "));
+  server.signal(SIGTERM);
+  EXPECT_EQ(server.wait(), 0);
+}
+
+TEST_F(ServerTest, EveryWorkerListensOnThePortThatItSays) {
+  ServerProcess server(config_);
+  std::array<char, 32> listening{};
+  std::snprintf(listening.data(), listening.size(), ":%04X 00000000:0000 0A", server.port());
+  std::ifstream table("/proc/net/tcp");
+  unsigned listeners = 0;
+  for (std::string line; std::getline(table, line);)
+    listeners += line.find(listening.data()) != line.npos ? 1 : 0;
+  EXPECT_EQ(listeners, config_.threads);
   server.signal(SIGTERM);
   EXPECT_EQ(server.wait(), 0);
 }

@@ -1,5 +1,7 @@
 #include <atomic>
+#include <chrono>
 #include <future>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -267,6 +269,17 @@ TEST_F(SideServerTest, DropsAClientThatSendsNothingMore) {
   EXPECT_THAT(idle.receive_to_close(), AllOf(StartsWith("HTTP/1.1 200"), EndsWith("hello world")));
 }
 
+TEST_F(SideServerTest, AHeadThatTricklesInHasNoMoreTimeThanAnother) {
+  start({.head_timeout_ms = 200});
+  SideClient client(port());
+  auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!client.has_input() && std::chrono::steady_clock::now() < deadline) {
+    client.send("G");
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_TRUE(client.has_input());
+}
+
 TEST_F(SideServerTest, HoldsNoMoreConnectionsThanItMay) {
   start({.connections_max = 1});
   SideClient first(port());
@@ -328,10 +341,14 @@ TEST_F(SideServerTest, WhoWaitsForUsDoesNotGiveWay) {
   EXPECT_EQ("", other.receive_to_close());
   server_->post([answer] { answer.respond(200, kText, "at last"); });
   EXPECT_THAT(waiting.receive_response(), EndsWith("at last"));
+  EXPECT_EQ(server_->dropped(), 1U);
 }
 
 TEST_F(SideServerTest, TheSlowestReaderGivesWayWhereTooMuchIsUnsent) {
   start({.stream_bytes_max = 2 * kHeldBytes, .unsent_bytes_max = kHeldBytes});
+  SideClient idle(port());  // for longer, and with nothing to read
+  idle.send(get("/hello"));
+  idle.receive_response();
   SideClient first(port(), 4096);
   first.send(get("/held"));
   first.receive_through("\r\n\r\n");
@@ -343,6 +360,8 @@ TEST_F(SideServerTest, TheSlowestReaderGivesWayWhereTooMuchIsUnsent) {
   await_streams(1);
   EXPECT_EQ(server_->dropped(), 1U);
   second.receive_bytes(kHeldBytes / 2);
+  idle.send(get("/hello"));
+  EXPECT_THAT(idle.receive_response(), EndsWith("hello world"));
 }
 
 TEST_F(SideServerTest, AnswersLaterFromAPostedCallback) {

@@ -55,6 +55,21 @@ TEST_F(OutboxTest, SendsAHeadAndABodyInOneBatch) {
   EXPECT_TRUE(outbox_.complete());
 }
 
+TEST_F(OutboxTest, HoldsWhatIsNotReleasedWhateverHasLeft) {
+  const SlotPool& pool = rig_.pool();
+  ASSERT_TRUE(outbox_.append_head("HEAD"));
+  EXPECT_FALSE(outbox_.holds_in(pool));
+  ASSERT_EQ(outbox_.append_copy("whole"), "");
+  outbox_.release();
+  EXPECT_FALSE(outbox_.holds_in(pool));
+  ASSERT_EQ(outbox_.append_copy("part"), "");
+  EXPECT_TRUE(outbox_.holds_in(pool));
+  send_all();
+  EXPECT_TRUE(outbox_.holds_in(pool));
+  outbox_.release();
+  EXPECT_FALSE(outbox_.holds_in(pool));
+}
+
 TEST_F(OutboxTest, FramesWhatLeavesTogetherAsOneChunk) {
   ASSERT_TRUE(outbox_.append_head("HEAD\r\n\r\n"));
   outbox_.set_framing(&kChunkedFraming);
