@@ -58,6 +58,7 @@ void Stream::on_response_head(const Head& head) {
     if (client_->writer().knows_interim() && !head_queued_) {
       std::string& text = context().scratch();
       client_->writer().write_interim_head(head, text);
+      if (response_.backlog() == 0) last_output_ms_ = now_ms;
       // Where there is no memory for it, the client does without.
       if (response_.append_head(text)) client_->response_ready();
       if (head.status() == 100 && awaits_go_ahead_) {

@@ -22,7 +22,9 @@ StreamSettings framed_as(EventFraming framing) {
 TEST(FramingLine, PassesWholeLinesAtOnce) {
   StreamRig rig(framed_as(EventFraming::kLine));
   rig.open_event_stream();
+  int ready = rig.client.ready;
   rig.body("data: 1\ndata: 2\nda");
+  EXPECT_GT(rig.client.ready, ready);
   EXPECT_THAT(rig.send_chunks(), ElementsAre("data: 1\ndata: 2\n"));
   EXPECT_EQ(rig.stream().response().held(), 2U);
   rig.body("ta: 3\r\n");

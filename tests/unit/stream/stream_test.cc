@@ -134,6 +134,23 @@ TEST(StreamRelief, CountsFromWhenTheOldestByteCameThatHasNotLeft) {
   EXPECT_EQ(rig.client.dropped, 1);
 }
 
+TEST(StreamRelief, GivesAnInterimHeadItsTimeToo) {
+  StreamRig rig;
+  rig.request(kGet);
+  rig.connect();
+  rig.take_request();
+  rig.pass(kMinuteMs);
+  rig.respond("HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n");
+  rig.pass(limits::kShedAfterMs - 1);
+  rig.respond("HTTP/1.1 103 Early Hints\r\n\r\n");
+  rig.stream().relieve_memory(rig.rig().sse_event);
+  EXPECT_EQ(rig.endings(Ending::kOverloaded), 0U);
+  EXPECT_EQ(rig.upstream.cancels, 0);
+  rig.pass(1);
+  rig.stream().relieve_memory(rig.rig().sse_event);
+  EXPECT_EQ(rig.upstream.cancels, 1);
+}
+
 TEST(StreamRelief, ForgetsWhatHasLeftHoweverLittleItWas) {
   StreamRig rig;
   rig.request(kGet);
