@@ -298,14 +298,15 @@ void Server::enter(Phase phase) {
       break;
     case Phase::kDelayed:
       lasts_ms = config_->shutdown_delay_ms;
-      if (lasts_ms > 0) say("not ready; draining in " + format_duration_ms(lasts_ms));
       if (admin_) admin_->set_draining();
       for (auto& worker : workers_) worker->post([](Gateway& gateway) { gateway.say_close(); });
+      // Only now: who reads it may rely on it.
+      if (lasts_ms > 0) say("not ready; draining in " + format_duration_ms(lasts_ms));
       break;
     case Phase::kDraining:
       lasts_ms = config_->shutdown_grace_ms;
-      say("draining");
       for (auto& worker : workers_) worker->post([](Gateway& gateway) { gateway.drain(); });
+      say("draining");
       break;
     case Phase::kEnding:
       lasts_ms = limits::kEndingMs + kAbortMs;
