@@ -128,6 +128,8 @@ TEST(PoolBudget, ChargesTheDifferenceOrNothing) {
   EXPECT_EQ(budget.heap, 50U);
   budget.heap_max = 0;
   EXPECT_TRUE(budget.charge(&two, 0)) << "less is always allowed";
+  budget.heap_max = budget.heap - 1;
+  EXPECT_TRUE(budget.charge(&one, one)) << "and no more";
   EXPECT_EQ(budget.heap, 10U);
 }
 
