@@ -1,3 +1,5 @@
+#include <utility>
+
 #include <gmock/gmock.h>
 
 #include "net/config/values.h"
@@ -135,6 +137,30 @@ TEST(Upstream, UnixSockets) {
   EXPECT_EQ(upstreams[0].host, "localhost");
   EXPECT_TRUE(upstreams[0].address.is_unix());
   EXPECT_TRUE(upstreams[1].address.is_unix());
+}
+
+TEST(Choices, EachMeansWhatItSays) {
+  auto with = [](const char* flag, const char* text) { return config_of({"--demo", flag, text}); };
+  for (bool on : {false, true}) {
+    const char* text = on ? "on" : "off";
+    EXPECT_EQ(with("--retry-non-idempotent", text).defaults.retry_non_idempotent, on);
+    EXPECT_EQ(with("--log-query", text).log_query, on);
+    EXPECT_EQ(with("--half-close", on ? "allow" : "deny").defaults.half_close, on);
+    EXPECT_EQ(with("--upstream-quickack", on ? "on" : "auto").defaults.upstream_quickack, on);
+  }
+  for (auto [text, framing] :
+       {std::pair("event", EventFraming::kEvent), std::pair("line", EventFraming::kLine),
+        std::pair("off", EventFraming::kOff)})
+    EXPECT_EQ(with("--framing", text).defaults.framing, framing);
+  for (auto [text, level] :
+       {std::pair("debug", LogLevel::kDebug), std::pair("info", LogLevel::kInfo),
+        std::pair("warn", LogLevel::kWarn), std::pair("error", LogLevel::kError)})
+    EXPECT_EQ(with("--log-level", text).log_level, level);
+  for (auto [text, format] :
+       {std::pair("text", AccessLogFormat::kText), std::pair("json", AccessLogFormat::kJson)})
+    EXPECT_EQ(with("--access-log-format", text).access_log_format, format);
+  for (const char* simd : {"auto", "avx512", "avx2", "sse2", "neon", "scalar"})
+    EXPECT_EQ(with("--simd", simd).simd, simd);
 }
 
 TEST(LatencyBudget, Forms) {
