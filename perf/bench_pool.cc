@@ -88,8 +88,8 @@ struct OwnPool {
     ring = Ring::create(features, &error);
     SLUICE_CHECK(ring);
     loop = std::make_unique<Loop>(*ring);
-    budget.bytes_max = uint64_t{64} * 1024 * 1024;
-    pool = std::make_unique<SlotPool>(*loop, budget,
+    memory_limit.bytes_max = uint64_t{64} * 1024 * 1024;
+    pool = std::make_unique<SlotPool>(*loop, memory_limit,
                                       SlotPool::Options{"bench", 0, slot_bytes, kSlots});
     SLUICE_CHECK(pool->ok());
   }
@@ -98,7 +98,7 @@ struct OwnPool {
 
   std::unique_ptr<Ring> ring;
   std::unique_ptr<Loop> loop;
-  PoolBudget budget;
+  MemoryLimit memory_limit;
   std::unique_ptr<SlotPool> pool;
 };
 

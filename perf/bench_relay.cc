@@ -90,15 +90,16 @@ class Relay {
   int listener_ = open_listener();
   Config config_ = to_one_upstream();
   Loop loop_{*ring_};
-  PoolBudget budget_{.bytes_max = config_.pool_max};
-  SlotPool sse_event_{loop_, budget_, pool_options("sse_event", 0, config_.pool_sse_event)};
-  SlotPool http_response_{loop_, budget_,
-                          pool_options("http_response", 1, config_.pool_http_response)};
+  MemoryLimit memory_limit_{.bytes_max = config_.pool_max};
+  SlotPool sse_event_{loop_, memory_limit_, pool_options("sse_event", 0, config_.pool_sse_event)};
+  SlotPool http_response_{loop_, memory_limit_,
+                          pool_options("http_message", 1, config_.pool_http_message)};
   Memory memory_{sse_event_, http_response_, {}};
   LogQueue log_;
   MessageLog messages_{log_, LogLevel::kError};
   ClientLimit limit_{100'000};
-  Gateway gateway_{loop_, memory_, budget_, config_, {listener_}, messages_, nullptr, limit_, 0};
+  Gateway gateway_{loop_,     memory_, memory_limit_, config_, {listener_},
+                   messages_, nullptr, limit_,        0};
   std::vector<int> clients_;
   std::vector<int> upstreams_;
 };

@@ -46,7 +46,7 @@ class ChainNodes {
 // What a worker's chains are made from.
 struct Memory {
   SlotPool& sse_event;
-  SlotPool& http_response;
+  SlotPool& http_message;
   ChainNodes nodes;
 };
 
@@ -59,7 +59,7 @@ class Chain {
   Chain& operator=(const Chain&) = delete;
 
   // Where copies go from now on.
-  void spill_to(SlotPool& spill) { spills_large_ = &spill == &memory_->http_response; }
+  void spill_to(SlotPool& spill) { spills_large_ = &spill == &memory_->http_message; }
 
   // Shares the slot; `bytes` lie in it.
   void append(const Lease& lease, std::string_view bytes);
@@ -67,7 +67,7 @@ class Chain {
   // may be appended by reference, or as a block.
   [[nodiscard]] std::string_view append_copy(std::string_view bytes);
   // Copies all of it, into a block of the heap where there is no slot. False, and nothing is
-  // appended, where the budget has no room for that; never where the bytes are our own.
+  // appended, where the limit has no room for that; never where the bytes are our own.
   [[nodiscard]] bool append_block(std::string_view bytes, bool ours);
   // Bytes that live as long as the program.
   void append_static(std::string_view bytes);
@@ -111,7 +111,7 @@ class Chain {
   void push(Slot* slot, const char* data, uint32_t size);
   void drop_front();
 
-  SlotPool& spill() { return spills_large_ ? memory_->http_response : memory_->sse_event; }
+  SlotPool& spill() { return spills_large_ ? memory_->http_message : memory_->sse_event; }
 
   // Two chains for every stream: kept small.
   Memory* memory_;

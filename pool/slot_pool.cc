@@ -10,9 +10,9 @@
 
 namespace sluice {
 
-SlotPool::SlotPool(Loop& loop, PoolBudget& budget, const Options& options)
+SlotPool::SlotPool(Loop& loop, MemoryLimit& memory_limit, const Options& options)
     : loop_(loop),
-      budget_(budget),
+      memory_limit_(memory_limit),
       options_(options),
       reserve_(options.slots / limits::kReserveFraction),
       ring_target_max_(std::min(options.slots - reserve_, limits::kRingSlotsMax)),
@@ -34,16 +34,17 @@ bool SlotPool::grow() {
   while (place < regions_.size() && regions_[place].memory) ++place;
   size_t bytes = size_t{options_.slot_bytes} * options_.slots;
   bool first = regions_.empty();
-  if (!first && (budget_.bytes + bytes > budget_.bytes_max ||
+  if (!first && (memory_limit_.bytes + bytes > memory_limit_.bytes_max ||
                  (place + 1) * options_.slots > limits::kSlotsMax))
     return false;
   // Where all are in use the region is just not registered.
   unsigned fixed_index = 0;
-  while (fixed_index < Ring::kFixedBuffersMax && budget_.fixed_in_use[fixed_index]) ++fixed_index;
+  while (fixed_index < Ring::kFixedBuffersMax && memory_limit_.fixed_in_use[fixed_index])
+    ++fixed_index;
   auto memory = std::make_unique<Region>(loop_.ring(), bytes, fixed_index);
   if (!memory->data()) return false;
-  if (fixed_index < Ring::kFixedBuffersMax) budget_.fixed_in_use[fixed_index] = true;
-  budget_.bytes += bytes;
+  if (fixed_index < Ring::kFixedBuffersMax) memory_limit_.fixed_in_use[fixed_index] = true;
+  memory_limit_.bytes += bytes;
   if (place == regions_.size()) regions_.emplace_back();
   RegionSlots& region = regions_[place];
   region.memory = std::move(memory);
@@ -65,10 +66,10 @@ void SlotPool::give_back(RegionSlots& region) {
   for (uint32_t i = 0; i < options_.slots; ++i) counters_.discards += region.slots[i].used ? 1 : 0;
   slots_ -= options_.slots;
   free_ -= options_.slots;
-  budget_.bytes -= size_t{options_.slot_bytes} * options_.slots;
+  memory_limit_.bytes -= size_t{options_.slot_bytes} * options_.slots;
   unsigned fixed_index = region.memory->fixed_index();
   region = RegionSlots{};  // which takes the registration back
-  if (fixed_index < Ring::kFixedBuffersMax) budget_.fixed_in_use[fixed_index] = false;
+  if (fixed_index < Ring::kFixedBuffersMax) memory_limit_.fixed_in_use[fixed_index] = false;
 }
 
 void SlotPool::put_back(Slot* slot) {
@@ -120,8 +121,8 @@ Lease SlotPool::take() {
 Lease SlotPool::take_block(uint32_t size, bool ours) {
   if (size <= options_.slot_bytes)
     if (Lease lease = take()) return lease;
-  if (!ours && budget_.heap + size > budget_.heap_max) return {};
-  budget_.heap += size;
+  if (!ours && memory_limit_.heap + size > memory_limit_.heap_max) return {};
+  memory_limit_.heap += size;
   void* block = ::operator new(sizeof(Slot) + size);
   auto* slot = new (block) Slot;
   slot->data = static_cast<char*>(block) + sizeof(Slot);
@@ -139,7 +140,7 @@ void return_slot(Slot* slot) {
   if (slot->region == Slot::kHeap) {
     ++pool.counters_.discards;
     --pool.heap_blocks_;
-    pool.budget_.heap -= slot->size;
+    pool.memory_limit_.heap -= slot->size;
     ::operator delete(slot);
     return;
   }

@@ -2,10 +2,10 @@
 // to the class's buffer group, to be picked when data arrives), some are leased, the rest free:
 // provided + leased + free == slots, always. Owned by the worker, used on its thread only.
 //
-// The pool grows by whole regions while slots are short, up to a budget that all classes of the
+// The pool grows by whole regions while slots are short, up to a limit that all classes of the
 // worker share, and gives grown regions back when they are idle. Out of slots is a wait, not an
 // error: a connection whose receive found none queues here and is told when one is back. What
-// cannot wait (heads) may take blocks from the heap, which count towards the same budget.
+// cannot wait (heads) may take blocks from the heap, which count towards the same limit.
 #pragma once
 
 #include <bitset>
@@ -31,7 +31,7 @@ struct PoolCounters {
 
 // What peers' bytes may occupy on a worker, in bytes (--pool-max): the regions of all classes, and
 // a part of its own for the heap, with blocks and what connections keep beside them (charge()).
-struct PoolBudget {
+struct MemoryLimit {
   uint64_t bytes_max = 0;  // of regions
   uint64_t heap_max = 0;
   uint64_t bytes = 0;
@@ -69,7 +69,7 @@ class SlotPool final : public TurnHook {
   };
 
   // Registers itself with the loop's turn end. ok() is false where memory or the kernel refused.
-  SlotPool(Loop& loop, PoolBudget& budget, const Options& options);
+  SlotPool(Loop& loop, MemoryLimit& memory_limit, const Options& options);
   ~SlotPool();
   SlotPool(const SlotPool&) = delete;
   SlotPool& operator=(const SlotPool&) = delete;
@@ -83,7 +83,7 @@ class SlotPool final : public TurnHook {
   Lease claim(uint16_t buffer_id);
   // A slot to write into; empty where there is none and the class cannot grow.
   Lease take();
-  // A slot, or a block of the heap with room for `size` bytes; empty where the budget has no room
+  // A slot, or a block of the heap with room for `size` bytes; empty where the limit has no room
   // for it, unless the bytes are our own (`ours`): a few hundred for a connection, at most.
   Lease take_block(uint32_t size, bool ours);
 
@@ -104,7 +104,7 @@ class SlotPool final : public TurnHook {
 
   void on_turn_end() override;
 
-  PoolBudget& budget() { return budget_; }
+  MemoryLimit& memory_limit() { return memory_limit_; }
   const PoolCounters& counters() const { return counters_; }
   uint32_t slots() const { return slots_; }        // current size
   uint32_t provided() const { return provided_; }  // with the kernel
@@ -136,7 +136,7 @@ class SlotPool final : public TurnHook {
   void finish_trim();
 
   Loop& loop_;
-  PoolBudget& budget_;
+  MemoryLimit& memory_limit_;
   Options options_;
   uint32_t reserve_;
   uint32_t ring_target_max_;

@@ -13,7 +13,7 @@ namespace sluice {
 namespace {
 
 // For a few scrapers and people. Whoever is slow or idle gives way to them.
-SideLimits limits_with(const Admin::Options& options) {
+HttpdLimits limits_with(const Admin::Options& options) {
   return {.connections_max = options.connections_max,
           .idle_give_way = true,
           .body_bytes_max = size_t{4} * 1024,
@@ -100,18 +100,18 @@ Admin::Admin(const Config& config, std::vector<std::unique_ptr<Worker>>& workers
   std::vector<std::string> hosts = config.admin_hosts;
   if (!config.admin_name.empty()) hosts.push_back(config.admin_name);
   server_.restrict_hosts(hosts, "The admin port has no such name; --admin-host gives it one.");
-  server_.route("GET", "/", [](const SideRequest&, SideResponder responder) {
+  server_.route("GET", "/", [](const HttpdRequest&, HttpdResponder responder) {
     responder.respond(200, "text/html; charset=utf-8", kAdminPage);
   });
-  server_.route("GET", "/metrics", [this](const SideRequest& request, SideResponder responder) {
+  server_.route("GET", "/metrics", [this](const HttpdRequest& request, HttpdResponder responder) {
     on_metrics(request, responder);
   });
   server_.route("GET", "/streams",
-                [this](const SideRequest&, SideResponder responder) { on_streams(responder); });
-  server_.route("GET", "/healthz", [](const SideRequest&, SideResponder responder) {
+                [this](const HttpdRequest&, HttpdResponder responder) { on_streams(responder); });
+  server_.route("GET", "/healthz", [](const HttpdRequest&, HttpdResponder responder) {
     responder.respond(200, "text/plain", "ok\n");
   });
-  server_.route("GET", "/readyz", [this](const SideRequest&, SideResponder responder) {
+  server_.route("GET", "/readyz", [this](const HttpdRequest&, HttpdResponder responder) {
     if (draining_.load(std::memory_order_relaxed))
       responder.respond(503, "text/plain", "draining\n");
     else
@@ -123,15 +123,15 @@ std::string Admin::start() {
   return server_.start(config_.admin, "sluice/admin");
 }
 
-void Admin::on_metrics(const SideRequest& request, const SideResponder& responder) {
+void Admin::on_metrics(const HttpdRequest& request, const HttpdResponder& responder) {
   MetricsFormat format = request.head.lists_token("accept", "application/openmetrics-text")
                              ? MetricsFormat::kOpenMetrics
                              : MetricsFormat::kPrometheus;
-  metrics_.add(responder,
-               [this, format](const std::vector<WorkerSnapshot>& workers, const SideResponder& to) {
-                 to.respond(200, metrics_content_type(format),
-                            render_metrics(config_, workers, process_facts(), format));
-               });
+  metrics_.add(responder, [this, format](const std::vector<WorkerSnapshot>& workers,
+                                         const HttpdResponder& to) {
+    to.respond(200, metrics_content_type(format),
+               render_metrics(config_, workers, process_facts(), format));
+  });
 }
 
 ProcessFacts Admin::process_facts() const {
@@ -148,9 +148,9 @@ ProcessFacts Admin::process_facts() const {
   return process;
 }
 
-void Admin::on_streams(const SideResponder& responder) {
+void Admin::on_streams(const HttpdResponder& responder) {
   streams_.add(responder,
-               [](const std::vector<std::vector<StreamInfo>>& workers, const SideResponder& to) {
+               [](const std::vector<std::vector<StreamInfo>>& workers, const HttpdResponder& to) {
                  std::string body = "[";
                  for (const std::vector<StreamInfo>& streams : workers) {
                    for (const StreamInfo& stream : streams) {

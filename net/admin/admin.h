@@ -14,8 +14,8 @@
 #include "net/admin/scrape.h"
 #include "net/config/config.h"
 #include "net/gateway/worker.h"
+#include "net/httpd/httpd.h"
 #include "net/observe/metrics_text.h"
-#include "net/side/server.h"
 
 namespace sluice {
 
@@ -37,15 +37,15 @@ class Admin {
   void set_draining() { draining_.store(true, std::memory_order_relaxed); }
 
  private:
-  void on_metrics(const SideRequest& request, const SideResponder& responder);
-  void on_streams(const SideResponder& responder);
+  void on_metrics(const HttpdRequest& request, const HttpdResponder& responder);
+  void on_streams(const HttpdResponder& responder);
   ProcessFacts process_facts() const;
 
   const Config& config_;
   const LogWriter& log_;
   std::atomic<bool> draining_{false};
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
-  SideServer server_;
+  Httpd server_;
   Scrape<WorkerSnapshot> metrics_;
   Scrape<std::vector<StreamInfo>> streams_;
 };

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "net/gateway/worker.h"
-#include "net/side/server.h"
+#include "net/httpd/httpd.h"
 
 namespace sluice {
 
@@ -25,9 +25,9 @@ class Scrape {
   // On a worker's thread.
   using Ask = void (*)(Gateway&, Answer&);
   // Makes the response of all answers.
-  using Respond = std::function<void(const std::vector<Answer>&, const SideResponder&)>;
+  using Respond = std::function<void(const std::vector<Answer>&, const HttpdResponder&)>;
 
-  Scrape(SideServer& server, Workers& workers, Answer initial, Ask ask,
+  Scrape(Httpd& server, Workers& workers, Answer initial, Ask ask,
          std::chrono::milliseconds answer_within)
       : server_(server),
         workers_(workers),
@@ -36,13 +36,13 @@ class Scrape {
         answer_within_(answer_within) {}
 
   // `responder` gets its response, or 503 where a worker does not answer in time.
-  void add(const SideResponder& responder, Respond respond) {
+  void add(const HttpdResponder& responder, Respond respond) {
     std::erase_if(waiting_, [](const auto& waiter) { return !waiter.first.open(); });
     if (waiting_.size() == kWaitingMax) {
       responder.problem(503, "Too many requests wait for the workers.", {{"Retry-After", "1"}});
       return;
     }
-    auto now = SideResponder::Clock::now();
+    auto now = HttpdResponder::Clock::now();
     bool begin = missing_ == 0 || now >= end_;
     if (begin) end_ = now + answer_within_;
     waiting_.emplace_back(responder, std::move(respond));
@@ -89,17 +89,17 @@ class Scrape {
     answers_.clear();
   }
 
-  SideServer& server_;
+  Httpd& server_;
   Workers& workers_;
   const Answer initial_;
   const Ask ask_;
   const std::chrono::milliseconds answer_within_;
 
-  std::vector<std::pair<SideResponder, Respond>> waiting_;
+  std::vector<std::pair<HttpdResponder, Respond>> waiting_;
   std::vector<Part> parts_;  // as workers_
   std::vector<Answer> answers_;
   size_t missing_ = 0;  // 0: no round is under way
-  SideResponder::Clock::time_point end_;
+  HttpdResponder::Clock::time_point end_;
 };
 
 }  // namespace sluice

@@ -76,12 +76,12 @@ void check_stream(const Draft& draft) {
 
 void check_pool(const Draft& defaults, const Config& config) {
   const PoolSettings& sse = config.pool_sse_event;
-  const PoolSettings& http = config.pool_http_response;
+  const PoolSettings& http = config.pool_http_message;
   uint64_t first_bytes = sse.slot_bytes * sse.slots + http.slot_bytes * http.slots;
   uint64_t most = config.pool_max - config.pool_max / limits::kHeapFraction;
   if (first_bytes <= most) return;
-  throw ConfigError(origin(defaults, {"pool-max", "pool-sse-event", "pool-http-response"}),
-                    "pool-sse-event and pool-http-response start with " + format_size(first_bytes) +
+  throw ConfigError(origin(defaults, {"pool-max", "pool-sse-event", "pool-http-message"}),
+                    "pool-sse-event and pool-http-message start with " + format_size(first_bytes) +
                         ", which is more than pool-max (" + format_size(config.pool_max) +
                         ") less its " + std::to_string(limits::kHeapFraction) +
                         "th part for heads, " + format_size(most));

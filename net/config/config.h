@@ -83,7 +83,7 @@ struct Config {
   std::string uring_disable;                  // comma list, checked against core/features
   std::string simd = "auto";
   PoolSettings pool_sse_event{4096, 1000};
-  PoolSettings pool_http_response{16384, 500};
+  PoolSettings pool_http_message{16384, 500};
   uint64_t pool_max = 256ULL * 1024 * 1024;  // bytes a worker, all classes together
   uint64_t max_header_size = 16ULL * 1024;
   uint64_t max_headers = 128;

@@ -370,7 +370,7 @@ std::vector<Setting> limit_settings() {
       pool_setting("pool-sse-event", &Config::pool_sse_event,
                    "Buffer slots of a worker for event streams: a power of two from 512 to 64k, "
                    "and how many at first (16 to 32768)"),
-      pool_setting("pool-http-response", &Config::pool_http_response, "The same for other bodies"),
+      pool_setting("pool-http-message", &Config::pool_http_message, "The same for other bodies"),
       number_setting("pool-max", &Config::pool_max, kSize, {kMiB, 64 * kGiB},
                      "Bytes that peers may occupy on a worker; beyond them receives wait, and "
                      "streams whose peer "

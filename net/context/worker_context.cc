@@ -17,12 +17,12 @@ const StreamSettings& before_a_route(const Config& config) {
 
 }  // namespace
 
-WorkerContext::WorkerContext(Loop& its_loop, Memory& its_memory, PoolBudget& its_budget,
+WorkerContext::WorkerContext(Loop& its_loop, Memory& its_memory, MemoryLimit& its_memory_limit,
                              const Config& its_config, MessageLog& its_messages,
                              unsigned its_number)
     : loop(its_loop),
       memory(its_memory),
-      budget(its_budget),
+      memory_limit(its_memory_limit),
       config(its_config),
       default_settings(before_a_route(its_config)),
       head_limits{its_config.max_header_size, its_config.max_headers},

@@ -19,14 +19,14 @@
 namespace sluice {
 
 struct WorkerContext {
-  WorkerContext(Loop& its_loop, Memory& its_memory, PoolBudget& its_budget,
+  WorkerContext(Loop& its_loop, Memory& its_memory, MemoryLimit& its_memory_limit,
                 const Config& its_config, MessageLog& its_messages, unsigned its_number);
   WorkerContext(const WorkerContext&) = delete;
   WorkerContext& operator=(const WorkerContext&) = delete;
 
   Loop& loop;
   Memory& memory;
-  PoolBudget& budget;
+  MemoryLimit& memory_limit;
   const Config& config;
   // What applies before a route is known: the default route's, else the global ones.
   const StreamSettings& default_settings;
@@ -51,7 +51,7 @@ struct WorkerContext {
     return scratch_;
   }
   // More than half of --pool-max is mapped: no stream gets a larger window.
-  bool memory_tight() const { return budget.bytes * 2 > budget.bytes_max; }
+  bool memory_tight() const { return memory_limit.bytes * 2 > memory_limit.bytes_max; }
   // An address in --trusted-proxies.
   bool trusts(const Address& client) const;
   // The time as a Date field has it.

@@ -11,7 +11,7 @@
 namespace sluice {
 namespace {
 
-using Clock = SideResponder::Clock;
+using Clock = HttpdResponder::Clock;
 
 constexpr std::string_view kEventStream = "text/event-stream; charset=utf-8";
 constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
@@ -33,7 +33,7 @@ bool parse_number(std::string_view text, Number& value) {
 // Reads query parameters, each within bounds; remembers whether one was not.
 class Parameters {
  public:
-  explicit Parameters(const SideRequest& request) : request_(request) {}
+  explicit Parameters(const HttpdRequest& request) : request_(request) {}
 
   template <typename Number>
   Number get(std::string_view name, Number absent, Number min, Number max) {
@@ -47,13 +47,13 @@ class Parameters {
   }
 
   // True where a parameter was wrong; then the request has been answered.
-  bool refused(const SideResponder& responder) const {
+  bool refused(const HttpdResponder& responder) const {
     if (!mistake_.empty()) responder.problem(400, mistake_);
     return !mistake_.empty();
   }
 
  private:
-  const SideRequest& request_;
+  const HttpdRequest& request_;
   std::string mistake_;
 };
 
@@ -66,7 +66,7 @@ int64_t unix_time_ms() {
 // --- /events
 
 struct EventStream {
-  SideResponder responder;
+  HttpdResponder responder;
   uint64_t next_id;
   uint64_t last_id;  // of the whole sequence
   uint64_t drop_id;  // the connection is cut after this one
@@ -94,7 +94,7 @@ void send_next_events(const std::shared_ptr<EventStream>& stream) {
 
 // The id to go on from: EventSource sends a header, a page that starts anew can only use the query.
 // What is no number is no id of ours, so the sequence begins.
-uint64_t last_event_id(const SideRequest& request) {
+uint64_t last_event_id(const HttpdRequest& request) {
   auto text = request.header("last-event-id");
   if (!text) text = request.parameter("last_event_id");
   uint64_t id = 0;
@@ -102,7 +102,7 @@ uint64_t last_event_id(const SideRequest& request) {
   return known ? id : 0;
 }
 
-void serve_events(const SideRequest& request, const SideResponder& responder) {
+void serve_events(const HttpdRequest& request, const HttpdResponder& responder) {
   Parameters parameters(request);
   constexpr uint64_t kMax = std::numeric_limits<uint64_t>::max();
   double rate = parameters.get("rate", 20.0, kRateMin, kRateMax);
@@ -133,20 +133,20 @@ void serve_events(const SideRequest& request, const SideResponder& responder) {
 
 // --- endings and shapes
 
-void serve_slow(const SideRequest& request, const SideResponder& responder) {
+void serve_slow(const HttpdRequest& request, const HttpdResponder& responder) {
   Parameters parameters(request);
   auto delay_ms = parameters.get<uint64_t>("ms", 1000, 0, kSlowMaxMs);
   if (parameters.refused(responder)) return;
   responder.after_ms(delay_ms, [=] { responder.respond(200, kPlainText, "That was slow.\n"); });
 }
 
-void serve_truncate(const SideRequest&, const SideResponder& responder) {
+void serve_truncate(const HttpdRequest&, const HttpdResponder& responder) {
   responder.begin_stream(kEventStream);
   responder.write("id: 1\ndata: whole\n\nid: 2\ndata: whole\n\nid: 3\ndata: cut in the mid");
   responder.abort();
 }
 
-void serve_plain(const SideRequest& request, const SideResponder& responder) {
+void serve_plain(const HttpdRequest& request, const HttpdResponder& responder) {
   Parameters parameters(request);
   auto bytes = parameters.get<uint64_t>("bytes", 1024, 0, kPlainBytesMax);
   if (parameters.refused(responder)) return;
@@ -157,11 +157,11 @@ void serve_plain(const SideRequest& request, const SideResponder& responder) {
   responder.respond(200, kPlainText, body);
 }
 
-void serve_echo(const SideRequest& request, const SideResponder& responder) {
+void serve_echo(const HttpdRequest& request, const HttpdResponder& responder) {
   responder.respond(200, "application/octet-stream", request.body);
 }
 
-void serve_page(const SideRequest&, const SideResponder& responder) {
+void serve_page(const HttpdRequest&, const HttpdResponder& responder) {
   responder.respond(200, "text/html; charset=utf-8", kDemoPage,
                     {{"Cache-Control", "no-cache"},
                      {"Content-Security-Policy",
@@ -171,7 +171,7 @@ void serve_page(const SideRequest&, const SideResponder& responder) {
 
 }  // namespace
 
-DemoUpstream::DemoUpstream(const SideLimits& limits) : server_(limits) {
+DemoUpstream::DemoUpstream(const HttpdLimits& limits) : server_(limits) {
   server_.route("GET", "/", serve_page);
   server_.route("GET", "/events", serve_events);
   server_.route("GET", "/slow", serve_slow);

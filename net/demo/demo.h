@@ -9,13 +9,13 @@
 #include <string>
 #include <string_view>
 
-#include "net/side/server.h"
+#include "net/httpd/httpd.h"
 
 namespace sluice {
 
 class DemoUpstream {
  public:
-  explicit DemoUpstream(const SideLimits& limits = {});
+  explicit DemoUpstream(const HttpdLimits& limits = {});
 
   // On 127.0.0.1, at a port that the kernel chooses unless one is named. "" or why not.
   [[nodiscard]] std::string start(uint16_t port = 0);
@@ -23,7 +23,7 @@ class DemoUpstream {
   uint16_t port() const { return server_.address().port(); }
 
  private:
-  SideServer server_;
+  Httpd server_;
 };
 
 // The event of /events with that id, as sent: id, one data line of JSON, blank line. The JSON is

@@ -10,7 +10,7 @@
 namespace sluice {
 namespace {
 
-using Clock = SideResponder::Clock;
+using Clock = HttpdResponder::Clock;
 
 constexpr std::string_view kText =
     "Every word that you read here left the server as one event, went through the gateway whole, "
@@ -106,13 +106,13 @@ struct Completion {
   Clock::time_point due;
 };
 
-void refuse(const SideResponder& responder, std::string_view message) {
+void refuse(const HttpdResponder& responder, std::string_view message) {
   std::string body = R"({"error":{"message":")";
   body.append(message).append(R"(","type":"invalid_request_error","param":null,"code":null}})");
   responder.respond(400, "application/json", body);
 }
 
-Completion read_completion(const SideRequest& request, bool chat) {
+Completion read_completion(const HttpdRequest& request, bool chat) {
   static uint64_t serial = 0;  // one server's thread reads and writes it
   std::string_view json = request.body;
   auto number = [&](std::string_view name) {
@@ -177,7 +177,7 @@ std::string token_event(const Completion& c, uint64_t index) {
   return piece_event(c, c.chat ? R"("content":")" + text + "\"" : text, "null");
 }
 
-void send_next_token(const SideResponder& responder, const std::shared_ptr<Completion>& c) {
+void send_next_token(const HttpdResponder& responder, const std::shared_ptr<Completion>& c) {
   if (c->tokens_sent < c->tokens) {
     responder.write(token_event(*c, c->tokens_sent++));
     c->due = std::max(c->due + std::chrono::milliseconds(c->delay_ms), Clock::now());
@@ -190,7 +190,7 @@ void send_next_token(const SideResponder& responder, const std::shared_ptr<Compl
   responder.end();
 }
 
-void stream_completion(const SideResponder& responder, Completion completion) {
+void stream_completion(const HttpdResponder& responder, Completion completion) {
   auto c = std::make_shared<Completion>(std::move(completion));
   c->due = Clock::now() + std::chrono::milliseconds(c->delay_ms);
   responder.begin_stream("text/event-stream; charset=utf-8", {{"Cache-Control", "no-cache"}});
@@ -198,7 +198,7 @@ void stream_completion(const SideResponder& responder, Completion completion) {
   responder.at(c->due, [=] { send_next_token(responder, c); });
 }
 
-void answer_completion(const SideResponder& responder, const Completion& c) {
+void answer_completion(const HttpdResponder& responder, const Completion& c) {
   std::string text;
   for (uint64_t i = 0; i < c.tokens; ++i) text += token_text(i);
   std::string body = preamble(c, c.chat ? "chat.completion" : "text_completion");
@@ -210,7 +210,7 @@ void answer_completion(const SideResponder& responder, const Completion& c) {
   responder.respond(200, "application/json", body);
 }
 
-void serve_completion(const SideRequest& request, const SideResponder& responder, bool chat) {
+void serve_completion(const HttpdRequest& request, const HttpdResponder& responder, bool chat) {
   std::string_view required = chat ? "messages" : "prompt";
   if (!json_member(request.body, required)) {
     return refuse(responder,
@@ -245,19 +245,19 @@ std::optional<std::string_view> json_member(std::string_view object, std::string
   }
 }
 
-void add_openai_routes(SideServer& server) {
+void add_openai_routes(Httpd& server) {
   server.route("POST", "/v1/chat/completions",
-               [](const SideRequest& request, SideResponder answer) {
+               [](const HttpdRequest& request, HttpdResponder answer) {
                  serve_completion(request, answer, true);
                });
-  server.route("POST", "/v1/completions", [](const SideRequest& request, SideResponder answer) {
+  server.route("POST", "/v1/completions", [](const HttpdRequest& request, HttpdResponder answer) {
     serve_completion(request, answer, false);
   });
-  server.route("GET", "/v1/models", [](const SideRequest&, SideResponder answer) {
+  server.route("GET", "/v1/models", [](const HttpdRequest&, HttpdResponder answer) {
     std::string list = R"({"object":"list","data":[)";
     answer.respond(200, "application/json", list.append(kModelObject).append("]}\n"));
   });
-  server.route("GET", "/v1/models/sluice-demo", [](const SideRequest&, SideResponder answer) {
+  server.route("GET", "/v1/models/sluice-demo", [](const HttpdRequest&, HttpdResponder answer) {
     answer.respond(200, "application/json", kModelObject);
   });
 }

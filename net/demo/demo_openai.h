@@ -6,11 +6,11 @@
 #include <optional>
 #include <string_view>
 
-#include "net/side/server.h"
+#include "net/httpd/httpd.h"
 
 namespace sluice {
 
-void add_openai_routes(SideServer& server);
+void add_openai_routes(Httpd& server);
 
 // The raw text of a top-level member of a JSON object, or nullopt. Lenient: it finds members in
 // what is JSON and does not judge what is not.

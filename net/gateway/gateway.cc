@@ -10,10 +10,10 @@ constexpr uint64_t kHousekeepingMs = 1000;
 
 }  // namespace
 
-Gateway::Gateway(Loop& loop, Memory& memory, PoolBudget& budget, const Config& config,
+Gateway::Gateway(Loop& loop, Memory& memory, MemoryLimit& memory_limit, const Config& config,
                  const std::vector<int>& listeners, MessageLog& messages, AccessLog* access_log,
                  ClientLimit& client_limit, unsigned worker)
-    : context_(loop, memory, budget, config, messages, worker),
+    : context_(loop, memory, memory_limit, config, messages, worker),
       timer_(this),
       connector_(context_),
       upstreams_(context_, connector_, *this),
@@ -33,7 +33,7 @@ void Gateway::on_timer() {
   }
   clients_.housekeep();
   context_.memory.sse_event.trim();
-  context_.memory.http_response.trim();
+  context_.memory.http_message.trim();
   context_.loop.timers().schedule(timer_, context_.loop.now_ms() + kHousekeepingMs);
 }
 
@@ -79,7 +79,7 @@ void Gateway::snapshot(WorkerSnapshot& into) const {
   into.upstream_idle = upstreams_.idle();
   into.streams = streams_.live();
   into.event_streams = streams_.live_event_streams();
-  for (const SlotPool* pool : {&context_.memory.sse_event, &context_.memory.http_response})
+  for (const SlotPool* pool : {&context_.memory.sse_event, &context_.memory.http_message})
     into.pools.push_back({pool->name(), pool->slot_bytes(), pool->slots(), pool->provided(),
                           pool->free(), pool->leased(), pool->heap_blocks(), pool->high_water(),
                           pool->counters()});

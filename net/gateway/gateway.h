@@ -25,7 +25,7 @@ namespace sluice {
 class Gateway final : public TimerOwner, public CloseWatcher {
  public:
   // `listeners` are listening fds, owned from here on.
-  Gateway(Loop& loop, Memory& memory, PoolBudget& budget, const Config& config,
+  Gateway(Loop& loop, Memory& memory, MemoryLimit& memory_limit, const Config& config,
           const std::vector<int>& listeners, MessageLog& messages, AccessLog* access_log,
           ClientLimit& client_limit, unsigned worker);
   ~Gateway();

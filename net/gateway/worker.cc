@@ -17,7 +17,7 @@ namespace sluice {
 namespace {
 
 constexpr uint16_t kSseEventGroup = 0;
-constexpr uint16_t kHttpResponseGroup = 1;
+constexpr uint16_t kHttpMessageGroup = 1;
 
 SlotPool::Options pool_options(const char* name, uint16_t group, const PoolSettings& settings) {
   return {name, group, static_cast<uint32_t>(settings.slot_bytes),
@@ -31,15 +31,15 @@ void pin_to(int cpu) {
   pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
 }
 
-std::string describe(const SlotPool& sse_event, const SlotPool& http_response) {
-  uint64_t bytes = sse_event.bytes() + http_response.bytes();
+std::string describe(const SlotPool& sse_event, const SlotPool& http_message) {
+  uint64_t bytes = sse_event.bytes() + http_message.bytes();
   std::string text = format_size(bytes) + " of slots a worker in ";
   text += page_kind_name(sse_event.first_region().pages());
   bool registered =
-      sse_event.first_region().registered() && http_response.first_region().registered();
+      sse_event.first_region().registered() && http_message.first_region().registered();
   if (registered) return text + ", registered";
   int error = sse_event.first_region().register_error();
-  if (error == 0) error = http_response.first_region().register_error();
+  if (error == 0) error = http_message.first_region().register_error();
   if (error == ENOMEM)
     return text + ", not registered: RLIMIT_MEMLOCK is too small (ulimit -l, LimitMEMLOCK)";
   return text + ", not registered";
@@ -99,15 +99,15 @@ void Worker::serve_until_drained(Ring& ring) {
   std::optional<uint64_t> budget_ns = config.latency_budget_us;
   if (budget_ns) *budget_ns *= 1000;
   loop.set_latency_budget(LatencyBudget(budget_ns));
-  PoolBudget budget;
-  budget.heap_max = config.pool_max / limits::kHeapFraction;
-  budget.bytes_max = config.pool_max - budget.heap_max;
-  SlotPool sse_event(loop, budget,
+  MemoryLimit memory_limit;
+  memory_limit.heap_max = config.pool_max / limits::kHeapFraction;
+  memory_limit.bytes_max = config.pool_max - memory_limit.heap_max;
+  SlotPool sse_event(loop, memory_limit,
                      pool_options("sse_event", kSseEventGroup, config.pool_sse_event));
   int sse_event_error = sse_event.ok() ? 0 : errno;
-  SlotPool http_response(
-      loop, budget, pool_options("http_response", kHttpResponseGroup, config.pool_http_response));
-  if (!sse_event.ok() || !http_response.ok()) {
+  SlotPool http_message(loop, memory_limit,
+                        pool_options("http_message", kHttpMessageGroup, config.pool_http_message));
+  if (!sse_event.ok() || !http_message.ok()) {
     int error_number = sse_event_error != 0 ? sse_event_error : errno;
     std::string why = std::string("cannot set up the buffer pools: ") + std::strerror(error_number);
     if (error_number == ENOMEM)
@@ -116,19 +116,19 @@ void Worker::serve_until_drained(Ring& ring) {
     serving_.set_value(why);
     return;
   }
-  memory_facts_ = describe(sse_event, http_response);
+  memory_facts_ = describe(sse_event, http_message);
   options_.features = ring.features();
   options_.features.fixed_buffers =
-      sse_event.first_region().registered() && http_response.first_region().registered();
+      sse_event.first_region().registered() && http_message.first_region().registered();
   options_.features.huge_pages = sse_event.first_region().pages() != PageKind::kNormal ||
-                                 http_response.first_region().pages() != PageKind::kNormal;
-  Memory memory{sse_event, http_response, {}};
+                                 http_message.first_region().pages() != PageKind::kNormal;
+  Memory memory{sse_event, http_message, {}};
   std::unique_ptr<AccessLog> access_log;
   if (options_.access_log)
     access_log = std::make_unique<AccessLog>(*options_.log, config.access_log_format);
   MessageLog messages(*options_.log, config.log_level);
-  Gateway gateway(loop, memory, budget, config, std::exchange(options_.listeners, {}), messages,
-                  access_log.get(), *options_.client_limit, options_.index);
+  Gateway gateway(loop, memory, memory_limit, config, std::exchange(options_.listeners, {}),
+                  messages, access_log.get(), *options_.client_limit, options_.index);
   gateway_ = &gateway;
   mailbox_.open(loop);
   serving_.set_value("");

@@ -164,13 +164,13 @@ void ClientConn::feed_ahead() {
   account();
 }
 
-uint64_t ClientConn::receive_budget() {
+uint64_t ClientConn::receive_credit() {
   switch (state_) {
     case State::kIdle:
     case State::kHead:
       return ahead_ ? 0 : limits::kPipelineBytes;  // first what has come
     case State::kBody:
-      return stream_->request_budget();
+      return stream_->request_credit();
     case State::kResponding:
       // The client's next request can wait where it is; its leaving is watched for. Where a FIN is
       // no leaving, only a receive tells it from a reset.
@@ -182,7 +182,7 @@ uint64_t ClientConn::receive_budget() {
 }
 
 SlotPool& ClientConn::receive_pool() {
-  return memory_.http_response;
+  return memory_.http_message;
 }
 
 // --- the client leaves ---

@@ -76,7 +76,7 @@ class ClientConn final : public Conn, public ClientHalf {
   bool has_output() override { return stream_ && stream_->response().has_work(); }
   size_t build_batch(std::span<iovec> pieces) override { return stream_->response().build(pieces); }
   bool batch_ends_sending() override { return stream_->response().batch_is_last() && !reusable(); }
-  uint64_t receive_budget() override;
+  uint64_t receive_credit() override;
   SlotPool& receive_pool() override;
   uint32_t watch_events() override;
 

@@ -53,8 +53,8 @@ void UpstreamConn::on_connected(int error) {
   if (stream_) stream_->on_upstream_connected();
 }
 
-uint64_t UpstreamConn::receive_budget() {
-  if (stream_) return stream_->response_budget();
+uint64_t UpstreamConn::receive_credit() {
+  if (stream_) return stream_->response_credit();
   // Idle: enough to see a close, or bytes that nobody asked for. It may still be armed when the
   // next response comes, which must not be read ahead of its pace.
   return pool_.settings().pace_ms > 0 ? 1 : limits::kIdleReceiveBytes;
@@ -65,10 +65,10 @@ SlotPool& UpstreamConn::receive_pool() {
   // requests and their answers' heads from being read. Those with a large window share the larger
   // slots as long as most of these are free.
   bool event_stream = stream_ && head_done_ && stream_->event_stream();
-  const SlotPool& large = memory_.http_response;
+  const SlotPool& large = memory_.http_message;
   bool plenty = large.leased() * 2 < large.slots() && !context_.memory_tight();
   if (event_stream && !(stream_->wide() && plenty)) return memory_.sse_event;
-  return memory_.http_response;
+  return memory_.http_message;
 }
 
 void UpstreamConn::on_bytes(const Lease& lease, std::string_view bytes, uint64_t after_ms) {

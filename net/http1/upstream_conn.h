@@ -47,7 +47,7 @@ class UpstreamConn final : public Conn, public UpstreamHalf, public PooledConn {
   void prepare_flush() override;
   bool has_output() override { return stream_ && !sends_no_more_ && stream_->request().has_work(); }
   size_t build_batch(std::span<iovec> pieces) override { return stream_->request().build(pieces); }
-  uint64_t receive_budget() override;
+  uint64_t receive_credit() override;
   SlotPool& receive_pool() override;
 
   void delay_acks_if_quick(uint64_t after_ms);

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "net/side/server.h"
+#include "net/httpd/httpd.h"
 
 namespace sluice {
 namespace {
@@ -26,8 +26,8 @@ constexpr uint64_t kAdminFraction = 16;
 FdShares share_fds(uint64_t limit, const FdUsers& users) {
   uint64_t workers = users.workers;
   uint64_t own = kProcessFds + workers * (kFdsPerWorker + users.listeners * kFdsPerListener);
-  if (users.admin) own += SideServer::kOwnFds + kAdminConnectionsMin;
-  if (users.demo) own += SideServer::kOwnFds;
+  if (users.admin) own += Httpd::kOwnFds + kAdminConnectionsMin;
+  if (users.demo) own += Httpd::kOwnFds;
   // A request takes its client's, its upstream's and, where that is the demo, the other end of it.
   uint64_t each = users.demo ? 3 : 2;
   FdShares shares{
@@ -41,7 +41,7 @@ FdShares share_fds(uint64_t limit, const FdUsers& users) {
     left -= more;
   }
   if (users.demo) {
-    shares.demo_connections = std::min<uint64_t>(left / each, SideLimits{}.connections_max);
+    shares.demo_connections = std::min<uint64_t>(left / each, HttpdLimits{}.connections_max);
     left -= shares.demo_connections;
   }
   shares.clients = left / 2;

@@ -136,7 +136,7 @@ bool Server::start() {
 
 bool Server::start_demo() {
   if (!config_->demo) return true;
-  SideLimits limits;
+  HttpdLimits limits;
   limits.connections_max = fds_.demo_connections;
   demo_ = std::make_unique<DemoUpstream>(limits);
   std::string error = demo_->start();

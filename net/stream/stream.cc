@@ -16,7 +16,7 @@ Stream::Stream(Streams& streams, ClientHalf& client, uint64_t id)
       response_(context().memory, context().memory.sse_event),
       phase_since_ms_(loop().now_ms()),
       timer_(this),
-      request_(context().memory, context().memory.http_response),
+      request_(context().memory, context().memory.http_message),
       id_(id),
       started_ns_(loop().now_ns()) {}
 
@@ -104,7 +104,7 @@ void Stream::commit_response(const Head& head) {
   if (framed_)
     streams_.event_stream_begun();
   else
-    response_.spill_to(context().memory.http_response);
+    response_.spill_to(context().memory.http_message);
   head_queued_ = true;
   last_output_ms_ = loop().now_ms();
   window_since_ms_ = last_output_ms_;
@@ -274,7 +274,7 @@ void Stream::on_read_dry() {
   loop().timers().schedule_earlier(timer_, paced_until_ms_);
 }
 
-uint64_t Stream::response_budget() {
+uint64_t Stream::response_credit() {
   if (ended_ || phase_ == Phase::kDraining || paced_until_ms_ != 0) return 0;
   uint64_t now_ns = loop().now_ns();
   // Held bytes of an unfinished event are not charged, so that holding never waits for itself;
@@ -305,7 +305,7 @@ uint64_t Stream::response_budget() {
 
 bool Stream::others_wait_for_slots() const {
   const Memory& memory = context().memory;
-  return framed_ ? memory.sse_event.has_waiters() : memory.http_response.has_waiters();
+  return framed_ ? memory.sse_event.has_waiters() : memory.http_message.has_waiters();
 }
 
 // Judged over more bytes than the kernel takes for a client that reads nothing.

@@ -53,7 +53,7 @@ class Stream final : public TimerOwner {
   // The client's half will not touch this stream again.
   void client_released();
   // Room for request body bytes; 0 = stop reading the client.
-  uint64_t request_budget() const;
+  uint64_t request_credit() const;
   // Whether the client owes body bytes: not while it waits to be told to go on (Expect), nor once
   // it has its answer. And since when it does, where that was not from the start.
   bool body_due() const;
@@ -102,7 +102,7 @@ class Stream final : public TimerOwner {
   // of an event, lines), the request is not kept, or it has all ended.
   bool replace_attempt();
   // Bytes to receive from the upstream now; 0 = the client has to catch up first.
-  uint64_t response_budget();
+  uint64_t response_credit();
 
   Outbox& request() { return request_; }
   bool method_is_head() const { return method_is_head_; }

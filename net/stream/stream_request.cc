@@ -168,13 +168,13 @@ void Stream::on_request_end() {
 
 // Once the answer is complete, or is ours, the rest of the request is read to be dropped: many
 // clients look for an answer only when they have sent all.
-uint64_t Stream::request_budget() const {
+uint64_t Stream::request_credit() const {
   if (ended_) return 0;
   if (phase_ == Phase::kDraining) return limits::kRequestWindow;
   uint64_t window = context().memory_tight() ? limits::kTightRequestWindow : limits::kRequestWindow;
   uint64_t waiting = request_.backlog();
   // Where others wait for a slot, it has to send first what it holds.
-  if (waiting > 0 && context().memory.http_response.has_waiters()) return 0;
+  if (waiting > 0 && context().memory.http_message.has_waiters()) return 0;
   return waiting * 2 > window ? 0 : window - waiting;
 }
 

@@ -54,7 +54,7 @@ void Streams::shut_down() {
 
 void Streams::on_turn_end() {
   SlotPool& events = context_.memory.sse_event;
-  SlotPool& others = context_.memory.http_response;
+  SlotPool& others = context_.memory.http_message;
   uint32_t leased = events.leased() + others.leased();
   graveyard_.clear();
   relieve_memory();
@@ -68,7 +68,7 @@ void Streams::on_turn_end() {
 // nothing must not keep others waiting. A round over all streams, some in each turn.
 void Streams::relieve_memory() {
   const SlotPool& events = context_.memory.sse_event;
-  const SlotPool& others = context_.memory.http_response;
+  const SlotPool& others = context_.memory.http_message;
   if (!events.exhausted() && !others.exhausted()) return;
   if (!relieved_to_) {
     uint64_t now_ms = context_.loop.now_ms();

@@ -193,21 +193,21 @@ void Conn::try_send() {
 
 void Conn::try_receive() {
   if (recv_in_flight_) return;
-  uint64_t budget = state_ == State::kLingering ? limits::kLingerReceiveBytes
+  uint64_t credit = state_ == State::kLingering ? limits::kLingerReceiveBytes
                     : receive_ended_            ? 0
-                                                : receive_budget();
-  if (budget > 0 && !starved_) {
+                                                : receive_credit();
+  if (credit > 0 && !starved_) {
     recv_pool_ = &receive_pool();
     // Who has waited goes first: a fast peer must not overtake the queue for slots.
     starved_ = recv_pool_->has_waiters() && !slot_granted_;
     if (starved_) recv_pool_->wait(*this);
   }
   slot_granted_ = false;
-  if (budget > 0 && !starved_) {
+  if (credit > 0 && !starved_) {
     recv_in_flight_ = true;
     recv_armed_ms_ = loop_.now_ms();
     loop_.ring().recv(fd_, recv_pool_->group(),
-                      static_cast<uint32_t>(std::min<uint64_t>(budget, 1U << 30)),
+                      static_cast<uint32_t>(std::min<uint64_t>(credit, 1U << 30)),
                       loop_.begin(index_, OpKind::kRecv));
   } else if (uint32_t events = watch_events(); events != 0 && !watch_in_flight_) {
     watch_in_flight_ = true;

@@ -77,7 +77,7 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   // Nothing follows that batch, and the sending side is shut down once it has left.
   virtual bool batch_ends_sending() { return false; }
   // Bytes to receive now; 0 = leave the socket alone.
-  virtual uint64_t receive_budget() = 0;
+  virtual uint64_t receive_credit() = 0;
   virtual SlotPool& receive_pool() = 0;
   // poll(2) events to wait for while nothing is being received; 0 = none.
   virtual uint32_t watch_events() { return 0; }
@@ -104,7 +104,7 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   // Accounts for bytes of the peer's that this connection keeps beside the slots, in the place of
   // those before. False: --pool-max has no room for them.
   bool charge(size_t bytes) {
-    return memory_.http_response.budget().charge(&charged_, static_cast<uint32_t>(bytes));
+    return memory_.http_message.memory_limit().charge(&charged_, static_cast<uint32_t>(bytes));
   }
 
   Loop& loop_;

@@ -18,7 +18,7 @@ def serve_events(server, request):
     ("--buffer-size", "1k", "--buffer-size-max", "1k"),
     ("--buffer-size", "4k"),
     ("--buffer-size", "64k", "--buffer-size-max", "1m"),
-    ("--pool-sse-event", "512:16", "--pool-http-response", "1k:16", "--pool-max", "1m"),
+    ("--pool-sse-event", "512:16", "--pool-http-message", "1k:16", "--pool-max", "1m"),
 ])
 def test_every_size_carries_the_stream(rig, flags):
     client = rig.client(rig.gateway(rig.upstream(serve_events), *flags))

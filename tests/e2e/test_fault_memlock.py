@@ -45,7 +45,7 @@ def test_a_pool_that_grows_beyond_what_may_be_locked(rig):
 
     upstream = rig.upstream(serve, sndbuf=16 * 1024)
     gateway = or_skip(lambda: rig.gateway(
-        upstream, "--pool-sse-event", "4k:64", "--pool-http-response", "4k:16", "--buffer-size", "32k",
+        upstream, "--pool-sse-event", "4k:64", "--pool-http-message", "4k:16", "--buffer-size", "32k",
         "--client-sndbuf", "4k", before_exec=become(GROWN, MIB)))
     assert ", registered" in gateway.errors()
 

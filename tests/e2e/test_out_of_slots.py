@@ -7,7 +7,7 @@ from harness import wait_until
 
 STREAMS = 150
 EVENTS = 100
-TINY = ("--pool-sse-event", "512:16", "--pool-http-response", "512:16", "--pool-max", "1m",
+TINY = ("--pool-sse-event", "512:16", "--pool-http-message", "512:16", "--pool-max", "1m",
         "--client-sndbuf", "4k", "--client-notsent-lowat", "4k")
 
 

@@ -62,7 +62,7 @@ def test_a_seccomp_filter(name, error, words):
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
 @pytest.mark.parametrize("user,flags", [
     (NOBODY, ()),
-    (NOBODY - 1, ("--pool-sse-event", "4k:1880", "--pool-http-response", "512:16", "--uring-disable",
+    (NOBODY - 1, ("--pool-sse-event", "4k:1880", "--pool-http-message", "512:16", "--uring-disable",
                   "huge-pages")),
 ], ids=("slots do not fit", "slots fit once"))
 def test_little_locked_memory(user, flags):

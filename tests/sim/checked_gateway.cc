@@ -48,11 +48,12 @@ CheckedGateway::CheckedGateway(World& world, Kernel& kernel, Config config,
       ring_(make_ring(features)),
       listener_(kernel.open_listener()),
       loop_(*ring_),
-      budget_{.bytes_max = config_.pool_max, .heap_max = heap_max},
-      sse_event_(loop_, budget_, pool_options("sse_event", 0, config_.pool_sse_event)),
-      http_response_(loop_, budget_, pool_options("http_response", 1, config_.pool_http_response)),
+      memory_limit_{.bytes_max = config_.pool_max, .heap_max = heap_max},
+      sse_event_(loop_, memory_limit_, pool_options("sse_event", 0, config_.pool_sse_event)),
+      http_response_(loop_, memory_limit_,
+                     pool_options("http_message", 1, config_.pool_http_message)),
       limit_(clients_max),
-      gateway_(loop_, memory_, budget_, config_, {listener_}, messages_, nullptr, limit_, 0) {
+      gateway_(loop_, memory_, memory_limit_, config_, {listener_}, messages_, nullptr, limit_, 0) {
   loop_.set_latency_budget(budget_of(config_));
   for (const Route& route : config_.routes) {
     window_max_ = std::max(window_max_, route.settings.buffer_size_max);
@@ -121,10 +122,11 @@ void CheckedGateway::check_turn() {
       connections_left())
     violation("connections are left after the end of the grace");
   // Our own answers, a few hundred bytes each, are beside the limit.
-  if (budget_.bytes > budget_.bytes_max || budget_.heap > budget_.heap_max + kOwnAnswersMax)
-    violation("peers' bytes occupy " + std::to_string(budget_.bytes) + " of " +
-              std::to_string(budget_.bytes_max) + " and " + std::to_string(budget_.heap) + " of " +
-              std::to_string(budget_.heap_max));
+  if (memory_limit_.bytes > memory_limit_.bytes_max ||
+      memory_limit_.heap > memory_limit_.heap_max + kOwnAnswersMax)
+    violation("peers' bytes occupy " + std::to_string(memory_limit_.bytes) + " of " +
+              std::to_string(memory_limit_.bytes_max) + " and " +
+              std::to_string(memory_limit_.heap) + " of " + std::to_string(memory_limit_.heap_max));
   check_pool(sse_event_);
   check_pool(http_response_);
   check_exhausted(sse_event_, events_exhausted_since_ns_);
@@ -227,7 +229,7 @@ void CheckedGateway::run_until_idle(uint64_t rounds) {
     violation("slots are leased though nothing is there");
   if (sse_event_.heap_blocks() + http_response_.heap_blocks() > 0)
     violation("blocks of the heap are left though nothing is there");
-  if (budget_.bytes != sse_event_.bytes() + http_response_.bytes() || budget_.heap != 0)
+  if (memory_limit_.bytes != sse_event_.bytes() + http_response_.bytes() || memory_limit_.heap != 0)
     violation("memory is accounted for that nobody has");
   if (memory_.nodes.in_use() > 0) violation("nodes are in use though nothing is there");
   // The listener, if it has not been closed.

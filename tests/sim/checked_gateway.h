@@ -62,7 +62,7 @@ class CheckedGateway {
   std::unique_ptr<Ring> ring_;
   int listener_;
   Loop loop_;
-  PoolBudget budget_;
+  MemoryLimit memory_limit_;
   SlotPool sse_event_;
   SlotPool http_response_;
   Memory memory_{sse_event_, http_response_, {}};

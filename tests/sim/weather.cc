@@ -126,10 +126,10 @@ Config make_config(Random& random, const Weather& weather) {
   config.defaults = config.routes.back().settings;
   config.pool_sse_event = {random.chance(0.5) ? 4096U : 512U << random.between(0, 4),
                            random.magnitude(8, 200)};
-  config.pool_http_response = {16384, random.magnitude(8, 100)};
-  if (weather.crowded) config.pool_sse_event.slots = config.pool_http_response.slots = 8;
+  config.pool_http_message = {16384, random.magnitude(8, 100)};
+  if (weather.crowded) config.pool_sse_event.slots = config.pool_http_message.slots = 8;
   uint64_t first_bytes = config.pool_sse_event.slot_bytes * config.pool_sse_event.slots +
-                         config.pool_http_response.slot_bytes * config.pool_http_response.slots;
+                         config.pool_http_message.slot_bytes * config.pool_http_message.slots;
   bool grows = !weather.crowded && random.chance(0.6);
   config.pool_max = grows ? first_bytes + random.magnitude(1, 1U << 24) : first_bytes;
   if (random.chance(0.5)) config.latency_budget_us = random.magnitude(0, 5'000);

@@ -9,7 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/gateway/net_testing.h"
-#include "tests/unit/side/side_client.h"
+#include "tests/unit/httpd/httpd_client.h"
 
 namespace sluice::test {
 namespace {
@@ -61,7 +61,7 @@ class AdminTest : public ::testing::Test {
 
   std::string fetch(std::string_view target, std::string_view fields = "",
                     std::string_view method = "GET", std::string_view host = "localhost") {
-    SideClient client(admin_->address().port());
+    HttpdClient client(admin_->address().port());
     std::string request(method);
     request.append(" ").append(target).append(" HTTP/1.1\r\nHost: ").append(host).append("\r\n");
     request.append(fields);
@@ -241,8 +241,8 @@ constexpr std::chrono::hours kForEver{10'000};
 
 TEST_F(AdminTest, AnswersOthersWhileAWorkerIsStuck) {
   start({.answer_within = kForEver});
-  SideClient metrics(admin_->address().port());
-  SideClient streams(admin_->address().port());
+  HttpdClient metrics(admin_->address().port());
+  HttpdClient streams(admin_->address().port());
   {
     Stuck stuck(*workers_[1]);
     metrics.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -257,13 +257,13 @@ TEST_F(AdminTest, AnswersOthersWhileAWorkerIsStuck) {
 
 TEST_F(AdminTest, LetsFewWaitForTheWorkers) {
   start({.answer_within = kForEver});
-  std::vector<std::unique_ptr<SideClient>> clients;
+  std::vector<std::unique_ptr<HttpdClient>> clients;
   size_t refused = 0;
   {
     Stuck stuck(*workers_[0]);
     for (int i = 0; i < 20; ++i) {
-      SideClient& client =
-          *clients.emplace_back(std::make_unique<SideClient>(admin_->address().port()));
+      HttpdClient& client =
+          *clients.emplace_back(std::make_unique<HttpdClient>(admin_->address().port()));
       client.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
       fetch("/healthz");  // by then it has been read
       if (!client.has_input()) continue;
@@ -275,7 +275,7 @@ TEST_F(AdminTest, LetsFewWaitForTheWorkers) {
     EXPECT_EQ(refused, 12U);
     clients[0]->leave();  // its place is free
     fetch("/healthz");
-    clients[0] = std::make_unique<SideClient>(admin_->address().port());
+    clients[0] = std::make_unique<HttpdClient>(admin_->address().port());
     clients[0]->send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
   }
   for (auto& client : clients) EXPECT_THAT(client->receive_response(), StartsWith("HTTP/1.1 200 "));

@@ -129,7 +129,7 @@ TEST(Check, SettingsThatDoNotFit) {
                 .settings.buffer_size,
             128U * 1024);
   EXPECT_EQ(error_of({"--demo", "--pool-max", "4m"}),
-            "sluice: --pool-max: pool-sse-event and pool-http-response start with 12000k, which is "
+            "sluice: --pool-max: pool-sse-event and pool-http-message start with 12000k, which is "
             "more than pool-max (4m) less its 16th part for heads, 3840k");
 }
 

@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "net/demo/demo.h"
-#include "tests/unit/side/side_client.h"
+#include "tests/unit/httpd/httpd_client.h"
 
 namespace sluice {
 
@@ -19,7 +19,7 @@ class DemoTest : public ::testing::Test {
   // The whole response to one request on a connection of its own; a chunked body without framing.
   std::string fetch(std::string_view method, std::string_view target, std::string_view fields = "",
                     std::string_view body = "") {
-    SideClient client(demo_.port());
+    HttpdClient client(demo_.port());
     std::string request;
     request.append(method).append(" ").append(target).append(" HTTP/1.1\r\nHost: a\r\n");
     request.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n");

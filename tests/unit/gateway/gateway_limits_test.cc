@@ -79,8 +79,8 @@ class GatewayLimits : public ::testing::Test {
   }
   // So many more bytes may be kept on the heap, and no class may grow.
   void leave_room_for(uint64_t bytes) {
-    rig_->budget.bytes_max = rig_->budget.bytes;
-    rig_->budget.heap_max = rig_->budget.heap + bytes;
+    rig_->memory_limit.bytes_max = rig_->memory_limit.bytes;
+    rig_->memory_limit.heap_max = rig_->memory_limit.heap + bytes;
   }
 
   Upstreams upstreams_;
@@ -106,9 +106,9 @@ TEST_F(GatewayLimits, AByteSentDuringAResponseHoldsNoSlot) {
   uint64_t before = metrics().bytes_from_clients;
   for (Wire& client : clients) client.send("G");
   rig_->settle();
-  EXPECT_EQ(rig_->http_response.leased(), 0U);
+  EXPECT_EQ(rig_->http_message.leased(), 0U);
   EXPECT_LE(metrics().bytes_from_clients - before, kClients);
-  EXPECT_LE(rig_->budget.heap, kClients * 64);
+  EXPECT_LE(rig_->memory_limit.heap, kClients * 64);
   // It is the first of the next request.
   servers[0].receive_through("\r\n\r\n");
   servers[0].send(ok("one"));
@@ -136,7 +136,7 @@ TEST_F(GatewayLimits, RequestsReadAheadThatFindNoRoomAreGivenUpAndTheConnectionE
   rig_->turn_until_true([&] { return rig_->snapshot().client_connections == 0; });
   EXPECT_THAT(client.receive_to_end(), EndsWith("one"));
   EXPECT_EQ(metrics().streams_started, 1U) << "it was never begun";
-  EXPECT_EQ(rig_->budget.heap, 0U);
+  EXPECT_EQ(rig_->memory_limit.heap, 0U);
 }
 
 TEST_F(GatewayLimits, WhatIsReadAheadStaysWithinItsBoundHoweverManyRequestsAreAnswered) {
@@ -148,7 +148,7 @@ TEST_F(GatewayLimits, WhatIsReadAheadStaysWithinItsBoundHoweverManyRequestsAreAn
   std::thread sender([&] { client.send(requests); });
   uint64_t most = 0;
   rig_->turn_until_true([&] {
-    most = std::max(most, rig_->budget.heap);
+    most = std::max(most, rig_->memory_limit.heap);
     return metrics().streams_ended >= 500;
   });
   EXPECT_LE(most, uint64_t{4} * limits::kPipelineBytes);
@@ -168,7 +168,8 @@ TEST_F(GatewayLimits, HeadsThatArriveSlowlyCount) {
     turn_until_received(i * head.size());
   }
   rig_->turn_until_true([&] { return endings(Ending::kOverloaded) >= 1; });
-  EXPECT_LE(rig_->budget.heap, rig_->budget.heap_max + 1000) << "but for our own answers";
+  EXPECT_LE(rig_->memory_limit.heap, rig_->memory_limit.heap_max + 1000)
+      << "but for our own answers";
   uint64_t refused = endings(Ending::kOverloaded);
   EXPECT_LT(refused, 4U) << "there was room for one at least";
   rig_->settle();
@@ -186,7 +187,7 @@ TEST_F(GatewayLimits, ARequestWhoseHeadFindsNoRoomAtTheUpstreamsSideIsRefused) {
   turn_until_received(5);
   leave_room_for(64);
   std::vector<Lease> leases;
-  while (Lease lease = rig_->http_response.take()) leases.push_back(lease);
+  while (Lease lease = rig_->http_message.take()) leases.push_back(lease);
   client.send(request.substr(5));
   turn_until_ended(1);
   EXPECT_EQ(endings(Ending::kOverloaded), 1U);
@@ -265,7 +266,7 @@ TEST_F(GatewayLimits, AStandstillOfOneRouteDoesNotStarveTheOther) {
     uploads.emplace_back([&] {
       for (int i = 0; i < 8; ++i) client.send(much);
     });
-  rig_->turn_until_true([&] { return rig_->http_response.exhausted(); });
+  rig_->turn_until_true([&] { return rig_->http_message.exhausted(); });
   rig_->settle();
   Wire client = connect();
   client.send(get("/other"));
@@ -333,7 +334,7 @@ TEST_F(GatewayLimits, ClientsThatTakeNothingAreGivenUpWhereMemoryHasRunOut) {
 class NoSlots final : public SlotWaiter {
  public:
   NoSlots(GatewayRig& rig, SlotPool& pool) : pool_(pool) {
-    rig.budget.bytes_max = rig.budget.bytes;
+    rig.memory_limit.bytes_max = rig.memory_limit.bytes;
     while (Lease lease = pool.take()) leases_.push_back(std::move(lease));
     const Slot* first = leases_.at(0).slot() - leases_[0].slot()->id;
     for (uint32_t i = 0; i < pool.slots(); ++i)
@@ -435,7 +436,7 @@ TEST_F(GatewayLimits, TheRestOfARequestThatWasAnsweredIsReadForAWhileAndDropped)
   rig_->settle();
   server.send("HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\nno");
   turn_until_ended(1);
-  uint64_t slots = rig_->http_response.leased();
+  uint64_t slots = rig_->http_message.leased();
   // Slowly, for longer than any silence may last, and more than fits any buffer.
   for (int i = 0; i < 7; ++i) {
     rig_->pass(limits::kUploadSilenceMs - 1000);
@@ -443,7 +444,7 @@ TEST_F(GatewayLimits, TheRestOfARequestThatWasAnsweredIsReadForAWhileAndDropped)
     rig_->turn_until_true([&] { return rig_->snapshot().client_connections == 1; });
     rig_->settle();
   }
-  EXPECT_EQ(rig_->http_response.leased(), slots);
+  EXPECT_EQ(rig_->http_message.leased(), slots);
   EXPECT_THAT(client.receive_through("no"),
               AllOf(StartsWith("HTTP/1.1 401 "), HasSubstr("\r\nConnection: close\r\n")));
   rig_->pass(limits::kUploadSilenceMs);
@@ -570,7 +571,7 @@ TEST_F(GatewayLimits, AFinBehindARequestThatWaitsToBeReadIsNoLeaving) {
   start("recv-budget");
   Wire client = connect();
   client.send("GET / HTTP/1.1\r\n");
-  InFront in_front(rig_->http_response);
+  InFront in_front(rig_->http_message);
   rig_->turn_until_true([this] { return metrics().streams_started == 1; });
   client.send("host: test\r\n\r\n");
   client.shut_down_sending();

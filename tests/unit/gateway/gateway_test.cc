@@ -278,9 +278,9 @@ TEST_F(GatewayTest, TrustsTheRangesThatItWasGiven) {
 
 TEST_F(GatewayTest, MemoryIsTightAboveHalfOfTheBudget) {
   start();
-  rig_->budget.bytes_max = rig_->budget.bytes * 2;
+  rig_->memory_limit.bytes_max = rig_->memory_limit.bytes * 2;
   EXPECT_FALSE(gateway().context().memory_tight());
-  rig_->budget.bytes_max -= 1;
+  rig_->memory_limit.bytes_max -= 1;
   EXPECT_TRUE(gateway().context().memory_tight());
 }
 
@@ -350,7 +350,7 @@ TEST_F(GatewayTest, SnapshotHoldsTheCountsOfNow) {
   EXPECT_GT(now.loop.turns, 0U);
   ASSERT_EQ(now.pools.size(), 2U);
   EXPECT_STREQ(now.pools[0].name, "sse_event");
-  EXPECT_STREQ(now.pools[1].name, "http_response");
+  EXPECT_STREQ(now.pools[1].name, "http_message");
   for (const PoolSnapshot& pool : now.pools)
     EXPECT_EQ(pool.provided + pool.free + pool.leased, pool.slots);
   exchange.upstream.send("HTTP/1.1 204 No Content\r\n\r\n");

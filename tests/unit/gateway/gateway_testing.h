@@ -58,16 +58,17 @@ class GatewayRig {
         limit(shared ? *shared : own_limit),
         ring(make_ring(disabled)),
         loop(*ring),
-        budget{.bytes_max = config.pool_max, .heap_max = config.pool_max / limits::kHeapFraction},
-        gateway(loop, memory, budget, config, listeners, messages, nullptr, limit, worker) {
-    EXPECT_TRUE(sse_event.ok() && http_response.ok());
+        memory_limit{.bytes_max = config.pool_max,
+                     .heap_max = config.pool_max / limits::kHeapFraction},
+        gateway(loop, memory, memory_limit, config, listeners, messages, nullptr, limit, worker) {
+    EXPECT_TRUE(sse_event.ok() && http_message.ok());
   }
   // Aborts what is left, and waits until the kernel has let go of it.
   ~GatewayRig() {
     gateway.abort_all();
     turn_until_true([this] { return loop.operations() == 0; });
     loop.turn(false);
-    EXPECT_EQ(sse_event.leased() + http_response.leased(), 0U);
+    EXPECT_EQ(sse_event.leased() + http_message.leased(), 0U);
     EXPECT_EQ(memory.nodes.in_use(), 0U);
   }
   GatewayRig(const GatewayRig&) = delete;
@@ -89,9 +90,9 @@ class GatewayRig {
   void settle() {
     for (int i = 0; i < 20; ++i) loop.turn(false);
   }
-  // More than half of the budget is mapped, or far less.
+  // More than half of the limit is mapped, or far less.
   void make_memory_tight(bool tight) {
-    budget.bytes_max = tight ? budget.bytes * 3 / 2 : budget.bytes * 100;
+    memory_limit.bytes_max = tight ? memory_limit.bytes * 3 / 2 : memory_limit.bytes * 100;
   }
 
   // Its running counts are those of the streams that there are.
@@ -121,10 +122,10 @@ class GatewayRig {
   ClientLimit& limit;
   std::unique_ptr<Ring> ring;
   Loop loop;
-  PoolBudget budget;
-  SlotPool sse_event{loop, budget, {"sse_event", 0, 4096, 64}};
-  SlotPool http_response{loop, budget, {"http_response", 1, 16384, 32}};
-  Memory memory{sse_event, http_response, {}};
+  MemoryLimit memory_limit;
+  SlotPool sse_event{loop, memory_limit, {"sse_event", 0, 4096, 64}};
+  SlotPool http_message{loop, memory_limit, {"http_message", 1, 16384, 32}};
+  Memory memory{sse_event, http_message, {}};
   LogQueue log;
   MessageLog messages{log, LogLevel::kWarn};
   Gateway gateway;

@@ -155,7 +155,7 @@ TEST_F(WorkerTest, EndsAndLetsGoOfItsListenersWhenItIsNeverToldToServe) {
 }
 
 TEST_F(WorkerTest, SaysWhyThereIsNoMemoryForAPool) {
-  for (PoolSettings Config::*pool : {&Config::pool_sse_event, &Config::pool_http_response}) {
+  for (PoolSettings Config::*pool : {&Config::pool_sse_event, &Config::pool_http_message}) {
     config_ = config_to(1);
     config_.*pool = {uint64_t{1} << 31, uint64_t{1} << 31};  // more than there are addresses
     Worker& worker = make();

@@ -124,7 +124,7 @@ TEST(ClientConn, ReadsAheadNoMoreThanItsLimit) {
   between.await([before](Gateway& gateway) {
     return (gateway.metrics().bytes_from_clients - before) * 2 > limits::kPipelineBytes;
   });
-  size_t slot_bytes = Config{}.pool_http_response.slot_bytes;
+  size_t slot_bytes = Config{}.pool_http_message.slot_bytes;
   for (int looks = 0; looks < 100; ++looks)
     ASSERT_LE(read_ahead(), limits::kPipelineBytes + slot_bytes);
 

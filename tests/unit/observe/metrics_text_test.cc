@@ -74,7 +74,7 @@ class MetricsText : public testing::TestWithParam<MetricsFormat> {
     config_.routes[1].path = "/";
     for (int i = 0; i < 2; ++i) {
       WorkerSnapshot& worker = workers_.emplace_back(config_.routes.size());
-      for (const char* name : {"sse_event", "http_response"}) {
+      for (const char* name : {"sse_event", "http_message"}) {
         PoolSnapshot& pool = worker.pools.emplace_back();
         pool.name = name;
       }
@@ -220,7 +220,7 @@ TEST_P(MetricsText, PoolsAndRingsAreToldApartByWorker) {
   EXPECT_EQ(page["sluice_buffer_pool_discards_total" + labels], 3);
   EXPECT_EQ(page["sluice_buffer_pool_waits_total" + labels], 4);
   EXPECT_DOUBLE_EQ(page["sluice_buffer_pool_reuse_rate" + labels], 0.75);
-  EXPECT_EQ(page["sluice_buffer_pool_reuse_rate{pool=\"http_response\",worker=\"0\"}"], 1)
+  EXPECT_EQ(page["sluice_buffer_pool_reuse_rate{pool=\"http_message\",worker=\"0\"}"], 1)
       << "nothing was leased";
   EXPECT_EQ(page["sluice_ring_enters_total{worker=\"0\"}"], 17);
   EXPECT_EQ(page["sluice_ring_stale_completions_total{worker=\"1\"}"], 1);

@@ -228,7 +228,7 @@ TEST(Chain, CopiesAfterATruncationDoNotWriteIntoASharedSlot) {
 
 TEST(Chain, CopiesGoWhereItSpills) {
   ChainRig rig;
-  SlotPool other(rig.pool_rig.loop, rig.pool_rig.budget, {"other", 2, 128, 16});
+  SlotPool other(rig.pool_rig.loop, rig.pool_rig.memory_limit, {"other", 2, 128, 16});
   ASSERT_TRUE(other.ok());
   Memory memory{rig.pool(), other, {}};
   Chain chain(memory, rig.pool());

@@ -23,19 +23,19 @@ struct PoolRig {
   // A budget of so many regions.
   explicit PoolRig(uint64_t regions_max, std::string_view disabled = "")
       : ring(make_ring(disabled)), loop(*ring) {
-    budget.bytes_max = regions_max * kSlots * kSlotBytes;
-    budget.heap_max = uint64_t{kSlotBytes} * 2;
-    pool =
-        std::make_unique<SlotPool>(loop, budget, SlotPool::Options{"test", 1, kSlotBytes, kSlots});
+    memory_limit.bytes_max = regions_max * kSlots * kSlotBytes;
+    memory_limit.heap_max = uint64_t{kSlotBytes} * 2;
+    pool = std::make_unique<SlotPool>(loop, memory_limit,
+                                      SlotPool::Options{"test", 1, kSlotBytes, kSlots});
     EXPECT_TRUE(pool->ok());
   }
 
   void expect_balance() const {
     ASSERT_EQ(pool->provided() + pool->leased() + pool->free(), pool->slots());
-    ASSERT_EQ(pool->bytes(), budget.bytes);
-    ASSERT_EQ(uint64_t{pool->heap_blocks()} * kSlotBytes, budget.heap);
-    ASSERT_LE(budget.bytes, budget.bytes_max);
-    ASSERT_EQ(budget.fixed_in_use.count() * kSlots, pool->slots());
+    ASSERT_EQ(pool->bytes(), memory_limit.bytes);
+    ASSERT_EQ(uint64_t{pool->heap_blocks()} * kSlotBytes, memory_limit.heap);
+    ASSERT_LE(memory_limit.bytes, memory_limit.bytes_max);
+    ASSERT_EQ(memory_limit.fixed_in_use.count() * kSlots, pool->slots());
   }
   void turn() {
     loop.turn(false);
@@ -44,7 +44,7 @@ struct PoolRig {
 
   std::unique_ptr<Ring> ring;
   Loop loop;
-  PoolBudget budget;
+  MemoryLimit memory_limit;
   std::unique_ptr<SlotPool> pool;
 };
 

@@ -107,7 +107,7 @@ class Traffic final : public FlushTask {
     for (auto& receiver : receivers_) receiver->release_all();
   }
   void take() {
-    // Of a slot's size: from the heap, where there is none and the budget has room.
+    // Of a slot's size: from the heap, where there is none and the limit has room.
     Lease lease = rig_.pool->take_block(PoolRig::kSlotBytes, false);
     if (!lease) return;
     Taken taken{lease, static_cast<char>(random_.between(1, 127))};

@@ -66,7 +66,8 @@ TEST(SlotPool, ProvidesAllButTheReserve) {
 
 TEST(SlotPool, IsNotOkWhereTheGroupIsRefused) {
   PoolRig rig(4);
-  EXPECT_DEATH(SlotPool(rig.loop, rig.budget, {"same group", 1, kSlotBytes, kSlots}), "invariant");
+  EXPECT_DEATH(SlotPool(rig.loop, rig.memory_limit, {"same group", 1, kSlotBytes, kSlots}),
+               "invariant");
 }
 
 TEST(SlotPool, TakesFromTheReserveThenGrowsAndThenHasNone) {
@@ -98,39 +99,39 @@ TEST(SlotPool, ABlockIsASlotWhileThereIsOneAndThenOfTheHeapAsFarAsTheBudgetGoes)
   std::vector<Lease> leases;
   for (uint32_t i = 0; i < kReserve; ++i) leases.push_back(rig.pool->take_block(kSlotBytes, false));
   EXPECT_EQ(rig.pool->leased(), kReserve);
-  auto room = static_cast<uint32_t>(rig.budget.heap_max);
+  auto room = static_cast<uint32_t>(rig.memory_limit.heap_max);
   Lease block = rig.pool->take_block(room, false);
   ASSERT_TRUE(block);
   EXPECT_EQ(block.size(), room);
   EXPECT_EQ(block.slot()->region, Slot::kHeap);
   EXPECT_EQ(rig.pool->heap_blocks(), 1U);
-  EXPECT_EQ(rig.budget.heap, rig.budget.heap_max);
+  EXPECT_EQ(rig.memory_limit.heap, rig.memory_limit.heap_max);
   EXPECT_FALSE(rig.pool->take_block(1, false));
   Lease ours = rig.pool->take_block(1, true);
   EXPECT_TRUE(ours) << "what we have to say is always said";
   ours = block = {};
   EXPECT_EQ(rig.pool->heap_blocks(), 0U);
-  EXPECT_EQ(rig.budget.heap, 0U);
+  EXPECT_EQ(rig.memory_limit.heap, 0U);
   EXPECT_EQ(rig.pool->counters().discards, 2U);
 }
 
-TEST(PoolBudget, ChargesTheDifferenceOrNothing) {
-  PoolBudget budget{.heap_max = 100};
+TEST(MemoryLimit, ChargesTheDifferenceOrNothing) {
+  MemoryLimit memory_limit{.heap_max = 100};
   uint32_t one = 0;
   uint32_t two = 0;
-  EXPECT_TRUE(budget.charge(&one, 60));
-  EXPECT_FALSE(budget.charge(&two, 41));
+  EXPECT_TRUE(memory_limit.charge(&one, 60));
+  EXPECT_FALSE(memory_limit.charge(&two, 41));
   EXPECT_EQ(two, 0U);
-  EXPECT_TRUE(budget.charge(&two, 40));
-  EXPECT_FALSE(budget.charge(&one, 61));
-  EXPECT_EQ(budget.heap, 100U);
-  EXPECT_TRUE(budget.charge(&one, 10));
-  EXPECT_EQ(budget.heap, 50U);
-  budget.heap_max = 0;
-  EXPECT_TRUE(budget.charge(&two, 0)) << "less is always allowed";
-  budget.heap_max = budget.heap - 1;
-  EXPECT_TRUE(budget.charge(&one, one)) << "and no more";
-  EXPECT_EQ(budget.heap, 10U);
+  EXPECT_TRUE(memory_limit.charge(&two, 40));
+  EXPECT_FALSE(memory_limit.charge(&one, 61));
+  EXPECT_EQ(memory_limit.heap, 100U);
+  EXPECT_TRUE(memory_limit.charge(&one, 10));
+  EXPECT_EQ(memory_limit.heap, 50U);
+  memory_limit.heap_max = 0;
+  EXPECT_TRUE(memory_limit.charge(&two, 0)) << "less is always allowed";
+  memory_limit.heap_max = memory_limit.heap - 1;
+  EXPECT_TRUE(memory_limit.charge(&one, one)) << "and no more";
+  EXPECT_EQ(memory_limit.heap, 10U);
 }
 
 TEST(SlotPool, ASlotIsBackWithItsLastLease) {
@@ -190,14 +191,14 @@ TEST(SlotPool, GrowsForReceivesUpToTheBudgetAndThenTheyWait) {
 
 TEST(SlotPool, ClassesShareTheBudget) {
   PoolRig rig(3);
-  SlotPool other(rig.loop, rig.budget, {"other", 2, kSlotBytes, kSlots});
+  SlotPool other(rig.loop, rig.memory_limit, {"other", 2, kSlotBytes, kSlots});
   ASSERT_TRUE(other.ok());
-  EXPECT_EQ(rig.budget.bytes, rig.pool->bytes() + other.bytes());
+  EXPECT_EQ(rig.memory_limit.bytes, rig.pool->bytes() + other.bytes());
   std::vector<Lease> leases;
   while (Lease lease = other.take()) leases.push_back(lease);
   EXPECT_EQ(other.slots(), 2 * kSlots);
   while (Lease lease = rig.pool->take()) leases.push_back(lease);
-  EXPECT_EQ(rig.pool->slots(), kSlots) << "grew beyond the budget";
+  EXPECT_EQ(rig.pool->slots(), kSlots) << "grew beyond the limit";
 }
 
 class TestWaiter final : public SlotWaiter {
@@ -364,12 +365,12 @@ TEST(SlotPool, RegionsBeyondTheTableOfFixedBuffersAreNotRegistered) {
   std::vector<Lease> leases;
   while (Lease lease = rig.pool->take()) leases.push_back(lease);
   EXPECT_EQ(rig.pool->slots(), kRegions * kSlots);
-  EXPECT_TRUE(rig.budget.fixed_in_use.all());
+  EXPECT_TRUE(rig.memory_limit.fixed_in_use.all());
   while (rig.pool->slots() > kSlots) {
     leases.resize(leases.size() - std::min<size_t>(leases.size(), kSlots));
     rig.pool->trim();
   }
-  EXPECT_EQ(rig.budget.fixed_in_use.count(), 1U);
+  EXPECT_EQ(rig.memory_limit.fixed_in_use.count(), 1U);
   EXPECT_LE(registered.size(), 1U);
   EXPECT_FALSE(registered_twice);
 }

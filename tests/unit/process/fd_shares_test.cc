@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "net/side/server.h"
+#include "net/httpd/httpd.h"
 
 namespace sluice {
 namespace {

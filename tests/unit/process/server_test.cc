@@ -25,7 +25,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/gateway/net_testing.h"
-#include "tests/unit/side/side_client.h"
+#include "tests/unit/httpd/httpd_client.h"
 
 namespace sluice::test {
 namespace {
@@ -277,7 +277,7 @@ TEST_F(ServerTest, LeavesNothingOpenWhereTheAdminPortIsTaken) {
 }
 
 TEST_F(ServerTest, LeavesNothingOpenWhereThereIsNoMemoryForAPool) {
-  config_.pool_http_response = {uint64_t{1} << 31, uint64_t{1} << 31};
+  config_.pool_http_message = {uint64_t{1} << 31, uint64_t{1} << 31};
   EXPECT_EQ(fds_left_by(config_), 0);
 }
 
@@ -388,7 +388,7 @@ TEST_F(ServerEnd, FinishesStreamsAndSaysThatItIsNotReady) {
     server.signal(signal);
     uint16_t admin_port = server.port_behind("admin on");
     EXPECT_TRUE(comes_true([admin_port] {
-      SideClient scraper(admin_port);
+      HttpdClient scraper(admin_port);
       scraper.send("GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n");
       return scraper.receive_response().starts_with("HTTP/1.1 503 ");
     }));
@@ -433,7 +433,7 @@ TEST_F(ServerEnd, EndsWhatIsBeingEndedAtASecondSignal) {
 }
 
 bool says_ready(uint16_t admin_port) {
-  SideClient scraper(admin_port);
+  HttpdClient scraper(admin_port);
   scraper.send("GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n");
   return scraper.receive_response().starts_with("HTTP/1.1 200 ");
 }

@@ -28,23 +28,23 @@ TEST(StreamCredit, IsOneReceiveForTheHeadAndThenWhatTheWindowLeaves) {
   StreamRig rig;
   rig.request(kEventsRequest);
   rig.connect();
-  EXPECT_EQ(rig.stream().response_budget(), 1U);
+  EXPECT_EQ(rig.stream().response_credit(), 1U);
   rig.respond(kEventsResponse);
   rig.send();
   uint64_t window = rig.stream().settings().buffer_size;
   EXPECT_EQ(rig.stream().window(), window);
-  EXPECT_EQ(rig.stream().response_budget(), window);
+  EXPECT_EQ(rig.stream().response_credit(), window);
   rig.body("data: 1\n\n");
-  EXPECT_EQ(rig.stream().response_budget(), window - 9);
+  EXPECT_EQ(rig.stream().response_credit(), window - 9);
   rig.stream().on_response_end();
-  EXPECT_EQ(rig.stream().response_budget(), 0U);
+  EXPECT_EQ(rig.stream().response_credit(), 0U);
 }
 
 TEST(StreamCredit, IsNotSpentOnHeldBytes) {
   StreamRig rig;
   rig.open_event_stream();
   rig.body(event_of(4096).substr(0, 4000));
-  EXPECT_EQ(rig.stream().response_budget(), rig.stream().window());
+  EXPECT_EQ(rig.stream().response_credit(), rig.stream().window());
 }
 
 struct Nobody final : SlotWaiter {
@@ -56,12 +56,12 @@ TEST(StreamCredit, IsNoneForWhoHoldsBytesWhereOthersWaitForASlot) {
   rig.open_event_stream();
   Nobody waiter;
   rig.rig().sse_event.wait(waiter);
-  EXPECT_GT(rig.stream().response_budget(), 0U) << "it holds nothing";
+  EXPECT_GT(rig.stream().response_credit(), 0U) << "it holds nothing";
   rig.body("data: 1\n\n");
-  EXPECT_EQ(rig.stream().response_budget(), 0U);
+  EXPECT_EQ(rig.stream().response_credit(), 0U);
   rig.send();
   EXPECT_EQ(rig.upstream.reads, 1) << "it may go on";
-  EXPECT_GT(rig.stream().response_budget(), 0U);
+  EXPECT_GT(rig.stream().response_credit(), 0U);
   rig.rig().sse_event.stop_waiting(waiter);
 }
 
@@ -70,30 +70,30 @@ TEST(StreamCredit, OfARequestIsLessWhileMemoryIsTightAndNoneWhereOthersWait) {
   rig.request_head("POST /a HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n");
   rig.connect();
   rig.take_request();
-  EXPECT_EQ(rig.stream().request_budget(), limits::kRequestWindow);
+  EXPECT_EQ(rig.stream().request_credit(), limits::kRequestWindow);
   rig.rig().make_memory_tight(true);
-  EXPECT_EQ(rig.stream().request_budget(), limits::kTightRequestWindow);
+  EXPECT_EQ(rig.stream().request_credit(), limits::kTightRequestWindow);
   Nobody waiter;
-  rig.rig().http_response.wait(waiter);
-  EXPECT_GT(rig.stream().request_budget(), 0U) << "it holds nothing";
+  rig.rig().http_message.wait(waiter);
+  EXPECT_GT(rig.stream().request_credit(), 0U) << "it holds nothing";
   rig.request_body("x");
-  EXPECT_EQ(rig.stream().request_budget(), 0U);
-  rig.rig().http_response.stop_waiting(waiter);
+  EXPECT_EQ(rig.stream().request_credit(), 0U);
+  rig.rig().http_message.stop_waiting(waiter);
 }
 
 TEST(StreamCredit, RunsOutAtHalfAWindowUnsentAndIsBackOnceItIsSent) {
   StreamRig rig;
   rig.open_event_stream();
   rig.body(event_of(4096));
-  EXPECT_EQ(rig.stream().response_budget(), 4096U);
+  EXPECT_EQ(rig.stream().response_credit(), 4096U);
   EXPECT_FALSE(rig.stream().stalled());
   rig.body("data: 1\n\n");
-  EXPECT_EQ(rig.stream().response_budget(), 0U);
+  EXPECT_EQ(rig.stream().response_credit(), 0U);
   EXPECT_TRUE(rig.stream().stalled());
   EXPECT_EQ(rig.upstream.reads, 0);
   rig.send();
   EXPECT_GT(rig.upstream.reads, 0);
-  EXPECT_EQ(rig.stream().response_budget(), rig.stream().window());
+  EXPECT_EQ(rig.stream().response_credit(), rig.stream().window());
   EXPECT_FALSE(rig.stream().stalled());
 }
 
@@ -101,17 +101,17 @@ TEST(StreamCredit, CountsStallsAndTheirTime) {
   StreamRig rig;
   rig.open_event_stream();
   rig.body(event_of(4096) + event_of(100));
-  EXPECT_EQ(rig.stream().response_budget(), 0U);
-  EXPECT_EQ(rig.stream().response_budget(), 0U);
+  EXPECT_EQ(rig.stream().response_credit(), 0U);
+  EXPECT_EQ(rig.stream().response_credit(), 0U);
   EXPECT_EQ(rig.metrics().stalls, 1U);
   rig.pass(kMinuteMs);
   EXPECT_EQ(rig.metrics().stall_ns, 0U) << "it is not over";
   rig.send();
-  EXPECT_GT(rig.stream().response_budget(), 0U);
+  EXPECT_GT(rig.stream().response_credit(), 0U);
   EXPECT_GE(rig.metrics().stall_ns, kMinuteMs * 1'000'000);
   // One that the client ends counts, too.
   rig.body(event_of(4096) + event_of(100));
-  EXPECT_EQ(rig.stream().response_budget(), 0U);
+  EXPECT_EQ(rig.stream().response_credit(), 0U);
   rig.pass(kMinuteMs);
   rig.client_gone();
   EXPECT_EQ(rig.metrics().stalls, 2U);
@@ -148,10 +148,10 @@ TEST(StreamCredit, WindowDoesNotGrowForWhatSocketsTake) {
   pass_trial(rig, limits::kWindowTrialBytes - 32 * 1024);
   EXPECT_EQ(rig.stream().window(), 8U * 1024);
   for (int i = 0; i < 3; ++i) rig.body(event_of(4096));
-  ASSERT_EQ(rig.stream().response_budget(), 0U);
+  ASSERT_EQ(rig.stream().response_credit(), 0U);
   rig.pass(limits::kFastWindowMs + 1);
   rig.send();
-  EXPECT_GT(rig.stream().response_budget(), 0U);
+  EXPECT_GT(rig.stream().response_credit(), 0U);
   pass_trial(rig, limits::kWindowTrialBytes - 4096);
   EXPECT_EQ(rig.stream().window(), 8U * 1024) << "the trial begins anew with a long stall";
   pass_trial(rig, 4096);
@@ -200,7 +200,7 @@ TEST(StreamCredit, WindowOfAStalledStreamShrinksAtOnceWhereMemoryIsTight) {
     ASSERT_EQ(rig.stream().window(), 32U * 1024);
     rig.rig().make_memory_tight(tight);
     for (int i = 0; i < 5; ++i) rig.body(event_of(4096));
-    ASSERT_EQ(rig.stream().response_budget(), 0U);
+    ASSERT_EQ(rig.stream().response_credit(), 0U);
     EXPECT_EQ(rig.stream().window(), (tight ? 8U : 32U) * 1024);
   }
 }
@@ -212,10 +212,10 @@ TEST(StreamCredit, WindowFallsBackAfterAStallThatLasted) {
     pass_trial(rig);
     ASSERT_EQ(rig.stream().window(), 16U * 1024);
     for (int i = 0; i < 3; ++i) rig.body(event_of(4096));
-    ASSERT_EQ(rig.stream().response_budget(), 0U);
+    ASSERT_EQ(rig.stream().response_credit(), 0U);
     if (lasted) rig.pass(limits::kFastWindowMs + 1);
     rig.send();
-    EXPECT_GT(rig.stream().response_budget(), 0U);
+    EXPECT_GT(rig.stream().response_credit(), 0U);
     EXPECT_EQ(rig.stream().window(), (lasted ? 8U : 16U) * 1024);
   }
 }
@@ -224,14 +224,14 @@ TEST(StreamCredit, OfTheRequestIsWhatTheUpstreamHasTaken) {
   StreamRig rig;
   rig.request_head("POST /a HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n");
   rig.connect();
-  EXPECT_GT(rig.stream().request_budget(), 0U);
+  EXPECT_GT(rig.stream().request_credit(), 0U);
   for (size_t bytes = 0; bytes <= limits::kRequestWindow / 2; bytes += 4096)
     rig.request_body(std::string(4096, 'x'));
-  EXPECT_EQ(rig.stream().request_budget(), 0U);
+  EXPECT_EQ(rig.stream().request_credit(), 0U);
   EXPECT_EQ(rig.client.window_opened, 0);
   rig.take_request();
   EXPECT_GT(rig.client.window_opened, 0);
-  EXPECT_EQ(rig.stream().request_budget(), limits::kRequestWindow);
+  EXPECT_EQ(rig.stream().request_credit(), limits::kRequestWindow);
 }
 
 }  // namespace

@@ -96,7 +96,7 @@ TEST(StreamEvents, GiveUpTheirHeldPartWhereMemoryRunsOut) {
   rig.stream().relieve_memory(pool);
   EXPECT_EQ(rig.metrics().torn_events, 0U) << "nothing was held";
   rig.body("data: 1");
-  rig.stream().relieve_memory(rig.rig().http_response);
+  rig.stream().relieve_memory(rig.rig().http_message);
   EXPECT_EQ(rig.metrics().torn_events, 0U) << "its slots are of the other class";
   rig.stream().relieve_memory(pool);
   EXPECT_THAT(rig.send_chunks(), ElementsAre("data: 1"));
@@ -112,7 +112,7 @@ TEST(StreamRelief, GivesUpWhatItsClientHasNotTakenForAWhile) {
   rig.stream().relieve_memory(pool);
   EXPECT_EQ(rig.client.dropped, 0);
   rig.pass(1);
-  rig.stream().relieve_memory(rig.rig().http_response);
+  rig.stream().relieve_memory(rig.rig().http_message);
   EXPECT_EQ(rig.client.dropped, 0) << "its slots are of the other class";
   rig.stream().relieve_memory(pool);
   EXPECT_EQ(rig.client.dropped, 1);
@@ -161,7 +161,7 @@ TEST(StreamRelief, ForgetsWhatHasLeftHoweverLittleItWas) {
   rig.send();
   rig.pass(10 * limits::kShedAfterMs);
   rig.body("y");
-  for (const SlotPool* pool : {&rig.rig().sse_event, &rig.rig().http_response})
+  for (const SlotPool* pool : {&rig.rig().sse_event, &rig.rig().http_message})
     rig.stream().relieve_memory(*pool);
   EXPECT_EQ(rig.client.dropped, 0);
 }
@@ -173,12 +173,12 @@ TEST(StreamRelief, GivesUpWhatItsUpstreamHasNotTakenForAWhile) {
   rig.take_request();
   rig.pass(10 * limits::kShedAfterMs);
   rig.request_body("x");
-  rig.stream().relieve_memory(rig.rig().http_response);
+  rig.stream().relieve_memory(rig.rig().http_message);
   EXPECT_EQ(rig.endings(Ending::kOverloaded), 0U) << "it has just come";
   rig.pass(limits::kShedAfterMs);
   rig.stream().relieve_memory(rig.rig().sse_event);
   EXPECT_EQ(rig.upstream.cancels, 0) << "its slots are of the other class";
-  rig.stream().relieve_memory(rig.rig().http_response);
+  rig.stream().relieve_memory(rig.rig().http_message);
   EXPECT_THAT(rig.send(), StartsWith("HTTP/1.1 503 "));
   EXPECT_EQ(rig.upstream.cancels, 1);
 }
@@ -348,7 +348,7 @@ void expect_cancel(StreamRig& rig, Phase phase, bool before_first_byte) {
   EXPECT_EQ(rig.cancels(phase), 1U);
   EXPECT_EQ(rig.metrics().cancelled_before_first_byte, before_first_byte ? 1U : 0U);
   EXPECT_EQ(rig.endings(Ending::kClientLeft), 1U);
-  EXPECT_EQ(rig.stream().response_budget(), 0U);
+  EXPECT_EQ(rig.stream().response_credit(), 0U);
 }
 
 TEST(StreamLeft, BeforeItsHeadIsComplete) {
@@ -537,7 +537,7 @@ TEST(StreamRetry, NotWhereMemoryRanOutAndWhatWasKeptIsGivenBack) {
   EXPECT_GT(rig.stream().request().kept_bytes(), 0U);
   rig.stream().relieve_memory(rig.rig().sse_event);
   EXPECT_GT(rig.stream().request().kept_bytes(), 0U) << "its slots are of the other class";
-  rig.stream().relieve_memory(rig.rig().http_response);
+  rig.stream().relieve_memory(rig.rig().http_message);
   EXPECT_EQ(rig.stream().request().kept_bytes(), 0U);
   rig.stream().on_upstream_lost(Ending::kUpstreamReset, "", false);
   EXPECT_THAT(rig.send(), StartsWith("HTTP/1.1 502 "));
@@ -549,7 +549,7 @@ TEST(StreamRetry, KeepsWhatItIsAboutToSendAgainThoughMemoryRunsOut) {
   rig.give_upstream(/*reused=*/true);
   std::string request = rig.take_request();
   rig.stream().on_upstream_lost(Ending::kUpstreamReset, "", false);
-  rig.stream().relieve_memory(rig.rig().http_response);
+  rig.stream().relieve_memory(rig.rig().http_message);
   rig.release_upstream();
   rig.connect();
   EXPECT_EQ(rig.take_request(), request);
@@ -643,7 +643,7 @@ TEST(StreamRefused, OfAChunkedBodyThatGrowsTooLarge) {
   EXPECT_THAT(rig.send(),
               AllOf(StartsWith("HTTP/1.1 413 "), HasSubstr("\r\nConnection: close\r\n")));
   EXPECT_EQ(rig.refusals(Refusal::kBodyTooLarge), 1U);
-  EXPECT_GT(rig.stream().request_budget(), 0U) << "the rest is read, and dropped";
+  EXPECT_GT(rig.stream().request_credit(), 0U) << "the rest is read, and dropped";
   rig.request_body("b");
   EXPECT_EQ(rig.stream().request_body_bytes(), 11U);
 }

@@ -131,11 +131,11 @@ TEST(StreamTimeout, OfSilenceDoesNotRunWhileTheClientHoldsTheUpstreamUp) {
   StreamRig rig(with(&StreamSettings::stream_idle_timeout_ms));
   rig.open_event_stream();
   rig.body(event_of(4096) + event_of(100));
-  ASSERT_EQ(rig.stream().response_budget(), 0U);
+  ASSERT_EQ(rig.stream().response_credit(), 0U);
   rig.pass(30 * kMinuteMs);
   EXPECT_FALSE(rig.stream().aborted());
   rig.send();
-  EXPECT_GT(rig.stream().response_budget(), 0U);
+  EXPECT_GT(rig.stream().response_credit(), 0U);
   expect_abort_after_ten_minutes(rig);
 }
 
@@ -439,25 +439,25 @@ constexpr uint64_t kPaceMs = 40;
 TEST(StreamPace, ReadsOnOnlyAfterItsTime) {
   StreamRig rig(with(&StreamSettings::pace_ms, kPaceMs));
   rig.open_event_stream();
-  EXPECT_EQ(rig.stream().response_budget(), 1U) << "one read at a time";
+  EXPECT_EQ(rig.stream().response_credit(), 1U) << "one read at a time";
   rig.body("data: 1\n\n");
   rig.stream().on_read_dry();
   EXPECT_EQ(rig.send_chunks(), (std::vector<std::string>{"data: 1\n\n"})) << "not delayed itself";
-  EXPECT_EQ(rig.stream().response_budget(), 0U);
+  EXPECT_EQ(rig.stream().response_credit(), 0U);
   int reads = rig.upstream.reads;
   rig.pass(kPaceMs - 1);
-  EXPECT_EQ(rig.stream().response_budget(), 0U);
+  EXPECT_EQ(rig.stream().response_credit(), 0U);
   EXPECT_EQ(rig.upstream.reads, reads);
   rig.pass(2);
   EXPECT_EQ(rig.upstream.reads, reads + 1);
-  EXPECT_EQ(rig.stream().response_budget(), 1U);
+  EXPECT_EQ(rig.stream().response_credit(), 1U);
 }
 
 TEST(StreamPace, DoesNotDelayTheFirstEvent) {
   StreamRig rig(with(&StreamSettings::pace_ms, kPaceMs));
   rig.open_event_stream();
   rig.stream().on_read_dry();  // the head came alone
-  EXPECT_EQ(rig.stream().response_budget(), 1U);
+  EXPECT_EQ(rig.stream().response_credit(), 1U);
 }
 
 TEST(StreamPace, DoesNotDelayTheRestOfAnEvent) {
@@ -465,14 +465,14 @@ TEST(StreamPace, DoesNotDelayTheRestOfAnEvent) {
   rig.open_event_stream();
   rig.body("data: 1\n\ndata: 2");
   rig.stream().on_read_dry();
-  EXPECT_EQ(rig.stream().response_budget(), 1U);
+  EXPECT_EQ(rig.stream().response_credit(), 1U);
 }
 
 TEST(StreamPace, ReadsOnWhereTheSocketHasMore) {
   StreamRig rig(with(&StreamSettings::pace_ms, kPaceMs));
   rig.open_event_stream();
   rig.body("data: 1\n\n");
-  EXPECT_EQ(rig.stream().response_budget(), 1U);
+  EXPECT_EQ(rig.stream().response_credit(), 1U);
 }
 
 TEST(StreamPace, IsNotSilenceOfTheUpstream) {

@@ -44,7 +44,7 @@ class ConnTest : public testing::Test {
   };
 
   ConnTest() {
-    budget_.bytes_max = uint64_t{kSlotBytes} * kSlots;  // never grows
+    memory_limit_.bytes_max = uint64_t{kSlotBytes} * kSlots;  // never grows
     EXPECT_TRUE(pool_.ok());
   }
   // Whatever a test did: everything closes, once, and no slot is lost.
@@ -123,8 +123,8 @@ class ConnTest : public testing::Test {
 
   std::unique_ptr<Ring> ring_ = test::make_ring();
   Loop loop_{*ring_};
-  PoolBudget budget_;
-  SlotPool pool_{loop_, budget_, {"test", 1, kSlotBytes, kSlots}};
+  MemoryLimit memory_limit_;
+  SlotPool pool_{loop_, memory_limit_, {"test", 1, kSlotBytes, kSlots}};
   Memory memory_{pool_, pool_, {}};
   const std::string much_ = std::string(8 << 20, 'm');
   std::list<Pair> pairs_;
@@ -132,7 +132,7 @@ class ConnTest : public testing::Test {
 
 // --- receiving ---
 
-TEST_F(ConnTest, NothingIsReadWithoutABudget) {
+TEST_F(ConnTest, NothingIsReadWithoutACredit) {
   Pair& pair = open();
   pair.peer->send("data");
   pair.conn->wake();
@@ -143,15 +143,15 @@ TEST_F(ConnTest, NothingIsReadWithoutABudget) {
   turn_until(loop_, [&] { return pair.log.received == "data"; });
 }
 
-TEST_F(ConnTest, AReceiveStopsWithTheSlotThatCrossesItsBudget) {
+TEST_F(ConnTest, AReceiveStopsWithTheSlotThatCrossesItsCredit) {
   Pair& pair = open();
   std::string bytes(10 * kSlotBytes, 'b');
   ASSERT_EQ(pair.peer->send(bytes), bytes.size());
-  constexpr uint64_t kBudget = 2 * kSlotBytes + 1;
-  pair.conn->grant(kBudget);
-  turn_until(loop_, [&] { return pair.log.received.size() >= kBudget; });
+  constexpr uint64_t kCredit = 2 * kSlotBytes + 1;
+  pair.conn->grant(kCredit);
+  turn_until(loop_, [&] { return pair.log.received.size() >= kCredit; });
   turns(20);
-  EXPECT_LT(pair.log.received.size(), kBudget + kSlotBytes);
+  EXPECT_LT(pair.log.received.size(), kCredit + kSlotBytes);
   pair.conn->grant(bytes.size());
   turn_until(loop_, [&] { return pair.log.received == bytes; });
 }

@@ -42,7 +42,7 @@ struct ConnLog {
 class TestConn final : public Conn {
  public:
   TestConn(Loop& loop, Memory& memory, int fd, ConnLog& log)
-      : Conn(loop, memory, fd), response(memory, memory.http_response), log_(log) {}
+      : Conn(loop, memory, fd), response(memory, memory.http_message), log_(log) {}
   ~TestConn() override { log_.deleted = true; }
 
   // Lets it receive so many bytes.
@@ -86,8 +86,8 @@ class TestConn final : public Conn {
   void on_closed() override { ++log_.closes; }
   bool has_output() override { return response.has_work(); }
   size_t build_batch(std::span<iovec> pieces) override { return response.build(pieces); }
-  uint64_t receive_budget() override { return credit; }
-  SlotPool& receive_pool() override { return memory_.http_response; }
+  uint64_t receive_credit() override { return credit; }
+  SlotPool& receive_pool() override { return memory_.http_message; }
   uint32_t watch_events() override { return watched; }
 
   ConnLog& log_;

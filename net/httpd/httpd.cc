@@ -1,4 +1,4 @@
-#include "net/side/server.h"
+#include "net/httpd/httpd.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -16,12 +16,12 @@
 
 #include "core/check.h"
 #include "net/http/problem.h"
-#include "net/side/connection.h"
+#include "net/httpd/connection.h"
 
 namespace sluice {
 namespace {
 
-using Clock = SideResponder::Clock;
+using Clock = HttpdResponder::Clock;
 using std::chrono::milliseconds;
 
 constexpr uint64_t kListenerId = 0;
@@ -56,22 +56,22 @@ std::string error_text(std::string_view what, int error) {
 // The server's thread: epoll, timers, accepting, and the table of connections. A turn handles what
 // is ready, what is due and what was posted, each of which touches connections; then every touched
 // connection is settled, and only there may it be destroyed.
-class SideLoop {
+class HttpdLoop {
  public:
-  explicit SideLoop(SideServer& server) : server_(server), limits_(server.limits_) {}
-  ~SideLoop();
+  explicit HttpdLoop(Httpd& server) : server_(server), limits_(server.limits_) {}
+  ~HttpdLoop();
 
   std::string listen(Address& address);
   void run();
 
   // The connection whose exchange is still this one, now touched; or null.
-  SideConnection* open_exchange(uint64_t connection, uint64_t exchange);
+  HttpdConnection* open_exchange(uint64_t connection, uint64_t exchange);
   void set_timer(uint64_t connection, Clock::time_point due, std::function<void()> callback);
 
  private:
   using Timers = std::multimap<Clock::time_point, std::function<void()>>;
   struct Entry {
-    std::unique_ptr<SideConnection> connection;
+    std::unique_ptr<HttpdConnection> connection;
     uint32_t watched = 0;  // what epoll was told
     bool touched = false;
     // The exchange's timer; while the stream is paused its callback waits in `paused`.
@@ -79,7 +79,7 @@ class SideLoop {
     std::function<void()> paused;
     // What the current time-out is for.
     std::optional<Timers::iterator> timeout;
-    SideConnection::Wait waiting_for = SideConnection::Wait::kNothing;
+    HttpdConnection::Wait waiting_for = HttpdConnection::Wait::kNothing;
     Clock::time_point waiting_since = Clock::now();
     uint64_t waiting_in_exchange = 0;
     size_t unsent = 0;  // as unsent_ has it
@@ -102,14 +102,14 @@ class SideLoop {
   void settle(uint64_t id);
   void destroy(uint64_t id, Entry& entry);
   void drop(uint64_t id, Entry& entry);
-  void dispatch(SideConnection& connection);
+  void dispatch(HttpdConnection& connection);
   void refresh_timeout(uint64_t id, Entry& entry);
   void clear(std::optional<Timers::iterator>& timer);
   void drop_exchange_timer(Entry& entry);
   timespec until_next_timer() const;
 
-  SideServer& server_;
-  const SideLimits& limits_;
+  Httpd& server_;
+  const HttpdLimits& limits_;
   int epoll_fd_ = -1;
   int listen_fd_ = -1;
   bool accepting_ = false;  // as epoll was told
@@ -122,12 +122,12 @@ class SideLoop {
   Timers timers_;
 };
 
-SideLoop::~SideLoop() {
+HttpdLoop::~HttpdLoop() {
   if (listen_fd_ >= 0) ::close(listen_fd_);
   if (epoll_fd_ >= 0) ::close(epoll_fd_);
 }
 
-std::string SideLoop::listen(Address& address) {
+std::string HttpdLoop::listen(Address& address) {
   epoll_fd_ = ::epoll_create1(EPOLL_CLOEXEC);
   if (epoll_fd_ < 0) return error_text("epoll_create1", errno);
   listen_fd_ = ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -152,13 +152,13 @@ std::string SideLoop::listen(Address& address) {
 
 // False where the kernel refuses, be it for want of memory (ENOMEM) or of
 // fs.epoll.max_user_watches (ENOSPC): whoever asked does without what was to be watched.
-bool SideLoop::watch(int op, int fd, uint32_t events, uint64_t id) const {
+bool HttpdLoop::watch(int op, int fd, uint32_t events, uint64_t id) const {
   epoll_event event{.events = events, .data = {.u64 = id}};
   return ::epoll_ctl(epoll_fd_, op, fd, &event) == 0;
 }
 
 // What is ready. Where epoll fails that is nothing, and the turn does what is due and was posted.
-int SideLoop::wait(std::span<epoll_event> events) {
+int HttpdLoop::wait(std::span<epoll_event> events) {
   timespec until = until_next_timer();
   auto most = static_cast<int>(events.size());
   int n = 0;
@@ -174,7 +174,7 @@ int SideLoop::wait(std::span<epoll_event> events) {
   return std::max(n, 0);
 }
 
-void SideLoop::run() {
+void HttpdLoop::run() {
   epoll_event events[kEventsPerWait];
   while (!server_.stopping_.load(std::memory_order_acquire)) {
     int n = wait(events);
@@ -191,7 +191,7 @@ void SideLoop::run() {
   }
 }
 
-void SideLoop::on_ready(const epoll_event& event) {
+void HttpdLoop::on_ready(const epoll_event& event) {
   if (event.data.u64 == kListenerId) {
     accept_some();
   } else if (event.data.u64 == kWakeId) {
@@ -205,7 +205,7 @@ void SideLoop::on_ready(const epoll_event& event) {
 
 // --- accepting
 
-void SideLoop::accept_some() {
+void HttpdLoop::accept_some() {
   for (int i = 0; i < kAcceptsPerTurn && accepting_; ++i) {
     int fd = ::accept4(listen_fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
@@ -225,12 +225,12 @@ void SideLoop::accept_some() {
   }
 }
 
-void SideLoop::add_connection(int fd) {
+void HttpdLoop::add_connection(int fd) {
   int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   uint64_t id = next_id_++;
   Entry& entry = entries_[id];
-  entry.connection = std::make_unique<SideConnection>(id, fd, limits_);
+  entry.connection = std::make_unique<HttpdConnection>(id, fd, limits_);
   if (!watch(EPOLL_CTL_ADD, fd, 0, id)) return drop(id, entry);
   touch(id, entry);
   if (!may_accept()) set_accepting(false);
@@ -239,17 +239,18 @@ void SideLoop::add_connection(int fd) {
 // Closes the connection that can best be missed: an idle one before one in the middle of a message,
 // and of those the one whose peer we have waited for longest. So neither idle clients nor slow
 // ones keep others out, and a new one has the time that it takes to fill the server once more.
-bool SideLoop::make_room() {
+bool HttpdLoop::make_room() {
   if (!limits_.idle_give_way) return false;
   auto rank = [](const Entry& entry) {
-    SideConnection::Wait wait = entry.connection->wait();
-    bool idle = wait == SideConnection::Wait::kFirstByte ||
-                wait == SideConnection::Wait::kNextRequest || wait == SideConnection::Wait::kClose;
+    HttpdConnection::Wait wait = entry.connection->wait();
+    bool idle = wait == HttpdConnection::Wait::kFirstByte ||
+                wait == HttpdConnection::Wait::kNextRequest ||
+                wait == HttpdConnection::Wait::kClose;
     return std::pair(!idle, entry.waiting_since);
   };
   auto best = entries_.end();
   for (auto it = entries_.begin(); it != entries_.end(); ++it) {
-    if (it->second.connection->wait() == SideConnection::Wait::kNothing) continue;  // for us
+    if (it->second.connection->wait() == HttpdConnection::Wait::kNothing) continue;  // for us
     if (best == entries_.end() || rank(it->second) < rank(best->second)) best = it;
   }
   if (best == entries_.end()) return false;
@@ -257,7 +258,7 @@ bool SideLoop::make_room() {
   return true;
 }
 
-void SideLoop::bound_unsent() {
+void HttpdLoop::bound_unsent() {
   while (unsent_ > limits_.unsent_bytes_max) {
     auto slowest = entries_.end();
     for (auto it = entries_.begin(); it != entries_.end(); ++it) {
@@ -271,7 +272,7 @@ void SideLoop::bound_unsent() {
   }
 }
 
-void SideLoop::set_accepting(bool on) {
+void HttpdLoop::set_accepting(bool on) {
   on = on && may_accept();
   if (on == accepting_) return;
   if (watch(EPOLL_CTL_MOD, listen_fd_, on ? static_cast<uint32_t>(EPOLLIN) : 0U, kListenerId)) {
@@ -281,7 +282,7 @@ void SideLoop::set_accepting(bool on) {
   }
 }
 
-void SideLoop::accept_again_later() {
+void HttpdLoop::accept_again_later() {
   if (accept_again_) return;
   accept_again_ = timers_.emplace(Clock::now() + kAcceptPause, [this] {
     accept_again_.reset();
@@ -291,11 +292,11 @@ void SideLoop::accept_again_later() {
 
 // --- timers and posted callbacks
 
-timespec SideLoop::until_next_timer() const {
+timespec HttpdLoop::until_next_timer() const {
   return timers_.empty() ? timespec{} : to_timespec(timers_.begin()->first - Clock::now());
 }
 
-void SideLoop::run_due_timers() {
+void HttpdLoop::run_due_timers() {
   // What a callback sets for now waits for the next turn (set_timer sets nothing for earlier).
   Clock::time_point now = Clock::now();
   while (!timers_.empty() && timers_.begin()->first <= now) {
@@ -305,7 +306,7 @@ void SideLoop::run_due_timers() {
   }
 }
 
-void SideLoop::run_posted() {
+void HttpdLoop::run_posted() {
   std::vector<std::function<void()>> posted;
   {
     std::lock_guard lock(server_.posted_mutex_);
@@ -314,17 +315,17 @@ void SideLoop::run_posted() {
   for (auto& callback : posted) callback();
 }
 
-void SideLoop::clear(std::optional<Timers::iterator>& timer) {
+void HttpdLoop::clear(std::optional<Timers::iterator>& timer) {
   if (timer) timers_.erase(*timer);
   timer.reset();
 }
 
-void SideLoop::drop_exchange_timer(Entry& entry) {
+void HttpdLoop::drop_exchange_timer(Entry& entry) {
   clear(entry.timer);
   entry.paused = nullptr;
 }
 
-void SideLoop::set_timer(uint64_t id, Clock::time_point due, std::function<void()> callback) {
+void HttpdLoop::set_timer(uint64_t id, Clock::time_point due, std::function<void()> callback) {
   Entry& entry = entries_.at(id);
   drop_exchange_timer(entry);
   entry.timer = timers_.emplace(std::max(due, Clock::now()),
@@ -343,25 +344,25 @@ void SideLoop::set_timer(uint64_t id, Clock::time_point due, std::function<void(
 
 // --- connections
 
-SideConnection* SideLoop::open_exchange(uint64_t id, uint64_t exchange) {
+HttpdConnection* HttpdLoop::open_exchange(uint64_t id, uint64_t exchange) {
   auto it = entries_.find(id);
   if (it == entries_.end()) return nullptr;
-  SideConnection& connection = *it->second.connection;
+  HttpdConnection& connection = *it->second.connection;
   if (!connection.exchange_open() || connection.exchange() != exchange) return nullptr;
   touch(id, it->second);
   return &connection;
 }
 
-void SideLoop::touch(uint64_t id, Entry& entry) {
+void HttpdLoop::touch(uint64_t id, Entry& entry) {
   if (!entry.touched) touched_.push_back(id);
   entry.touched = true;
 }
 
-void SideLoop::settle(uint64_t id) {
+void HttpdLoop::settle(uint64_t id) {
   auto it = entries_.find(id);
   if (it == entries_.end()) return;  // touched again in the turn that destroyed it
   Entry& entry = it->second;
-  SideConnection& connection = *entry.connection;
+  HttpdConnection& connection = *entry.connection;
   connection.flush();
   while (connection.next_request()) {
     drop_exchange_timer(entry);
@@ -387,7 +388,7 @@ void SideLoop::settle(uint64_t id) {
 }
 
 // Closing the socket takes it out of epoll.
-void SideLoop::destroy(uint64_t id, Entry& entry) {
+void HttpdLoop::destroy(uint64_t id, Entry& entry) {
   drop_exchange_timer(entry);
   clear(entry.timeout);
   unsent_ -= entry.unsent;
@@ -396,22 +397,22 @@ void SideLoop::destroy(uint64_t id, Entry& entry) {
 }
 
 // Destroys a connection that its client would have gone on with.
-void SideLoop::drop(uint64_t id, Entry& entry) {
+void HttpdLoop::drop(uint64_t id, Entry& entry) {
   server_.dropped_.fetch_add(1, std::memory_order_relaxed);
   destroy(id, entry);
 }
 
-void SideLoop::refresh_timeout(uint64_t id, Entry& entry) {
-  SideConnection& connection = *entry.connection;
+void HttpdLoop::refresh_timeout(uint64_t id, Entry& entry) {
+  HttpdConnection& connection = *entry.connection;
   bool progress = connection.take_progress();
-  SideConnection::Wait wait = connection.wait();
+  HttpdConnection::Wait wait = connection.wait();
   bool same = wait == entry.waiting_for && connection.exchange() == entry.waiting_in_exchange;
   if (same && !progress) return;
   if (!same) entry.waiting_since = Clock::now();
   entry.waiting_for = wait;
   entry.waiting_in_exchange = connection.exchange();
   clear(entry.timeout);
-  if (wait == SideConnection::Wait::kNothing) return;
+  if (wait == HttpdConnection::Wait::kNothing) return;
   entry.timeout = timers_.emplace(Clock::now() + milliseconds(connection.wait_ms()), [this, id] {
     Entry& owner = entries_.at(id);
     owner.timeout.reset();
@@ -420,15 +421,15 @@ void SideLoop::refresh_timeout(uint64_t id, Entry& entry) {
   });
 }
 
-void SideLoop::dispatch(SideConnection& connection) {
-  SideRequest request = connection.request();
-  SideResponder responder(this, connection.id(), connection.exchange());
+void HttpdLoop::dispatch(HttpdConnection& connection) {
+  HttpdRequest request = connection.request();
+  HttpdResponder responder(this, connection.id(), connection.exchange());
   if (server_.hosts_ && !server_.hosts_->include(request.head, local_address_of(connection.fd()))) {
     return responder.problem(421, server_.hosts_advice_);
   }
   std::string_view method = request.head.method();
   std::string allow;
-  for (const SideServer::Route& route : server_.routes_) {
+  for (const Httpd::Route& route : server_.routes_) {
     if (route.path != request.path) continue;
     bool is_get = route.method == "GET";
     if (route.method == method || (is_get && method == "HEAD")) {
@@ -443,53 +444,53 @@ void SideLoop::dispatch(SideConnection& connection) {
   }
 }
 
-// --- SideResponder
+// --- HttpdResponder
 
-void SideResponder::respond(int status, std::string_view content_type, std::string_view body,
-                            const Fields& fields) const {
-  SideConnection* connection = loop_->open_exchange(connection_, exchange_);
+void HttpdResponder::respond(int status, std::string_view content_type, std::string_view body,
+                             const Fields& fields) const {
+  HttpdConnection* connection = loop_->open_exchange(connection_, exchange_);
   if (connection != nullptr) connection->respond(status, content_type, body, fields);
 }
 
-void SideResponder::problem(int status, std::string_view detail, const Fields& fields) const {
+void HttpdResponder::problem(int status, std::string_view detail, const Fields& fields) const {
   respond(status, "application/problem+json", problem_body(status, detail), fields);
 }
 
-void SideResponder::begin_stream(std::string_view content_type, const Fields& fields) const {
-  SideConnection* connection = loop_->open_exchange(connection_, exchange_);
+void HttpdResponder::begin_stream(std::string_view content_type, const Fields& fields) const {
+  HttpdConnection* connection = loop_->open_exchange(connection_, exchange_);
   if (connection != nullptr) connection->begin_stream(content_type, fields);
 }
 
-void SideResponder::write(std::string_view bytes) const {
-  SideConnection* connection = loop_->open_exchange(connection_, exchange_);
+void HttpdResponder::write(std::string_view bytes) const {
+  HttpdConnection* connection = loop_->open_exchange(connection_, exchange_);
   if (connection != nullptr) connection->write(bytes);
 }
 
-void SideResponder::end() const {
-  SideConnection* connection = loop_->open_exchange(connection_, exchange_);
+void HttpdResponder::end() const {
+  HttpdConnection* connection = loop_->open_exchange(connection_, exchange_);
   if (connection != nullptr) connection->end();
 }
 
-void SideResponder::abort() const {
-  SideConnection* connection = loop_->open_exchange(connection_, exchange_);
+void HttpdResponder::abort() const {
+  HttpdConnection* connection = loop_->open_exchange(connection_, exchange_);
   if (connection != nullptr) connection->abort();
 }
 
-void SideResponder::at(Clock::time_point due, std::function<void()> callback) const {
+void HttpdResponder::at(Clock::time_point due, std::function<void()> callback) const {
   if (open()) loop_->set_timer(connection_, due, std::move(callback));
 }
 
-void SideResponder::after_ms(uint64_t delay_ms, std::function<void()> callback) const {
+void HttpdResponder::after_ms(uint64_t delay_ms, std::function<void()> callback) const {
   at(Clock::now() + milliseconds(delay_ms), std::move(callback));
 }
 
-bool SideResponder::open() const {
+bool HttpdResponder::open() const {
   return loop_->open_exchange(connection_, exchange_) != nullptr;
 }
 
-// --- SideRequest
+// --- HttpdRequest
 
-std::optional<std::string_view> SideRequest::parameter(std::string_view name) const {
+std::optional<std::string_view> HttpdRequest::parameter(std::string_view name) const {
   std::string_view rest = query;
   while (!rest.empty()) {
     std::string_view pair = rest.substr(0, rest.find('&'));
@@ -501,26 +502,26 @@ std::optional<std::string_view> SideRequest::parameter(std::string_view name) co
   return std::nullopt;
 }
 
-// --- SideServer
+// --- Httpd
 
-SideServer::SideServer(const SideLimits& limits)
+Httpd::Httpd(const HttpdLimits& limits)
     : limits_(limits), wake_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
 
-SideServer::~SideServer() {
+Httpd::~Httpd() {
   stop();
   if (wake_fd_ >= 0) ::close(wake_fd_);
 }
 
-void SideServer::route(std::string method, std::string path, SideHandler handler) {
+void Httpd::route(std::string method, std::string path, HttpdHandler handler) {
   SLUICE_CHECK(!thread_.joinable());
   routes_.push_back({std::move(method), std::move(path), std::move(handler)});
 }
 
-std::string SideServer::start(const Address& address, const char* thread_name) {
+std::string Httpd::start(const Address& address, const char* thread_name) {
   SLUICE_CHECK(!thread_.joinable());
   if (wake_fd_ < 0) return "no file descriptor is left";
   address_ = address;
-  loop_ = std::make_unique<SideLoop>(*this);
+  loop_ = std::make_unique<HttpdLoop>(*this);
   std::string error = loop_->listen(address_);
   if (!error.empty()) {
     loop_.reset();
@@ -536,7 +537,7 @@ std::string SideServer::start(const Address& address, const char* thread_name) {
   return "";
 }
 
-void SideServer::stop() {
+void Httpd::stop() {
   if (!thread_.joinable()) return;
   stopping_.store(true, std::memory_order_release);
   wake();
@@ -544,7 +545,7 @@ void SideServer::stop() {
   loop_.reset();
 }
 
-void SideServer::post(std::function<void()> callback) {
+void Httpd::post(std::function<void()> callback) {
   {
     std::lock_guard lock(posted_mutex_);
     posted_.push_back(std::move(callback));
@@ -552,7 +553,7 @@ void SideServer::post(std::function<void()> callback) {
   wake();
 }
 
-void SideServer::wake() const {
+void Httpd::wake() const {
   ::eventfd_write(wake_fd_, 1);
 }
 

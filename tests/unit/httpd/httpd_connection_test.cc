@@ -1,4 +1,4 @@
-// One connection of the side server without its loop: the test is the loop, and has the other end
+// One connection of the small server without its loop: the test is the loop, and has the other end
 // of a socket pair.
 #include <array>
 #include <sys/epoll.h>
@@ -9,7 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "net/http/problem.h"
-#include "net/side/connection.h"
+#include "net/httpd/connection.h"
 
 namespace sluice {
 namespace {
@@ -19,16 +19,16 @@ using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
-using Wait = SideConnection::Wait;
+using Wait = HttpdConnection::Wait;
 
 constexpr std::string_view kText = "text/plain";
 constexpr std::string_view kGet = "GET /a?b=c HTTP/1.1\r\nHost: h\r\n\r\n";
 constexpr std::string_view kPostHead = "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n";
 
-class SideConnectionTest : public ::testing::Test {
+class HttpdConnectionTest : public ::testing::Test {
  protected:
-  SideConnectionTest() { begin(); }
-  ~SideConnectionTest() override { leave(); }
+  HttpdConnectionTest() { begin(); }
+  ~HttpdConnectionTest() override { leave(); }
 
   // Anew, with limits_ as they are now.
   void begin() {
@@ -37,7 +37,7 @@ class SideConnectionTest : public ::testing::Test {
     std::array<int, 2> fds{};
     ASSERT_EQ(0, ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()));
     peer_ = fds[1];
-    connection_ = std::make_unique<SideConnection>(1, fds[0], limits_);
+    connection_ = std::make_unique<HttpdConnection>(1, fds[0], limits_);
   }
   void leave() {
     if (peer_ >= 0) ::close(peer_);
@@ -71,13 +71,13 @@ class SideConnectionTest : public ::testing::Test {
   }
   void respond(std::string_view body) { connection_->respond(200, kText, body, {}); }
 
-  SideLimits limits_;
-  std::unique_ptr<SideConnection> connection_;
+  HttpdLimits limits_;
+  std::unique_ptr<HttpdConnection> connection_;
   int peer_ = -1;
   bool ended_ = false;  // the peer has read our end
 };
 
-TEST_F(SideConnectionTest, TakesARequestByteByByte) {
+TEST_F(HttpdConnectionTest, TakesARequestByteByByte) {
   std::string request = std::string(kPostHead) + "abcde";
   for (char c : request.substr(0, request.size() - 1)) ASSERT_FALSE(receive({&c, 1}));
   ASSERT_TRUE(receive(request.substr(request.size() - 1)));
@@ -85,13 +85,13 @@ TEST_F(SideConnectionTest, TakesARequestByteByByte) {
   EXPECT_EQ("abcde", connection_->request().body);
 }
 
-TEST_F(SideConnectionTest, SplitsPathAndQuery) {
+TEST_F(HttpdConnectionTest, SplitsPathAndQuery) {
   ASSERT_TRUE(receive(kGet));
   EXPECT_EQ("/a", connection_->request().path);
   EXPECT_EQ("b=c", connection_->request().query);
 }
 
-TEST_F(SideConnectionTest, OpensOneExchangeAfterTheOther) {
+TEST_F(HttpdConnectionTest, OpensOneExchangeAfterTheOther) {
   ASSERT_TRUE(receive(std::string(kGet) + std::string(kPostHead) + "abcde" + std::string(kGet)));
   EXPECT_EQ(1U, connection_->exchange());
   EXPECT_FALSE(next_request()) << "the first one has no answer yet";
@@ -107,7 +107,7 @@ TEST_F(SideConnectionTest, OpensOneExchangeAfterTheOther) {
   EXPECT_EQ("", connection_->request().body);
 }
 
-TEST_F(SideConnectionTest, SendsContinueWhenTheClientWaitsForIt) {
+TEST_F(HttpdConnectionTest, SendsContinueWhenTheClientWaitsForIt) {
   EXPECT_FALSE(
       receive("POST /a HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
               "Content-Length: 2\r\n\r\n"));
@@ -115,12 +115,12 @@ TEST_F(SideConnectionTest, SendsContinueWhenTheClientWaitsForIt) {
   EXPECT_TRUE(receive("ok"));
 }
 
-TEST_F(SideConnectionTest, SendsNoContinueWithoutABody) {
+TEST_F(HttpdConnectionTest, SendsNoContinueWithoutABody) {
   EXPECT_TRUE(receive("GET /a HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n\r\n"));
   EXPECT_EQ("", sent());
 }
 
-TEST_F(SideConnectionTest, FramesAStreamInChunks) {
+TEST_F(HttpdConnectionTest, FramesAStreamInChunks) {
   ASSERT_TRUE(receive(kGet));
   connection_->begin_stream(kText, {{"X-A", "b"}});
   connection_->write("0123456789");
@@ -135,7 +135,7 @@ TEST_F(SideConnectionTest, FramesAStreamInChunks) {
   EXPECT_TRUE(receive(kGet));
 }
 
-TEST_F(SideConnectionTest, DelimitsByCloseForHttp10) {
+TEST_F(HttpdConnectionTest, DelimitsByCloseForHttp10) {
   ASSERT_TRUE(receive("GET /a HTTP/1.0\r\n\r\n"));
   connection_->begin_stream(kText, {});
   connection_->write("one\n");
@@ -145,7 +145,7 @@ TEST_F(SideConnectionTest, DelimitsByCloseForHttp10) {
   EXPECT_TRUE(ended_);
 }
 
-TEST_F(SideConnectionTest, AbortsWithoutTheLastChunk) {
+TEST_F(HttpdConnectionTest, AbortsWithoutTheLastChunk) {
   ASSERT_TRUE(receive(kGet));
   connection_->begin_stream(kText, {});
   connection_->write("half");
@@ -155,7 +155,7 @@ TEST_F(SideConnectionTest, AbortsWithoutTheLastChunk) {
   EXPECT_FALSE(receive(kGet)) << "the end of the answer could not be told";
 }
 
-TEST_F(SideConnectionTest, RefusesWhatIsNotHttpAndLingersUntilThePeerCloses) {
+TEST_F(HttpdConnectionTest, RefusesWhatIsNotHttpAndLingersUntilThePeerCloses) {
   for (std::string_view bytes : {"GET /a HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02 hello",
                                  "GET /a HTTP/1.1\r\nHost : h\r\n\r\n"}) {
     begin();
@@ -172,7 +172,7 @@ TEST_F(SideConnectionTest, RefusesWhatIsNotHttpAndLingersUntilThePeerCloses) {
   }
 }
 
-TEST_F(SideConnectionTest, RefusesABodyAboveItsBound) {
+TEST_F(HttpdConnectionTest, RefusesABodyAboveItsBound) {
   limits_.body_bytes_max = 4;
   EXPECT_FALSE(receive(kPostHead));
   EXPECT_THAT(sent(), StartsWith("HTTP/1.1 413 "));
@@ -186,7 +186,7 @@ TEST_F(SideConnectionTest, RefusesABodyAboveItsBound) {
   EXPECT_TRUE(receive(std::string(kPostHead) + "abcde"));
 }
 
-TEST_F(SideConnectionTest, WaitsForWhatComesNextEachForItsTime) {
+TEST_F(HttpdConnectionTest, WaitsForWhatComesNextEachForItsTime) {
   limits_ = {.head_timeout_ms = 1,
              .body_timeout_ms = 2,
              .write_timeout_ms = 3,
@@ -214,7 +214,7 @@ TEST_F(SideConnectionTest, WaitsForWhatComesNextEachForItsTime) {
   expect(Wait::kClose, 5);
 }
 
-TEST_F(SideConnectionTest, AnswersARequestThatStoppedComingAndDropsWhoSentNone) {
+TEST_F(HttpdConnectionTest, AnswersARequestThatStoppedComingAndDropsWhoSentNone) {
   for (std::string_view begun : {kPostHead.substr(0, 9), kPostHead}) {
     begin();
     receive(begun);
@@ -227,7 +227,7 @@ TEST_F(SideConnectionTest, AnswersARequestThatStoppedComingAndDropsWhoSentNone) 
   EXPECT_TRUE(connection_->dead());
 }
 
-TEST_F(SideConnectionTest, ToldOfProgressOnce) {
+TEST_F(HttpdConnectionTest, ToldOfProgressOnce) {
   EXPECT_FALSE(connection_->take_progress());
   receive(kPostHead);
   EXPECT_FALSE(connection_->take_progress()) << "no byte of the body has come";
@@ -242,7 +242,7 @@ TEST_F(SideConnectionTest, ToldOfProgressOnce) {
   EXPECT_FALSE(connection_->take_progress());
 }
 
-TEST_F(SideConnectionTest, ReadsNoMoreThanItMayHold) {
+TEST_F(HttpdConnectionTest, ReadsNoMoreThanItMayHold) {
   limits_.input_bytes_max = 100;
   begin();
   ASSERT_TRUE(receive(kGet));
@@ -255,7 +255,7 @@ TEST_F(SideConnectionTest, ReadsNoMoreThanItMayHold) {
   EXPECT_FALSE(connection_->dead());
 }
 
-TEST_F(SideConnectionTest, AsksToWriteWhileSomethingIsUnsent) {
+TEST_F(HttpdConnectionTest, AsksToWriteWhileSomethingIsUnsent) {
   ASSERT_TRUE(receive(kGet));
   respond("x");
   EXPECT_TRUE(connection_->epoll_interest() & EPOLLOUT);
@@ -263,7 +263,7 @@ TEST_F(SideConnectionTest, AsksToWriteWhileSomethingIsUnsent) {
   EXPECT_FALSE(connection_->epoll_interest() & EPOLLOUT);
 }
 
-TEST_F(SideConnectionTest, PausesAStreamAndDropsItAboveItsBound) {
+TEST_F(HttpdConnectionTest, PausesAStreamAndDropsItAboveItsBound) {
   limits_ = {.stream_pause_bytes = 1000, .stream_bytes_max = 4000};
   begin();
   ASSERT_TRUE(receive(kGet));
@@ -280,7 +280,7 @@ TEST_F(SideConnectionTest, PausesAStreamAndDropsItAboveItsBound) {
   EXPECT_TRUE(connection_->dead());
 }
 
-TEST_F(SideConnectionTest, FinOfThePeerEndsAnOpenExchangeButNotACompleteAnswer) {
+TEST_F(HttpdConnectionTest, FinOfThePeerEndsAnOpenExchangeButNotACompleteAnswer) {
   ASSERT_TRUE(receive(kGet));
   ::shutdown(peer_, SHUT_WR);
   connection_->on_readiness(EPOLLIN | EPOLLRDHUP);
@@ -298,7 +298,7 @@ TEST_F(SideConnectionTest, FinOfThePeerEndsAnOpenExchangeButNotACompleteAnswer) 
   EXPECT_TRUE(connection_->dead());
 }
 
-TEST_F(SideConnectionTest, ErrorOfTheSocketIsItsDeath) {
+TEST_F(HttpdConnectionTest, ErrorOfTheSocketIsItsDeath) {
   connection_->on_readiness(EPOLLERR);
   EXPECT_TRUE(connection_->dead());
 }

@@ -1,4 +1,4 @@
-// The side server where the kernel refuses what it asks of epoll: a connection may be lost, the
+// The small server where the kernel refuses what it asks of epoll: a connection may be lost, the
 // process and everybody else are not.
 #include <algorithm>
 #include <atomic>
@@ -10,8 +10,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "net/side/server.h"
-#include "tests/unit/side/side_client.h"
+#include "net/httpd/httpd.h"
+#include "tests/unit/httpd/httpd_client.h"
 
 namespace {
 
@@ -59,40 +59,40 @@ using ::testing::EndsWith;
 
 constexpr int kAlways = 1 << 30;
 
-class SideEpollErrors : public ::testing::Test {
+class HttpdEpollErrors : public ::testing::Test {
  protected:
-  void start(const SideLimits& limits = {}) {
-    server_ = std::make_unique<SideServer>(limits);
-    server_->route("GET", "/later", [](const SideRequest&, SideResponder answer) {
+  void start(const HttpdLimits& limits = {}) {
+    server_ = std::make_unique<Httpd>(limits);
+    server_->route("GET", "/later", [](const HttpdRequest&, HttpdResponder answer) {
       answer.after_ms(1, [answer] { answer.respond(200, "text/plain", "at last"); });
     });
     std::string error;
-    ASSERT_EQ("", server_->start(*parse_address("127.0.0.1:0", &error), "side-test"));
+    ASSERT_EQ("", server_->start(*parse_address("127.0.0.1:0", &error), "httpd-test"));
   }
-  ~SideEpollErrors() override {
+  ~HttpdEpollErrors() override {
     for (Fault* fault : {&add_fails, &modify_fails, &pwait2_fails, &wait_fails}) fault->times = 0;
   }
 
-  void expect_service(SideClient& client) {
+  void expect_service(HttpdClient& client) {
     client.send("GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
     EXPECT_THAT(client.receive_response(), EndsWith("at last"));
   }
   void expect_service() {
-    SideClient client(server_->address().port());
+    HttpdClient client(server_->address().port());
     expect_service(client);
   }
 
-  std::unique_ptr<SideServer> server_;
+  std::unique_ptr<Httpd> server_;
 };
 
-TEST_F(SideEpollErrors, WhatCannotBeWatchedIsClosed) {
+TEST_F(HttpdEpollErrors, WhatCannotBeWatchedIsClosed) {
   start();
-  SideClient before(server_->address().port());
+  HttpdClient before(server_->address().port());
   expect_service(before);
   for (Fault* fault : {&add_fails, &modify_fails}) {
     uint64_t dropped = server_->dropped();
     fault->arm(1, fault == &add_fails ? ENOSPC : ENOMEM);
-    SideClient refused(server_->address().port());
+    HttpdClient refused(server_->address().port());
     EXPECT_EQ("", refused.receive_to_close());
     EXPECT_EQ(dropped + 1, server_->dropped());
     expect_service();
@@ -100,27 +100,27 @@ TEST_F(SideEpollErrors, WhatCannotBeWatchedIsClosed) {
   }
 }
 
-TEST_F(SideEpollErrors, AListenerThatCouldNotBeWatchedIsTriedAgain) {
+TEST_F(HttpdEpollErrors, AListenerThatCouldNotBeWatchedIsTriedAgain) {
   start({.connections_max = 1});
-  SideClient first(server_->address().port());
+  HttpdClient first(server_->address().port());
   expect_service(first);  // now the listener rests
-  SideClient second(server_->address().port());
+  HttpdClient second(server_->address().port());
   modify_fails.arm(3, ENOMEM);
   first.leave();
   expect_service(second);
   EXPECT_EQ(0, modify_fails.times);
 }
 
-TEST_F(SideEpollErrors, AListenerThatCouldNotRestTakesNoMoreThanItMay) {
+TEST_F(HttpdEpollErrors, AListenerThatCouldNotRestTakesNoMoreThanItMay) {
   start({.connections_max = 1});
   modify_fails.arm(kAlways, ENOMEM);  // the connection cannot be watched, the listener not rest
-  SideClient refused(server_->address().port());
+  HttpdClient refused(server_->address().port());
   EXPECT_EQ("", refused.receive_to_close());
   modify_fails.times = 0;
   expect_service();
 }
 
-TEST_F(SideEpollErrors, AWaitThatIsNotKnownIsDoneTheOldWay) {
+TEST_F(HttpdEpollErrors, AWaitThatIsNotKnownIsDoneTheOldWay) {
   for (int error : {ENOSYS, EPERM}) {
     pwait2_fails.arm(kAlways, error);
     start();
@@ -128,7 +128,7 @@ TEST_F(SideEpollErrors, AWaitThatIsNotKnownIsDoneTheOldWay) {
   }
 }
 
-TEST_F(SideEpollErrors, AWaitThatFailsIsDoneAgain) {
+TEST_F(HttpdEpollErrors, AWaitThatFailsIsDoneAgain) {
   pwait2_fails.arm(5, EINTR);
   start();
   expect_service();
@@ -139,12 +139,12 @@ TEST_F(SideEpollErrors, AWaitThatFailsIsDoneAgain) {
   EXPECT_EQ(0, wait_fails.times);
 }
 
-TEST_F(SideEpollErrors, AtTheStartTheyAreSaid) {
-  SideServer server;
+TEST_F(HttpdEpollErrors, AtTheStartTheyAreSaid) {
+  Httpd server;
   add_fails.arm(1, ENOSPC);
   std::string error;
   EXPECT_EQ("epoll_ctl: No space left on device",
-            server.start(*parse_address("127.0.0.1:0", &error), "side-test"));
+            server.start(*parse_address("127.0.0.1:0", &error), "httpd-test"));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// A raw HTTP/1.1 client for the side tests: one blocking loopback socket, every receive bounded by
-// a deadline, so that what never comes fails a test instead of hanging it.
+// A raw HTTP/1.1 client for the tests of httpd: one blocking loopback socket, every receive bounded
+// by a deadline, so that what never comes fails a test instead of hanging it.
 #pragma once
 
 #include <arpa/inet.h>
@@ -16,9 +16,9 @@
 
 namespace sluice {
 
-class SideClient {
+class HttpdClient {
  public:
-  explicit SideClient(uint16_t port, int receive_buffer_bytes = 0) {
+  explicit HttpdClient(uint16_t port, int receive_buffer_bytes = 0) {
     fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (receive_buffer_bytes > 0) {
       ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes, sizeof receive_buffer_bytes);
@@ -29,9 +29,9 @@ class SideClient {
     address.sin_port = htons(port);
     EXPECT_EQ(0, ::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address));
   }
-  ~SideClient() { leave(); }
-  SideClient(const SideClient&) = delete;
-  SideClient& operator=(const SideClient&) = delete;
+  ~HttpdClient() { leave(); }
+  HttpdClient(const HttpdClient&) = delete;
+  HttpdClient& operator=(const HttpdClient&) = delete;
 
   void leave() {
     if (fd_ >= 0) ::close(fd_);

@@ -1,7 +1,7 @@
 // A small HTTP/1.1 server on epoll for what is not on the data path: the admin port and the demo
 // upstream. Owned by main (or a test); it runs one thread of its own, on which every handler, timer
 // and posted callback runs, so handlers need no locks and must not block. Routes are added before
-// start(). Everything a peer can make grow is bounded by SideLimits. Allocation and std::function
+// start(). Everything a peer can make grow is bounded by HttpdLimits. Allocation and std::function
 // are fine here.
 #pragma once
 
@@ -21,11 +21,11 @@
 
 #include "net/base/address.h"
 #include "net/http/head.h"
-#include "net/side/hosts.h"
+#include "net/httpd/hosts.h"
 
 namespace sluice {
 
-struct SideLimits {
+struct HttpdLimits {
   size_t connections_max = 4096;  // more wait in the listen backlog
   // Or: with the limit reached, the one that can best be missed is closed for a new one.
   bool idle_give_way = false;
@@ -45,7 +45,7 @@ struct SideLimits {
 };
 
 // The views are valid until the handler returns.
-struct SideRequest {
+struct HttpdRequest {
   const Head& head;
   std::string_view path;   // as sent, not decoded
   std::string_view query;  // behind the '?', as sent
@@ -59,7 +59,7 @@ struct SideRequest {
 // The answer to one request: either respond() or problem() once, or begin_stream(), write()...,
 // and end() or abort(). A copyable handle, for the server's thread only; once the exchange is over,
 // or the client has gone, every call on it does nothing. A HEAD gets the head alone, by itself.
-class SideResponder {
+class HttpdResponder {
  public:
   using Clock = std::chrono::steady_clock;
   using Fields = std::vector<std::pair<std::string_view, std::string_view>>;
@@ -85,36 +85,36 @@ class SideResponder {
   bool open() const;
 
  private:
-  friend class SideLoop;
-  SideResponder(class SideLoop* loop, uint64_t connection, uint64_t exchange)
+  friend class HttpdLoop;
+  HttpdResponder(class HttpdLoop* loop, uint64_t connection, uint64_t exchange)
       : loop_(loop), connection_(connection), exchange_(exchange) {}
 
-  class SideLoop* loop_;
+  class HttpdLoop* loop_;
   uint64_t connection_;
   uint64_t exchange_;
 };
 
-using SideHandler = std::function<void(const SideRequest&, SideResponder)>;
+using HttpdHandler = std::function<void(const HttpdRequest&, HttpdResponder)>;
 
-class SideServer {
+class Httpd {
  public:
   struct Route {
     std::string method;
     std::string path;
-    SideHandler handler;
+    HttpdHandler handler;
   };
 
   // What it holds beside connections: epoll, listener, wake-up, and one that is being accepted.
   static constexpr uint64_t kOwnFds = 4;
 
-  explicit SideServer(const SideLimits& limits = {});
-  ~SideServer();
-  SideServer(const SideServer&) = delete;
-  SideServer& operator=(const SideServer&) = delete;
+  explicit Httpd(const HttpdLimits& limits = {});
+  ~Httpd();
+  Httpd(const Httpd&) = delete;
+  Httpd& operator=(const Httpd&) = delete;
 
   // Before start(). `path` matches exactly. A GET handler also answers HEAD; a known path with
   // another method is 405 with Allow, an unknown path 404.
-  void route(std::string method, std::string path, SideHandler handler);
+  void route(std::string method, std::string path, HttpdHandler handler);
 
   // Before start(). Every request for a host that is neither loopback, nor the address that its
   // client connected to, nor one of these names is answered 421, whatever its path. `advice` is for
@@ -141,16 +141,16 @@ class SideServer {
   void post(std::function<void()> callback);
 
  private:
-  friend class SideLoop;
+  friend class HttpdLoop;
   void wake() const;
 
-  SideLimits limits_;
+  HttpdLimits limits_;
   std::vector<Route> routes_;
-  std::optional<SideHosts> hosts_;
+  std::optional<HttpdHosts> hosts_;
   std::string hosts_advice_;
   Address address_;
   int wake_fd_;
-  std::unique_ptr<SideLoop> loop_;
+  std::unique_ptr<HttpdLoop> loop_;
   std::thread thread_;
   std::atomic<bool> stopping_{false};
   std::atomic<uint64_t> dropped_{0};

@@ -1,4 +1,4 @@
-#include "net/side/connection.h"
+#include "net/httpd/connection.h"
 
 #include <cerrno>
 #include <cstdio>
@@ -31,7 +31,7 @@ bool has_no_body(int status) {
 
 }  // namespace
 
-SideConnection::SideConnection(uint64_t id, int fd, const SideLimits& limits)
+HttpdConnection::HttpdConnection(uint64_t id, int fd, const HttpdLimits& limits)
     : id_(id),
       fd_(fd),
       limits_(limits),
@@ -40,11 +40,11 @@ SideConnection::SideConnection(uint64_t id, int fd, const SideLimits& limits)
   parser_.begin(&head_);
 }
 
-SideConnection::~SideConnection() {
+HttpdConnection::~HttpdConnection() {
   ::close(fd_);
 }
 
-void SideConnection::Body::on_body(std::string_view more) {
+void HttpdConnection::Body::on_body(std::string_view more) {
   progress = true;
   too_large = too_large || more.size() > bytes_max - bytes.size();
   if (!too_large) bytes.append(more);
@@ -52,7 +52,7 @@ void SideConnection::Body::on_body(std::string_view more) {
 
 // --- readiness
 
-uint32_t SideConnection::epoll_interest() const {
+uint32_t HttpdConnection::epoll_interest() const {
   uint32_t events = unsent() > 0 ? static_cast<uint32_t>(EPOLLOUT) : 0U;
   if (peer_closed_ || state_ == State::kClosing) return events;
   // With the input full only a leaving client is of interest, and only to an open exchange.
@@ -61,7 +61,7 @@ uint32_t SideConnection::epoll_interest() const {
   return events;
 }
 
-void SideConnection::on_readiness(uint32_t events) {
+void HttpdConnection::on_readiness(uint32_t events) {
   if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
     kill();
   } else if (in_.size() < limits_.input_bytes_max) {
@@ -71,7 +71,7 @@ void SideConnection::on_readiness(uint32_t events) {
   }
 }
 
-void SideConnection::receive() {
+void HttpdConnection::receive() {
   char bytes[kReceiveBytes];
   ssize_t n = ::recv(fd_, bytes, sizeof bytes, MSG_DONTWAIT);
   if (n == 0) {
@@ -83,7 +83,7 @@ void SideConnection::receive() {
   }
 }
 
-void SideConnection::flush() {
+void HttpdConnection::flush() {
   while (!dead() && unsent() > 0) {
     ssize_t n = ::send(fd_, out_.data() + out_begin_, unsent(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n < 0) {
@@ -104,7 +104,7 @@ void SideConnection::flush() {
   }
 }
 
-void SideConnection::close_if_done() {
+void HttpdConnection::close_if_done() {
   if (dead()) return;
   if (peer_closed_) {
     // A client that shut down only its sending side looks like one that has gone: what is complete
@@ -118,7 +118,7 @@ void SideConnection::close_if_done() {
 
 // --- time-outs
 
-SideConnection::Wait SideConnection::wait() const {
+HttpdConnection::Wait HttpdConnection::wait() const {
   if (state_ == State::kLingering) return Wait::kClose;
   if (unsent() > 0) return Wait::kRead;
   if (state_ != State::kReceiving) return Wait::kNothing;
@@ -127,7 +127,7 @@ SideConnection::Wait SideConnection::wait() const {
   return exchange_ == 0 ? Wait::kFirstByte : Wait::kNextRequest;
 }
 
-uint64_t SideConnection::wait_ms() const {
+uint64_t HttpdConnection::wait_ms() const {
   switch (wait()) {
     case Wait::kNothing:
       return 0;
@@ -146,13 +146,13 @@ uint64_t SideConnection::wait_ms() const {
   return 0;
 }
 
-bool SideConnection::take_progress() {
+bool HttpdConnection::take_progress() {
   bool progress = body_.progress || sent_some_;
   body_.progress = sent_some_ = false;
   return progress;
 }
 
-void SideConnection::on_wait_over() {
+void HttpdConnection::on_wait_over() {
   if (wait() == Wait::kHead || wait() == Wait::kBody) {
     refuse(408, "The request did not arrive in time.");
   } else {
@@ -162,7 +162,7 @@ void SideConnection::on_wait_over() {
 
 // --- requests
 
-bool SideConnection::next_request() {
+bool HttpdConnection::next_request() {
   if (state_ != State::kReceiving || unsent() > 0) return false;
   size_t consumed = 0;
   bool go_on = !in_.empty();
@@ -192,7 +192,7 @@ bool SideConnection::next_request() {
 }
 
 // False: the request was refused.
-bool SideConnection::on_head() {
+bool HttpdConnection::on_head() {
   if (head_.body() == BodyKind::kLength && head_.content_length() > limits_.body_bytes_max) {
     refuse(413, "The request body is too large.");
     return false;
@@ -206,15 +206,15 @@ bool SideConnection::on_head() {
   return true;
 }
 
-SideRequest SideConnection::request() const {
-  SideRequest request{
+HttpdRequest HttpdConnection::request() const {
+  HttpdRequest request{
       .head = head_, .path = target_path(head_.target()), .query = {}, .body = body_.bytes};
   size_t question = head_.target().find('?');
   if (question != std::string_view::npos) request.query = head_.target().substr(question + 1);
   return request;
 }
 
-void SideConnection::refuse(int status, std::string_view detail) {
+void HttpdConnection::refuse(int status, std::string_view detail) {
   keep_alive_ = head_only_ = false;
   state_ = State::kAnswering;
   respond(status, "application/problem+json", problem_body(status, detail), {});
@@ -222,8 +222,8 @@ void SideConnection::refuse(int status, std::string_view detail) {
 
 // --- the answer
 
-void SideConnection::write_head(int status, std::string_view content_type, std::string_view framing,
-                                const SideResponder::Fields& fields) {
+void HttpdConnection::write_head(int status, std::string_view content_type,
+                                 std::string_view framing, const HttpdResponder::Fields& fields) {
   out_.append("HTTP/1.1 ").append(std::to_string(status)).append(" ");
   out_.append(reason_phrase(status))
       .append("\r\nDate: ")
@@ -237,8 +237,8 @@ void SideConnection::write_head(int status, std::string_view content_type, std::
   out_.append(framing).append("\r\n");
 }
 
-void SideConnection::respond(int status, std::string_view content_type, std::string_view body,
-                             const SideResponder::Fields& fields) {
+void HttpdConnection::respond(int status, std::string_view content_type, std::string_view body,
+                              const HttpdResponder::Fields& fields) {
   SLUICE_CHECK(exchange_open() && !streaming_);
   std::string framing;
   if (!has_no_body(status)) framing = "Content-Length: " + std::to_string(body.size()) + "\r\n";
@@ -247,8 +247,8 @@ void SideConnection::respond(int status, std::string_view content_type, std::str
   finish_exchange();
 }
 
-void SideConnection::begin_stream(std::string_view content_type,
-                                  const SideResponder::Fields& fields) {
+void HttpdConnection::begin_stream(std::string_view content_type,
+                                   const HttpdResponder::Fields& fields) {
   SLUICE_CHECK(exchange_open() && !streaming_);
   streaming_ = true;
   chunked_ = head_.version_minor() == 1;
@@ -256,7 +256,7 @@ void SideConnection::begin_stream(std::string_view content_type,
   if (head_only_) finish_exchange();
 }
 
-void SideConnection::write(std::string_view bytes) {
+void HttpdConnection::write(std::string_view bytes) {
   SLUICE_CHECK(exchange_open() && streaming_);
   if (bytes.empty()) return;  // an empty chunk would end the message
   if (unsent() + bytes.size() > limits_.stream_bytes_max) return kill();
@@ -265,19 +265,19 @@ void SideConnection::write(std::string_view bytes) {
   if (chunked_) out_.append("\r\n");
 }
 
-void SideConnection::end() {
+void HttpdConnection::end() {
   SLUICE_CHECK(exchange_open() && streaming_);
   if (chunked_) out_.append(kLastChunk);
   finish_exchange();
 }
 
-void SideConnection::abort() {
+void HttpdConnection::abort() {
   SLUICE_CHECK(exchange_open());
   keep_alive_ = false;
   finish_exchange();
 }
 
-void SideConnection::finish_exchange() {
+void HttpdConnection::finish_exchange() {
   body_.bytes = {};
   in_body_ = streaming_ = false;
   if (!keep_alive_) {

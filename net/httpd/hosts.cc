@@ -1,4 +1,4 @@
-#include "net/side/hosts.h"
+#include "net/httpd/hosts.h"
 
 #include <algorithm>
 #include <optional>
@@ -30,11 +30,11 @@ bool is_loopback(const std::string& host) {
 
 }  // namespace
 
-SideHosts::SideHosts(const std::vector<std::string>& names) {
+HttpdHosts::HttpdHosts(const std::vector<std::string>& names) {
   for (const std::string& name : names) names_.push_back(canonical(name));
 }
 
-bool SideHosts::include(const Head& request, const Address& local) const {
+bool HttpdHosts::include(const Head& request, const Address& local) const {
   Target target = split_target(request.target());
   bool names_host = target.form == TargetForm::kAbsolute || target.form == TargetForm::kAuthority;
   std::optional<std::string_view> authority = request.find("host");

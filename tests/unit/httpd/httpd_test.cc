@@ -1,3 +1,5 @@
+#include "net/httpd/httpd.h"
+
 #include <atomic>
 #include <chrono>
 #include <future>
@@ -6,8 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "net/side/server.h"
-#include "tests/unit/side/side_client.h"
+#include "tests/unit/httpd/httpd_client.h"
 
 namespace sluice {
 namespace {
@@ -26,20 +27,20 @@ Address loopback() {
 }
 
 // A server with one route for each way to answer.
-class SideServerTest : public ::testing::Test {
+class HttpdTest : public ::testing::Test {
  protected:
-  void start(const SideLimits& limits = {}) {
-    server_ = std::make_unique<SideServer>(limits);
-    server_->route("GET", "/hello", [](const SideRequest& request, SideResponder answer) {
+  void start(const HttpdLimits& limits = {}) {
+    server_ = std::make_unique<Httpd>(limits);
+    server_->route("GET", "/hello", [](const HttpdRequest& request, HttpdResponder answer) {
       std::string name(request.parameter("name").value_or("world"));
       answer.respond(200, kText, "hello " + name);
     });
-    server_->route("POST", "/echo", [](const SideRequest& request, SideResponder answer) {
+    server_->route("POST", "/echo", [](const HttpdRequest& request, HttpdResponder answer) {
       answer.respond(200, kText, request.body);
     });
     server_->route("GET", "/empty",
-                   [](const SideRequest&, SideResponder answer) { answer.respond(204, "", ""); });
-    server_->route("GET", "/two", [](const SideRequest&, SideResponder answer) {
+                   [](const HttpdRequest&, HttpdResponder answer) { answer.respond(204, "", ""); });
+    server_->route("GET", "/two", [](const HttpdRequest&, HttpdResponder answer) {
       answer.begin_stream(kText);
       answer.write("one\n");
       answer.write("");
@@ -49,29 +50,29 @@ class SideServerTest : public ::testing::Test {
         answer.write("after the end");
       });
     });
-    server_->route("GET", "/endless", [this](const SideRequest&, SideResponder answer) {
+    server_->route("GET", "/endless", [this](const HttpdRequest&, HttpdResponder answer) {
       answer.begin_stream(kText);
       write_again(answer, counted(), "tick\n");
     });
-    server_->route("GET", "/flood", [this](const SideRequest&, SideResponder answer) {
+    server_->route("GET", "/flood", [this](const HttpdRequest&, HttpdResponder answer) {
       answer.begin_stream(kText);
       write_again(answer, counted(), std::string(kFloodBytes, 'x'));
     });
-    server_->route("GET", "/burst", [](const SideRequest&, SideResponder answer) {
+    server_->route("GET", "/burst", [](const HttpdRequest&, HttpdResponder answer) {
       answer.begin_stream(kText);
       for (int i = 0; i < 200; ++i) answer.write(std::string(kFloodBytes, 'x'));
       answer.end();
     });
-    server_->route("GET", "/held", [this](const SideRequest&, SideResponder answer) {
+    server_->route("GET", "/held", [this](const HttpdRequest&, HttpdResponder answer) {
       answer.begin_stream(kText);
       answer.write(std::string(kHeldBytes, 'x'));
       answer.after_ms(3'600'000, [count = counted()] {});
     });
-    server_->route("GET", "/later", [this](const SideRequest&, SideResponder answer) {
+    server_->route("GET", "/later", [this](const HttpdRequest&, HttpdResponder answer) {
       pending_.set_value(answer);
     });
     if (!hosts_.empty()) server_->restrict_hosts(hosts_, "Ask for another.");
-    ASSERT_EQ("", server_->start(loopback(), "side-test"));
+    ASSERT_EQ("", server_->start(loopback(), "httpd-test"));
   }
 
   // While a stream's callbacks exist, streams_ counts it.
@@ -79,7 +80,7 @@ class SideServerTest : public ::testing::Test {
     ++streams_;
     return {&streams_, [](std::atomic<int>* count) { --*count; }};
   }
-  static void write_again(const SideResponder& answer,
+  static void write_again(const HttpdResponder& answer,
                           const std::shared_ptr<std::atomic<int>>& count, const std::string& text) {
     answer.write(text);
     answer.after_ms(0, [=] { write_again(answer, count, text); });
@@ -98,17 +99,17 @@ class SideServerTest : public ::testing::Test {
   static constexpr size_t kFloodBytes = 32 * 1024;
   std::atomic<int> streams_{0};
   std::vector<std::string> hosts_;  // empty: any
-  std::promise<SideResponder> pending_;
-  std::unique_ptr<SideServer> server_;  // last: its thread uses the others
+  std::promise<HttpdResponder> pending_;
+  std::unique_ptr<Httpd> server_;  // last: its thread uses the others
 };
 
 std::string get(std::string_view target, std::string_view method = "GET") {
   return std::string(method) + " " + std::string(target) + " HTTP/1.1\r\nHost: a\r\n\r\n";
 }
 
-TEST_F(SideServerTest, AnswersAndKeepsTheConnection) {
+TEST_F(HttpdTest, AnswersAndKeepsTheConnection) {
   start();
-  SideClient client(port());
+  HttpdClient client(port());
   for (int i = 0; i < 3; ++i) {
     client.send(get("/hello?x=1&name=you"));
     std::string response = client.receive_response();
@@ -119,9 +120,9 @@ TEST_F(SideServerTest, AnswersAndKeepsTheConnection) {
   }
 }
 
-TEST_F(SideServerTest, AnswersPipelinedRequestsInOrder) {
+TEST_F(HttpdTest, AnswersPipelinedRequestsInOrder) {
   start();
-  SideClient client(port());
+  HttpdClient client(port());
   client.send(get("/hello?name=1") + get("/two") + get("/empty") + get("/hello?name=2"));
   EXPECT_THAT(client.receive_response(), EndsWith("hello 1"));
   EXPECT_THAT(client.receive_through("\r\n\r\n"), HasSubstr("Transfer-Encoding: chunked\r\n"));
@@ -131,9 +132,9 @@ TEST_F(SideServerTest, AnswersPipelinedRequestsInOrder) {
   EXPECT_THAT(client.receive_response(), EndsWith("hello 2"));
 }
 
-TEST_F(SideServerTest, AnswersAHeadWithTheHeadAlone) {
+TEST_F(HttpdTest, AnswersAHeadWithTheHeadAlone) {
   start();
-  SideClient client(port());
+  HttpdClient client(port());
   client.send(get("/hello", "HEAD") + get("/endless", "HEAD") + get("/hello"));
   EXPECT_THAT(client.receive_through("\r\n\r\n"), HasSubstr("Content-Length: 11\r\n"));
   EXPECT_THAT(client.receive_through("\r\n\r\n"), HasSubstr("Transfer-Encoding: chunked\r\n"));
@@ -142,9 +143,9 @@ TEST_F(SideServerTest, AnswersAHeadWithTheHeadAlone) {
   await_streams(0);
 }
 
-TEST_F(SideServerTest, RefusesUnknownPathsAndMethods) {
+TEST_F(HttpdTest, RefusesUnknownPathsAndMethods) {
   start();
-  SideClient client(port());
+  HttpdClient client(port());
   client.send(get("/nothing") + get("/hello", "DELETE") + get("/echo") + get("/hello"));
   EXPECT_THAT(client.receive_response(),
               AllOf(StartsWith("HTTP/1.1 404 Not Found\r\n"), HasSubstr("application/problem+json"),
@@ -156,28 +157,28 @@ TEST_F(SideServerTest, RefusesUnknownPathsAndMethods) {
   EXPECT_THAT(client.receive_response(), StartsWith("HTTP/1.1 200"));
 }
 
-TEST_F(SideServerTest, AnswersForItsOwnHostsOnly) {
-  hosts_ = {"side.test"};
+TEST_F(HttpdTest, AnswersForItsOwnHostsOnly) {
+  hosts_ = {"httpd.test"};
   start();
   auto get_from = [this](std::string_view target, std::string_view host) {
-    SideClient client(port());
+    HttpdClient client(port());
     client.send("GET " + std::string(target) + " HTTP/1.1\r\nHost: " + std::string(host) +
                 "\r\n\r\n");
     return client.receive_response();
   };
-  for (const char* host : {"side.test", "localhost:1", "127.0.0.1"})
+  for (const char* host : {"httpd.test", "localhost:1", "127.0.0.1"})
     EXPECT_THAT(get_from("/hello", host), StartsWith("HTTP/1.1 200 ")) << host;
   for (const char* target : {"/hello", "/nothing", "http://rebound.test/hello"})
     EXPECT_THAT(get_from(target, target[0] == '/' ? "rebound.test" : "localhost"),
                 AllOf(StartsWith("HTTP/1.1 421 Misdirected Request\r\n"),
                       HasSubstr("application/problem+json"), HasSubstr("Ask for another.")))
         << target;
-  SideClient client(port());
+  HttpdClient client(port());
   client.send("GET /hello HTTP/1.0\r\n\r\n");
   EXPECT_THAT(client.receive_to_close(), StartsWith("HTTP/1.1 200 "));
 }
 
-TEST_F(SideServerTest, RefusesALargeBodyAndStillDeliversTheAnswer) {
+TEST_F(HttpdTest, RefusesALargeBodyAndStillDeliversTheAnswer) {
   start({.body_bytes_max = 1000});
   // More than the socket buffers hold: the server has to take it, though it has answered.
   std::string body(16'000'000, 'x');
@@ -185,21 +186,21 @@ TEST_F(SideServerTest, RefusesALargeBodyAndStillDeliversTheAnswer) {
   for (const std::string& request :
        {post + "Content-Length: 16000000\r\n\r\n" + body,
         post + "Transfer-Encoding: chunked\r\n\r\nf42400\r\n" + body + "\r\n0\r\n\r\n"}) {
-    SideClient client(port());
+    HttpdClient client(port());
     client.send(request);
     EXPECT_THAT(client.receive_to_close(), StartsWith("HTTP/1.1 413 "));
     EXPECT_TRUE(client.closed_cleanly());
   }
-  SideClient client(port());
+  HttpdClient client(port());
   client.send(post + "Content-Length: 1000\r\n\r\n" + std::string(1000, 'y'));
   EXPECT_THAT(client.receive_response(), AllOf(StartsWith("HTTP/1.1 200"), EndsWith("yyy")));
 }
 
-TEST_F(SideServerTest, DropsTheTimersOfAClientThatHasGone) {
+TEST_F(HttpdTest, DropsTheTimersOfAClientThatHasGone) {
   start({.stream_bytes_max = 2 * kHeldBytes});
-  SideClient leaving(port());
-  SideClient half_closing(port());
-  for (SideClient* client : {&leaving, &half_closing}) {
+  HttpdClient leaving(port());
+  HttpdClient half_closing(port());
+  for (HttpdClient* client : {&leaving, &half_closing}) {
     client->send(get("/endless"));
     client->receive_through("tick");
   }
@@ -209,7 +210,7 @@ TEST_F(SideServerTest, DropsTheTimersOfAClientThatHasGone) {
   half_closing.shut_down_sending();
   await_streams(0);
   // One that has not even read what was written before.
-  SideClient unreading(port(), 4096);
+  HttpdClient unreading(port(), 4096);
   unreading.send(get("/held"));
   unreading.receive_through("\r\n\r\n");
   await_streams(1);
@@ -217,21 +218,21 @@ TEST_F(SideServerTest, DropsTheTimersOfAClientThatHasGone) {
   await_streams(0);
 }
 
-TEST_F(SideServerTest, AnswersAClientThatShutDownItsSendingSide) {
+TEST_F(HttpdTest, AnswersAClientThatShutDownItsSendingSide) {
   start();
-  SideClient client(port());
+  HttpdClient client(port());
   client.send(get("/hello?name=1") + get("/hello?name=2"));
   client.shut_down_sending();
   EXPECT_THAT(client.receive_to_close(), AllOf(HasSubstr("hello 1"), EndsWith("hello 2")));
 }
 
-TEST_F(SideServerTest, PausesAStreamWhoseClientIsSlow) {
+TEST_F(HttpdTest, PausesAStreamWhoseClientIsSlow) {
   start();
   constexpr size_t kBytes = 24 * 1024 * 1024;  // far more than the socket buffers and the bound
-  SideClient slow(port(), 4096);
+  HttpdClient slow(port(), 4096);
   slow.send(get("/flood"));
   slow.receive_through("\r\n\r\n");
-  SideClient fast(port());  // shows that the server could have overrun the slow one by now
+  HttpdClient fast(port());  // shows that the server could have overrun the slow one by now
   fast.send(get("/flood"));
   fast.receive_bytes(kBytes);
   EXPECT_EQ(2, streams_);
@@ -239,39 +240,39 @@ TEST_F(SideServerTest, PausesAStreamWhoseClientIsSlow) {
   EXPECT_EQ(2, streams_);
 }
 
-TEST_F(SideServerTest, DropsAStreamAboveItsBound) {
+TEST_F(HttpdTest, DropsAStreamAboveItsBound) {
   start();
-  SideClient client(port());
+  HttpdClient client(port());
   client.send(get("/burst"));
   EXPECT_THAT(client.receive_to_close(), Not(HasSubstr("\r\n0\r\n\r\n")));
 }
 
-TEST_F(SideServerTest, DropsAClientThatDoesNotRead) {
+TEST_F(HttpdTest, DropsAClientThatDoesNotRead) {
   start({.write_timeout_ms = 50});
-  SideClient client(port(), 4096);
+  HttpdClient client(port(), 4096);
   client.send(get("/flood"));
   client.receive_through("\r\n\r\n");
   await_streams(0);
 }
 
-TEST_F(SideServerTest, DropsAClientThatSendsNothingMore) {
+TEST_F(HttpdTest, DropsAClientThatSendsNothingMore) {
   start({.head_timeout_ms = 50, .body_timeout_ms = 50, .idle_timeout_ms = 50});
-  SideClient silent(port());
+  HttpdClient silent(port());
   EXPECT_EQ("", silent.receive_to_close());
-  SideClient in_head(port());
+  HttpdClient in_head(port());
   in_head.send("GET /hel");
   EXPECT_THAT(in_head.receive_to_close(), StartsWith("HTTP/1.1 408 "));
-  SideClient in_body(port());
+  HttpdClient in_body(port());
   in_body.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc");
   EXPECT_THAT(in_body.receive_to_close(), StartsWith("HTTP/1.1 408 "));
-  SideClient idle(port());
+  HttpdClient idle(port());
   idle.send(get("/hello"));
   EXPECT_THAT(idle.receive_to_close(), AllOf(StartsWith("HTTP/1.1 200"), EndsWith("hello world")));
 }
 
-TEST_F(SideServerTest, AHeadThatTricklesInHasNoMoreTimeThanAnother) {
+TEST_F(HttpdTest, AHeadThatTricklesInHasNoMoreTimeThanAnother) {
   start({.head_timeout_ms = 200});
-  SideClient client(port());
+  HttpdClient client(port());
   auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   while (!client.has_input() && std::chrono::steady_clock::now() < deadline) {
     client.send("G");
@@ -280,12 +281,12 @@ TEST_F(SideServerTest, AHeadThatTricklesInHasNoMoreTimeThanAnother) {
   EXPECT_TRUE(client.has_input());
 }
 
-TEST_F(SideServerTest, HoldsNoMoreConnectionsThanItMay) {
+TEST_F(HttpdTest, HoldsNoMoreConnectionsThanItMay) {
   start({.connections_max = 1});
-  SideClient first(port());
+  HttpdClient first(port());
   first.send(get("/hello?name=1"));
   EXPECT_THAT(first.receive_response(), EndsWith("hello 1"));
-  SideClient second(port());
+  HttpdClient second(port());
   second.send(get("/hello?name=2"));
   for (int i = 0; i < 50; ++i) {  // turns in which the second could have been answered
     first.send(get("/hello?name=3"));
@@ -296,22 +297,22 @@ TEST_F(SideServerTest, HoldsNoMoreConnectionsThanItMay) {
   EXPECT_THAT(second.receive_response(), EndsWith("hello 2"));
 }
 
-TEST_F(SideServerTest, WhoIsIdleGivesWayToOthers) {
+TEST_F(HttpdTest, WhoIsIdleGivesWayToOthers) {
   start({.connections_max = 3, .idle_give_way = true});
-  SideClient in_head(port());
+  HttpdClient in_head(port());
   in_head.send("GET /hel");
-  SideClient idle(port());
-  SideClient later_idle(port());
-  for (SideClient* client : {&idle, &later_idle}) {
+  HttpdClient idle(port());
+  HttpdClient later_idle(port());
+  for (HttpdClient* client : {&idle, &later_idle}) {
     client->send(get("/hello"));
     EXPECT_THAT(client->receive_response(), EndsWith("hello world"));
   }
-  SideClient fourth(port());
+  HttpdClient fourth(port());
   fourth.send(get("/hello?name=4"));
   EXPECT_THAT(fourth.receive_response(), EndsWith("hello 4"));
   EXPECT_EQ("", idle.receive_to_close()) << "the one that has been idle for longest";
   for (int i = 0; i < 10; ++i) {
-    SideClient another(port());
+    HttpdClient another(port());
     another.send(get("/hello?name=5"));
     EXPECT_THAT(another.receive_response(), EndsWith("hello 5"));
   }
@@ -320,40 +321,40 @@ TEST_F(SideServerTest, WhoIsIdleGivesWayToOthers) {
   EXPECT_GE(server_->dropped(), 1U);
 }
 
-TEST_F(SideServerTest, WhoIsSlowGivesWayToOthers) {
+TEST_F(HttpdTest, WhoIsSlowGivesWayToOthers) {
   start({.connections_max = 4, .idle_give_way = true});
-  std::vector<std::unique_ptr<SideClient>> slow;
+  std::vector<std::unique_ptr<HttpdClient>> slow;
   for (int i = 0; i < 4; ++i) {
-    slow.push_back(std::make_unique<SideClient>(port()));
+    slow.push_back(std::make_unique<HttpdClient>(port()));
     slow.back()->send("GET /hel");
   }
-  SideClient client(port());
+  HttpdClient client(port());
   client.send(get("/hello"));
   EXPECT_THAT(client.receive_response(), EndsWith("hello world"));
 }
 
-TEST_F(SideServerTest, WhoWaitsForUsDoesNotGiveWay) {
+TEST_F(HttpdTest, WhoWaitsForUsDoesNotGiveWay) {
   start({.connections_max = 1, .idle_give_way = true});
-  SideClient waiting(port());
+  HttpdClient waiting(port());
   waiting.send(get("/later"));
-  SideResponder answer = pending_.get_future().get();
-  SideClient other(port());
+  HttpdResponder answer = pending_.get_future().get();
+  HttpdClient other(port());
   EXPECT_EQ("", other.receive_to_close());
   server_->post([answer] { answer.respond(200, kText, "at last"); });
   EXPECT_THAT(waiting.receive_response(), EndsWith("at last"));
   EXPECT_EQ(server_->dropped(), 1U);
 }
 
-TEST_F(SideServerTest, TheSlowestReaderGivesWayWhereTooMuchIsUnsent) {
+TEST_F(HttpdTest, TheSlowestReaderGivesWayWhereTooMuchIsUnsent) {
   start({.stream_bytes_max = 2 * kHeldBytes, .unsent_bytes_max = kHeldBytes});
-  SideClient idle(port());  // for longer, and with nothing to read
+  HttpdClient idle(port());  // for longer, and with nothing to read
   idle.send(get("/hello"));
   idle.receive_response();
-  SideClient first(port(), 4096);
+  HttpdClient first(port(), 4096);
   first.send(get("/held"));
   first.receive_through("\r\n\r\n");
   await_streams(1);
-  SideClient second(port(), 4096);
+  HttpdClient second(port(), 4096);
   second.send(get("/held"));
   second.receive_through("\r\n\r\n");
   first.receive_to_close();
@@ -364,11 +365,11 @@ TEST_F(SideServerTest, TheSlowestReaderGivesWayWhereTooMuchIsUnsent) {
   EXPECT_THAT(idle.receive_response(), EndsWith("hello world"));
 }
 
-TEST_F(SideServerTest, AnswersLaterFromAPostedCallback) {
+TEST_F(HttpdTest, AnswersLaterFromAPostedCallback) {
   start();
-  SideClient client(port());
+  HttpdClient client(port());
   client.send(get("/later"));
-  SideResponder answer = pending_.get_future().get();
+  HttpdResponder answer = pending_.get_future().get();
   server_->post([answer] {
     EXPECT_TRUE(answer.open());
     answer.respond(200, kText, "at last");
@@ -380,26 +381,26 @@ TEST_F(SideServerTest, AnswersLaterFromAPostedCallback) {
   EXPECT_THAT(client.receive_response(), EndsWith("hello world"));
 }
 
-TEST_F(SideServerTest, StopsWhileStreamsAreOpen) {
+TEST_F(HttpdTest, StopsWhileStreamsAreOpen) {
   start();
-  SideClient clients[]{SideClient(port()), SideClient(port()), SideClient(port())};
-  for (SideClient& client : clients) {
+  HttpdClient clients[]{HttpdClient(port()), HttpdClient(port()), HttpdClient(port())};
+  for (HttpdClient& client : clients) {
     client.send(get("/endless"));
     client.receive_through("tick");
   }
   server_->stop();
   EXPECT_EQ(0, streams_);
-  for (SideClient& client : clients) {
+  for (HttpdClient& client : clients) {
     EXPECT_THAT(client.receive_to_close(), Not(HasSubstr("\r\n0\r\n\r\n")));
   }
   server_->stop();
   server_->post([] { FAIL(); });
 }
 
-TEST_F(SideServerTest, SaysWhyItCannotStart) {
+TEST_F(HttpdTest, SaysWhyItCannotStart) {
   start();
-  SideServer second;
-  EXPECT_THAT(second.start(server_->address(), "side-test"),
+  Httpd second;
+  EXPECT_THAT(second.start(server_->address(), "httpd-test"),
               HasSubstr("cannot bind 127.0.0.1:" + std::to_string(port()) + ": Address already"));
 }
 

@@ -1,4 +1,4 @@
-// The hosts that a SideServer answers for, as a request's Host names them. A browser can be made to
+// The hosts that a Httpd answers for, as a request's Host names them. A browser can be made to
 // take any name of an attacker's for this machine (DNS rebinding) and then lets the attacker's page
 // read what the name's server answers; but the Host that it sends is still that name. So only what
 // no stranger can own is answered: loopback, the address that the client has connected to, and
@@ -14,10 +14,10 @@
 
 namespace sluice {
 
-class SideHosts {
+class HttpdHosts {
  public:
   // Host names and IP addresses, without port.
-  explicit SideHosts(const std::vector<std::string>& names);
+  explicit HttpdHosts(const std::vector<std::string>& names);
 
   // Whether the request is for one of them; `local` is the address that its client connected to.
   // Ports do not count: a tunnel or a container's host may use another one, and no attack needs to.

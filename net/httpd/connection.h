@@ -1,4 +1,4 @@
-// One client of a SideServer: its socket, its parser, its unsent bytes and the state of its one
+// One client of a Httpd: its socket, its parser, its unsent bytes and the state of its one
 // exchange. Owned by the server's loop and used on its thread only. It decides what HTTP/1.1 asks
 // of a connection; the loop decides when (readiness, timers, routes). A socket error or a broken
 // bound makes it dead, and the loop then destroys it; nothing else closes the socket.
@@ -10,19 +10,19 @@
 
 #include "net/http/head.h"
 #include "net/http1/parser.h"
-#include "net/side/server.h"
+#include "net/httpd/httpd.h"
 
 namespace sluice {
 
-class SideConnection {
+class HttpdConnection {
  public:
   // What the peer has to do next; each has its time-out.
   enum class Wait : uint8_t { kNothing, kFirstByte, kNextRequest, kHead, kBody, kRead, kClose };
 
-  SideConnection(uint64_t id, int fd, const SideLimits& limits);
-  ~SideConnection();
-  SideConnection(const SideConnection&) = delete;
-  SideConnection& operator=(const SideConnection&) = delete;
+  HttpdConnection(uint64_t id, int fd, const HttpdLimits& limits);
+  ~HttpdConnection();
+  HttpdConnection(const HttpdConnection&) = delete;
+  HttpdConnection& operator=(const HttpdConnection&) = delete;
 
   uint64_t id() const { return id_; }
   int fd() const { return fd_; }
@@ -47,15 +47,15 @@ class SideConnection {
   // True: a whole request has arrived and nothing is unsent, so an exchange is open. Answers and
   // closes by itself where what arrived is no request.
   bool next_request();
-  SideRequest request() const;
+  HttpdRequest request() const;
   // Numbers the exchanges of this connection, from 1.
   uint64_t exchange() const { return exchange_; }
   bool exchange_open() const { return state_ == State::kAnswering; }
 
-  // The answer, while the exchange is open; see SideResponder.
+  // The answer, while the exchange is open; see HttpdResponder.
   void respond(int status, std::string_view content_type, std::string_view body,
-               const SideResponder::Fields& fields);
-  void begin_stream(std::string_view content_type, const SideResponder::Fields& fields);
+               const HttpdResponder::Fields& fields);
+  void begin_stream(std::string_view content_type, const HttpdResponder::Fields& fields);
   void write(std::string_view bytes);
   void end();
   void abort();
@@ -82,12 +82,12 @@ class SideConnection {
   bool on_head();
   void refuse(int status, std::string_view detail);
   void write_head(int status, std::string_view content_type, std::string_view framing,
-                  const SideResponder::Fields& fields);
+                  const HttpdResponder::Fields& fields);
   void finish_exchange();
 
   const uint64_t id_;
   const int fd_;
-  const SideLimits& limits_;
+  const HttpdLimits& limits_;
   State state_ = State::kReceiving;
   uint64_t exchange_ = 0;
   Head head_;
