@@ -170,6 +170,7 @@ void SlotPool::on_turn_end() {
   }
   replenish();
   wake_waiters();
+  if (!waiting_to_write_.empty()) wake_writers();
 }
 
 void SlotPool::replenish() {
@@ -197,6 +198,17 @@ void SlotPool::wake_waiters() {
   // Who was woken need not have a use for its slot: the next in the queue must not wait for a turn
   // that nothing brings about.
   if (has_waiters() && provided_ > 0) loop_.turn_again();
+}
+
+// Who finds none again goes back to the queue's end.
+void SlotPool::wake_writers() {
+  uint32_t most = may_write() ? std::max(free_, 1U) : 0;
+  for (; most > 0 && !waiting_to_write_.empty(); --most) {
+    SlotWaiter& waiter = *waiting_to_write_.front();
+    stop_waiting_to_write(waiter);
+    waiter.on_slot_available();
+  }
+  if (!waiting_to_write_.empty() && may_write()) loop_.turn_again();
 }
 
 void SlotPool::trim() {

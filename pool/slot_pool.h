@@ -91,9 +91,15 @@ class SlotPool final : public TurnHook {
   void wait(SlotWaiter& waiter);
   void stop_waiting(SlotWaiter& waiter);
   bool has_waiters() const { return !waiting_.empty(); }
-  // Receives wait, and there is no slot to give them and no room to grow.
+  // Queues for a slot, or a block of that size, to write into. The reserve is theirs, so they do
+  // not stand behind receives.
+  void wait_to_write(SlotWaiter& waiter) { waiting_to_write_.push_back(waiter); }
+  void stop_waiting_to_write(SlotWaiter& waiter) { waiting_to_write_.remove(waiter); }
+  bool awaited() const { return has_waiters() || !waiting_to_write_.empty(); }
+  // Somebody waits, and there is no slot to give and no room to grow.
   bool exhausted() const {
-    return has_waiters() && provided_ == 0 && trim_turns_ == 0 && !group_gone_;
+    bool receives = has_waiters() && provided_ == 0 && trim_turns_ == 0 && !group_gone_;
+    return receives || (!waiting_to_write_.empty() && !may_write());
   }
 
   // Fits what the kernel is to hold to what turns have used, and gives back grown regions that hold
@@ -133,6 +139,10 @@ class SlotPool final : public TurnHook {
   Slot& slot(uint16_t id) { return regions_[id / options_.slots].slots[id % options_.slots]; }
   void replenish();
   void wake_waiters();
+  void wake_writers();
+  bool may_write() const {
+    return free_ > 0 || memory_limit_.heap + options_.slot_bytes <= memory_limit_.heap_max;
+  }
   void finish_trim();
 
   Loop& loop_;
@@ -154,6 +164,7 @@ class SlotPool final : public TurnHook {
   bool group_gone_ = false;           // the kernel has none of ours
   std::vector<RegionSlots> regions_;  // a region's place is its id
   IntrusiveQueue<SlotWaiter, &SlotWaiter::in_queue_> waiting_;
+  IntrusiveQueue<SlotWaiter, &SlotWaiter::in_queue_> waiting_to_write_;
   PoolCounters counters_;
 };
 

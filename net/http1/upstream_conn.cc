@@ -1,6 +1,7 @@
 #include "net/http1/upstream_conn.h"
 
 #include <cerrno>
+#include <utility>
 
 #include "core/check.h"
 #include "core/socket.h"
@@ -10,8 +11,8 @@
 
 namespace sluice {
 
-UpstreamConn::UpstreamConn(WorkerContext& context, UpstreamPool& pool, int fd)
-    : Conn(context.loop, context.memory, fd),
+UpstreamConn::UpstreamConn(WorkerContext& context, UpstreamPool& pool, ConnStart start)
+    : Conn(context.loop, context.memory, std::move(start)),
       context_(context),
       pool_(pool),
       parser_(Http1Parser::Role::kResponse, context.head_limits) {
@@ -173,6 +174,8 @@ void UpstreamConn::end_of_bytes(int error) {
     close(CloseMode::kOrderly);
   else if (error == 0 && in_message_ && parser_.finish())
     finish_response(false);
+  else if (error == kCutShort)
+    lose(Ending::kUpstreamTruncated, "no_ending");
   else
     lose(error == 0 ? Ending::kUpstreamTruncated : Ending::kUpstreamReset,
          error != 0     ? error_name(error)

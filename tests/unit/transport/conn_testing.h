@@ -41,8 +41,8 @@ struct ConnLog {
 
 class TestConn final : public Conn {
  public:
-  TestConn(Loop& loop, Memory& memory, int fd, ConnLog& log)
-      : Conn(loop, memory, fd), response(memory, memory.http_message), log_(log) {}
+  TestConn(Loop& loop, Memory& memory, ConnStart start, ConnLog& log)
+      : Conn(loop, memory, std::move(start)), response(memory, memory.http_message), log_(log) {}
   ~TestConn() override { log_.deleted = true; }
 
   // Lets it receive so many bytes.
@@ -59,6 +59,7 @@ class TestConn final : public Conn {
   uint64_t credit = 0;
   uint32_t watched = 0;
   bool keeps_leases = false;
+  bool ends_with_response = false;
   Outbox response;
 
   void on_timer() override { close(CloseMode::kOrderly); }
@@ -86,6 +87,7 @@ class TestConn final : public Conn {
   void on_closed() override { ++log_.closes; }
   bool has_output() override { return response.has_work(); }
   size_t build_batch(std::span<iovec> pieces) override { return response.build(pieces); }
+  bool batch_ends_sending() override { return ends_with_response && response.batch_is_last(); }
   uint64_t receive_credit() override { return credit; }
   SlotPool& receive_pool() override { return memory_.http_message; }
   uint32_t watch_events() override { return watched; }
