@@ -170,7 +170,7 @@ void SlotPool::on_turn_end() {
   }
   replenish();
   wake_waiters();
-  if (!waiting_to_write_.empty()) wake_writers();
+  if (has_writers_waiting()) wake_writers();
 }
 
 void SlotPool::replenish() {
@@ -202,13 +202,13 @@ void SlotPool::wake_waiters() {
 
 // Who finds none again goes back to the queue's end.
 void SlotPool::wake_writers() {
-  uint32_t most = may_write() ? std::max(free_, 1U) : 0;
-  for (; most > 0 && !waiting_to_write_.empty(); --most) {
+  for (uint32_t most = free_ + memory_limit_.spare_blocks; most > 0 && has_writers_waiting();
+       --most) {
     SlotWaiter& waiter = *waiting_to_write_.front();
     stop_waiting_to_write(waiter);
     waiter.on_slot_available();
   }
-  if (!waiting_to_write_.empty() && may_write()) loop_.turn_again();
+  if (has_writers_waiting() && may_write()) loop_.turn_again();
 }
 
 void SlotPool::trim() {

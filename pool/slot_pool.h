@@ -17,6 +17,7 @@
 
 #include "core/intrusive_list.h"
 #include "core/loop.h"
+#include "pool/limits.h"
 #include "pool/region.h"
 #include "pool/slot.h"
 
@@ -36,6 +37,7 @@ struct MemoryLimit {
   uint64_t heap_max = 0;
   uint64_t bytes = 0;
   uint64_t heap = 0;
+  uint32_t spare_blocks = limits::kSpareBlocks;  // not in use
   std::bitset<Ring::kFixedBuffersMax> fixed_in_use = {};
 
   // Accounts for `now` bytes in the place of `*before`. False, and nothing has changed, where more
@@ -91,15 +93,16 @@ class SlotPool final : public TurnHook {
   void wait(SlotWaiter& waiter);
   void stop_waiting(SlotWaiter& waiter);
   bool has_waiters() const { return !waiting_.empty(); }
-  // Queues for a slot, or a block of that size, to write into. The reserve is theirs, so they do
-  // not stand behind receives.
+  // Queues for a slot to write into, or a spare block. The reserve is theirs, so they do not stand
+  // behind receives.
   void wait_to_write(SlotWaiter& waiter) { waiting_to_write_.push_back(waiter); }
   void stop_waiting_to_write(SlotWaiter& waiter) { waiting_to_write_.remove(waiter); }
-  bool awaited() const { return has_waiters() || !waiting_to_write_.empty(); }
+  bool has_writers_waiting() const { return !waiting_to_write_.empty(); }
+  bool awaited() const { return has_waiters() || has_writers_waiting(); }
   // Somebody waits, and there is no slot to give and no room to grow.
   bool exhausted() const {
     bool receives = has_waiters() && provided_ == 0 && trim_turns_ == 0 && !group_gone_;
-    return receives || (!waiting_to_write_.empty() && !may_write());
+    return receives || (has_writers_waiting() && !may_write());
   }
 
   // Fits what the kernel is to hold to what turns have used, and gives back grown regions that hold
@@ -140,9 +143,7 @@ class SlotPool final : public TurnHook {
   void replenish();
   void wake_waiters();
   void wake_writers();
-  bool may_write() const {
-    return free_ > 0 || memory_limit_.heap + options_.slot_bytes <= memory_limit_.heap_max;
-  }
+  bool may_write() const { return free_ > 0 || memory_limit_.spare_blocks > 0; }
   void finish_trim();
 
   Loop& loop_;

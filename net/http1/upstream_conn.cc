@@ -174,14 +174,10 @@ void UpstreamConn::end_of_bytes(int error) {
     close(CloseMode::kOrderly);
   else if (error == 0 && in_message_ && parser_.finish())
     finish_response(false);
-  else if (error == kCutShort)
-    lose(Ending::kUpstreamTruncated, "no_ending");
+  else if (error == 0 || error == kCutShort)
+    lose(Ending::kUpstreamTruncated, !in_message_ ? "no_answer" : head_done_ ? "" : "in_the_head");
   else
-    lose(error == 0 ? Ending::kUpstreamTruncated : Ending::kUpstreamReset,
-         error != 0     ? error_name(error)
-         : !in_message_ ? "no_answer"
-         : head_done_   ? ""
-                        : "in_the_head");
+    lose(Ending::kUpstreamReset, error_name(error));
 }
 
 // The upstream reads no more. It may have answered before it closed, so the receive decides. EPIPE

@@ -236,8 +236,6 @@ void Conn::open_wire(uint64_t after_ms) {
         break;
       case Transform::Opened::Kind::kNeedMore:
         break;
-      case Transform::Opened::Kind::kNoMemory:
-        return;
       case Transform::Opened::Kind::kEnd:
         end_receiving(0);
         break;
@@ -341,7 +339,7 @@ size_t Conn::seal_batch(std::span<iovec> pieces, bool* last) {
 
 uint64_t Conn::bytes_to_receive() {
   if (state_ == State::kLingering) return limits::kLingerReceiveBytes;
-  if (receive_ended_ || (wire_ && !wire_->may_receive())) return 0;
+  if (receive_ended_) return 0;
   return state_ == State::kGreeting ? limits::kHandshakeReceiveBytes : receive_credit();
 }
 

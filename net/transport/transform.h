@@ -1,7 +1,7 @@
 // What may stand between a socket and its protocol: wire bytes in, plain bytes out, and the other
-// way round (records of TLS). A transform does no I/O, knows no ring and no clock, and never waits:
-// where it lacks memory it says so and is asked again. Owned by the WireQueue of one connection,
-// used on its worker's thread. A plain connection has none.
+// way round (records of TLS). A transform does no I/O, knows no ring and no clock, and never waits.
+// Owned by the WireQueue of one connection, used on its worker's thread. A plain connection has
+// none.
 //
 // It keeps what it has taken from the wire and cannot open yet (a part of a record), and what it
 // wants to say itself (a handshake, an alert, an answer to a key update), each bounded by its own
@@ -26,7 +26,6 @@ class Transform {
       kBytes,     // `bytes`, and maybe more: open() again
       kReady,     // the handshake is done, told once; maybe more: open() again
       kNeedMore,  // all wire bytes are taken, and nothing else follows from them
-      kNoMemory,  // the pool had no slot: open() again once it has, with what is left of the wire
       kEnd,       // the peer has ended in order; what follows on the wire is not looked at
       kBroken,    // the bytes are not valid, or the peer was refused
     };
@@ -44,8 +43,10 @@ class Transform {
   virtual ~Transform() = default;
 
   // The next plain bytes. Takes wire bytes from the front of *wire, which lies in the lease's slot
-  // and may be overwritten: bytes that were opened in place need no other slot. Those that do are
-  // taken from `slots`. *wire may be empty, where an earlier call had more to give.
+  // and may be overwritten: bytes that were opened in place need no other slot. A record that comes
+  // in parts is put together in a block of `slots`, one at a time, and one of our own: were it to
+  // wait for memory, it would hold what others wait for. *wire may be empty, where an earlier call
+  // had more to give.
   virtual Opened open(const Lease& lease, std::span<char>* wire, SlotPool& slots) = 0;
 
   // There is no handshake, or it is done. Not before are there plain bytes in either direction.

@@ -26,12 +26,14 @@ std::span<iovec> without(std::span<iovec> pieces, uint64_t bytes) {
 }  // namespace
 
 WireQueue::WireQueue(Memory& memory, std::unique_ptr<Transform> transform)
-    : transform_(std::move(transform)),
+    : memory_limit_(memory.http_message.memory_limit()),
+      transform_(std::move(transform)),
       unopened_wire_(memory, memory.http_message),
       sealed_(memory, memory.http_message) {}
 
 WireQueue::~WireQueue() {
   stop_waiting();
+  return_spare();
 }
 
 void WireQueue::received(const Lease& lease, std::string_view bytes) {
@@ -47,7 +49,6 @@ Transform::Opened WireQueue::open(SlotPool& slots) {
     std::span<char> wire(static_cast<char*>(piece.iov_base), piece.iov_len);
     Transform::Opened opened = transform_->open(unopened_wire_.front(), &wire, slots);
     unopened_wire_.consume(size - wire.size());
-    if (opened.kind == Transform::Opened::Kind::kNoMemory) wait(slots);
     if (opened.kind != Transform::Opened::Kind::kNeedMore) return opened;
     SLUICE_CHECK(wire.empty());
     unopened_ = !unopened_wire_.empty();
@@ -63,9 +64,9 @@ void WireQueue::drop_unopened() {
 bool WireQueue::seal(std::span<iovec> plain, SlotPool& slots) {
   while (!plain.empty() || transform_->has_output()) {
     if (stopped_ || slots_end_ == slots_.size()) return false;
-    Lease slot = slots.take_block(slots.slot_bytes(), /*ours=*/false);
+    Lease slot = slot_to_seal_into(slots);
     if (!slot) {
-      wait(slots);
+      if (idle()) wait(slots);  // else what is under way brings it back here
       return false;
     }
     Transform::Sealed sealed = transform_->seal(plain, {slot.data(), slot.size()});
@@ -77,6 +78,22 @@ bool WireQueue::seal(std::span<iovec> plain, SlotPool& slots) {
     plain = without(plain, sealed.plain);
   }
   return true;
+}
+
+// Where all slots hold bytes that wait to be sealed, nothing would ever leave: a few blocks are
+// spare for that.
+Lease WireQueue::slot_to_seal_into(SlotPool& slots) {
+  // Who has waited goes first, with one slot.
+  if (slots.has_writers_waiting() && !std::exchange(slot_granted_, false)) return {};
+  Lease slot = slots.take();
+  if (slot || !idle() || memory_limit_.spare_blocks == 0) return slot;
+  --memory_limit_.spare_blocks;
+  has_spare_ = true;
+  return slots.take_block(slots.slot_bytes(), /*ours=*/true);
+}
+
+void WireQueue::return_spare() {
+  if (std::exchange(has_spare_, false)) ++memory_limit_.spare_blocks;
 }
 
 void WireQueue::end() {
@@ -105,7 +122,10 @@ uint64_t WireQueue::sent(uint64_t wire) {
     plain += slot.plain;
     ++slots_first_;
   }
-  if (slots_first_ == slots_end_) slots_first_ = slots_end_ = 0;
+  if (slots_first_ == slots_end_) {
+    slots_first_ = slots_end_ = 0;
+    return_spare();
+  }
   plain_ -= static_cast<uint32_t>(plain);
   return plain;
 }
@@ -122,6 +142,7 @@ void WireQueue::stop_waiting() {
 
 void WireQueue::on_slot_available() {
   waits_for_ = nullptr;
+  slot_granted_ = true;
   loop_->flush_later(*conn_);
 }
 

@@ -6,8 +6,7 @@
 // Plain bytes are sealed when nothing sealed is left, straight into slots for the send that is
 // about to go, at most kSealedSlots of them. So a batch is sealed once, the bytes under way are
 // bounded, and a plain byte counts as sent once the slot that it was sealed into has left. Where
-// there is no memory to seal or to open into, the queue waits for some, and the bytes stay
-// where they are: in the outbox, or unopened, with no receive armed.
+// there is no slot to seal into, the queue waits for one, and the bytes stay in the outbox.
 #pragma once
 
 #include <array>
@@ -44,12 +43,9 @@ class WireQueue final : public SlotWaiter {
   void received(const Lease& lease, std::string_view bytes);
   // Nothing more comes: 0 for a FIN, else the errno.
   void receive_ended(int error) { receive_end_ = error; }
-  // How, once all that had come before is opened.
-  std::optional<int> receive_end() const { return unopened_ ? std::nullopt : receive_end_; }
+  std::optional<int> receive_end() const { return receive_end_; }
   // Until open() has said kNeedMore.
   bool unopened() const { return unopened_; }
-  // Not while something waits to be opened.
-  bool may_receive() const { return !unopened_ && !receive_end_; }
   Transform::Opened open(SlotPool& slots);
   // Nothing more is opened.
   void drop_unopened();
@@ -86,8 +82,11 @@ class WireQueue final : public SlotWaiter {
     uint32_t plain = 0;
   };
 
+  Lease slot_to_seal_into(SlotPool& slots);
+  void return_spare();
   void wait(SlotPool& slots);
 
+  MemoryLimit& memory_limit_;
   std::unique_ptr<Transform> transform_;
   Chain unopened_wire_;
   Chain sealed_;
@@ -97,7 +96,9 @@ class WireQueue final : public SlotWaiter {
   bool unopened_ = true;  // it may have been handed over with something
   bool ended_ = false;
   bool stopped_ = false;
-  uint32_t plain_ = 0;  // in sealed_
+  bool slot_granted_ = false;  // has waited for one
+  bool has_spare_ = false;     // sealed_ lies in one of the spare blocks
+  uint32_t plain_ = 0;         // in sealed_
   std::optional<int> receive_end_;
   SlotPool* waits_for_ = nullptr;
   Loop* loop_ = nullptr;

@@ -1,5 +1,6 @@
 // HTTP/1 over a transform, on the client's side and the upstream's: the rooms of a worker as the
 // gateway wires them, with a toy transform on every socket and peers that speak its records.
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <memory>
@@ -17,6 +18,7 @@
 #include "net/observe/stream_endings.h"
 #include "net/upstream/pool.h"
 #include "tests/unit/core/kernel_testing.h"
+#include "tests/unit/random_source.h"
 #include "tests/unit/transport/conn_testing.h"
 #include "tests/unit/transport/toy_transform.h"
 
@@ -384,6 +386,46 @@ TEST_F(TransformConnsTest, AClientThatDoesNotReadStopsItsUpstream) {
     return both.client->hear().ends_with("\r\n0\r\n\r\n");
   });
   EXPECT_TRUE(body_of(both.client->talk.plain) == events);
+}
+
+// More streams than there are slots for, and memory that does not grow: they wait for slots and
+// for one another, and all that comes, comes whole and in order.
+TEST_F(TransformConnsTest, WhereMemoryIsShortStreamsWaitAndLoseNothing) {
+  memory_limit_.bytes_max = 0;
+
+  test::RandomSource random;
+  SCOPED_TRACE(random.trace());
+  struct OneStream {
+    Exchange both;
+    std::string events;
+    std::string wire;
+    size_t sent = 0;
+  };
+  std::vector<OneStream> all;
+  for (int i = 0; i < 40; ++i) {
+    OneStream& one = all.emplace_back(exchange(test::get("/"), 4096));
+    for (int n = 0; one.events.size() < 60'000; ++n)
+      one.events +=
+          "data: " + std::to_string(n) + std::string(random.between(0, 300), 'e') + "\n\n";
+    ToyTalk& talk = one.both.upstream->talk;
+    size_t record_bytes = 1 + random.between(0, 6000);
+    one.wire = joined({talk.data(std::string(kToTheEnd) + one.events, record_bytes), talk.end()});
+  }
+  bool waited = false;
+  auto done = [](const OneStream& one) {
+    return one.both.client->talk.plain.ends_with("\r\n0\r\n\r\n");
+  };
+  turn_until(loop_, [&] {
+    for (OneStream& one : all) {
+      std::string_view rest = std::string_view(one.wire).substr(one.sent);
+      one.sent += one.both.upstream->peer.send(rest.substr(0, random.between(0, 9000)));
+      if (random.between(0, 4) == 0) one.both.client->hear(random.between(0, 20'000));
+    }
+    waited |= sse_event_.awaited() || http_message_.awaited();
+    return std::ranges::all_of(all, done);
+  });
+  for (OneStream& one : all) EXPECT_TRUE(body_of(one.both.client->talk.plain) == one.events);
+  EXPECT_TRUE(waited) << "memory was not short";
 }
 
 TEST_F(TransformConnsTest, ALargeRequestGoesThrough) {

@@ -90,8 +90,7 @@ class ToyTransform final : public Transform {
     }
     if (wire->empty()) return {};
     if (!part_) {
-      part_ = slots.take_block(static_cast<uint32_t>(size), false);
-      if (!part_) return {.kind = Kind::kNoMemory};
+      part_ = slots.take_block(static_cast<uint32_t>(size), true);
     }
     size_t more = std::min(wire->size(), size - part_size_);
     std::memcpy(part_.data() + part_size_, wire->data(), more);
