@@ -54,6 +54,9 @@ class ToyConnector final : public Connector {
   WorkerContext& context_;
 };
 
+// The allocator's classes: a plain connection pays for no transform.
+static_assert(sizeof(ClientConn) <= 320 && sizeof(UpstreamConn) <= 384);
+
 // A peer and what it speaks.
 struct Talker {
   explicit Talker(int fd) : peer(fd) {}
