@@ -106,6 +106,7 @@ void WireQueue::stop_sending() {
 }
 
 size_t WireQueue::fill(std::span<iovec> pieces) const {
+  if (stopped_) return 0;
   uint64_t covered = 0;
   return sealed_.fill(pieces, 0, UINT32_MAX, &covered);
 }

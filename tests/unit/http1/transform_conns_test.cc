@@ -368,6 +368,7 @@ TEST_F(TransformConnsTest, TheConnectTimeoutBoundsTheHandshake) {
 
 TEST_F(TransformConnsTest, AClientThatDoesNotReadStopsItsUpstream) {
   config_.routes[0].settings.upstream_rcvbuf = 4096;
+  config_.routes[0].settings.buffer_size_max = 32 << 10;  // so that it stays with small slots
   Exchange both = exchange(test::get("/"), 4096);
   Talker& upstream = *both.upstream;
   upstream.say(upstream.talk.data(kToTheEnd));
@@ -377,6 +378,10 @@ TEST_F(TransformConnsTest, AClientThatDoesNotReadStopsItsUpstream) {
   std::string wire = joined({upstream.talk.data(events, 900), upstream.talk.end()});
   std::string_view rest = wire;
   auto send_more = [&] { rest.remove_prefix(upstream.peer.send(rest)); };
+  turn_until(loop_, [&] {
+    send_more();
+    return both.client->hear().size() > 100'000;
+  });
   for (int i = 0; i < 300; ++i) {
     send_more();
     turns(2);
@@ -384,6 +389,7 @@ TEST_F(TransformConnsTest, AClientThatDoesNotReadStopsItsUpstream) {
   ASSERT_FALSE(rest.empty()) << "the upstream was not held up";
   uint32_t leased = sse_event_.leased() * 4096 + http_message_.leased() * 16384;
   EXPECT_LT(leased, 1U << 20);
+  EXPECT_EQ(http_message_.leased(), 0U) << "others' requests need these";
   turn_until(loop_, [&] {
     send_more();
     return both.client->hear().ends_with("\r\n0\r\n\r\n");

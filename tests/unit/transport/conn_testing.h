@@ -34,6 +34,7 @@ struct ConnLog {
   std::vector<int> connects;
   std::vector<int> send_errors;
   unsigned short_sends = 0;
+  unsigned parts_sent = 0;  // of sealed bytes
   unsigned hang_ups = 0;
   unsigned closes = 0;
   bool deleted = false;
@@ -60,6 +61,7 @@ class TestConn final : public Conn {
   uint32_t watched = 0;
   bool keeps_leases = false;
   bool ends_with_response = false;
+  bool stays_after_send_error = false;
   Outbox response;
 
   void on_timer() override { close(CloseMode::kOrderly); }
@@ -77,11 +79,12 @@ class TestConn final : public Conn {
   }
   void on_sent(uint64_t bytes) override {
     response.sent(bytes);
+    log_.parts_sent += bytes == 0 ? 1 : 0;
     log_.short_sends += response.batch_under_way() ? 1 : 0;
   }
   void on_send_error(int error) override {
     log_.send_errors.push_back(error);
-    close(CloseMode::kOrderly);
+    if (!stays_after_send_error) close(CloseMode::kOrderly);
   }
   void on_hang_up(uint32_t) override { ++log_.hang_ups; }
   void on_closed() override { ++log_.closes; }
