@@ -449,6 +449,9 @@ TEST_F(TransformTest, WithoutASlotASpareBlockCarriesTheResponse) {
 
   Pair& stalled = open({}, 4096);
   set_send_buffer(stalled.conn->fd(), 4096);
+  settle(stalled);
+  hog();
+  memory_limit_.spare_blocks = 1;
   respond(stalled, bytes);
   turn_until(loop_, [&] { return stalled.conn->send_in_flight() && stalled.log.parts_sent > 0; });
   EXPECT_EQ(memory_limit_.spare_blocks, 0U);
