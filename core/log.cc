@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 namespace sluice {
 
@@ -92,7 +93,7 @@ void LogQueue::wake_if_half_full(uint64_t end, uint64_t read) {
   ::eventfd_write(wake_fd_, 1);
 }
 
-void LogQueue::drain(std::string& messages, std::string& access) {
+void LogQueue::drain(std::string& messages, std::string& file) {
   uint64_t at = read_.load(std::memory_order_relaxed);
   uint64_t end = written_.load(std::memory_order_acquire);
   while (at < end) {
@@ -100,7 +101,7 @@ void LogQueue::drain(std::string& messages, std::string& access) {
     copy_out(at, header.data(), header.size());
     uint32_t length = 0;
     std::memcpy(&length, header.data() + 1, sizeof(length));
-    std::string& text = static_cast<LogTarget>(header[0]) == LogTarget::kAccess ? access : messages;
+    std::string& text = static_cast<LogTarget>(header[0]) == LogTarget::kFile ? file : messages;
     size_t old_size = text.size();
     text.resize(old_size + length);
     copy_out(at + kHeaderBytes, text.data() + old_size, length);
@@ -150,20 +151,38 @@ LogWriter::LogWriter() : wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 LogWriter::~LogWriter() {
   stop();
+  change_file();
+  close_file(file_);
   if (wake_fd_ >= 0) ::close(wake_fd_);
 }
 
-bool LogWriter::open(const std::string& access_path, std::string* error) {
-  if (access_path == "off") return true;
-  access_path_ = access_path;
-  if (access_path == "-") {
-    access_fd_ = STDOUT_FILENO;
-    return true;
-  }
-  access_fd_ = ::open(access_path.c_str(), kOpenFlags, 0644);
-  if (access_fd_ >= 0) return true;
-  *error = "--access-log: cannot open " + access_path + ": " + std::strerror(errno);
-  return false;
+std::optional<int> open_log_file(const std::string& path, std::string* error) {
+  if (path == "off") return -1;
+  if (path == "-") return STDOUT_FILENO;
+  int fd = ::open(path.c_str(), kOpenFlags, 0644);
+  if (fd >= 0) return fd;
+  *error = "cannot open " + path + ": " + std::strerror(errno);
+  return std::nullopt;
+}
+
+void LogWriter::use_file(const std::string& path, int fd) {
+  std::lock_guard lock(next_file_mutex_);
+  if (next_file_) close_file(*next_file_);
+  next_file_ = {path, fd};
+}
+
+void LogWriter::close_file(const File& file) {
+  if (file.fd >= 0 && file.fd != STDOUT_FILENO) ::close(file.fd);
+}
+
+// Before the queues are drained: lines may be in them that are meant for the new file.
+void LogWriter::change_file() {
+  std::lock_guard lock(next_file_mutex_);
+  if (!next_file_) return;
+  if (next_file_->fd < 0) drain_all();
+  bool goes_on = file_.fd >= 0 && next_file_->fd >= 0 && same_file(file_.fd, next_file_->fd);
+  close_file(std::exchange(file_, *std::exchange(next_file_, std::nullopt)));
+  if (!goes_on) leave_begun_line();
 }
 
 LogQueue& LogWriter::add_queue() {
@@ -172,6 +191,7 @@ LogQueue& LogWriter::add_queue() {
 }
 
 void LogWriter::start() {
+  change_file();
   thread_ = std::thread([this] { run(); });
 }
 
@@ -188,21 +208,22 @@ void LogWriter::run() {
     ::poll(&woken, 1, kRoundMs);
     eventfd_t count = 0;
     ::eventfd_read(wake_fd_, &count);
+    change_file();
     drain_all();
     if (reopen_.exchange(false, std::memory_order_acquire)) reopen();
   }
   auto give_up = std::chrono::steady_clock::now() + std::chrono::milliseconds(limits::kLogStopMs);
-  messages_.refused = access_.refused = 0;  // tried once more
-  for (drain_all(); messages_.wait() || access_.wait(); drain_all()) {
+  messages_.refused = lines_.refused = 0;  // tried once more
+  for (drain_all(); messages_.wait() || lines_.wait(); drain_all()) {
     if (std::chrono::steady_clock::now() >= give_up) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 }
 
 void LogWriter::drain_all() {
-  for (auto& queue : queues_) queue->drain(messages_.text, access_.text);
+  for (auto& queue : queues_) queue->drain(messages_.text, lines_.text);
   write_out(STDERR_FILENO, messages_);
-  write_out(access_fd_, access_);
+  write_out(file_.fd, lines_);
 }
 
 uint64_t LogWriter::dropped() const {
@@ -212,21 +233,27 @@ uint64_t LogWriter::dropped() const {
 }
 
 void LogWriter::reopen() {
-  if (access_fd_ < 0 || access_fd_ == STDOUT_FILENO) return;
-  int fd = ::open(access_path_.c_str(), kOpenFlags, 0644);
+  if (file_.fd < 0 || file_.fd == STDOUT_FILENO) return;
+  int fd = ::open(file_.path.c_str(), kOpenFlags, 0644);
   if (fd < 0) {
     // The old file stays in use: lines that are written somewhere beat lines that are lost.
     write_errors_.fetch_add(1, std::memory_order_relaxed);
-    print_message("--access-log: cannot reopen " + access_path_ + ": " + std::strerror(errno));
+    print_message("cannot reopen " + file_.path + ": " + std::strerror(errno));
     return;
   }
-  bool goes_on = same_file(access_fd_, fd);
-  ::close(access_fd_);
-  access_fd_ = fd;
-  access_.refused = 0;
-  if (goes_on || !access_.begun) return;
-  access_.text.erase(0, access_.text.find('\n') + 1);
-  access_.begun = false;
+  bool goes_on = same_file(file_.fd, fd);
+  ::close(file_.fd);
+  file_.fd = fd;
+  if (!goes_on) leave_begun_line();
+  lines_.refused = 0;
+}
+
+// The line whose beginning is in another file: nobody could read its rest.
+void LogWriter::leave_begun_line() {
+  lines_.refused = 0;
+  if (!lines_.begun) return;
+  lines_.text.erase(0, lines_.text.find('\n') + 1);
+  lines_.begun = false;
   lines_given_up_.fetch_add(1, std::memory_order_relaxed);
 }
 

@@ -3,13 +3,14 @@
 // not fit is dropped and counted. The writer drains the queues ten times a second and whenever one
 // is half full, owns the files, never waits for one that takes nothing (a pipe that nobody reads, a
 // terminal that is stopped), survives ENOSPC and vanished directories (it counts, and tries again),
-// and reopens the access log on request. Before start() and after stop() lines go to stderr
-// directly.
+// and opens its file anew, or takes another, on request.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -19,7 +20,7 @@
 
 namespace sluice {
 
-enum class LogTarget : uint8_t { kMessages, kAccess };  // stderr; the access log
+enum class LogTarget : uint8_t { kMessages, kFile };  // stderr; the file
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError };
 
 // One producer's queue of records.
@@ -33,7 +34,7 @@ class LogQueue {
   uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
 
   // The writer's thread: appends all complete records to the targets' texts.
-  void drain(std::string& messages, std::string& access);
+  void drain(std::string& messages, std::string& file);
 
  private:
   static constexpr size_t kHeaderBytes = 5;  // target, length
@@ -58,6 +59,7 @@ class MessageLog {
  public:
   MessageLog(LogQueue& queue, LogLevel least) : queue_(queue), least_(least) {}
 
+  void set_least(LogLevel least) { least_ = least; }
   bool on(LogLevel level) const { return level >= least_; }
   void write(LogLevel level, uint64_t now_ms, std::string_view text);
 
@@ -77,9 +79,10 @@ class LogWriter {
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
 
-  // access_path: a file, "-" (stdout) or "off". The file is opened here: false and *error where
-  // that fails.
-  bool open(const std::string& access_path, std::string* error);
+  // Writes to that file from now on; -1: to none. Owned from here on, but for stdout; `path` is
+  // what a reopening opens. What waits for the file before it is offered to that one, once more.
+  // Any thread.
+  void use_file(const std::string& path, int fd);
   void start();
   // Ends the thread once everything is written, or kLogStopMs have passed.
   void stop();
@@ -87,7 +90,6 @@ class LogWriter {
   // A new queue; before start().
   LogQueue& add_queue();
   void request_reopen() { reopen_.store(true, std::memory_order_release); }
-  bool access_on() const { return access_fd_ >= 0; }
   uint64_t write_errors() const { return write_errors_.load(std::memory_order_relaxed); }
   // Lines dropped: their queue was full, or the file took none for too long.
   uint64_t dropped() const;
@@ -95,7 +97,9 @@ class LogWriter {
  private:
   void run();
   void drain_all();
+  void change_file();
   void reopen();
+  void leave_begun_line();
   // Lines that wait to be written.
   struct Lines {
     std::string text;
@@ -111,11 +115,19 @@ class LogWriter {
 
   void write_out(int fd, Lines& lines);
 
-  std::string access_path_;
-  int access_fd_ = -1;
+  struct File {
+    std::string path;
+    int fd = -1;
+  };
+
+  static void close_file(const File& file);
+
+  File file_;
+  std::mutex next_file_mutex_;
+  std::optional<File> next_file_;  // to be used from the next round on
   std::vector<std::unique_ptr<LogQueue>> queues_;
   Lines messages_;
-  Lines access_;
+  Lines lines_;
   std::atomic<bool> reopen_{false};
   std::atomic<uint64_t> write_errors_{0};
   std::atomic<uint64_t> lines_given_up_{0};
@@ -123,6 +135,10 @@ class LogWriter {
   std::atomic<bool> stopping_{false};
   std::thread thread_;
 };
+
+// Opens a file for use_file(): "-" is stdout, "off" none (-1). nullopt and *error where it cannot
+// be.
+std::optional<int> open_log_file(const std::string& path, std::string* error);
 
 // "2026-01-31T12:00:00.123Z" of a wall clock in milliseconds, appended.
 void append_timestamp(std::string& out, uint64_t wall_ms);

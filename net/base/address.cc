@@ -128,6 +128,28 @@ void Address::set_port(uint16_t port) {
   }
 }
 
+Ip Ip::of(const Address& address) {
+  Ip ip;
+  if (address.storage.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address.storage);
+    std::memcpy(ip.bytes.data(), &v6.sin6_addr, ip.bytes.size());
+  } else if (address.storage.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address.storage);
+    ip.bytes[10] = ip.bytes[11] = 0xff;
+    std::memcpy(ip.bytes.data() + 12, &v4.sin_addr, 4);
+  }
+  return ip;
+}
+
+Address Ip::address() const {
+  Address address;
+  auto& v6 = reinterpret_cast<sockaddr_in6&>(address.storage);
+  v6.sin6_family = AF_INET6;
+  std::memcpy(&v6.sin6_addr, bytes.data(), bytes.size());
+  address.size = sizeof(v6);
+  return address;
+}
+
 std::string Address::ip() const {
   std::span<const uint8_t> bytes = ip_bytes(*this);
   char text[INET6_ADDRSTRLEN];

@@ -3,6 +3,7 @@
 // only.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <netinet/in.h>
 #include <optional>
@@ -32,6 +33,17 @@ struct Address {
   bool is_loopback() const;
   // This is a wildcard, and who listens on it has connections to the other, too.
   bool includes(const Address& other) const;
+};
+
+// An IP address alone, in the least room: an IPv4 address as the IPv6 address that it maps to. All
+// zeros: not known, or of a unix socket.
+struct Ip {
+  static Ip of(const Address& address);
+  bool known() const { return bytes != decltype(bytes){}; }
+  // With port 0.
+  Address address() const;
+
+  std::array<uint8_t, 16> bytes{};
 };
 
 // "127.0.0.1:8080", "[::1]:8080", "localhost:8080", ":8080" (all addresses: [::], which takes IPv4

@@ -4,8 +4,10 @@
 // connection.
 #pragma once
 
+#include <string>
 #include <string_view>
 
+#include "net/base/ending.h"
 #include "net/http/message_writer.h"
 
 namespace sluice {
@@ -24,7 +26,7 @@ class ClientHalf {
   virtual void response_aborted() = 0;
   // Ends the connection now.
   virtual void drop() = 0;
-  virtual std::string_view client_ip() = 0;
+  virtual std::string client_ip() = 0;
   virtual bool client_trusted() = 0;
   // Of the request that is being answered.
   virtual const ResponseWriter& writer() const = 0;
@@ -56,6 +58,8 @@ class UpstreamSource {
   virtual void choose(Stream& stream) = 0;
   // A connection to that one; Stream::on_upstream() or another word follows, maybe at once.
   virtual void acquire(Stream& stream, bool fresh) = 0;
+  // It has come to that, as far as this attempt at that upstream goes; once for each acquire().
+  virtual void attempt_ended(const Stream& stream, Ending ending) = 0;
   // The stream no longer waits.
   virtual void forget(Stream& stream) = 0;
   // How requests to that one are written.

@@ -17,6 +17,7 @@ Stream::Stream(Streams& streams, ClientHalf& client, uint64_t id)
       phase_since_ms_(loop().now_ms()),
       timer_(this),
       request_(context().memory, context().memory.http_message),
+      snapshot_(context().snapshot),
       id_(id),
       started_ns_(loop().now_ns()) {}
 
@@ -217,7 +218,7 @@ void Stream::shed() {
     fail(Ending::kOverloaded);
     return;
   }
-  let_go_of_upstream();
+  let_go_of_upstream(Ending::kOverloaded);
   end(Ending::kOverloaded);
   client_->drop();
 }
@@ -258,6 +259,7 @@ void Stream::on_response_end() {
   // (html.spec.whatwg.org 9.2.6): bytes are never altered.
   if (attempt_.late_bom > 1)
     response_.append_static(std::string_view("\xEF\xBB").substr(0, attempt_.late_bom - 1U));
+  end_attempt(Ending::kComplete);
   response_.release();
   response_.finish();
   set_phase(Phase::kDraining);
@@ -353,7 +355,7 @@ void Stream::on_client_sent(uint64_t body_bytes) {
 void Stream::refuse(int status, std::string_view detail, Ending ending, const char* reason) {
   // With the whole answer on its way there is nothing left to say.
   if (ended_ || phase_ == Phase::kDraining) return;
-  let_go_of_upstream();
+  let_go_of_upstream(ending);
   if (head_queued_) {
     fail(ending, reason);
     return;
@@ -385,7 +387,7 @@ void Stream::fail(Ending ending, const char* reason) {
     return;
   }
   reason_ = reason;
-  let_go_of_upstream();
+  let_go_of_upstream(ending);
   discard_unfinished();
   aborted_ = true;
   keep_alive_ = false;
@@ -407,7 +409,7 @@ void Stream::on_client_gone(Ending ending) {
     bool had_some = attempt_.response_begun || response_body_bytes_ > 0;
     if (!had_some) ++context().metrics.cancelled_before_first_byte;
   }
-  let_go_of_upstream();
+  let_go_of_upstream(ending);
   end(aborted_ ? ending_ : ending);
 }
 
@@ -417,7 +419,7 @@ void Stream::on_client_done() {
 
 void Stream::shut_down() {
   if (ended_) return;
-  let_go_of_upstream();
+  let_go_of_upstream(Ending::kShutdown);
   end(Ending::kShutdown);
   client_->drop();
 }
@@ -441,15 +443,15 @@ void Stream::delete_if_unused() {
 }
 
 const Upstream* Stream::upstream_tried() const {
-  return upstream_asked_ ? &upstream_of_route() : nullptr;
+  return upstream_asked_ ? &upstream() : nullptr;
 }
 
 std::string_view Stream::upstream_url() const {
-  return upstream_asked_ ? std::string_view(upstream_of_route().url) : std::string_view();
+  return upstream_asked_ ? std::string_view(upstream().url) : std::string_view();
 }
 
-std::string_view Stream::client_ip() const {
-  if (!facts_.client().empty()) return facts_.client();
+std::string Stream::client_ip() const {
+  if (!facts_.client().empty()) return std::string(facts_.client());
   return client_ ? client_->client_ip() : "";
 }
 

@@ -31,6 +31,8 @@ class Listener final : public OpTarget, public TimerOwner, public FlushTask {
   Listener(Loop& loop, ClientLimit& limit, const StreamSettings& settings, ClientSink& sink,
            int fd);
   ~Listener() override;
+  // For the sockets that it accepts from here on.
+  void apply(const StreamSettings& settings);
   // No connection is accepted from here on; deletes itself once its operation has ended.
   void close();
   // Where it rests for want of room, it looks again at once.

@@ -53,7 +53,8 @@ CheckedGateway::CheckedGateway(World& world, Kernel& kernel, Config config,
       http_response_(loop_, memory_limit_,
                      pool_options("http_message", 1, config_.pool_http_message)),
       limit_(clients_max),
-      gateway_(loop_, memory_, memory_limit_, config_, {listener_}, messages_, nullptr, limit_, 0) {
+      gateway_(loop_, memory_, memory_limit_, std::make_shared<ConfigSnapshot>(config_),
+               {{"sim", listener_}}, messages_, log_, limit_, 0) {
   loop_.set_latency_budget(budget_of(config_));
   for (const Route& route : config_.routes) {
     window_max_ = std::max(window_max_, route.settings.buffer_size_max);
@@ -197,7 +198,7 @@ void CheckedGateway::end_all() {
 }
 
 bool CheckedGateway::connections_left() const {
-  WorkerSnapshot now(config_.routes.size());
+  WorkerSnapshot now;
   gateway_.snapshot(now);
   return now.client_connections + now.upstream_connections + now.upstream_idle + now.streams +
              now.event_streams + kernel_.backlog() >
