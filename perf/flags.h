@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include "perf/clock.h"
+#include "core/clock.h"
 
 namespace sluice::perf {
 
