@@ -1,11 +1,19 @@
-// Small pieces of text that several outputs write: numbers, errors, JSON strings. Pure, any thread.
+// Small pieces of text that several rooms read or write: numbers, errors, JSON strings. Pure, any
+// thread.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 namespace sluice {
+
+// The number that `text` is from its first byte to its last: decimal digits only, no sign, no
+// blank. nullopt: it is anything else, or more than `max`.
+std::optional<uint64_t> parse_decimal(std::string_view text, uint64_t max = UINT64_MAX);
+// The same of a number that may have a sign, a fraction and an exponent ("0.5", "1e3").
+std::optional<double> parse_real(std::string_view text);
 
 void append_number(std::string& out, uint64_t value);
 

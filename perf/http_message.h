@@ -135,6 +135,7 @@ class BodyDecoder {
     }
   }
 
+  // Hex, a digit at a time: a read may end inside a size.
   void on_size(char c) {
     if (is_hex_digit(c) && digits_ < 15) {
       const int digit = is_digit(c) ? c - '0' : ascii_lower(c) - 'a' + 10;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <arpa/inet.h>
-#include <charconv>
 #include <cstddef>
 #include <cstring>
 #include <memory>
@@ -10,6 +9,8 @@
 #include <span>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "core/text.h"
 
 namespace sluice {
 namespace {
@@ -94,15 +95,6 @@ std::optional<Address> resolve(const std::string& host, int family, std::string*
   return address;
 }
 
-template <typename Number>
-std::optional<Number> parse_decimal(std::string_view text) {
-  Number number = 0;
-  const char* end = text.data() + text.size();
-  auto [rest, status] = std::from_chars(text.data(), end, number);
-  if (status != std::errc{} || rest != end) return std::nullopt;
-  return number;
-}
-
 }  // namespace
 
 std::optional<Address> parse_ip(std::string_view text) {
@@ -184,7 +176,7 @@ std::optional<Address> parse_address(std::string_view text, std::string* error) 
     *error = "an IPv6 address needs brackets: [" + host + "]" + std::string(text.substr(colon));
     return std::nullopt;
   }
-  auto port = parse_decimal<uint16_t>(text.substr(colon + 1));
+  auto port = parse_decimal(text.substr(colon + 1), UINT16_MAX);
   if (!port) {
     *error = "'" + std::string(text.substr(colon + 1)) + "' is not a port (0 to 65535)";
     return std::nullopt;
@@ -195,7 +187,7 @@ std::optional<Address> parse_address(std::string_view text, std::string* error) 
   } else {
     address = resolve(host, bracketed ? AF_INET6 : AF_UNSPEC, error);
   }
-  if (address) address->set_port(*port);
+  if (address) address->set_port(static_cast<uint16_t>(*port));
   return address;
 }
 
@@ -250,8 +242,9 @@ std::optional<AddressRange> parse_address_range(std::string_view text, std::stri
   int most = static_cast<int>(ip_bytes(*base).size()) * 8 + mapped_bits;
   int bits = most;
   if (slash != text.npos) {
-    bits = parse_decimal<int>(text.substr(slash + 1)).value_or(-1);
-    if (bits < mapped_bits || bits > most) {
+    auto number = parse_decimal(text.substr(slash + 1), static_cast<uint64_t>(most));
+    bits = number ? static_cast<int>(*number) : -1;
+    if (bits < mapped_bits) {
       *error = "the prefix of '" + std::string(text) + "' must be " + std::to_string(mapped_bits) +
                " to " + std::to_string(most);
       return std::nullopt;

@@ -1,11 +1,12 @@
 #include "net/demo/demo_openai.h"
 
 #include <algorithm>
-#include <charconv>
 #include <ctime>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "core/text.h"
 
 namespace sluice {
 namespace {
@@ -73,11 +74,7 @@ size_t json_value_end(std::string_view text, size_t begin) {
 }
 
 std::optional<uint64_t> to_number(std::optional<std::string_view> text) {
-  uint64_t value = 0;
-  if (!text) return std::nullopt;
-  auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
-  if (error != std::errc() || end != text->data() + text->size()) return std::nullopt;
-  return value;
+  return text ? parse_decimal(*text) : std::nullopt;
 }
 
 // A JSON string that may stand in one line of an event as it is.

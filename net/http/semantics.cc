@@ -34,6 +34,7 @@ bool limits_forwards(const Head& request) {
 std::optional<uint64_t> max_forwards(const Head& request) {
   const std::optional<std::string_view> text = request.find("max-forwards");
   if (!text) return std::nullopt;
+  // Not parse_decimal(): a number too large for us is still a limit, and goes on as the largest.
   const char* const end = text->data() + text->size();
   uint64_t number = 0;
   const auto [stop, error] = std::from_chars(text->data(), end, number);

@@ -13,6 +13,7 @@ constexpr uint64_t kSizeMax = std::numeric_limits<int64_t>::max();
 // Of trailers that are an error; in lower case.
 constexpr std::array<std::string_view, 2> kFramingNames = {"content-length", "transfer-encoding"};
 
+// Sizes are hex and come in pieces, so they are read digit by digit.
 constexpr uint8_t kNoDigit = 0xff;
 constexpr std::array<uint8_t, 256> kHexDigits = [] {
   std::array<uint8_t, 256> digits{};

@@ -1,13 +1,12 @@
 #include "net/http1/guard.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <cstring>
 #include <limits>
 #include <optional>
-#include <system_error>
 
+#include "core/text.h"
 #include "net/http/fields.h"
 #include "net/http/target.h"
 #include "net/http/text.h"
@@ -113,12 +112,9 @@ ParseError check_transfer_encoding(std::string_view value) {
 
 // 1*DIGIT, within what signed arithmetic on lengths can hold.
 ParseError read_content_length(std::string_view value, uint64_t& length) {
-  if (value.empty() || !is_digit(value.front())) return ParseError::kBadFraming;
-  const char* const end = value.data() + value.size();
-  const auto [stop, error] = std::from_chars(value.data(), end, length);
-  if (error != std::errc{} || stop != end) return ParseError::kBadFraming;
-  return length <= uint64_t{std::numeric_limits<int64_t>::max()} ? ParseError::kNone
-                                                                 : ParseError::kBadFraming;
+  const auto number = parse_decimal(value, std::numeric_limits<int64_t>::max());
+  length = number.value_or(0);
+  return number ? ParseError::kNone : ParseError::kBadFraming;
 }
 
 struct FramingFields {
@@ -164,15 +160,12 @@ ParseError read_status_line(std::string_view line, StatusLine& response) {
 
   // The reason phrase is optional, for some servers with its space; it is never forwarded.
   const std::string_view code = version->after.substr(0, version->after.find(' '));
-  unsigned status = 0;
-  for (const char c : code.substr(0, 4)) {
-    if (!is_digit(c)) return ParseError::kBadSyntax;
-    status = status * 10 + static_cast<unsigned>(c - '0');
-  }
+  const auto status = parse_decimal(code.substr(0, 4));
+  if (!status && !code.empty()) return ParseError::kBadSyntax;
   // 101: sluice asks no upstream to switch protocols.
-  if (code.size() != 3 || status < 100 || status > 599 || status == 101)
+  if (code.size() != 3 || *status < 100 || *status > 599 || *status == 101)
     return ParseError::kBadStatus;
-  response.status = static_cast<uint16_t>(status);
+  response.status = static_cast<uint16_t>(*status);
   return ParseError::kNone;
 }
 
