@@ -101,7 +101,7 @@ void Loop::turn(bool wait) {
   timers_.advance(now_ms());
   flush();
   for (TurnHook* hook : hooks_) hook->on_turn_end();
-  flush();  // what the hooks woke
+  flush();  // tasks that the hooks queued
   doomed_.clear();
 }
 

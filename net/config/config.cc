@@ -189,7 +189,7 @@ std::string summary(const Config& config) {
   return text + ", admin " + (config.admin_on ? "on " + config.admin.text() : "off");
 }
 
-// What was typed or read may hold anything; the message stays one line.
+// The settings' text may hold any bytes; the message stays one line.
 std::string one_line(std::string text) {
   std::ranges::replace_if(
       text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }, '?');

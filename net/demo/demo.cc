@@ -20,7 +20,7 @@ constexpr double kRateMax = 100'000;
 constexpr uint64_t kEventBytesMax = 256 * 1024;
 constexpr uint64_t kPlainBytesMax = 64 * 1024 * 1024;
 constexpr uint64_t kSlowMaxMs = 600'000;
-// Sent together at most, where the timer is coarser than the rate or the client was slow.
+// The most that is sent together if the timer is coarser than the rate, or the client was slow.
 constexpr int kCatchUpEvents = 64;
 constexpr size_t kCatchUpBytes = 64 * 1024;
 
@@ -46,7 +46,7 @@ class Parameters {
     return absent;
   }
 
-  // True where a parameter was wrong; then the request has been answered.
+  // True if a parameter was wrong; the request has then been answered.
   bool refused(const HttpdResponder& responder) const {
     if (!mistake_.empty()) responder.problem(400, mistake_);
     return !mistake_.empty();
@@ -92,13 +92,13 @@ void send_next_events(const std::shared_ptr<EventStream>& stream) {
   stream->responder.write(events);
   if (stream->next_id > stream->last_id) return stream->responder.end();
   if (stream->next_id > stream->drop_id) return stream->responder.abort();
-  // A client that was slow has paused the stream; it does not get all of the past at once.
+  // A slow client has paused the stream. It does not get all missed events at once.
   stream->due = std::max(stream->due, now);
   stream->responder.at(stream->due, [stream] { send_next_events(stream); });
 }
 
-// The id to go on from: EventSource sends a header, a page that starts anew can only use the query.
-// What is no number is no id of ours, so the sequence begins.
+// The id to go on from: EventSource sends a header; a page that starts anew can only use the query.
+// Any text but a number is no id of ours, so the sequence begins at its start.
 uint64_t last_event_id(const HttpdRequest& request) {
   auto text = request.header("last-event-id");
   if (!text) text = request.parameter("last_event_id");

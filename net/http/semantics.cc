@@ -11,7 +11,8 @@
 namespace sluice {
 namespace {
 
-// "identity" does not belong there (RFC 9110 section 8.4.1), "none" is nobody's: both are sent.
+// Servers send "identity", which does not belong there (RFC 9110 section 8.4.1), and "none", which
+// no registry has.
 bool is_encoded(const Head& response) {
   for (size_t i = 0; i < response.field_count(); ++i) {
     const Head::Field field = response.field(i);

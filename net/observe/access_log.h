@@ -17,7 +17,7 @@ class AccessLog {
  public:
   AccessLog(LogQueue& queue, AccessLogFormat format) : queue_(queue), format_(format) {}
 
-  // Where the queue is full the line is dropped, and the queue counts it.
+  // If the queue is full, it drops and counts the line.
   void write(const Stream& stream, uint64_t now_ns);
 
  private:

@@ -173,7 +173,7 @@ uint64_t Stream::request_credit() const {
   if (phase_ == Phase::kDraining) return limits::kRequestWindow;
   uint64_t window = context().memory_tight() ? limits::kTightRequestWindow : limits::kRequestWindow;
   uint64_t waiting = request_.backlog();
-  // Where others wait for a slot, it has to send first what it holds.
+  // While others wait for a slot, this stream has to send its held bytes first.
   if (waiting > 0 && context().memory.http_message.has_waiters()) return 0;
   return waiting * 2 > window ? 0 : window - waiting;
 }

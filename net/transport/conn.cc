@@ -198,7 +198,7 @@ void Conn::try_receive() {
                                                 : receive_credit();
   if (credit > 0 && !starved_) {
     recv_pool_ = &receive_pool();
-    // Who has waited goes first: a fast peer must not overtake the queue for slots.
+    // A connection that has waited goes first: a fast peer must not overtake the queue for slots.
     starved_ = recv_pool_->has_waiters() && !slot_granted_;
     if (starved_) recv_pool_->wait(*this);
   }

@@ -58,7 +58,7 @@ bool UpstreamPool::open(Stream& stream) {
 }
 
 void UpstreamPool::release(PooledConn& conn) {
-  // What waits may not be repeatable; where the connection ends, conn_closed() opens another.
+  // Waiting requests may not be repeatable. If the connection ends, conn_closed() opens another.
   bool passed_on = !waiting_.empty() && conn.usable();
   bool kept = waiting_.empty() && !context_.draining && idle_count_ < settings_.upstream_keepalive;
   Stream* next = passed_on ? pop_waiting(/*reused=*/true) : nullptr;
