@@ -76,7 +76,7 @@ std::string Stream::own_request_id() const {
   return context().config.instance + '-' + std::string(hex.data(), end);
 }
 
-// Answers what never reaches an upstream; true if it did.
+// Answers a request that never reaches an upstream; true if this is one.
 bool Stream::refused_by_head(const Head& head) {
   auto refuse_as = [this, &head](Refusal refusal, int status, std::string_view detail) {
     ++context().metrics.refusals[static_cast<unsigned>(refusal)];
@@ -120,7 +120,7 @@ bool Stream::write_request(const Head& head) {
   std::string& text = context().scratch();
   const BodyFraming* framing = streams_.upstreams().writer(*this).write_head(head, rewrite, text);
   if (text.size() > context().head_limits.head_bytes_max) {
-    // With what each hop adds it would be the next one's to refuse.
+    // The next hop would refuse it, with the fields that each hop adds.
     ++context().metrics.bad_requests[static_cast<unsigned>(ParseError::kHeadTooLarge)];
     if (head.body() != BodyKind::kNone) keep_alive_ = false;
     refuse(431, "The request's head is too large for another hop.", Ending::kRefused,

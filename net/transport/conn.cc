@@ -41,7 +41,7 @@ void Conn::close(CloseMode mode) {
   else if (loop_.outstanding(index_) > 0)
     shutdown_socket(fd_);  // ends what is in flight
   cancel_all();
-  // Never from within a handler's caller: the flush phase finishes what has nothing in flight.
+  // Not from here, within a handler: the flush phase closes a connection with nothing in flight.
   wake();
 }
 
