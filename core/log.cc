@@ -93,7 +93,7 @@ void LogQueue::wake_if_half_full(uint64_t end, uint64_t read) {
   ::eventfd_write(wake_fd_, 1);
 }
 
-void LogQueue::drain(std::string& messages, std::string& access) {
+void LogQueue::pop_all(std::string& messages, std::string& access) {
   uint64_t at = read_.load(std::memory_order_relaxed);
   uint64_t end = written_.load(std::memory_order_acquire);
   while (at < end) {
@@ -189,19 +189,19 @@ void LogWriter::run() {
     ::poll(&woken, 1, kRoundMs);
     eventfd_t count = 0;
     ::eventfd_read(wake_fd_, &count);
-    drain_all();
+    pop_all();
     if (reopen_.exchange(false, std::memory_order_acquire)) reopen();
   }
   auto give_up = std::chrono::steady_clock::now() + std::chrono::milliseconds(limits::kLogStopMs);
   messages_.refused = access_.refused = 0;  // try both once more
-  for (drain_all(); messages_.wait() || access_.wait(); drain_all()) {
+  for (pop_all(); messages_.wait() || access_.wait(); pop_all()) {
     if (std::chrono::steady_clock::now() >= give_up) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 }
 
-void LogWriter::drain_all() {
-  for (auto& queue : queues_) queue->drain(messages_.text, access_.text);
+void LogWriter::pop_all() {
+  for (auto& queue : queues_) queue->pop_all(messages_.text, access_.text);
   write_out(STDERR_FILENO, messages_);
   write_out(access_fd_, access_);
 }

@@ -1,6 +1,6 @@
 // Log lines. One thread writes them, so that no worker ever waits for a disk or a pipe. Each
 // producer thread has a bounded queue (single producer, single consumer), which drops and counts
-// the lines that do not fit. The writer drains the queues ten times a second, and whenever one is
+// the lines that do not fit. The writer empties the queues ten times a second, and whenever one is
 // half full. It owns the files and never waits for one (a pipe without a reader, a stopped
 // terminal). It survives ENOSPC and vanished directories: it counts the lost lines and tries again.
 // It reopens the access log on request. Before start() and after stop() lines go to stderr
@@ -25,7 +25,7 @@ enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError };
 // One producer's queue of records.
 class LogQueue {
  public:
-  // `wake_fd`: an eventfd, not owned, that wakes the thread that drains the queue; -1: that thread
+  // `wake_fd`: an eventfd, not owned, that wakes the thread that empties the queue; -1: that thread
   // comes by itself.
   explicit LogQueue(int wake_fd = -1) : wake_fd_(wake_fd) {}
 
@@ -35,7 +35,7 @@ class LogQueue {
   uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
 
   // On the writer's thread: appends all complete records to the targets' texts.
-  void drain(std::string& messages, std::string& access);
+  void pop_all(std::string& messages, std::string& access);
 
  private:
   static constexpr size_t kHeaderBytes = 5;  // target, length
@@ -95,7 +95,7 @@ class LogWriter {
 
  private:
   void run();
-  void drain_all();
+  void pop_all();
   void reopen();
   // Lines that wait to be written.
   struct Lines {

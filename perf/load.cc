@@ -44,7 +44,7 @@ struct Client final : TimerOwner {
   explicit Client(Load& of) : load(of) {}
   void on_timer() override;
 
-  enum class State : uint8_t { kClosed, kConnecting, kSending, kHead, kBody, kRetired };
+  enum class State : uint8_t { kClosed, kConnecting, kSending, kHead, kBody, kDone };
 
   Load& load;
   int fd = -1;
@@ -82,7 +82,7 @@ class Load {
     report_.measured_from_ns = report_.begun_ns + options_.warmup_ns;
     const uint64_t deadline_ns = report_.begun_ns + options_.duration_ns;
     uint64_t now = report_.begun_ns;
-    while (retired_ < clients_.size() && now < deadline_ns && g_interrupted == 0) {
+    while (done_ < clients_.size() && now < deadline_ns && g_interrupted == 0) {
       open_due(now);
       turn(now);
       now = monotonic_ns();
@@ -149,7 +149,7 @@ class Load {
       case State::kBody:
         return read_response(client);
       case State::kClosed:
-      case State::kRetired:
+      case State::kDone:
         return;
     }
   }
@@ -173,7 +173,7 @@ class Load {
 
   void open_connection(Client& client) {
     if (options_.requests != 0 && report_.streams.started >= options_.requests) {
-      return retire(client);
+      return finish(client);
     }
     client.fd = open_stream_socket(address_.storage.ss_family);
     if (client.fd < 0) die("socket", errno);
@@ -215,10 +215,10 @@ class Load {
     client.state = State::kClosed;
   }
 
-  void retire(Client& client) {
+  void finish(Client& client) {
     if (client.fd >= 0) close_connection(client);
-    client.state = State::kRetired;
-    ++retired_;
+    client.state = State::kDone;
+    ++done_;
   }
 
   void leave(Client& client) {
@@ -232,7 +232,7 @@ class Load {
 
   void start_request(Client& client) {
     if (options_.requests != 0 && report_.streams.started >= options_.requests) {
-      return retire(client);
+      return finish(client);
     }
     const auto id = static_cast<uint32_t>(++report_.streams.started);
     StreamSpec spec = options_.spec;
@@ -342,7 +342,7 @@ class Load {
     } else {
       ++(meant_clean ? streams.aborted : streams.aborted_rightly);
     }
-    if (!options_.repeats()) return retire(client);
+    if (!options_.repeats()) return finish(client);
     if (clean && client.keep_alive) return start_request(client);
     close_connection(client);
     open_connection(client);
@@ -383,7 +383,7 @@ class Load {
   std::unique_ptr<char[]> buffer_;
   std::deque<Client> clients_;
   size_t opened_ = 0;  // by the ramp
-  size_t retired_ = 0;
+  size_t done_ = 0;
   size_t streams_open_ = 0;
   bool all_open_ = false;  // has been the case once
   bool measuring_ = false;
