@@ -19,10 +19,10 @@ namespace sluice {
 
 namespace {
 
-// Not blocking, for a FIFO; a regular file does not care.
+// Non-blocking for the sake of a FIFO; a regular file does not care.
 constexpr int kOpenFlags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK;
 
-// The most that a pipe which is ready takes without blocking (pipe(7)).
+// The most bytes that a ready pipe takes without blocking (pipe(7)).
 constexpr size_t kPieceBytes = 4096;
 
 constexpr int kRoundMs = 100;
@@ -39,9 +39,10 @@ bool ready_to_write(int fd) {
   return poll(&ready, 1, 0) == 1 && (ready.revents & (POLLOUT | POLLERR)) != 0;
 }
 
-// Writes what the file takes now, and never waits for it: as write(2), EAGAIN where it takes none.
-// The open file may be others' as well (a shell's terminal, a pipe), so O_NONBLOCK is not ours to
-// set on it; a terminal that is ready may still block, for it takes fewer bytes than are written.
+// Writes as much as the file takes now, and never waits for it: like write(2), it gives EAGAIN if
+// the file takes none. Other processes may share the open file (a shell's terminal, a pipe), so
+// O_NONBLOCK is not ours to set on it. A ready terminal may still block if it takes fewer bytes
+// than are written.
 ssize_t write_now(int fd, std::string_view text) {
   struct stat file {};
   if (::fstat(fd, &file) != 0) return -1;
@@ -85,15 +86,15 @@ bool LogQueue::push(LogTarget target, std::string_view line) {
   return true;
 }
 
-// At most once in half a queue: not as long as what the last wake-up was for has not been read, and
-// then half a queue has been written since. No wake-up is lost, since every push looks again.
+// At most once in half a queue: not before the reader has read up to the last wake-up's place, and
+// half a queue has been written since then. No wake-up is lost, since every push looks again.
 void LogQueue::wake_if_half_full(uint64_t end, uint64_t read) {
   if (end - read < kQueueBytes / 2 || read < woken_at_) return;
   woken_at_ = end;
   ::eventfd_write(wake_fd_, 1);
 }
 
-void LogQueue::drain(std::string& messages, std::string& file) {
+void LogQueue::pop_all(std::string& messages, std::string& file) {
   uint64_t at = read_.load(std::memory_order_relaxed);
   uint64_t end = written_.load(std::memory_order_acquire);
   while (at < end) {
@@ -146,7 +147,7 @@ void MessageLog::write(LogLevel level, uint64_t now_ms, std::string_view text) {
   queue_.push(LogTarget::kMessages, line_);
 }
 
-// Without an eventfd (EMFILE) it does its rounds.
+// Without an eventfd (EMFILE) the thread makes its rounds.
 LogWriter::LogWriter() : wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 LogWriter::~LogWriter() {
@@ -179,7 +180,7 @@ void LogWriter::close_file(const File& file) {
 void LogWriter::change_file() {
   std::lock_guard lock(next_file_mutex_);
   if (!next_file_) return;
-  if (next_file_->fd < 0) drain_all();
+  if (next_file_->fd < 0) pop_all();
   bool goes_on = file_.fd >= 0 && next_file_->fd >= 0 && same_file(file_.fd, next_file_->fd);
   close_file(std::exchange(file_, *std::exchange(next_file_, std::nullopt)));
   if (!goes_on) leave_begun_line();
@@ -209,19 +210,19 @@ void LogWriter::run() {
     eventfd_t count = 0;
     ::eventfd_read(wake_fd_, &count);
     change_file();
-    drain_all();
+    pop_all();
     if (reopen_.exchange(false, std::memory_order_acquire)) reopen();
   }
   auto give_up = std::chrono::steady_clock::now() + std::chrono::milliseconds(limits::kLogStopMs);
   messages_.refused = lines_.refused = 0;  // tried once more
-  for (drain_all(); messages_.wait() || lines_.wait(); drain_all()) {
+  for (pop_all(); messages_.wait() || lines_.wait(); pop_all()) {
     if (std::chrono::steady_clock::now() >= give_up) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 }
 
-void LogWriter::drain_all() {
-  for (auto& queue : queues_) queue->drain(messages_.text, lines_.text);
+void LogWriter::pop_all() {
+  for (auto& queue : queues_) queue->pop_all(messages_.text, lines_.text);
   write_out(STDERR_FILENO, messages_);
   write_out(file_.fd, lines_);
 }
@@ -236,7 +237,7 @@ void LogWriter::reopen() {
   if (file_.fd < 0 || file_.fd == STDOUT_FILENO) return;
   int fd = ::open(file_.path.c_str(), kOpenFlags, 0644);
   if (fd < 0) {
-    // The old file stays in use: lines that are written somewhere beat lines that are lost.
+    // The old file stays in use: its lines are better than lost ones.
     write_errors_.fetch_add(1, std::memory_order_relaxed);
     print_message("cannot reopen " + file_.path + ": " + std::strerror(errno));
     return;
@@ -265,7 +266,7 @@ uint64_t LogWriter::Lines::give_up() {
   return lines;
 }
 
-// Writes what the file takes now; the rest stays for the next time, up to a bound.
+// Writes as much as the file takes now; keeps the rest for the next time, up to a bound.
 void LogWriter::write_out(int fd, Lines& lines) {
   if (fd < 0) {
     lines = {};
@@ -287,7 +288,7 @@ void LogWriter::write_out(int fd, Lines& lines) {
   if (done > 0) lines.begun = text[done - 1] != '\n';
   text.erase(0, done);
   lines.refused = 0;
-  if (error != 0) {  // ENOSPC and the like: these lines are lost, the next ones are tried
+  if (error != 0) {  // ENOSPC and the like: lose these lines, try the next ones
     write_errors_.fetch_add(1, std::memory_order_relaxed);
     lines_given_up_.fetch_add(lines.give_up(), std::memory_order_relaxed);
     lines.refused = text.size();
@@ -311,7 +312,7 @@ void print_message(std::string_view text) {
   std::string line = "sluice: ";
   line += text;
   line += '\n';
-  // A stderr that takes nothing must not stop the process.
+  // A stderr that takes no bytes must not stop the process.
   [[maybe_unused]] ssize_t written = write_now(STDERR_FILENO, line);
 }
 

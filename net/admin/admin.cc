@@ -14,7 +14,7 @@ namespace sluice {
 
 namespace {
 
-// For a few scrapers and people. Whoever is slow or idle gives way to them.
+// For a few scrapers and people. Slow or idle connections give way to them.
 HttpdLimits limits_with(const Admin::Options& options) {
   return {.connections_max = options.connections_max,
           .idle_give_way = true,
@@ -24,7 +24,7 @@ HttpdLimits limits_with(const Admin::Options& options) {
           .head_timeout_ms = 5'000,
           .body_timeout_ms = 5'000,
           .write_timeout_ms = 10'000,
-          .idle_timeout_ms = 20'000,  // not what scrapers most often wait between two
+          .idle_timeout_ms = 20'000,  // no usual interval of scrapers
           .linger_timeout_ms = 1'000};
 }
 
@@ -33,7 +33,7 @@ constexpr uint64_t kReloadWithinMs = 5'000;
 
 uint64_t count_open_fds() {
   struct stat folder {};
-  // Since Linux 6.2 the size is the number, without a walk over all of them.
+  // Since Linux 6.2 the folder's size is their number, without a walk over all of them.
   if (::stat("/proc/self/fd", &folder) == 0 && folder.st_size > 0) {
     return static_cast<uint64_t>(folder.st_size);
   }
@@ -47,7 +47,7 @@ uint64_t count_open_fds() {
 
 uint64_t resident_bytes() {
   uint64_t total = 0;
-  uint64_t resident = 0;  // stays that where it cannot be read
+  uint64_t resident = 0;  // stays 0 if it cannot be read
   std::ifstream("/proc/self/statm") >> total >> resident;
   return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }

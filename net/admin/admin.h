@@ -1,8 +1,8 @@
 // The admin port: /metrics, /healthz, /readyz and /streams, a page at / that shows them live, and
 // POST /reload, which the main thread carries out.
 // Owned by the server; runs on a thread of its own, off the data path. A scrape sends each worker
-// one message (net/admin/scrape.h), so that workers share nothing that is written; nobody waits for
-// the answers but who asked. The workers' threads end before it does.
+// one message (net/admin/scrape.h), so that workers share no memory that is written. Only the
+// scraper waits for the answers. The workers' threads end before the admin port does.
 #pragma once
 
 #include <atomic>
@@ -34,7 +34,7 @@ class Admin {
         const Options& options);
   ~Admin() { stop(); }
 
-  // "" or why not.
+  // "", or the reason why not.
   [[nodiscard]] std::string start();
   void stop() { server_.stop(); }
   const Address& address() const { return server_.address(); }

@@ -230,7 +230,7 @@ Setting admin_host_setting() {
           .clear = [](SettingTarget target) { target.config.admin_hosts.clear(); }};
 }
 
-// What somebody writes who takes it for a switch; a file of that name would come as a surprise.
+// Words of an operator who takes it for a switch; a file of that name would be a surprise.
 std::string set_access_log(SettingTarget target, std::string_view text) {
   for (std::string_view word : {"on", "true", "yes", "false", "no"}) {
     if (text != word) continue;

@@ -88,8 +88,8 @@ void Clients::drain() {
   for (ClientConn* conn : clients_) conn->drain();
 }
 
-// From the back: a client that leaves meanwhile gives its place to the last one, so that who has
-// not been ended stays in front of who has.
+// From the back: a client that leaves meanwhile gives its place to the last one, so that clients
+// not yet ended stay in front of ended ones.
 bool Clients::end_some() {
   constexpr uint64_t kSteps = limits::kEndingMs / limits::kEndingStepMs;
   if (ending_steps_ == 0) to_end_ = not_ended_ = clients_.size();

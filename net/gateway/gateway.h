@@ -1,5 +1,5 @@
 // One worker's rooms, wired together: its context, streams, clients and upstreams. Owned by the
-// worker, used on its thread only. It makes the rooms and ends them; what they do is theirs.
+// worker, used on its thread only. It makes the rooms and ends them; they do the work.
 #pragma once
 
 #include <cstdint>

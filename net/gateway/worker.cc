@@ -133,7 +133,7 @@ void Worker::serve_until_drained(Ring& ring) {
   serving_.set_value("");
   loop.run();
   stopped_.store(true, std::memory_order_release);
-  // What was cancelled completes, and messages that were on their way are answered; then only the
+  // Cancelled operations complete, and messages on their way get their answers; then only the
   // mailbox's read is left.
   for (int turns = 0; loop.operations() > 1 && turns < 1000; ++turns) loop.turn(true);
   gateway_ = nullptr;

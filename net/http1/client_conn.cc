@@ -234,7 +234,7 @@ void ClientConn::client_gone(Ending ending) {
 }
 
 void ClientConn::drop() {
-  // As after --write-timeout: where memory is short, what a client has not read goes, too.
+  // As after --write-timeout: if memory is short, the client's unread bytes go, too.
   bool stood_still = stream_ && stream_->ending() == Ending::kOverloaded;
   bool reset = stood_still || (stream_ && stream_->close_delimited());
   close(reset ? CloseMode::kReset : CloseMode::kOrderly);

@@ -17,7 +17,7 @@ class AccessLog {
  public:
   explicit AccessLog(LogQueue& queue) : queue_(queue) {}
 
-  // Where the queue is full the line is dropped, and the queue counts it.
+  // If the queue is full, it drops and counts the line.
   void write(const Stream& stream, AccessLogFormat format, uint64_t now_ns);
 
  private:

@@ -20,7 +20,7 @@ class Page {
   void counter(std::string_view name, std::string_view help) { family(name, "counter", help); }
   void gauge(std::string_view name, std::string_view help) { family(name, "gauge", help); }
 
-  // A sample of the family that was opened last.
+  // A sample of the family opened last.
   void add(uint64_t value, const Labels& labels = {}) { sample("", labels, number(value)); }
   void add_real(double value, const Labels& labels = {}) { sample("", labels, number(value)); }
 

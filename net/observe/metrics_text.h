@@ -15,7 +15,7 @@ enum class MetricsFormat : uint8_t { kPrometheus, kOpenMetrics };
 
 std::string_view metrics_content_type(MetricsFormat format);
 
-// What belongs to the process rather than to a worker.
+// The figures of the process rather than of a worker.
 struct ProcessFacts {
   std::string_view version;
   double uptime_seconds = 0;

@@ -24,7 +24,7 @@ void StreamEndings::count(const Stream& stream) {
     ++route.unanswered;
 }
 
-// What went wrong on the upstream's side or ours is worth a warning; the rest is for debugging.
+// A failure on the upstream's side or ours is worth a warning; the others are for debugging.
 void StreamEndings::tell_operator(const Stream& stream) {
   Side side = ending_side(stream.ending());
   bool worth_a_warning = side == Side::kUpstream || side == Side::kSelf;
@@ -45,7 +45,7 @@ void StreamEndings::tell_operator(const Stream& stream) {
   text += stream.client_ip();
   text += " to ";
   text += stream.has_route() ? stream.upstream_url() : "no route";
-  // Where the URL does not say it.
+  // If the URL does not say it.
   if (const Upstream* upstream = stream.upstream_tried();
       upstream && !upstream->address.is_unix()) {
     std::string address = upstream->address.text();

@@ -1,5 +1,5 @@
-// What is told of each stream at its end: counters by ending and status, a message where something
-// failed, a line in the access log. Owned by the gateway, used on its worker's thread.
+// The reports of each stream's end: counters by ending and status, a message if something failed, a
+// line in the access log. Owned by the gateway, used on its worker's thread.
 #pragma once
 
 #include "net/context/worker_context.h"

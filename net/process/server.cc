@@ -28,7 +28,7 @@ namespace sluice {
 
 namespace {
 
-// What has not ended so long after it was told to is not going to.
+// A worker that has not ended so long after the order to end never will.
 constexpr uint64_t kAbortMs = 2000;
 
 uint64_t now_ms() {
@@ -335,7 +335,7 @@ void Server::enter(Phase phase) {
       lasts_ms = current().shutdown_delay_ms;
       if (admin_) admin_->set_draining();
       for (auto& worker : workers_) worker->post([](Gateway& gateway) { gateway.say_close(); });
-      // Only now: who reads it may rely on it.
+      // Said only now, so that a reader of the line may rely on it.
       if (lasts_ms > 0) say("not ready; draining in " + format_duration_ms(lasts_ms));
       break;
     case Phase::kDraining:

@@ -35,7 +35,7 @@ class Server {
     kServing,
     kDelayed,   // serving, but not ready any more
     kDraining,  // no new clients; streams may finish
-    kEnding,    // what has not is ended, bit by bit
+    kEnding,    // the rest of the streams is ended, bit by bit
     kAborting,  // all at once
   };
 

@@ -282,7 +282,7 @@ uint64_t Stream::response_credit() {
   // Held bytes of an unfinished event are not charged, so that holding never waits for itself;
   // --event-hold bounds them.
   uint64_t backlog = response_.backlog();
-  // Where others wait for a slot, it has to send first what it holds.
+  // While others wait for a slot, this stream has to send its held bytes first.
   bool gives_way = backlog > 0 && others_wait_for_slots();
   if (backlog * 2 > window_ || gives_way) {
     if (stalled_since_ns_ == 0) {

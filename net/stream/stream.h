@@ -85,7 +85,7 @@ class Stream final : public TimerOwner {
   // A response head, interim ones too.
   void on_response_head(const Head& head);
   void on_response_body(const Lease& lease, std::string_view bytes);
-  // What the upstream had sent has been read.
+  // All bytes that the upstream had sent have been read.
   void on_read_dry();
   void on_response_end();
   // The upstream is lost before its response was complete. `nothing_sent`: no byte of the request
@@ -166,7 +166,7 @@ class Stream final : public TimerOwner {
   void set_phase(Phase phase);
   void ask_for_upstream(bool fresh);
   void begin_next_attempt();
-  // What comes from the upstream counts: nothing does once its attempt has been given up.
+  // News from the upstream counts; none does once its attempt has been given up.
   bool hears_upstream() const { return !ended_ && phase_ != Phase::kDraining && !retry_; }
   void commit_response(const Head& head);
   void promise(const WrittenHead& written);

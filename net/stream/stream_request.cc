@@ -77,7 +77,7 @@ std::string Stream::own_request_id() const {
   return snapshot_->config().instance + '-' + std::string(hex.data(), end);
 }
 
-// Answers what never reaches an upstream; true if it did.
+// Answers a request that never reaches an upstream; true if this is one.
 bool Stream::refused_by_head(const Head& head) {
   auto refuse_as = [this, &head](Refusal refusal, int status, std::string_view detail) {
     ++context().metrics.refusals[static_cast<unsigned>(refusal)];
@@ -122,7 +122,7 @@ bool Stream::write_request(const Head& head) {
   std::string& text = context().scratch();
   const BodyFraming* framing = streams_.upstreams().writer(*this).write_head(head, rewrite, text);
   if (text.size() > context().head_limits().head_bytes_max) {
-    // With what each hop adds it would be the next one's to refuse.
+    // The next hop would refuse it, with the fields that each hop adds.
     ++context().metrics.bad_requests[static_cast<unsigned>(ParseError::kHeadTooLarge)];
     if (head.body() != BodyKind::kNone) keep_alive_ = false;
     refuse(431, "The request's head is too large for another hop.", Ending::kRefused,
@@ -175,7 +175,7 @@ uint64_t Stream::request_credit() const {
   if (phase_ == Phase::kDraining) return limits::kRequestWindow;
   uint64_t window = context().memory_tight() ? limits::kTightRequestWindow : limits::kRequestWindow;
   uint64_t waiting = request_.backlog();
-  // Where others wait for a slot, it has to send first what it holds.
+  // While others wait for a slot, this stream has to send its held bytes first.
   if (waiting > 0 && context().memory.http_message.has_waiters()) return 0;
   return waiting * 2 > window ? 0 : window - waiting;
 }

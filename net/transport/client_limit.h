@@ -1,4 +1,4 @@
-// How many clients the whole process may have at once, and what is taken of that: one count for all
+// How many clients the whole process may have at once, and how many it has: one count for all
 // workers, so that none pauses while there is room anywhere. Owned by the server, used by every
 // worker's gateway. It is the one thing that workers write in common, and they write it only when a
 // connection comes or goes, never for an event. A single accept reserves nothing: each listener may

@@ -97,7 +97,7 @@ void Listener::on_completion(OpKind kind, const Completion& completion) {
   if (closing_) loop_.flush_later(*this);
 }
 
-// Those who leave another worker's are not heard of here.
+// No word comes from another worker when its clients leave.
 void Listener::rest() {
   loop_.timers().schedule(timer_, loop_.now_ms() + limits::kAcceptPauseMs);
 }

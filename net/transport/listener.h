@@ -1,5 +1,5 @@
 // Accepts clients on one socket; rests for a moment when that fails, or the process has no room for
-// another client. Made by whoever takes the clients in, used on its worker's thread; close() lets
+// another client. Made by the owner of the clients, used on its worker's thread; close() lets
 // go of it.
 #pragma once
 

@@ -66,7 +66,7 @@ bool UpstreamPool::open(Stream& stream) {
 }
 
 void UpstreamPool::release(PooledConn& conn) {
-  // What waits may not be repeatable; where the connection ends, conn_closed() opens another.
+  // Waiting requests may not be repeatable. If the connection ends, conn_closed() opens another.
   bool passed_on = !waiting_.empty() && conn.usable();
   bool kept =
       waiting_.empty() && !retired_ && !context().draining && idle_count_ < settings_.idle_max;

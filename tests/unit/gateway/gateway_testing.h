@@ -114,7 +114,7 @@ class GatewayRig {
   std::string messages_so_far() {
     std::string lines;
     std::string access;
-    log.drain(lines, access);
+    log.pop_all(lines, access);
     return lines;
   }
 

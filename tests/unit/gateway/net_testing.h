@@ -223,7 +223,7 @@ class TestWorker {
   std::string access_lines() {
     std::string messages;
     std::string access;
-    log_.drain(messages, access);
+    log_.pop_all(messages, access);
     return access;
   }
 
