@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import threading
+import time
 
 import pytest
 
@@ -273,3 +275,48 @@ def test_no_reload_while_draining(rig, file):
     assert client.body.rest() == b"data: 1\n\n"
     client.close()
     assert gateway.wait_exit() == 0
+
+
+def test_many_streams_through_many_reloads(rig, file):
+    """Routes and upstreams come, go and change under streams that are busy: no event is lost or out
+    of order, and no connection ends."""
+    streams, reloads = 40, 50
+    done = threading.Event()
+
+    def answer(server, request):
+        server.start_events()
+        number = 0
+        while not done.is_set():
+            event = b"data: %d\n\n" % number
+            server.chunk(event[:5])  # a reload may come in the middle of one
+            server.chunk(event[5:])
+            number += 1
+            time.sleep(0.005)
+        server.end_chunks()
+        counts.append(number)
+
+    counts = []
+    upstream, other = rig.upstream(answer), rig.upstream(named("other"))
+    file.write(root=to(upstream))
+    gateway = rig.gateway(None, "--config", file.path, "--threads", "2")
+    clients = [rig.client(gateway) for _ in range(streams)]
+    for client in clients:
+        client.get("/events")
+        assert client.read_head().status == 200
+    for generation in range(2, 2 + reloads):
+        routes = {f"other{i}": to(other, f'buffer-size = "{1 + i}k"') for i in range(generation % 5)}
+        if generation % 2:
+            routes["root"] = to(other if generation % 3 else upstream, f'heartbeat = "{generation}s"')
+        file.write(**routes or {"none": to(other)})
+        reloaded(gateway, generation)
+        assert get(rig, gateway, "/other0")[0] in (200, 404) or "root" in routes
+    done.set()
+    received = []
+    for client in clients:
+        events = client.body.rest().split(b"\n\n")
+        assert events.pop() == b""
+        assert events == [b"data: %d" % number for number in range(len(events))]
+        received.append(len(events))
+    wait_until(lambda: len(counts) == streams, "every upstream has ended its stream")
+    assert sorted(received) == sorted(counts)
+    assert gateway.metrics().sum("sluice_client_connections_closed_total") == reloads
