@@ -16,7 +16,7 @@ iovec piece_of(std::string_view bytes) {
 }  // namespace
 
 bool Outbox::append_head(std::string_view bytes, bool ours) {
-  SLUICE_CHECK(sendable_ == 0 && held() == 0);
+  SLUICE_CHECK(chain_.bytes() == head_left_);
   if (!chain_.append_block(bytes, ours)) return false;
   head_left_ += static_cast<uint32_t>(bytes.size());
   head_total_ += static_cast<uint32_t>(bytes.size());
@@ -25,8 +25,8 @@ bool Outbox::append_head(std::string_view bytes, bool ours) {
 
 void Outbox::abandon() {
   chain_.clear();
-  head_left_ = head_total_ = sendable_ = 0;
-  batch_bytes_ = batch_head_ = batch_body_ = 0;
+  head_left_ = head_total_ = 0;
+  batch_head_ = batch_body_ = 0;
   prefix_size_ = prefix_sent_ = 0;
   suffix_at_ = suffix_size_ = 0;
 }
@@ -39,16 +39,17 @@ void Outbox::begin_batch(std::span<iovec> pieces) {
     used = chain_.fill(pieces.first(pieces.size() - 3), 0,
                        std::min<uint64_t>(head_left_, limits::kSendBatchBytes), &head);
   uint64_t body = 0;
+  uint64_t bodies = chain_.bytes() - head_left_;
   size_t room = pieces.size() - used;
-  if (head == head_left_ && sendable_ > 0 && room > 3 && head < limits::kSendBatchBytes)
+  if (head == head_left_ && bodies > 0 && room > 3 && head < limits::kSendBatchBytes)
     chain_.fill(pieces.first(room - 2), head,
-                std::min<uint64_t>(sendable_, limits::kSendBatchBytes - head), &body);
+                std::min<uint64_t>(bodies, limits::kSendBatchBytes - head), &body);
   batch_head_ = static_cast<uint32_t>(head);
   batch_body_ = static_cast<uint32_t>(body);
   prefix_size_ = prefix_sent_ = 0;
   suffix_at_ = suffix_size_ = 0;
   if (framing_) {
-    bool last = finished_ && head == head_left_ && body == sendable_ && !end_sent_;
+    bool last = finished_ && head == head_left_ && body == bodies && !end_sent_;
     if (body > 0) {
       prefix_size_ = static_cast<uint8_t>(framing_->write_prefix(prefix_.data(), body));
       suffix_size_ = static_cast<uint8_t>(last ? framing_->ends.size() : framing_->end_size);
@@ -58,7 +59,6 @@ void Outbox::begin_batch(std::span<iovec> pieces) {
     }
     end_sent_ |= last;
   }
-  batch_bytes_ = batch_head_ + prefix_size_ + batch_body_ + suffix_size_;
   in_place_ = false;
   if (framing_ && batch_head_ == 0 && batch_body_ > 0) frame_in_place();
 }
@@ -80,7 +80,7 @@ size_t Outbox::build(std::span<iovec> pieces) {
   if (in_place_ && batch_body_ > 0) {
     chain_.fill(pieces.first(1), 0, batch_body_, &covered);
     size_t prefix = size_t{prefix_size_} - prefix_sent_;
-    pieces[0] = {static_cast<char*>(pieces[0].iov_base) - prefix, batch_bytes_};
+    pieces[0] = {static_cast<char*>(pieces[0].iov_base) - prefix, batch_bytes()};
     return 1;
   }
   if (batch_head_ > 0) used = chain_.fill(pieces, 0, batch_head_, &covered);
@@ -96,8 +96,7 @@ size_t Outbox::build(std::span<iovec> pieces) {
 }
 
 uint64_t Outbox::sent(uint64_t bytes) {
-  SLUICE_CHECK(bytes <= batch_bytes_);
-  batch_bytes_ -= static_cast<uint32_t>(bytes);
+  SLUICE_CHECK(bytes <= batch_bytes());
   auto head = static_cast<uint32_t>(std::min<uint64_t>(bytes, batch_head_));
   batch_head_ -= head;
   head_left_ -= head;
@@ -107,7 +106,6 @@ uint64_t Outbox::sent(uint64_t bytes) {
   bytes -= prefix;
   auto body = static_cast<uint32_t>(std::min<uint64_t>(bytes, batch_body_));
   batch_body_ -= body;
-  sendable_ -= body;
   auto suffix = static_cast<uint8_t>(bytes - body);
   suffix_at_ = static_cast<uint8_t>(suffix_at_ + suffix);
   suffix_size_ = static_cast<uint8_t>(suffix_size_ - suffix);
@@ -118,9 +116,8 @@ uint64_t Outbox::sent(uint64_t bytes) {
 void Outbox::rewind() {
   chain_.rewind();
   head_left_ = head_total_;
-  release();
   end_sent_ = false;
-  batch_bytes_ = batch_head_ = batch_body_ = 0;
+  batch_head_ = batch_body_ = 0;
   prefix_size_ = prefix_sent_ = 0;
   suffix_at_ = suffix_size_ = 0;
 }

@@ -118,7 +118,7 @@ class Stream final : public TimerOwner {
   // The grace is over.
   void shut_down();
   // That pool has run out: lets go of what keeps its slots for later (what is kept in case the
-  // request has to be sent again, and the part of an event that is held, as if it were too long),
+  // request has to be sent again, and the part of an event that is staged, as if it were too long),
   // and ends where a peer has left bytes in its slots for limits::kShedAfterMs.
   void relieve_memory(const SlotPool& pool);
 
@@ -143,6 +143,8 @@ class Stream final : public TimerOwner {
   const Upstream* upstream_tried() const;
   bool has_route() const { return route_ != nullptr; }
   bool stalled() const { return stalled_since_ns_ != 0; }
+  // Bytes of an event that is not complete, kept from the client.
+  uint64_t held() const { return attempt_.staged ? attempt_.staged->bytes.bytes() : 0; }
 
   // For the list of live streams and an upstream pool's queue.
   ListLink<Stream> in_live;
@@ -166,9 +168,13 @@ class Stream final : public TimerOwner {
   bool hears_upstream() const { return !ended_ && phase_ != Phase::kDraining && !retry_; }
   void commit_response(const Head& head);
   void promise(const WrittenHead& written);
-  void append_response(const Lease& lease, std::string_view bytes, bool waits);
-  void append_unfinished(const Lease& lease, std::string_view bytes);
+  void append_response(const Lease& lease, std::string_view bytes);
   void append_event_bytes(const Lease& lease, std::string_view bytes);
+  void append_unfinished(const Lease& lease, std::string_view bytes);
+  void append_whole(const Lease& lease, std::string_view bytes);
+  void stage(const Lease& lease, std::string_view bytes);
+  void append_staged();
+  Chain& staged();
   std::string_view without_late_bom(std::string_view bytes);
   void tear_held();
   void discard_unfinished();
