@@ -26,7 +26,7 @@ bool Outbox::append_head(std::string_view bytes, bool ours) {
 void Outbox::abandon() {
   chain_.clear();
   head_left_ = head_total_ = 0;
-  batch_head_ = batch_body_ = 0;
+  batch_bytes_ = batch_head_ = batch_body_ = 0;
   prefix_size_ = prefix_sent_ = 0;
   suffix_at_ = suffix_size_ = 0;
 }
@@ -59,6 +59,7 @@ void Outbox::begin_batch(std::span<iovec> pieces) {
     }
     end_sent_ |= last;
   }
+  batch_bytes_ = batch_head_ + prefix_size_ + batch_body_ + suffix_size_;
   in_place_ = false;
   if (framing_ && batch_head_ == 0 && batch_body_ > 0) frame_in_place();
 }
@@ -80,7 +81,7 @@ size_t Outbox::build(std::span<iovec> pieces) {
   if (in_place_ && batch_body_ > 0) {
     chain_.fill(pieces.first(1), 0, batch_body_, &covered);
     size_t prefix = size_t{prefix_size_} - prefix_sent_;
-    pieces[0] = {static_cast<char*>(pieces[0].iov_base) - prefix, batch_bytes()};
+    pieces[0] = {static_cast<char*>(pieces[0].iov_base) - prefix, batch_bytes_};
     return 1;
   }
   if (batch_head_ > 0) used = chain_.fill(pieces, 0, batch_head_, &covered);
@@ -96,7 +97,8 @@ size_t Outbox::build(std::span<iovec> pieces) {
 }
 
 uint64_t Outbox::sent(uint64_t bytes) {
-  SLUICE_CHECK(bytes <= batch_bytes());
+  SLUICE_CHECK(bytes <= batch_bytes_);
+  batch_bytes_ -= static_cast<uint32_t>(bytes);
   auto head = static_cast<uint32_t>(std::min<uint64_t>(bytes, batch_head_));
   batch_head_ -= head;
   head_left_ -= head;
@@ -117,7 +119,7 @@ void Outbox::rewind() {
   chain_.rewind();
   head_left_ = head_total_;
   end_sent_ = false;
-  batch_head_ = batch_body_ = 0;
+  batch_bytes_ = batch_head_ = batch_body_ = 0;
   prefix_size_ = prefix_sent_ = 0;
   suffix_at_ = suffix_size_ = 0;
 }

@@ -51,8 +51,7 @@ class Outbox {
 
   // Bytes that have not left.
   uint64_t backlog() const { return chain_.bytes(); }
-  // Where a prefix is left, so is the body behind it.
-  bool batch_under_way() const { return (batch_head_ | batch_body_ | suffix_size_) != 0; }
+  bool batch_under_way() const { return batch_bytes_ > 0; }
   // Nothing follows the batch under way.
   bool batch_is_last() const {
     return finished_ && backlog() == uint64_t{batch_head_} + batch_body_ && !end_due();
@@ -80,9 +79,6 @@ class Outbox {
 
  private:
   bool end_due() const { return framing_ && finished_ && !end_sent_; }
-  uint32_t batch_bytes() const {
-    return batch_head_ + (uint32_t{prefix_size_} - prefix_sent_) + batch_body_ + suffix_size_;
-  }
   void begin_batch(std::span<iovec> pieces);
   void frame_in_place();
 
@@ -92,6 +88,7 @@ class Outbox {
   uint32_t head_total_ = 0;
 
   // The batch under way, in the order in which it leaves; what is left of it.
+  uint32_t batch_bytes_ = 0;
   uint32_t batch_head_ = 0;
   uint32_t batch_body_ = 0;
   uint8_t prefix_size_ = 0;

@@ -149,10 +149,10 @@ class Stream final : public TimerOwner {
   // For the list of live streams and an upstream pool's queue.
   ListLink<Stream> in_live;
   ListLink<Stream> in_queue;
-  bool needs_fresh = false;  // no kept-alive connection, in that queue
   // Sending the request twice does no harm, or its route says so.
   bool repeatable() const { return repeatable_; }
   uint32_t upstream_index = 0;  // within the route's group
+  bool needs_fresh = false;     // no kept-alive connection, in that queue
 
  private:
   WorkerContext& context() const;
@@ -198,16 +198,31 @@ class Stream final : public TimerOwner {
   bool heartbeat_possible() const;
   void send_heartbeat();
 
-  // In the order of use: what every event touches comes first, on as few cache lines as may be.
+  // In the order of use: what every event touches comes first, on as few cache lines as may be, and
+  // without holes, so that a stream stays within an allocator's class of 512 bytes.
+  Phase phase_ = Phase::kRequest;
+  Ending ending_ = Ending::kComplete;
+  bool ended_ = false;
   Streams& streams_;
   ClientHalf* client_;
   const Route* route_ = nullptr;
   Attempt attempt_;
 
-  Phase phase_ = Phase::kRequest;
-  Ending ending_ = Ending::kComplete;
-  bool ended_ = false;
-  bool framed_ = false;  // an unencoded event stream
+  Outbox response_;
+  uint32_t window_ = 0;
+  uint32_t window_used_ = 0;
+  uint64_t last_upstream_ms_ = 0;
+  uint64_t last_output_ms_ = 0;
+  uint64_t last_event_ns_ = 0;
+  uint64_t unsent_since_ns_ = 0;  // when the oldest response byte not yet sent arrived
+  uint64_t events_ = 0;
+  uint64_t response_body_bytes_ = 0;
+  uint64_t stalled_since_ns_ = 0;
+  uint64_t paced_until_ms_ = 0;  // not read before; 0: as soon as there is credit
+  uint32_t unsent_events_ = 0;
+  uint16_t status_ = 0;
+
+  bool framed_ : 1 = false;  // an unencoded event stream
   bool aborted_ : 1 = false;
   bool head_queued_ : 1 = false;  // the final response head is on its way: the client has our word
   bool early_head_ : 1 = false;   // it was ours, before the upstream's
@@ -223,20 +238,6 @@ class Stream final : public TimerOwner {
   bool upstream_asked_ : 1 = false;
   bool awaits_go_ahead_ : 1 = false;  // the client sends no body before it is told to (Expect)
   bool told_to_go_on_ : 1 = false;    // and has sent none since it was
-
-  Outbox response_;
-  uint32_t window_ = 0;
-  uint32_t window_used_ = 0;
-  uint64_t last_upstream_ms_ = 0;
-  uint64_t last_output_ms_ = 0;
-  uint64_t last_event_ns_ = 0;
-  uint64_t unsent_since_ns_ = 0;  // when the oldest response byte not yet sent arrived
-  uint64_t events_ = 0;
-  uint64_t response_body_bytes_ = 0;
-  uint64_t stalled_since_ns_ = 0;
-  uint64_t paced_until_ms_ = 0;  // not read before; 0: as soon as there is credit
-  uint32_t unsent_events_ = 0;
-  uint16_t status_ = 0;
 
   uint64_t request_moved_ms_ = 0;  // since its oldest byte that has not left waits, at most
 
