@@ -98,8 +98,15 @@ class Relay {
   LogQueue log_;
   MessageLog messages_{log_, LogLevel::kError};
   ClientLimit limit_{100'000};
-  Gateway gateway_{loop_,     memory_, memory_limit_, config_, {listener_},
-                   messages_, nullptr, limit_,        0};
+  Gateway gateway_{loop_,
+                   memory_,
+                   memory_limit_,
+                   std::make_shared<ConfigSnapshot>(config_),
+                   {{"test", listener_}},
+                   messages_,
+                   log_,
+                   limit_,
+                   0};
   std::vector<int> clients_;
   std::vector<int> upstreams_;
 };

@@ -73,7 +73,7 @@ std::string_view Chain::append_copy(std::string_view bytes) {
   while (!bytes.empty()) {
     auto size = static_cast<uint32_t>(std::min<size_t>(bytes.size(), room_behind_copy()));
     if (size > 0) {
-      if (!cursor_) {  // all of it has left, and is kept
+      if (!cursor_) {  // every byte has left, and is kept
         cursor_ = tail_;
         cursor_offset_ = tail_->size;
       }
@@ -174,7 +174,7 @@ char* Chain::surroundings(uint64_t size, size_t before, size_t after) {
   Slot& slot = *cursor_->slot;
   size_t begin = static_cast<size_t>(cursor_->data - slot.data) + cursor_offset_;
   if (begin < before || slot.size - begin - size < after) return nullptr;
-  if (cursor_ == tail_) tail_is_copy_ = false;  // what follows is no longer free
+  if (cursor_ == tail_) tail_is_copy_ = false;  // the rest of the slot is no longer free
   return slot.data + begin;
 }
 
@@ -191,7 +191,7 @@ void Chain::drop_front() {
     tail_ = nullptr;
     tail_is_copy_ = false;
   }
-  if (node->slot) Lease::adopt(node->slot);  // and gives it up at once
+  if (node->slot) Lease::adopt(node->slot);  // the temporary ends the lease at once
   memory_->nodes.give_back(node);
 }
 
@@ -258,7 +258,7 @@ void Chain::clear() {
 
 void Chain::keep_consumed(bool keep) {
   if (keep && !keep_ && cursor_) {
-    // What has left of the front slice is not kept.
+    // The part of the front slice that has left is not kept.
     cursor_->data += cursor_offset_;
     cursor_->size -= cursor_offset_;
     cursor_offset_ = 0;

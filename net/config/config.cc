@@ -169,8 +169,6 @@ std::shared_ptr<Config> build_config(const Source& file, const Source& flags) {
     throw ConfigError("nowhere to send requests",
                       "give --upstream http://HOST:PORT, --route path=/...,upstream=... or --demo");
   }
-  std::ranges::stable_sort(config->routes, std::ranges::greater{},
-                           [](const Route& route) { return route.path.size(); });
   return config;
 }
 
@@ -178,18 +176,7 @@ std::string counted(size_t count, const char* what) {
   return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
 }
 
-std::string summary(const Config& config) {
-  size_t upstreams = 0;
-  for (const Route& route : config.routes) upstreams += route.upstreams.size();
-  std::string text = "configuration ok: " + counted(config.routes.size(), "route") + ", " +
-                     counted(upstreams, "upstream") + ", listening on ";
-  for (const Address& address : config.listen) {
-    text += (&address == &config.listen.front() ? "" : ", ") + address.text();
-  }
-  return text + ", admin " + (config.admin_on ? "on " + config.admin.text() : "off");
-}
-
-// What was typed or read may hold anything; the message stays one line.
+// The settings' text may hold any bytes; the message stays one line.
 std::string one_line(std::string text) {
   std::ranges::replace_if(
       text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }, '?');
@@ -205,7 +192,8 @@ ConfigResult read_config_or_throw(int argc, const char* const* argv) {
   auto config = build_config(file, flags);
   std::vector<std::string> warnings = loops(*config);
   for (std::string& warning : warnings) warning = one_line(std::move(warning));
-  if (config->check_only) return {nullptr, summary(*config), 0, std::move(warnings)};
+  if (config->check_only)
+    return {nullptr, "configuration ok: " + summary(*config), 0, std::move(warnings)};
   return {std::move(config), "", 0, std::move(warnings)};
 }
 
@@ -222,23 +210,23 @@ const Setting& route_key(std::string_view key, const std::string& where) {
   throw ConfigError(where, name + " is a setting of the whole process, not of a route");
 }
 
+std::string summary(const Config& config) {
+  size_t upstreams = 0;
+  for (const Route& route : config.routes) upstreams += route.upstreams.size();
+  std::string text = counted(config.routes.size(), "route") + ", " +
+                     counted(upstreams, "upstream") + ", listening on ";
+  for (const Address& address : config.listen) {
+    text += (&address == &config.listen.front() ? "" : ", ") + address.text();
+  }
+  return text + ", admin " + (config.admin_on ? "on " + config.admin.text() : "off");
+}
+
 ConfigResult read_config(int argc, const char* const* argv) {
   try {
     return read_config_or_throw(argc, argv);
   } catch (const ConfigError& error) {
     return {nullptr, one_line(std::string("sluice: ") + error.what()), 2};
   }
-}
-
-const Route* find_route(const Config& config, std::string_view path) {
-  for (const Route& route : config.routes) {
-    if (!path.starts_with(route.path)) continue;
-    std::string_view rest = path.substr(route.path.size());
-    if (rest.empty() || route.path.ends_with('/') || rest.front() == '/' || rest.front() == '?') {
-      return &route;
-    }
-  }
-  return nullptr;
 }
 
 }  // namespace sluice

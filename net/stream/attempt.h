@@ -17,6 +17,7 @@ struct Attempt {
   Framer framer;
   UpstreamHalf* upstream = nullptr;
   StagedPtr staged;             // what has come of an event whose end has not, or of a line
+  bool under_way = false;       // asked for, and its outcome has not been told
   bool reused = false;          // the connection is kept alive from before
   bool response_begun = false;  // a byte of the response has come
   bool torn = false;            // inside an event (or a line) that is cut through

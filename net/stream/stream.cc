@@ -26,6 +26,7 @@ Stream::Stream(Streams& streams, ClientHalf& client, uint64_t id)
       phase_since_ms_(loop().now_ms()),
       timer_(this),
       request_(context().memory, context().memory.http_message),
+      snapshot_(context().snapshot),
       id_(id),
       started_ns_(loop().now_ns()) {}
 
@@ -247,7 +248,7 @@ void Stream::shed() {
     fail(Ending::kOverloaded);
     return;
   }
-  let_go_of_upstream();
+  let_go_of_upstream(Ending::kOverloaded);
   end(Ending::kOverloaded);
   client_->drop();
 }
@@ -287,6 +288,7 @@ void Stream::on_response_end() {
   append_staged();
   if (attempt_.late_bom > 1)
     response_.append_static(std::string_view("\xEF\xBB").substr(0, attempt_.late_bom - 1U));
+  end_attempt(Ending::kComplete);
   response_.finish();
   set_phase(Phase::kDraining);
   client_->response_ready();
@@ -308,7 +310,7 @@ uint64_t Stream::response_credit() {
   // Staged bytes of an unfinished event are not charged, so that holding never waits for itself;
   // --event-hold bounds them.
   uint64_t backlog = response_.backlog();
-  // Where others wait for a slot, it has to send first what it holds.
+  // While others wait for a slot, this stream has to send its held bytes first.
   bool gives_way = backlog > 0 && others_wait_for_slots();
   if (backlog * 2 > window_ || gives_way) {
     if (stalled_since_ns_ == 0) {
@@ -381,7 +383,7 @@ void Stream::on_client_sent(uint64_t body_bytes) {
 void Stream::refuse(int status, std::string_view detail, Ending ending, const char* reason) {
   // With the whole answer on its way there is nothing left to say.
   if (ended_ || phase_ == Phase::kDraining) return;
-  let_go_of_upstream();
+  let_go_of_upstream(ending);
   if (head_queued_) {
     fail(ending, reason);
     return;
@@ -413,7 +415,7 @@ void Stream::fail(Ending ending, const char* reason) {
     return;
   }
   reason_ = reason;
-  let_go_of_upstream();
+  let_go_of_upstream(ending);
   discard_unfinished();
   aborted_ = true;
   keep_alive_ = false;
@@ -435,7 +437,7 @@ void Stream::on_client_gone(Ending ending) {
     bool had_some = attempt_.response_begun || response_body_bytes_ > 0;
     if (!had_some) ++context().metrics.cancelled_before_first_byte;
   }
-  let_go_of_upstream();
+  let_go_of_upstream(ending);
   end(aborted_ ? ending_ : ending);
 }
 
@@ -445,7 +447,7 @@ void Stream::on_client_done() {
 
 void Stream::shut_down() {
   if (ended_) return;
-  let_go_of_upstream();
+  let_go_of_upstream(Ending::kShutdown);
   end(Ending::kShutdown);
   client_->drop();
 }
@@ -470,15 +472,15 @@ void Stream::delete_if_unused() {
 }
 
 const Upstream* Stream::upstream_tried() const {
-  return upstream_asked_ ? &upstream_of_route() : nullptr;
+  return upstream_asked_ ? &upstream() : nullptr;
 }
 
 std::string_view Stream::upstream_url() const {
-  return upstream_asked_ ? std::string_view(upstream_of_route().url) : std::string_view();
+  return upstream_asked_ ? std::string_view(upstream().url) : std::string_view();
 }
 
-std::string_view Stream::client_ip() const {
-  if (!facts_.client().empty()) return facts_.client();
+std::string Stream::client_ip() const {
+  if (!facts_.client().empty()) return std::string(facts_.client());
   return client_ ? client_->client_ip() : "";
 }
 

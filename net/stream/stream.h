@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "core/intrusive_list.h"
@@ -15,6 +16,7 @@
 #include "net/base/ending.h"
 #include "net/base/limits.h"
 #include "net/config/config.h"
+#include "net/context/config_ref.h"
 #include "net/http/head.h"
 #include "net/stream/attempt.h"
 #include "net/stream/halves.h"
@@ -83,7 +85,7 @@ class Stream final : public TimerOwner {
   // A response head, interim ones too.
   void on_response_head(const Head& head);
   void on_response_body(const Lease& lease, std::string_view bytes);
-  // What the upstream had sent has been read.
+  // All bytes that the upstream had sent have been read.
   void on_read_dry();
   void on_response_end();
   // The upstream is lost before its response was complete. `nothing_sent`: no byte of the request
@@ -99,8 +101,9 @@ class Stream final : public TimerOwner {
   // Gives this attempt up and begins another, on a fresh connection: what of an event has not come
   // whole is dropped, and what follows has to be a 200 event stream where the client has a head.
   // False: that cannot be. The client has something else than whole events (another response, part
-  // of an event, lines), the request is not kept, or it has all ended.
-  bool replace_attempt();
+  // of an event, lines), the request is not kept, or it has all ended. `because`: how the
+  // upstream's endpoint is told that this attempt has ended.
+  bool replace_attempt(Ending because);
   // Bytes to receive from the upstream now; 0 = the client has to catch up first.
   uint64_t response_credit();
 
@@ -137,10 +140,12 @@ class Stream final : public TimerOwner {
   uint64_t request_body_bytes() const { return request_body_bytes_; }
   uint64_t response_body_bytes() const { return response_body_bytes_; }
   // Behind trusted proxies the one that they name.
-  std::string_view client_ip() const;
+  std::string client_ip() const;
   std::string_view upstream_url() const;
   // The address that was tried; null where none was.
   const Upstream* upstream_tried() const;
+  // The one of its route that has been chosen for it.
+  const Upstream& upstream() const { return route_->upstreams[upstream_index]; }
   bool has_route() const { return route_ != nullptr; }
   bool stalled() const { return stalled_since_ns_ != 0; }
   // Bytes of an event that is not complete, kept from the client.
@@ -160,11 +165,10 @@ class Stream final : public TimerOwner {
   std::string own_request_id() const;
   bool refused_by_head(const Head& head);
   bool write_request(const Head& head);
-  const Upstream& upstream_of_route() const;
   void set_phase(Phase phase);
   void ask_for_upstream(bool fresh);
   void begin_next_attempt();
-  // What comes from the upstream counts: nothing does once its attempt has been given up.
+  // News from the upstream counts; none does once its attempt has been given up.
   bool hears_upstream() const { return !ended_ && phase_ != Phase::kDraining && !retry_; }
   void commit_response(const Head& head);
   void promise(const WrittenHead& written);
@@ -189,7 +193,8 @@ class Stream final : public TimerOwner {
   void reset_window();
   void fail(Ending ending, const char* reason = "");
   void end(Ending ending);
-  void let_go_of_upstream();
+  void end_attempt(Ending ending);
+  void let_go_of_upstream(Ending ending);
   void delete_if_unused();
 
   uint64_t deadline_ms() const;
@@ -205,7 +210,7 @@ class Stream final : public TimerOwner {
   bool ended_ = false;
   Streams& streams_;
   ClientHalf* client_;
-  const Route* route_ = nullptr;
+  const Route* route_ = nullptr;  // of snapshot_
   Attempt attempt_;
 
   Outbox response_;
@@ -245,6 +250,7 @@ class Stream final : public TimerOwner {
   uint64_t phase_since_ms_;
   Timer timer_;
   Outbox request_;
+  ConfigRef snapshot_;
   uint64_t id_;
   uint64_t started_ns_;
   uint64_t first_event_ns_ = 0;

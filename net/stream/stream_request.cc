@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <utility>
 
 #include "core/clock.h"
 #include "net/base/limits.h"
@@ -40,7 +41,7 @@ void Stream::on_request_head(const Head& head, bool keep_alive) {
   no_transform_ = has_no_transform(head);
   // `OPTIONS *` asks about the server as a whole: the default route's.
   std::string_view path = target_path(head.target());
-  route_ = find_route(context().config, path == "*" ? "/" : path);
+  route_ = snapshot_->find_route(path == "*" ? "/" : path);
   if (refused_by_head(head)) return;
   set_window(0);
   repeatable_ = is_idempotent(head.method()) || settings().retry_non_idempotent;
@@ -53,16 +54,16 @@ void Stream::on_request_head(const Head& head, bool keep_alive) {
 
 void Stream::keep_facts(const Head& head) {
   method_is_head_ = head.method() == "HEAD";
-  std::string target = shown_target(head.target(), context().config.log_query);
+  std::string target = shown_target(head.target(), snapshot_->config().log_query);
   RequestFacts::Texts texts{.method = head.method(), .target = target};
-  std::string client(client_->client_ip());
+  std::string client = client_->client_ip();
   if (client_->client_trusted())
-    client = forwarded_client(head, client, context().config.trusted_proxies);
+    client = forwarded_client(head, client, snapshot_->config().trusted_proxies);
   texts.client = client;
   std::string own_id;
   texts.id = head.find("x-request-id").value_or("");
   if (!is_request_id(texts.id)) texts.id = own_id = own_request_id();
-  if (context().logs_requests) {
+  if (context().logs_requests()) {
     texts.host = head.find("host").value_or("");
     texts.user_agent = head.find("user-agent").value_or("");
   }
@@ -73,10 +74,10 @@ void Stream::keep_facts(const Head& head) {
 std::string Stream::own_request_id() const {
   std::array<char, 16> hex{};
   char* end = std::to_chars(hex.data(), hex.data() + hex.size(), id_, 16).ptr;
-  return context().config.instance + '-' + std::string(hex.data(), end);
+  return snapshot_->config().instance + '-' + std::string(hex.data(), end);
 }
 
-// Answers what never reaches an upstream; true if it did.
+// Answers a request that never reaches an upstream; true if this is one.
 bool Stream::refused_by_head(const Head& head) {
   auto refuse_as = [this, &head](Refusal refusal, int status, std::string_view detail) {
     ++context().metrics.refusals[static_cast<unsigned>(refusal)];
@@ -112,15 +113,16 @@ bool Stream::refused_by_head(const Head& head) {
 // False: it was refused.
 bool Stream::write_request(const Head& head) {
   RequestRewrite rewrite;
-  rewrite.client_ip = client_->client_ip();
+  std::string client_ip = client_->client_ip();
+  rewrite.client_ip = client_ip;
   rewrite.client_trusted = client_->client_trusted();
   rewrite.via = context().via;
-  rewrite.default_host = upstream_of_route().host;
+  rewrite.default_host = upstream().host;
   rewrite.request_id = facts_.id();
   std::string& text = context().scratch();
   const BodyFraming* framing = streams_.upstreams().writer(*this).write_head(head, rewrite, text);
-  if (text.size() > context().head_limits.head_bytes_max) {
-    // With what each hop adds it would be the next one's to refuse.
+  if (text.size() > context().head_limits().head_bytes_max) {
+    // The next hop would refuse it, with the fields that each hop adds.
     ++context().metrics.bad_requests[static_cast<unsigned>(ParseError::kHeadTooLarge)];
     if (head.body() != BodyKind::kNone) keep_alive_ = false;
     refuse(431, "The request's head is too large for another hop.", Ending::kRefused,
@@ -172,7 +174,7 @@ uint64_t Stream::request_credit() const {
   if (phase_ == Phase::kDraining) return limits::kRequestWindow;
   uint64_t window = context().memory_tight() ? limits::kTightRequestWindow : limits::kRequestWindow;
   uint64_t waiting = request_.backlog();
-  // Where others wait for a slot, it has to send first what it holds.
+  // While others wait for a slot, this stream has to send its held bytes first.
   if (waiting > 0 && context().memory.http_message.has_waiters()) return 0;
   return waiting * 2 > window ? 0 : window - waiting;
 }
@@ -191,12 +193,9 @@ void Stream::on_request_sent(uint64_t body_bytes) {
 
 // --- finding an upstream ---
 
-const Upstream& Stream::upstream_of_route() const {
-  return route_->upstreams[upstream_index];
-}
-
 void Stream::ask_for_upstream(bool fresh) {
   upstream_asked_ = true;
+  attempt_.under_way = true;
   streams_.upstreams().acquire(*this, fresh);
 }
 
@@ -227,6 +226,7 @@ void Stream::on_no_upstream(Ending ending, const char* reason) {
 // written, or where twice is as good as once.
 void Stream::on_upstream_lost(Ending ending, const char* reason, bool nothing_sent) {
   if (!hears_upstream()) return;
+  end_attempt(ending);
   if (attempt_.reused && !attempt_.response_begun && !retried_) {
     retry_ = nothing_sent || request_.kept_for_replay();
     if (retry_) return;
@@ -247,10 +247,11 @@ void Stream::upstream_released() {
   delete_if_unused();
 }
 
-bool Stream::replace_attempt() {
+bool Stream::replace_attempt(Ending because) {
   bool whole = framed_ && settings().framing == EventFraming::kEvent && !attempt_.torn;
   if (head_queued_ && !whole) return false;
   if (!hears_upstream() || !attempt_.upstream || !request_.kept_for_replay()) return false;
+  end_attempt(because);
   discard_unfinished();
   retry_ = true;
   attempt_.upstream->cancel();
@@ -266,7 +267,12 @@ void Stream::begin_next_attempt() {
   ask_for_upstream(true);
 }
 
-void Stream::let_go_of_upstream() {
+void Stream::end_attempt(Ending ending) {
+  if (std::exchange(attempt_.under_way, false)) streams_.upstreams().attempt_ended(*this, ending);
+}
+
+void Stream::let_go_of_upstream(Ending ending) {
+  end_attempt(ending);
   if (in_queue.linked()) streams_.upstreams().forget(*this);
   retry_ = false;
   if (attempt_.upstream) attempt_.upstream->cancel();

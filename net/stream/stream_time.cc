@@ -66,7 +66,7 @@ void Stream::on_timer() {
   }
   if (stalled_since_ns_ != 0 || (attempt_.upstream && !attempt_.upstream->receiving())) {
     last_upstream_ms_ = now_ms;
-    // The head may have to wait behind what an attempt before has left.
+    // The head may have to wait behind the bytes of an earlier attempt.
     if (head_queued_ && phase_ == Phase::kAwaitingHead) phase_since_ms_ = now_ms;
   }
   if (!head_queued_ && wants_event_stream_ && settings().heartbeat_head_after_ms > 0 &&

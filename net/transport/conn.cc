@@ -41,7 +41,7 @@ void Conn::close(CloseMode mode) {
   else if (loop_.outstanding(index_) > 0)
     shutdown_socket(fd_);  // ends what is in flight
   cancel_all();
-  // Never from within a handler's caller: the flush phase finishes what has nothing in flight.
+  // Not from here, within a handler: the flush phase closes a connection with nothing in flight.
   wake();
 }
 
@@ -198,7 +198,7 @@ void Conn::try_receive() {
                                                 : receive_credit();
   if (credit > 0 && !starved_) {
     recv_pool_ = &receive_pool();
-    // Who has waited goes first: a fast peer must not overtake the queue for slots.
+    // A connection that has waited goes first: a fast peer must not overtake the queue for slots.
     starved_ = recv_pool_->has_waiters() && !slot_granted_;
     if (starved_) recv_pool_->wait(*this);
   }

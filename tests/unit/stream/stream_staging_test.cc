@@ -137,7 +137,7 @@ TEST_F(StreamStaging, WhatIsDroppedTakesNothingWithIt) {
   stall();
   rig_.body("data: 1\n\ndata: un");
   uint32_t before = leased();
-  ASSERT_TRUE(rig_.stream().replace_attempt());
+  ASSERT_TRUE(rig_.stream().replace_attempt(Ending::kUpstreamReset));
   EXPECT_EQ(staged_events(), 0U);
   EXPECT_EQ(leased(), before) << "it lay behind whole ones";
   rig_.release_upstream();

@@ -24,7 +24,7 @@ struct FakeClient final : ClientHalf {
   void request_window_opened() override { ++window_opened; }
   void response_aborted() override { ++aborted; }
   void drop() override { ++dropped; }
-  std::string_view client_ip() override { return "192.0.2.1"; }
+  std::string client_ip() override { return "192.0.2.1"; }
   bool client_trusted() override { return false; }
   const ResponseWriter& writer() const override { return http1_response_writer(http10 ? 0 : 1); }
 
