@@ -69,8 +69,14 @@ class Chain {
   // Copies all of it, into a block of the heap if there is no slot. False: the limit has no room
   // for a block, and nothing is appended. Bytes of our own always find room.
   [[nodiscard]] bool append_block(std::string_view bytes, bool ours);
+  // The same, in the slot that `ahead` copies into, as long as nothing else has been appended here:
+  // what follows in `ahead` is dense then, too, once it takes this chain's bytes (append_chain()).
+  // Until then `ahead` copies elsewhere, since only one chain may write behind the bytes of a slot.
+  [[nodiscard]] std::string_view append_copy_behind(Chain& ahead, std::string_view bytes);
   // Bytes that live as long as the program.
   void append_static(std::string_view bytes);
+  // All that is in `other`, which has consumed and keeps nothing, and is empty then. No byte moves.
+  void append_chain(Chain& other);
 
   // Bytes not yet consumed.
   uint64_t bytes() const { return bytes_; }
@@ -103,18 +109,18 @@ class Chain {
   // Everything that was consumed is to be sent again.
   void rewind();
 
-  // Whether slots of that pool hold some of the kept bytes, or of the unconsumed ones from `skip`
-  // on.
+  // Whether slots of that pool hold some of the kept bytes, or of the unconsumed ones.
   bool keeps_in(const SlotPool& pool) const;
-  bool holds_in(const SlotPool& pool, uint64_t skip) const;
+  bool holds_in(const SlotPool& pool) const;
 
  private:
   void push(Slot* slot, const char* data, uint32_t size);
   void drop_front();
+  uint32_t room_behind_copy() const;
 
   SlotPool& spill() { return spills_large_ ? memory_->http_message : memory_->sse_event; }
 
-  // Two chains for every stream: kept small.
+  // Two chains and more for every stream: kept small.
   Memory* memory_;
   ChainNode* head_ = nullptr;  // first node kept
   ChainNode* tail_ = nullptr;

@@ -28,7 +28,7 @@ void list_streams(const Streams& streams, std::vector<StreamInfo>& into) {
                     .bytes = stream->response_body_bytes(),
                     .window = stream->window(),
                     .backlog = stream->response().backlog(),
-                    .held = stream->response().held(),
+                    .held = stream->held(),
                     .event_stream = stream->event_stream(),
                     .stalled = stream->stalled()});
   }

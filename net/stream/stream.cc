@@ -10,6 +10,15 @@
 
 namespace sluice {
 
+namespace {
+
+// Copied where it waits, so that it does not pin a whole slot.
+bool is_small(const Lease& lease, std::string_view bytes) {
+  return bytes.size() <= lease.size() / limits::kSpillFraction;
+}
+
+}  // namespace
+
 Stream::Stream(Streams& streams, ClientHalf& client, uint64_t id)
     : streams_(streams),
       client_(&client),
@@ -131,16 +140,14 @@ void Stream::on_response_body(const Lease& lease, std::string_view bytes) {
     append_event_bytes(lease, bytes);
     return;
   }
-  append_response(lease, bytes, response_.batch_under_way());
-  response_.release();
+  append_whole(lease, bytes);
   response_grew();
 }
 
 // What leaves in this turn goes by reference; what has to wait is copied where it is small, so
 // that it does not pin a whole slot.
-void Stream::append_response(const Lease& lease, std::string_view bytes, bool waits) {
-  if (waits && bytes.size() <= lease.size() / limits::kSpillFraction)
-    bytes = response_.append_copy(bytes);
+void Stream::append_response(const Lease& lease, std::string_view bytes) {
+  if (response_.batch_under_way() && is_small(lease, bytes)) bytes = response_.append_copy(bytes);
   if (!bytes.empty()) response_.append(lease, bytes);
 }
 
@@ -153,7 +160,7 @@ std::string_view Stream::without_late_bom(std::string_view bytes) {
     size_t seen = attempt_.late_bom - 1U;
     if (bytes.front() != kBom[seen]) {
       attempt_.framer.feed(kBom.substr(0, seen));
-      response_.append_static(kBom.substr(0, seen));
+      if (seen > 0) staged().append_static(kBom.substr(0, seen));
       attempt_.late_bom = 0;
     } else {
       bytes.remove_prefix(1);
@@ -166,9 +173,7 @@ std::string_view Stream::without_late_bom(std::string_view bytes) {
 void Stream::append_event_bytes(const Lease& lease, std::string_view bytes) {
   Framer::Result found = attempt_.framer.feed(bytes);
   if (found.whole > 0) {
-    append_response(lease, bytes.substr(0, found.whole), response_.batch_under_way());
-    response_.release();
-    attempt_.torn = false;
+    append_whole(lease, bytes.substr(0, found.whole));
     if (found.events > 0) note_events(found.events);
     response_grew();
   }
@@ -180,34 +185,59 @@ void Stream::append_unfinished(const Lease& lease, std::string_view bytes) {
   size_t lines = 0;
   if (settings().framing == EventFraming::kLine) lines = bytes.find_last_of("\r\n") + 1;
   if (lines > 0) {
-    append_response(lease, bytes.substr(0, lines), response_.batch_under_way());
-    response_.release();
-    attempt_.torn = false;
+    append_whole(lease, bytes.substr(0, lines));
     response_grew();
+    bytes.remove_prefix(lines);
   }
-  if (lines < bytes.size()) append_response(lease, bytes.substr(lines), true);
-  if (response_.held() > settings().event_hold) tear_held();
-  if (attempt_.torn && response_.held() > 0) {
-    response_.release();
+  if (bytes.empty()) return;
+  if (attempt_.torn) {
+    append_response(lease, bytes);
     response_grew();
+    return;
   }
+  stage(lease, bytes);
+  if (held() > settings().event_hold) tear_held();
+}
+
+// Bytes that complete what was staged, if anything was.
+void Stream::append_whole(const Lease& lease, std::string_view bytes) {
+  append_staged();
+  append_response(lease, bytes);
+  attempt_.torn = false;
+}
+
+void Stream::stage(const Lease& lease, std::string_view bytes) {
+  Chain& chain = staged();
+  if (is_small(lease, bytes)) bytes = response_.stage_copy(chain, bytes);
+  if (!bytes.empty()) chain.append(lease, bytes);
+}
+
+void Stream::append_staged() {
+  if (!attempt_.staged) return;
+  response_.append_staged(attempt_.staged->bytes);
+  attempt_.staged.reset();
+}
+
+Chain& Stream::staged() {
+  if (!attempt_.staged) attempt_.staged = streams_.staging().take();
+  return attempt_.staged->bytes;
 }
 
 void Stream::relieve_memory(const SlotPool& pool) {
   if (!retry_ && request_.keeps_in(pool)) request_.keep_for_replay(false);
-  if (response_.holds_in(pool)) tear_held();
+  if (attempt_.staged && attempt_.staged->bytes.holds_in(pool)) tear_held();
   if (waits_for_client(pool) || waits_for_upstream(pool)) shed();
 }
 
 bool Stream::waits_for_client(const SlotPool& pool) const {
   // Of a head alone it is known when it was written.
   uint64_t since_ms = unsent_since_ns_ != 0 ? unsent_since_ns_ / 1'000'000 : last_output_ms_;
-  return response_.backlog() > 0 && response_.occupies(pool) &&
+  return response_.backlog() > 0 && response_.holds_in(pool) &&
          loop().now_ms() - since_ms >= limits::kShedAfterMs;
 }
 
 bool Stream::waits_for_upstream(const SlotPool& pool) const {
-  return request_.backlog() > 0 && request_.occupies(pool) &&
+  return request_.backlog() > 0 && request_.holds_in(pool) &&
          loop().now_ms() - request_moved_ms_ >= limits::kShedAfterMs;
 }
 
@@ -224,11 +254,9 @@ void Stream::shed() {
 }
 
 void Stream::tear_held() {
-  if (!framed_ || attempt_.torn || ended_ || phase_ == Phase::kDraining || response_.held() == 0)
-    return;
   attempt_.torn = true;
   ++context().metrics.torn_events;
-  response_.release();
+  append_staged();
   response_grew();
 }
 
@@ -257,10 +285,10 @@ void Stream::on_response_end() {
   if (!hears_upstream()) return;
   // An event that the upstream ended without its blank line is the client's to discard
   // (html.spec.whatwg.org 9.2.6): bytes are never altered.
+  append_staged();
   if (attempt_.late_bom > 1)
     response_.append_static(std::string_view("\xEF\xBB").substr(0, attempt_.late_bom - 1U));
   end_attempt(Ending::kComplete);
-  response_.release();
   response_.finish();
   set_phase(Phase::kDraining);
   client_->response_ready();
@@ -279,7 +307,7 @@ void Stream::on_read_dry() {
 uint64_t Stream::response_credit() {
   if (ended_ || phase_ == Phase::kDraining || paced_until_ms_ != 0) return 0;
   uint64_t now_ns = loop().now_ns();
-  // Held bytes of an unfinished event are not charged, so that holding never waits for itself;
+  // Staged bytes of an unfinished event are not charged, so that holding never waits for itself;
   // --event-hold bounds them.
   uint64_t backlog = response_.backlog();
   // While others wait for a slot, this stream has to send its held bytes first.
@@ -398,8 +426,8 @@ void Stream::fail(Ending ending, const char* reason) {
 
 // The part of an event that nobody will complete.
 void Stream::discard_unfinished() {
-  context().metrics.discarded_bytes += response_.held();
-  response_.discard_held();
+  context().metrics.discarded_bytes += held();
+  attempt_.staged.reset();
 }
 
 void Stream::on_client_gone(Ending ending) {
@@ -428,6 +456,7 @@ void Stream::end(Ending ending) {
   SLUICE_CHECK(!ended_);
   ended_ = true;
   ending_ = ending;
+  attempt_.staged.reset();
   loop().timers().cancel(timer_);
   if (stalled_since_ns_ != 0) context().metrics.stall_ns += loop().now_ns() - stalled_since_ns_;
   streams_.ended(*this);

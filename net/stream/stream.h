@@ -121,7 +121,7 @@ class Stream final : public TimerOwner {
   // The grace is over.
   void shut_down();
   // That pool has run out: lets go of what keeps its slots for later (what is kept in case the
-  // request has to be sent again, and the part of an event that is held, as if it were too long),
+  // request has to be sent again, and the part of an event that is staged, as if it were too long),
   // and ends where a peer has left bytes in its slots for limits::kShedAfterMs.
   void relieve_memory(const SlotPool& pool);
 
@@ -148,14 +148,16 @@ class Stream final : public TimerOwner {
   const Upstream& upstream() const { return route_->upstreams[upstream_index]; }
   bool has_route() const { return route_ != nullptr; }
   bool stalled() const { return stalled_since_ns_ != 0; }
+  // Bytes of an event that is not complete, kept from the client.
+  uint64_t held() const { return attempt_.staged ? attempt_.staged->bytes.bytes() : 0; }
 
   // For the list of live streams and an upstream pool's queue.
   ListLink<Stream> in_live;
   ListLink<Stream> in_queue;
-  bool needs_fresh = false;  // no kept-alive connection, in that queue
   // Sending the request twice does no harm, or its route says so.
   bool repeatable() const { return repeatable_; }
   uint32_t upstream_index = 0;  // within the route's group
+  bool needs_fresh = false;     // no kept-alive connection, in that queue
 
  private:
   WorkerContext& context() const;
@@ -170,9 +172,13 @@ class Stream final : public TimerOwner {
   bool hears_upstream() const { return !ended_ && phase_ != Phase::kDraining && !retry_; }
   void commit_response(const Head& head);
   void promise(const WrittenHead& written);
-  void append_response(const Lease& lease, std::string_view bytes, bool waits);
-  void append_unfinished(const Lease& lease, std::string_view bytes);
+  void append_response(const Lease& lease, std::string_view bytes);
   void append_event_bytes(const Lease& lease, std::string_view bytes);
+  void append_unfinished(const Lease& lease, std::string_view bytes);
+  void append_whole(const Lease& lease, std::string_view bytes);
+  void stage(const Lease& lease, std::string_view bytes);
+  void append_staged();
+  Chain& staged();
   std::string_view without_late_bom(std::string_view bytes);
   void tear_held();
   void discard_unfinished();
@@ -197,16 +203,31 @@ class Stream final : public TimerOwner {
   bool heartbeat_possible() const;
   void send_heartbeat();
 
-  // In the order of use: what every event touches comes first, on as few cache lines as may be.
+  // In the order of use: what every event touches comes first, on as few cache lines as may be, and
+  // without holes, so that a stream stays within an allocator's class of 512 bytes.
+  Phase phase_ = Phase::kRequest;
+  Ending ending_ = Ending::kComplete;
+  bool ended_ = false;
   Streams& streams_;
   ClientHalf* client_;
   const Route* route_ = nullptr;  // of snapshot_
   Attempt attempt_;
 
-  Phase phase_ = Phase::kRequest;
-  Ending ending_ = Ending::kComplete;
-  bool ended_ = false;
-  bool framed_ = false;  // an unencoded event stream
+  Outbox response_;
+  uint32_t window_ = 0;
+  uint32_t window_used_ = 0;
+  uint64_t last_upstream_ms_ = 0;
+  uint64_t last_output_ms_ = 0;
+  uint64_t last_event_ns_ = 0;
+  uint64_t unsent_since_ns_ = 0;  // when the oldest response byte not yet sent arrived
+  uint64_t events_ = 0;
+  uint64_t response_body_bytes_ = 0;
+  uint64_t stalled_since_ns_ = 0;
+  uint64_t paced_until_ms_ = 0;  // not read before; 0: as soon as there is credit
+  uint32_t unsent_events_ = 0;
+  uint16_t status_ = 0;
+
+  bool framed_ : 1 = false;  // an unencoded event stream
   bool aborted_ : 1 = false;
   bool head_queued_ : 1 = false;  // the final response head is on its way: the client has our word
   bool early_head_ : 1 = false;   // it was ours, before the upstream's
@@ -222,20 +243,6 @@ class Stream final : public TimerOwner {
   bool upstream_asked_ : 1 = false;
   bool awaits_go_ahead_ : 1 = false;  // the client sends no body before it is told to (Expect)
   bool told_to_go_on_ : 1 = false;    // and has sent none since it was
-
-  Outbox response_;
-  uint32_t window_ = 0;
-  uint32_t window_used_ = 0;
-  uint64_t last_upstream_ms_ = 0;
-  uint64_t last_output_ms_ = 0;
-  uint64_t last_event_ns_ = 0;
-  uint64_t unsent_since_ns_ = 0;  // when the oldest response byte not yet sent arrived
-  uint64_t events_ = 0;
-  uint64_t response_body_bytes_ = 0;
-  uint64_t stalled_since_ns_ = 0;
-  uint64_t paced_until_ms_ = 0;  // not read before; 0: as soon as there is credit
-  uint32_t unsent_events_ = 0;
-  uint16_t status_ = 0;
 
   uint64_t request_moved_ms_ = 0;  // since its oldest byte that has not left waits, at most
 

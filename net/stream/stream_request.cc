@@ -159,7 +159,6 @@ void Stream::on_request_body(const Lease& lease, std::string_view bytes) {
     return;
   }
   if (!bytes.empty()) request_.append(lease, bytes);
-  request_.release();
   if (attempt_.upstream) attempt_.upstream->request_ready();
 }
 

@@ -116,10 +116,9 @@ void Stream::send_heartbeat() {
   last_output_ms_ = loop().now_ms();
   bool head_alone = early_head_ && !attempt_.response_begun && response_body_bytes_ == 0;
   bool silent = !response_.has_work() || head_alone;
-  if (!silent || attempt_.torn || response_.held() > 0 || !attempt_.framer.at_boundary()) return;
+  if (!silent || attempt_.torn || attempt_.staged || !attempt_.framer.at_boundary()) return;
   if (response_body_bytes_ == 0) attempt_.late_bom = 1;
   response_.append_static(kHeartbeat);
-  response_.release();
   ++context().metrics.heartbeats;
   client_->response_ready();
 }
