@@ -113,8 +113,7 @@ void ClientConn::on_step(Http1Parser::Event event) {
       SLUICE_CHECK(stream_ && head_);
       state_ = State::kBody;
       http10_ = head_->version_minor() == 0;
-      stream_->on_request_head(*head_, parser_->keep_alive());
-      context().heads.release(std::move(head_));
+      stream_->on_request_head(std::move(head_), parser_->keep_alive());
       if (stream_->has_route()) apply_route(stream_->settings());
       break;
     case Http1Parser::Event::kEnd:

@@ -10,6 +10,8 @@
 
 namespace sluice {
 
+static_assert(sizeof(Stream) <= 512, "the allocator's next class is 640 bytes");
+
 namespace {
 
 // Copied where it waits, so that it does not pin a whole slot.
@@ -117,7 +119,7 @@ void Stream::commit_response(const Head& head) {
     response_.spill_to(context().memory.http_message);
   head_queued_ = true;
   last_output_ms_ = loop().now_ms();
-  window_since_ms_ = last_output_ms_;
+  window_since_ms_ = low_bits(last_output_ms_);
   set_phase(Phase::kFirstEvent);
   client_->response_ready();
 }
@@ -238,7 +240,7 @@ bool Stream::waits_for_client(const SlotPool& pool) const {
 
 bool Stream::waits_for_upstream(const SlotPool& pool) const {
   return request_.backlog() > 0 && request_.holds_in(pool) &&
-         loop().now_ms() - request_moved_ms_ >= limits::kShedAfterMs;
+         low_bits(loop().now_ms()) - request_moved_ms_ >= limits::kShedAfterMs;
 }
 
 // A client that still waits for its answer is told; one that does not read is not waited for.
@@ -345,8 +347,8 @@ void Stream::adapt_window(size_t received) {
   uint64_t windows = window_used_ / window_;
   window_used_ = 0;
   uint64_t now_ms = loop().now_ms();
-  uint64_t lasted_ms = now_ms - window_since_ms_;
-  window_since_ms_ = now_ms;
+  uint64_t lasted_ms = low_bits(now_ms) - window_since_ms_;
+  window_since_ms_ = low_bits(now_ms);
   if (lasted_ms < windows * limits::kFastWindowMs && !context().memory_tight())
     set_window(uint64_t{window_} * 2);
   else if (lasted_ms > windows * limits::kSlowWindowMs)
@@ -362,7 +364,7 @@ void Stream::set_window(uint64_t bytes) {
 void Stream::reset_window() {
   set_window(0);
   window_used_ = 0;
-  window_since_ms_ = loop().now_ms();
+  window_since_ms_ = low_bits(loop().now_ms());
 }
 
 void Stream::on_client_sent(uint64_t body_bytes) {
@@ -458,6 +460,7 @@ void Stream::end(Ending ending) {
   ending_ = ending;
   attempt_.staged.reset();
   loop().timers().cancel(timer_);
+  give_head_back();
   if (stalled_since_ns_ != 0) context().metrics.stall_ns += loop().now_ns() - stalled_since_ns_;
   streams_.ended(*this);
 }

@@ -39,8 +39,9 @@ class Stream final : public TimerOwner {
 
   // For the log, also of a head that is not complete, or not valid.
   void keep_facts(const Head& head);
-  // The request's head is complete. Answers it (refusal) or asks for an upstream.
-  void on_request_head(const Head& head, bool keep_alive);
+  // The request's head is complete. Answers it (refusal) or asks for an upstream. The head is the
+  // stream's from here on; it goes back to the worker's pool as soon as nobody needs it any more.
+  void on_request_head(std::unique_ptr<Head> head, bool keep_alive);
   void on_request_body(const Lease& lease, std::string_view bytes);
   void on_request_end();
   // An answer of our own, in place of the upstream's: a problem response with that status.
@@ -96,7 +97,8 @@ class Stream final : public TimerOwner {
   void upstream_released();
 
   // The request is kept beyond the response's first byte, as far as limits::kRequestWindow goes, so
-  // that another attempt may take the place of this one in mid-stream.
+  // that another attempt may take the place of this one in mid-stream. Its head is kept, too, where
+  // it has not arrived yet and it comes without a body: it is then written anew for each attempt.
   void keep_request() { keeps_request_ = true; }
   // Gives this attempt up and begins another, on a fresh connection: what of an event has not come
   // whole is dropped, and what follows has to be a 200 event stream where the client has a head.
@@ -165,6 +167,8 @@ class Stream final : public TimerOwner {
   std::string own_request_id() const;
   bool refused_by_head(const Head& head);
   bool write_request(const Head& head);
+  void keep_head(std::unique_ptr<Head> head);
+  void give_head_back();
   void set_phase(Phase phase);
   void ask_for_upstream(bool fresh);
   void begin_next_attempt();
@@ -202,6 +206,8 @@ class Stream final : public TimerOwner {
   void commit_early_head();
   bool heartbeat_possible() const;
   void send_heartbeat();
+
+  static uint32_t low_bits(uint64_t ms) { return static_cast<uint32_t>(ms); }
 
   // In the order of use: what every event touches comes first, on as few cache lines as may be, and
   // without holes, so that a stream stays within an allocator's class of 512 bytes.
@@ -244,12 +250,13 @@ class Stream final : public TimerOwner {
   bool awaits_go_ahead_ : 1 = false;  // the client sends no body before it is told to (Expect)
   bool told_to_go_on_ : 1 = false;    // and has sent none since it was
 
-  uint64_t request_moved_ms_ = 0;  // since its oldest byte that has not left waits, at most
-
-  uint64_t window_since_ms_ = 0;
+  // Of the loop's time the low 32 bits, for differences.
+  uint32_t request_moved_ms_ = 0;  // since its oldest byte that has not left waits, at most
+  uint32_t window_since_ms_ = 0;
   uint64_t phase_since_ms_;
   Timer timer_;
   Outbox request_;
+  std::unique_ptr<Head> head_;  // of the request, where another attempt may have to write it anew
   ConfigRef snapshot_;
   uint64_t id_;
   uint64_t started_ns_;

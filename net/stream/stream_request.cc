@@ -33,7 +33,8 @@ std::string shown_target(std::string_view target, bool with_query) {
 
 }  // namespace
 
-void Stream::on_request_head(const Head& head, bool keep_alive) {
+void Stream::on_request_head(std::unique_ptr<Head> arrived, bool keep_alive) {
+  const Head& head = *arrived;
   keep_facts(head);
   keep_alive_ = keep_alive && !context().says_close();
   // The answer to a HEAD has no body that a heartbeat could be in.
@@ -42,14 +43,36 @@ void Stream::on_request_head(const Head& head, bool keep_alive) {
   // `OPTIONS *` asks about the server as a whole: the default route's.
   std::string_view path = target_path(head.target());
   route_ = snapshot_->find_route(path == "*" ? "/" : path);
-  if (refused_by_head(head)) return;
+  if (refused_by_head(head)) {
+    context().heads.release(std::move(arrived));
+    return;
+  }
   set_window(0);
   repeatable_ = is_idempotent(head.method()) || settings().retry_non_idempotent;
   // A client of HTTP/1.0 waits for nobody (RFC 9110 section 10.1.1).
   if (head.body() != BodyKind::kNone && client_->writer().knows_interim() && head.find("expect"))
     awaits_go_ahead_ = true;
   streams_.upstreams().choose(*this);
-  if (write_request(head)) ask_for_upstream(false);
+  bool written = write_request(head);
+  keep_head(std::move(arrived));
+  if (written) ask_for_upstream(false);
+}
+
+// A head is large. Without room for it another attempt gets the request as it was first written.
+void Stream::keep_head(std::unique_ptr<Head> head) {
+  uint32_t charged = 0;
+  bool needed = keeps_request_ && head->body() == BodyKind::kNone;
+  if (needed && context().memory_limit.charge(&charged, static_cast<uint32_t>(head->bytes_held())))
+    head_ = std::move(head);
+  else
+    context().heads.release(std::move(head));
+}
+
+void Stream::give_head_back() {
+  if (!head_) return;
+  auto charged = static_cast<uint32_t>(head_->bytes_held());
+  context().memory_limit.charge(&charged, 0);
+  context().heads.release(std::move(head_));
 }
 
 void Stream::keep_facts(const Head& head) {
@@ -135,7 +158,7 @@ bool Stream::write_request(const Head& head) {
     return false;
   }
   request_.set_framing(framing);
-  request_moved_ms_ = loop().now_ms();
+  request_moved_ms_ = low_bits(loop().now_ms());
   return true;
 }
 
@@ -150,7 +173,7 @@ void Stream::on_request_body(const Lease& lease, std::string_view bytes) {
            refusal_name(Refusal::kBodyTooLarge));
     return;
   }
-  if (request_.backlog() == 0) request_moved_ms_ = loop().now_ms();
+  if (request_.backlog() == 0) request_moved_ms_ = low_bits(loop().now_ms());
   bool small = !lease || bytes.size() <= lease.size() / limits::kSpillFraction;
   if (small) bytes = request_.append_copy(bytes);
   if (!bytes.empty() && !lease) {
@@ -185,8 +208,8 @@ bool Stream::body_due() const {
 
 void Stream::on_request_sent(uint64_t body_bytes) {
   context().metrics.bytes_to_upstreams += body_bytes;
-  request_moved_ms_ = loop().now_ms();
-  if (phase_ == Phase::kAwaitingHead) phase_since_ms_ = request_moved_ms_;
+  request_moved_ms_ = low_bits(loop().now_ms());
+  if (phase_ == Phase::kAwaitingHead) phase_since_ms_ = loop().now_ms();
   if (request_.kept_bytes() > limits::kRequestWindow) request_.keep_for_replay(false);
   if (client_ && !request_.finished()) client_->request_window_opened();
 }
@@ -206,7 +229,7 @@ void Stream::on_queued() {
 void Stream::on_upstream(UpstreamHalf& upstream, bool reused) {
   attempt_.upstream = &upstream;
   attempt_.reused = reused;
-  request_.keep_for_replay((reused && repeatable_) || keeps_request_);
+  request_.keep_for_replay((reused && repeatable_) || (keeps_request_ && !head_));
   set_phase(reused ? Phase::kAwaitingHead : Phase::kConnecting);
   upstream.request_ready();
 }
@@ -250,7 +273,8 @@ void Stream::upstream_released() {
 bool Stream::replace_attempt(Ending because) {
   bool whole = framed_ && settings().framing == EventFraming::kEvent && !attempt_.torn;
   if (head_queued_ && !whole) return false;
-  if (!hears_upstream() || !attempt_.upstream || !request_.kept_for_replay()) return false;
+  if (!hears_upstream() || !attempt_.upstream) return false;
+  if (!head_ && !request_.kept_for_replay()) return false;
   end_attempt(because);
   discard_unfinished();
   retry_ = true;
@@ -263,7 +287,12 @@ void Stream::begin_next_attempt() {
   bool mark_is_late = attempt_.late_bom > 0 || response_body_bytes_ > 0;
   attempt_ = {};
   attempt_.late_bom = mark_is_late ? 1 : 0;
-  if (request_.kept_for_replay()) request_.rewind();
+  if (head_) {
+    request_.abandon();
+    if (!write_request(*head_)) return;
+  } else if (request_.kept_for_replay()) {
+    request_.rewind();
+  }
   ask_for_upstream(true);
 }
 

@@ -106,7 +106,8 @@ void Stream::commit_early_head() {
   head_queued_ = early_head_ = true;
   framed_ = settings().framing != EventFraming::kOff;
   if (framed_) streams_.event_stream_begun();
-  last_output_ms_ = window_since_ms_ = loop().now_ms();
+  last_output_ms_ = loop().now_ms();
+  window_since_ms_ = low_bits(last_output_ms_);
   if (settings().heartbeat_ms > 0) send_heartbeat();
   client_->response_ready();
 }

@@ -303,13 +303,16 @@ def test_many_streams_through_many_reloads(rig, file):
     for client in clients:
         client.get("/events")
         assert client.read_head().status == 200
+    others = 0
     for generation in range(2, 2 + reloads):
         routes = {f"other{i}": to(other, f'buffer-size = "{1 + i}k"') for i in range(generation % 5)}
         if generation % 2:
             routes["root"] = to(other if generation % 3 else upstream, f'heartbeat = "{generation}s"')
         file.write(**routes or {"none": to(other)})
         reloaded(gateway, generation)
-        assert get(rig, gateway, "/other0")[0] in (200, 404) or "root" in routes
+        if "other0" in routes:
+            assert get(rig, gateway, "/other0") == (200, b"other")
+            others += 1
     done.set()
     received = []
     for client in clients:
@@ -319,4 +322,4 @@ def test_many_streams_through_many_reloads(rig, file):
         received.append(len(events))
     wait_until(lambda: len(counts) == streams, "every upstream has ended its stream")
     assert sorted(received) == sorted(counts)
-    assert gateway.metrics().sum("sluice_client_connections_closed_total") == reloads
+    assert gateway.metrics().sum("sluice_client_connections_closed_total") == others

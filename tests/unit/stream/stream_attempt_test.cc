@@ -79,6 +79,54 @@ TEST_F(StreamAttempt, AMarkOfTheSecondIsContentBehindTheFirst) {
   EXPECT_THAT(rig_.send_chunks(), ElementsAre("data: 1\n\ndata: 2\n\n"));
 }
 
+// The head is the stream's for as long as an attempt may need it, and counts as memory so long.
+TEST_F(StreamAttempt, TheRequestIsWrittenAnewFromItsHead) {
+  MemoryLimit& memory = rig_.rig().memory_limit;
+  HeadPool& heads = rig_.gateway().context().heads;
+  const uint64_t before = memory.heap;
+  const size_t kept = heads.kept();
+  open();
+  EXPECT_GT(memory.heap, before);
+  EXPECT_EQ(heads.kept(), kept);
+  rig_.body("data: 1\n\n");
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    replace();
+    rig_.connect();
+    EXPECT_EQ(rig_.take_request(), request_);
+  }
+  rig_.client_gone();
+  EXPECT_EQ(memory.heap, before);
+  EXPECT_EQ(heads.kept(), kept + 1);
+}
+
+TEST_F(StreamAttempt, AHeadThatMemoryHasNoRoomForIsNotKept) {
+  MemoryLimit& memory = rig_.rig().memory_limit;
+  memory.heap_max = memory.heap;
+  open();
+  EXPECT_EQ(memory.heap, memory.heap_max);
+  replace();
+  rig_.connect();
+  EXPECT_EQ(rig_.take_request(), request_) << "as it was first written";
+}
+
+TEST_F(StreamAttempt, ARequestWithABodyIsSentAgainAsItWas) {
+  MemoryLimit& memory = rig_.rig().memory_limit;
+  const uint64_t before = memory.heap;
+  rig_.stream().keep_request();
+  rig_.request_head("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 4\r\n\r\n");
+  EXPECT_EQ(memory.heap, before) << "its head is not needed";
+  rig_.request_body("body");
+  rig_.stream().on_request_end();
+  rig_.connect();
+  std::string request = rig_.take_request();
+  EXPECT_TRUE(request.ends_with("\r\n\r\nbody"));
+  rig_.respond(kEventsResponse);
+  rig_.body("data: 1\n\n");
+  replace();
+  rig_.connect();
+  EXPECT_EQ(rig_.take_request(), request);
+}
+
 TEST_F(StreamAttempt, TheSecondHasToAnswerWithAnEventStream) {
   open();
   rig_.body("data: 1\n\n");
