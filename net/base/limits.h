@@ -81,4 +81,7 @@ inline constexpr size_t kRequestIdBytes = 128;
 // Streams listed by /streams, per worker.
 inline constexpr size_t kStreamsListed = 1000;
 
+// Upstreams of a route: those that a stream has tried are bits of a word.
+inline constexpr size_t kUpstreamsMax = 64;
+
 }  // namespace sluice::limits

@@ -74,6 +74,12 @@ void check_stream(const Draft& draft) {
   check_order(draft, "buffer-size", s.buffer_size, "event-hold", s.event_hold);
 }
 
+void check_group(const Draft& draft) {
+  if (draft.route.upstreams.size() <= limits::kUpstreamsMax) return;
+  throw ConfigError(origin(draft, {"upstream"}),
+                    "a route has at most " + std::to_string(limits::kUpstreamsMax) + " upstreams");
+}
+
 void check_pool(const Draft& defaults, const Config& config) {
   const PoolSettings& sse = config.pool_sse_event;
   const PoolSettings& http = config.pool_http_message;
@@ -111,6 +117,7 @@ Draft build_route(const RouteSource& source, const Draft& defaults, Config& conf
   if (draft.route.upstreams.empty()) {
     throw ConfigError(draft.where, "a route needs an upstream: upstream=http://HOST:PORT");
   }
+  check_group(draft);
   for (const Assignment& assignment : source.assignments) {
     if (assignment.setting->name == "heartbeat") {
       draft.route.settings.heartbeat_named_by_route = true;
@@ -147,6 +154,7 @@ std::shared_ptr<Config> build_config(const Source& file, const Source& flags) {
   apply(file.assignments, *config, defaults);
   apply(flags.assignments, *config, defaults);
   check_stream(defaults);
+  check_group(defaults);
   check_pool(defaults, *config);
   config->defaults = defaults.route.settings;
   if (config->listen.empty()) config->listen.push_back(*parse_address(kDefaultListen, nullptr));

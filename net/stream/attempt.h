@@ -23,6 +23,7 @@ struct Attempt {
   bool torn = false;            // inside an event (or a line) that is cut through
   uint8_t late_bom = 0;  // 1 + bytes seen of a BOM that other bytes have overtaken; 0: settled
   uint8_t interim_heads = 0;
+  uint16_t status = 0;  // of the upstream's answer; 0: none has come
 };
 
 }  // namespace sluice

@@ -3,6 +3,7 @@
 // client connection may carry many streams, and a stream may outlive an upstream connection.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -50,16 +51,24 @@ class UpstreamHalf {
   ~UpstreamHalf() = default;
 };
 
+// How an attempt at an upstream has ended, for its endpoint.
+struct AttemptOutcome {
+  Ending ending = Ending::kComplete;
+  int status = 0;      // of its answer; 0: none came
+  bool stale = false;  // a kept-alive connection was at its end: nothing is known of the upstream
+};
+
 // The source of streams' upstream halves.
 class UpstreamSource {
  public:
-  // Chooses the upstream of the stream's route that its request goes to.
-  virtual void choose(Stream& stream) = 0;
+  // Sets which of its route's upstreams the request goes to: none of those whose bit in `tried` is
+  // set. False: none is left.
+  virtual bool choose(Stream& stream, uint64_t tried) = 0;
   // Asks for a connection to that upstream. Stream::on_upstream() or a refusal follows, maybe at
   // once.
   virtual void acquire(Stream& stream, bool fresh) = 0;
   // It has come to that, as far as this attempt at that upstream goes; once for each acquire().
-  virtual void attempt_ended(const Stream& stream, Ending ending) = 0;
+  virtual void attempt_ended(const Stream& stream, const AttemptOutcome& outcome) = 0;
   // The stream no longer waits.
   virtual void forget(Stream& stream) = 0;
   // The writer of requests to that upstream.

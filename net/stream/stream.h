@@ -21,6 +21,7 @@
 #include "net/stream/attempt.h"
 #include "net/stream/halves.h"
 #include "net/stream/outbox.h"
+#include "net/stream/recovery.h"
 #include "net/stream/request_facts.h"
 
 namespace sluice {
@@ -169,6 +170,11 @@ class Stream final : public TimerOwner {
   bool write_request(const Head& head);
   void keep_head(std::unique_ptr<Head> head);
   void give_head_back();
+  bool owns_head() const { return recovery_ && recovery_->head; }
+  Recovery& recovery() {
+    if (!recovery_) recovery_ = std::make_unique<Recovery>();
+    return *recovery_;
+  }
   void set_phase(Phase phase);
   void ask_for_upstream(bool fresh);
   void begin_next_attempt();
@@ -256,7 +262,7 @@ class Stream final : public TimerOwner {
   uint64_t phase_since_ms_;
   Timer timer_;
   Outbox request_;
-  std::unique_ptr<Head> head_;  // of the request, where another attempt may have to write it anew
+  std::unique_ptr<Recovery> recovery_;  // null until there is something to recover from
   ConfigRef snapshot_;
   uint64_t id_;
   uint64_t started_ns_;

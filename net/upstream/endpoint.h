@@ -25,7 +25,9 @@ class Endpoint {
 
   // A stream begins an attempt here; every one ends once.
   void attempt_begun() { ++metrics().begun; }
-  void attempt_ended(Ending ending) { ++metrics().ended[static_cast<unsigned>(ending)]; }
+  void attempt_ended(const AttemptOutcome& outcome) {
+    ++metrics().ended[static_cast<unsigned>(outcome.ending)];
+  }
 
   // For a change of the configuration: all its pools are retired first, then those that a route
   // uses are taken back, and then those that are left keep no idle connection.

@@ -12,10 +12,16 @@ ConnectionSettings connections_of(const Stream& stream) {
 
 }  // namespace
 
-void Endpoints::choose(Stream& stream) {
+bool Endpoints::choose(Stream& stream, uint64_t tried) {
   const Route& route = stream.route();
   if (turns_.size() <= route.id) turns_.resize(route.id + 1);
-  stream.upstream_index = static_cast<uint32_t>(turns_[route.id]++ % route.upstreams.size());
+  for (size_t i = 0; i < route.upstreams.size(); ++i) {
+    auto index = static_cast<uint32_t>(turns_[route.id]++ % route.upstreams.size());
+    if ((tried >> index & 1) != 0) continue;
+    stream.upstream_index = index;
+    return true;
+  }
+  return false;
 }
 
 void Endpoints::acquire(Stream& stream, bool fresh) {
@@ -34,8 +40,8 @@ void Endpoints::forget(Stream& stream) {
   endpoint(stream.upstream()).pool(connections_of(stream)).forget(stream);
 }
 
-void Endpoints::attempt_ended(const Stream& stream, Ending ending) {
-  endpoint(stream.upstream()).attempt_ended(ending);
+void Endpoints::attempt_ended(const Stream& stream, const AttemptOutcome& outcome) {
+  endpoint(stream.upstream()).attempt_ended(outcome);
 }
 
 Endpoint& Endpoints::endpoint(const Upstream& upstream) {

@@ -19,10 +19,10 @@ class Endpoints final : public UpstreamSource {
       : shared_{context, connector, watcher} {}
 
   // UpstreamSource
-  void choose(Stream& stream) override;
+  bool choose(Stream& stream, uint64_t tried) override;
   void acquire(Stream& stream, bool fresh) override;
   void forget(Stream& stream) override;
-  void attempt_ended(const Stream& stream, Ending ending) override;
+  void attempt_ended(const Stream& stream, const AttemptOutcome& outcome) override;
   const RequestWriter& writer(const Stream&) const override { return shared_.connector.writer(); }
 
   // The configuration is another one from here on.
