@@ -1,5 +1,5 @@
-// Invariants. SLUICE_CHECK is for what only a bug of ours can break: it prints where and aborts,
-// in every build. What a peer sends never reaches one (it is counted and answered instead).
+// Invariants. SLUICE_CHECK is for conditions that only a bug of ours can break: it prints where and
+// aborts, in every build. A peer's bytes never reach one; they are counted and answered instead.
 #pragma once
 
 #include <cstdio>

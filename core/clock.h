@@ -7,8 +7,11 @@
 
 namespace sluice {
 
+inline constexpr uint64_t kNsPerMs = 1'000'000;
+inline constexpr uint64_t kNsPerS = 1'000'000'000;
+
 uint64_t monotonic_ns();
-uint64_t thread_cpu_ns();  // that the calling thread has used, kernel included; a system call
+uint64_t thread_cpu_ns();  // CPU time of the calling thread, kernel included; a system call
 uint64_t wall_clock_ms();  // milliseconds since 1970, for log lines only
 
 }  // namespace sluice

@@ -1,5 +1,5 @@
-// What the kernel offers beyond the floor (6.1), as found by trying it, less what was forced off
-// with --uring-disable. Read once at start, then constant; the same for every worker.
+// The kernel's features beyond the floor (6.1), as found by trying them, less those that
+// --uring-disable forces off. Read once at start, then constant; the same for every worker.
 #pragma once
 
 #include <array>
@@ -38,8 +38,8 @@ inline constexpr std::array<FeatureName, 9> kFeatureNames{{
     {"huge-pages", &Features::huge_pages},
 }};
 
-// Names separated by commas; what is not a feature's name is ignored here (the configuration
-// has refused it).
+// Names separated by commas. Unknown names are ignored here, since the configuration has refused
+// them.
 inline Features features_without(std::string_view disabled) {
   Features features;
   while (!disabled.empty()) {

@@ -1,6 +1,6 @@
-// A histogram of durations with fixed power-of-two buckets, for one thread to add to and others
-// to receive by copy. Bucket i counts durations of at most 2^i microseconds (i = 0: up to 1 us);
-// the last bucket is open. Cumulative buckets, as Prometheus wants them, are made when rendered.
+// A histogram of durations with fixed power-of-two buckets. One thread adds to it; others get
+// copies. Bucket i counts durations of at most 2^i microseconds (i = 0: up to 1 us); the last
+// bucket is open. The renderer makes the cumulative buckets that Prometheus wants.
 #pragma once
 
 #include <array>

@@ -1,6 +1,6 @@
-// Lists whose members carry their own link: nothing is allocated, and who leaves need not be looked
-// for. A member is in at most one list by one link. The list owns nobody; a member leaves before it
-// is deleted. A list stays where it is, since members point into it. Used on one thread.
+// Lists whose members carry their own link: nothing is allocated, and a member leaves without a
+// search. A member is in at most one list by one link. The list owns no member; each leaves before
+// it is deleted. A list never moves, since members point into it. Used on one thread.
 #pragma once
 
 namespace sluice {

@@ -6,19 +6,22 @@ namespace sluice {
 
 namespace {
 
-// Gathering is for a thread that needs its core; what it saves must not end it, hence the distance.
+// Gathering is for a thread that needs its core. The CPU time that it saves must not end it, hence
+// the distance.
 constexpr double kBusyToTry = 0.5;
 constexpr double kBusyToGoOn = 0.2;
 
-// A trial is of turns of so many samples each, the first of which belongs to the turn before.
+// A trial has so many turns of so many samples each. The first sample of a turn belongs to the turn
+// before.
 constexpr unsigned kTurnSamples = 10;
 constexpr unsigned kTurns = 8;
 
-// CPU time for the same bytes: gathering begins where it is clearly less, ends where it no longer
-// is.
+// CPU time for the same bytes: gathering begins if it costs clearly less, and ends if it no longer
+// does.
 constexpr double kCostToBegin = 0.92;
 constexpr double kCostToGoOn = 0.95;
-// Bytes in the same time. Bursts make two turns differ; a load that waits for us differs more.
+// Bytes in the same time. Bursts make two turns differ; a load that waits for us makes them differ
+// more.
 constexpr double kRateLeast = 0.85;
 
 constexpr uint64_t kPauseLeastNs = 2'000'000'000;
@@ -43,7 +46,7 @@ void LatencyBudget::sample(uint64_t now_ns, uint64_t cpu_ns, uint64_t bytes) {
     Cost cost{.cpu_ns = static_cast<double>(cpu_ns - sampled_cpu_ns_),
               .bytes = static_cast<double>(bytes - sampled_bytes_),
               .elapsed_ns = static_cast<double>(now_ns - sampled_ns_)};
-    // Smoothed over some samples; after a long wait the past says nothing.
+    // Smoothed over some samples. After a long wait the past counts for nothing.
     double weight = std::min(1.0, cost.elapsed_ns / (8.0 * kSampleNs));
     busy_ += (std::min(1.0, cost.cpu_ns / cost.elapsed_ns) - busy_) * weight;
     if (!fixed_ns_) {
@@ -79,7 +82,7 @@ void LatencyBudget::go_on_trying(const Cost& sample) {
   }
   if (trial_sample_++ < kTurns * kTurnSamples) return;
   const auto& [at_once, gathered] = costs_;
-  // Of quotients over the same bytes and times, so that nothing is divided by nothing.
+  // Products instead of quotients, so that no zero divides.
   double most = gathers_ ? kCostToGoOn : kCostToBegin;
   bool costs_less = gathered.cpu_ns * at_once.bytes < most * at_once.cpu_ns * gathered.bytes;
   bool moves_as_much =

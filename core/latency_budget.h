@@ -1,12 +1,13 @@
 // How long a busy loop may gather completions before it wakes, so that one wake-up serves many
-// events: the price is that much latency. Automatic: nothing, or kAutoNs where that is measured to
-// cost less CPU time for the same bytes. There is nothing in between, since shorter waits cost more
-// than either: they end before anything is gathered. Owned by the loop, used on its thread; it
-// reads no clock.
+// events; the price is that much latency. Automatic: nothing, or kAutoNs if that is measured to
+// cost less CPU time for the same bytes. Nothing lies in between, since a shorter wait costs more
+// than either: it ends before anything is gathered. Owned by the loop, used on its thread; it reads
+// no clock.
 //
-// What pays depends on the load, so it is tried: once the thread uses half of its core both ways
-// take turns for a second, and the better one stays until the next trial. Trials that change
-// nothing become rare. A way that moves fewer bytes has only made its peers wait, and is no better.
+// The better choice depends on the load, so the loop tries: once the thread uses half of its core,
+// both ways take turns for a second, and the better one stays until the next trial. Trials that
+// change nothing become rare. A way that moves fewer bytes has only made its peers wait, and is no
+// better.
 #pragma once
 
 #include <array>
@@ -17,16 +18,16 @@ namespace sluice {
 
 class LatencyBudget {
  public:
-  // What the automatic budget is where it is not nothing.
+  // The automatic budget, where it is not nothing.
   static constexpr uint64_t kAutoNs = 200'000;
-  // How often it wants to know the time, the thread's CPU time, and the bytes that were moved.
+  // How often it asks for the time, the thread's CPU time, and the bytes that were moved.
   static constexpr uint64_t kSampleNs = 10'000'000;
 
   // nullopt: automatic; 0: never.
   explicit LatencyBudget(std::optional<uint64_t> fixed_ns = 0) : fixed_ns_(fixed_ns) {}
 
-  // For the wait that is about to begin. A turn without completions gathers nothing after it, so
-  // that where gathering is a timed wait, an idle worker does not poll.
+  // For the wait that is about to begin. After a turn without completions nothing is gathered, so
+  // that an idle worker does not poll where gathering is a timed wait.
   uint64_t gather_ns(bool last_turn_had_work) const;
 
   bool sample_due(uint64_t now_ns) const { return now_ns >= sampled_ns_ + kSampleNs; }
@@ -35,11 +36,11 @@ class LatencyBudget {
 
   // The part of its core that the thread used lately, 0 to 1.
   double busy() const { return busy_; }
-  // The way that has been settled on.
+  // The settled way.
   bool gathers() const { return gathers_; }
 
  private:
-  // What one way has cost in a trial.
+  // The cost of one way in a trial.
   struct Cost {
     double cpu_ns = 0;
     double bytes = 0;

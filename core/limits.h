@@ -1,5 +1,5 @@
-// Every fixed bound of the engine in one place; each line says why. Those of the slots stand in
-// pool/limits.h, those of the data path in net/base/limits.h.
+// Every fixed bound of the engine in one place; each line says why. pool/limits.h has those of the
+// slots, net/base/limits.h those of the data path.
 #pragma once
 
 #include <cstddef>
@@ -20,11 +20,11 @@ inline constexpr size_t kIovecArena = 8192;
 
 // Messages to the operator in a second, per worker.
 inline constexpr unsigned kMessagesPerSecond = 20;
-// A worker's queue of log lines; what does not fit is dropped and counted.
+// A worker's queue of log lines; lines that do not fit are dropped and counted.
 inline constexpr size_t kLogQueueBytes = 256 * 1024;
-// Log lines that wait for a file or pipe that takes none; more are dropped and counted.
+// Log lines that wait while a file or pipe takes none; further ones are dropped and counted.
 inline constexpr size_t kLogBacklogBytes = 1024 * 1024;
-// A log that takes nothing holds up the end of the process no longer than this.
+// A log that takes no lines holds up the end of the process no longer than this.
 inline constexpr uint64_t kLogStopMs = 1000;
 
 }  // namespace sluice::limits

@@ -13,15 +13,16 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 namespace sluice {
 
 namespace {
 
-// Not blocking, for a FIFO; a regular file does not care.
+// Non-blocking for the sake of a FIFO; a regular file does not care.
 constexpr int kOpenFlags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK;
 
-// The most that a pipe which is ready takes without blocking (pipe(7)).
+// The most bytes that a ready pipe takes without blocking (pipe(7)).
 constexpr size_t kPieceBytes = 4096;
 
 constexpr int kRoundMs = 100;
@@ -38,9 +39,10 @@ bool ready_to_write(int fd) {
   return poll(&ready, 1, 0) == 1 && (ready.revents & (POLLOUT | POLLERR)) != 0;
 }
 
-// Writes what the file takes now, and never waits for it: as write(2), EAGAIN where it takes none.
-// The open file may be others' as well (a shell's terminal, a pipe), so O_NONBLOCK is not ours to
-// set on it; a terminal that is ready may still block, for it takes fewer bytes than are written.
+// Writes as much as the file takes now, and never waits for it: like write(2), it gives EAGAIN if
+// the file takes none. Other processes may share the open file (a shell's terminal, a pipe), so
+// O_NONBLOCK is not ours to set on it. A ready terminal may still block if it takes fewer bytes
+// than are written.
 ssize_t write_now(int fd, std::string_view text) {
   struct stat file {};
   if (::fstat(fd, &file) != 0) return -1;
@@ -84,15 +86,15 @@ bool LogQueue::push(LogTarget target, std::string_view line) {
   return true;
 }
 
-// At most once in half a queue: not as long as what the last wake-up was for has not been read, and
-// then half a queue has been written since. No wake-up is lost, since every push looks again.
+// At most once in half a queue: not before the reader has read up to the last wake-up's place, and
+// half a queue has been written since then. No wake-up is lost, since every push looks again.
 void LogQueue::wake_if_half_full(uint64_t end, uint64_t read) {
   if (end - read < kQueueBytes / 2 || read < woken_at_) return;
   woken_at_ = end;
   ::eventfd_write(wake_fd_, 1);
 }
 
-void LogQueue::drain(std::string& messages, std::string& access) {
+void LogQueue::pop_all(std::string& messages, std::string& file) {
   uint64_t at = read_.load(std::memory_order_relaxed);
   uint64_t end = written_.load(std::memory_order_acquire);
   while (at < end) {
@@ -100,7 +102,7 @@ void LogQueue::drain(std::string& messages, std::string& access) {
     copy_out(at, header.data(), header.size());
     uint32_t length = 0;
     std::memcpy(&length, header.data() + 1, sizeof(length));
-    std::string& text = static_cast<LogTarget>(header[0]) == LogTarget::kAccess ? access : messages;
+    std::string& text = static_cast<LogTarget>(header[0]) == LogTarget::kFile ? file : messages;
     size_t old_size = text.size();
     text.resize(old_size + length);
     copy_out(at + kHeaderBytes, text.data() + old_size, length);
@@ -145,25 +147,43 @@ void MessageLog::write(LogLevel level, uint64_t now_ms, std::string_view text) {
   queue_.push(LogTarget::kMessages, line_);
 }
 
-// Without an eventfd (EMFILE) it does its rounds.
+// Without an eventfd (EMFILE) the thread makes its rounds.
 LogWriter::LogWriter() : wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 LogWriter::~LogWriter() {
   stop();
+  change_file();
+  close_file(file_);
   if (wake_fd_ >= 0) ::close(wake_fd_);
 }
 
-bool LogWriter::open(const std::string& access_path, std::string* error) {
-  if (access_path == "off") return true;
-  access_path_ = access_path;
-  if (access_path == "-") {
-    access_fd_ = STDOUT_FILENO;
-    return true;
-  }
-  access_fd_ = ::open(access_path.c_str(), kOpenFlags, 0644);
-  if (access_fd_ >= 0) return true;
-  *error = "--access-log: cannot open " + access_path + ": " + std::strerror(errno);
-  return false;
+std::optional<int> open_log_file(const std::string& path, std::string* error) {
+  if (path == "off") return -1;
+  if (path == "-") return STDOUT_FILENO;
+  int fd = ::open(path.c_str(), kOpenFlags, 0644);
+  if (fd >= 0) return fd;
+  *error = "cannot open " + path + ": " + std::strerror(errno);
+  return std::nullopt;
+}
+
+void LogWriter::use_file(const std::string& path, int fd) {
+  std::lock_guard lock(next_file_mutex_);
+  if (next_file_) close_file(*next_file_);
+  next_file_ = {path, fd};
+}
+
+void LogWriter::close_file(const File& file) {
+  if (file.fd >= 0 && file.fd != STDOUT_FILENO) ::close(file.fd);
+}
+
+// Before the queues are drained: lines may be in them that are meant for the new file.
+void LogWriter::change_file() {
+  std::lock_guard lock(next_file_mutex_);
+  if (!next_file_) return;
+  if (next_file_->fd < 0) pop_all();
+  bool goes_on = file_.fd >= 0 && next_file_->fd >= 0 && same_file(file_.fd, next_file_->fd);
+  close_file(std::exchange(file_, *std::exchange(next_file_, std::nullopt)));
+  if (!goes_on) leave_begun_line();
 }
 
 LogQueue& LogWriter::add_queue() {
@@ -172,6 +192,7 @@ LogQueue& LogWriter::add_queue() {
 }
 
 void LogWriter::start() {
+  change_file();
   thread_ = std::thread([this] { run(); });
 }
 
@@ -188,21 +209,22 @@ void LogWriter::run() {
     ::poll(&woken, 1, kRoundMs);
     eventfd_t count = 0;
     ::eventfd_read(wake_fd_, &count);
-    drain_all();
+    change_file();
+    pop_all();
     if (reopen_.exchange(false, std::memory_order_acquire)) reopen();
   }
   auto give_up = std::chrono::steady_clock::now() + std::chrono::milliseconds(limits::kLogStopMs);
-  messages_.refused = access_.refused = 0;  // tried once more
-  for (drain_all(); messages_.wait() || access_.wait(); drain_all()) {
+  messages_.refused = lines_.refused = 0;  // tried once more
+  for (pop_all(); messages_.wait() || lines_.wait(); pop_all()) {
     if (std::chrono::steady_clock::now() >= give_up) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 }
 
-void LogWriter::drain_all() {
-  for (auto& queue : queues_) queue->drain(messages_.text, access_.text);
+void LogWriter::pop_all() {
+  for (auto& queue : queues_) queue->pop_all(messages_.text, lines_.text);
   write_out(STDERR_FILENO, messages_);
-  write_out(access_fd_, access_);
+  write_out(file_.fd, lines_);
 }
 
 uint64_t LogWriter::dropped() const {
@@ -212,21 +234,27 @@ uint64_t LogWriter::dropped() const {
 }
 
 void LogWriter::reopen() {
-  if (access_fd_ < 0 || access_fd_ == STDOUT_FILENO) return;
-  int fd = ::open(access_path_.c_str(), kOpenFlags, 0644);
+  if (file_.fd < 0 || file_.fd == STDOUT_FILENO) return;
+  int fd = ::open(file_.path.c_str(), kOpenFlags, 0644);
   if (fd < 0) {
-    // The old file stays in use: lines that are written somewhere beat lines that are lost.
+    // The old file stays in use: its lines are better than lost ones.
     write_errors_.fetch_add(1, std::memory_order_relaxed);
-    print_message("--access-log: cannot reopen " + access_path_ + ": " + std::strerror(errno));
+    print_message("cannot reopen " + file_.path + ": " + std::strerror(errno));
     return;
   }
-  bool goes_on = same_file(access_fd_, fd);
-  ::close(access_fd_);
-  access_fd_ = fd;
-  access_.refused = 0;
-  if (goes_on || !access_.begun) return;
-  access_.text.erase(0, access_.text.find('\n') + 1);
-  access_.begun = false;
+  bool goes_on = same_file(file_.fd, fd);
+  ::close(file_.fd);
+  file_.fd = fd;
+  if (!goes_on) leave_begun_line();
+  lines_.refused = 0;
+}
+
+// The line whose beginning is in another file: nobody could read its rest.
+void LogWriter::leave_begun_line() {
+  lines_.refused = 0;
+  if (!lines_.begun) return;
+  lines_.text.erase(0, lines_.text.find('\n') + 1);
+  lines_.begun = false;
   lines_given_up_.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -238,7 +266,7 @@ uint64_t LogWriter::Lines::give_up() {
   return lines;
 }
 
-// Writes what the file takes now; the rest stays for the next time, up to a bound.
+// Writes as much as the file takes now; keeps the rest for the next time, up to a bound.
 void LogWriter::write_out(int fd, Lines& lines) {
   if (fd < 0) {
     lines = {};
@@ -260,7 +288,7 @@ void LogWriter::write_out(int fd, Lines& lines) {
   if (done > 0) lines.begun = text[done - 1] != '\n';
   text.erase(0, done);
   lines.refused = 0;
-  if (error != 0) {  // ENOSPC and the like: these lines are lost, the next ones are tried
+  if (error != 0) {  // ENOSPC and the like: lose these lines, try the next ones
     write_errors_.fetch_add(1, std::memory_order_relaxed);
     lines_given_up_.fetch_add(lines.give_up(), std::memory_order_relaxed);
     lines.refused = text.size();
@@ -284,7 +312,7 @@ void print_message(std::string_view text) {
   std::string line = "sluice: ";
   line += text;
   line += '\n';
-  // A stderr that takes nothing must not stop the process.
+  // A stderr that takes no bytes must not stop the process.
   [[maybe_unused]] ssize_t written = write_now(STDERR_FILENO, line);
 }
 

@@ -1,15 +1,16 @@
-// Log lines, written by one thread of their own so that no worker ever waits for a disk or a
-// pipe. Each producer thread has a bounded queue (single producer, single consumer); what does
-// not fit is dropped and counted. The writer drains the queues ten times a second and whenever one
-// is half full, owns the files, never waits for one that takes nothing (a pipe that nobody reads, a
-// terminal that is stopped), survives ENOSPC and vanished directories (it counts, and tries again),
-// and reopens the access log on request. Before start() and after stop() lines go to stderr
-// directly.
+// Log lines. One thread writes them, so that no worker ever waits for a disk or a pipe. Each
+// producer thread has a bounded queue (single producer, single consumer), which drops and counts
+// the lines that do not fit. The writer empties the queues ten times a second, and whenever one is
+// half full. It owns the files and never waits for one (a pipe without a reader, a stopped
+// terminal). It survives ENOSPC and vanished directories: it counts the lost lines and tries again.
+// On request it opens its file anew, or takes another one.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -19,21 +20,23 @@
 
 namespace sluice {
 
-enum class LogTarget : uint8_t { kMessages, kAccess };  // stderr; the access log
+enum class LogTarget : uint8_t { kMessages, kFile };  // stderr; the file
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError };
 
 // One producer's queue of records.
 class LogQueue {
  public:
-  // `wake_fd`: an eventfd, not owned, that wakes whoever drains the queue; -1: it comes by itself.
+  // `wake_fd`: an eventfd, not owned, that wakes the thread that empties the queue; -1: that thread
+  // comes by itself.
   explicit LogQueue(int wake_fd = -1) : wake_fd_(wake_fd) {}
 
-  // The producer's thread. `line` has no line end. False: full, dropped and counted.
+  // On the producer's thread. `line` has no line end. False: the queue is full, and the line is
+  // dropped and counted.
   bool push(LogTarget target, std::string_view line);
   uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
 
   // The writer's thread: appends all complete records to the targets' texts.
-  void drain(std::string& messages, std::string& access);
+  void pop_all(std::string& messages, std::string& file);
 
  private:
   static constexpr size_t kHeaderBytes = 5;  // target, length
@@ -46,18 +49,19 @@ class LogQueue {
   std::vector<char> ring_ = std::vector<char>(kQueueBytes);
   const int wake_fd_;
   alignas(64) std::atomic<uint64_t> written_{0};
-  uint64_t woken_at_ = 0;  // the producer's: where the last wake-up was asked for
+  uint64_t woken_at_ = 0;  // the producer's: where it asked for the last wake-up
   alignas(64) std::atomic<uint64_t> read_{0};
   std::atomic<uint64_t> dropped_{0};
 };
 
-// A worker's messages to the operator, through its queue: those at or above a level, and no more
-// than kMessagesPerSecond, so that a failing upstream cannot flood the log; what was left out is
-// said when the next second begins.
+// A worker's messages to the operator, through its queue: those at or above a level, and at most
+// kMessagesPerSecond, so that a failing upstream cannot flood the log. The next second begins with
+// the number of those left out.
 class MessageLog {
  public:
   MessageLog(LogQueue& queue, LogLevel least) : queue_(queue), least_(least) {}
 
+  void set_least(LogLevel least) { least_ = least; }
   bool on(LogLevel level) const { return level >= least_; }
   void write(LogLevel level, uint64_t now_ms, std::string_view text);
 
@@ -77,45 +81,55 @@ class LogWriter {
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
 
-  // access_path: a file, "-" (stdout) or "off". The file is opened here: false and *error where
-  // that fails.
-  bool open(const std::string& access_path, std::string* error);
+  // The lines that are pushed from now on go to that file (-1: to none), and so do those that the
+  // file before has not taken. Owned from here on, but for stdout; `path` is what a reopening
+  // opens. Any thread.
+  void use_file(const std::string& path, int fd);
   void start();
-  // Ends the thread once everything is written, or kLogStopMs have passed.
+  // Ends the thread once everything is written, or after kLogStopMs.
   void stop();
 
-  // A new queue; before start().
+  // A new queue. Before start() only.
   LogQueue& add_queue();
   void request_reopen() { reopen_.store(true, std::memory_order_release); }
-  bool access_on() const { return access_fd_ >= 0; }
   uint64_t write_errors() const { return write_errors_.load(std::memory_order_relaxed); }
-  // Lines dropped: their queue was full, or the file took none for too long.
+  // Lines dropped, because their queue was full or the file took none for too long.
   uint64_t dropped() const;
 
  private:
   void run();
-  void drain_all();
+  void pop_all();
+  void change_file();
   void reopen();
+  void leave_begun_line();
   // Lines that wait to be written.
   struct Lines {
     std::string text;
-    // A part of the first is in the file: the rest of it goes there, or nothing.
+    // A part of the first line is in the file, so only its rest may follow there.
     bool begun = false;
-    // As long as only such a rest is left, which the file has refused: tried again with more.
+    // The size of such a rest, if the file has refused it: the writer waits for more text.
     size_t refused = 0;
 
     bool wait() const { return text.size() > refused; }
-    // Gives up what is not begun; returns the number of lines.
+    // Drops the lines that are not begun; returns their number.
     uint64_t give_up();
   };
 
   void write_out(int fd, Lines& lines);
 
-  std::string access_path_;
-  int access_fd_ = -1;
+  struct File {
+    std::string path;
+    int fd = -1;
+  };
+
+  static void close_file(const File& file);
+
+  File file_;
+  std::mutex next_file_mutex_;
+  std::optional<File> next_file_;  // to be used from the next round on
   std::vector<std::unique_ptr<LogQueue>> queues_;
   Lines messages_;
-  Lines access_;
+  Lines lines_;
   std::atomic<bool> reopen_{false};
   std::atomic<uint64_t> write_errors_{0};
   std::atomic<uint64_t> lines_given_up_{0};
@@ -123,6 +137,10 @@ class LogWriter {
   std::atomic<bool> stopping_{false};
   std::thread thread_;
 };
+
+// Opens a file for use_file(): "-" is stdout, "off" none (-1). nullopt and *error where it cannot
+// be.
+std::optional<int> open_log_file(const std::string& path, std::string* error);
 
 // "2026-01-31T12:00:00.123Z" of a wall clock in milliseconds, appended.
 void append_timestamp(std::string& out, uint64_t wall_ms);

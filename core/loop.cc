@@ -73,7 +73,7 @@ void Loop::run() {
 void Loop::turn(bool wait) {
   uint64_t timeout_ns = 0;
   if (wait && !again_) {
-    uint64_t next_ms = timers_.next_ms();
+    uint64_t next_ms = timers_.next_tick();
     timeout_ns = kLongestWaitNs;
     if (next_ms != TimerWheel::kNever) {
       uint64_t at_ns = next_ms * 1'000'000;
@@ -101,7 +101,7 @@ void Loop::turn(bool wait) {
   timers_.advance(now_ms());
   flush();
   for (TurnHook* hook : hooks_) hook->on_turn_end();
-  flush();  // what the hooks woke
+  flush();  // tasks that the hooks queued
   doomed_.clear();
 }
 

@@ -1,7 +1,7 @@
-// The event loop of one worker: turns completions into calls, in fixed phases, and submits what
-// the turn produced with one kernel entry. Owned by the worker, used on its thread only; knows no
-// protocol. A turn: submit and wait, read the clock, reap and dispatch, timers, flush, turn-end
-// hooks, destroy. Handlers never block, and submissions they make leave at the turn's end.
+// The event loop of one worker: turns completions into calls, in fixed phases, and submits the
+// operations of a turn with one kernel entry. Owned by the worker, used on its thread only; knows
+// no protocol. A turn: submit and wait, read the clock, reap and dispatch, timers, flush, turn-end
+// hooks, destroy. Handlers never block, and their submissions leave at the turn's end.
 //
 // Every operation belongs to a target (a connection, a listener, a mailbox). Its id is kind,
 // generation and index, never a pointer; a target may be detached only when none of its
@@ -49,9 +49,9 @@ class TurnHook {
 
 struct LoopCounters {
   uint64_t turns = 0;
-  uint64_t gathered_turns = 0;     // that began with a gathering wait
-  uint64_t cpu_ns = 0;             // of the thread, kernel included; read now and then
-  uint64_t stale_completions = 0;  // for a target that is gone: a bug if ever above zero
+  uint64_t gathered_turns = 0;     // turns that began with a gathering wait
+  uint64_t cpu_ns = 0;             // the thread's, kernel included; read now and then
+  uint64_t stale_completions = 0;  // for a detached target: a bug if ever above zero
 };
 
 class Loop {
@@ -64,14 +64,14 @@ class Loop {
   uint64_t now_ns() const { return now_ns_; }
   uint64_t now_ms() const { return now_ns_ / 1'000'000; }
   const LoopCounters& counters() const { return counters_; }
-  // None until it is set: every wait ends with its first completion.
+  // Until it is set, every wait ends with its first completion.
   void set_latency_budget(LatencyBudget budget) { latency_budget_ = budget; }
 
   uint32_t attach(OpTarget* target);
   void detach(uint32_t index);
-  // The id for an operation that is about to be submitted; it is outstanding from here on.
+  // The id for an operation that the caller submits now; the operation is outstanding from here on.
   uint64_t begin(uint32_t index, OpKind kind);
-  // The id of an operation of that kind that is outstanding (to cancel it).
+  // The id of an outstanding operation of that kind, to cancel it.
   uint64_t id_of(uint32_t index, OpKind kind) const;
   unsigned outstanding(uint32_t index) const { return targets_[index].outstanding; }
   // Operations outstanding over all targets.
@@ -82,7 +82,7 @@ class Loop {
   // Deletes the object at the end of the turn, when nothing on the stack refers to it.
   void destroy_later(std::unique_ptr<OpTarget> target) { doomed_.push_back(std::move(target)); }
 
-  // The next turn does not wait: something is left to do in it.
+  // Keeps the next turn from waiting: it has work to do.
   void turn_again() { again_ = true; }
 
   // Runs turns until stop().

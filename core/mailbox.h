@@ -1,8 +1,8 @@
-// How other threads speak to a worker: a message is a function that runs on the worker's thread
-// in its next turn. Owned by the worker; post() may be called from any thread, also before the
-// loop runs and, harmlessly, after it has ended. Messages are for what is rare (scrapes, drain,
-// log rotation); they allocate, and nothing on the data path posts any. An eventfd wakes the
-// ring, because the senders (main, admin) own no ring that MSG_RING could start from.
+// How other threads speak to a worker: a message is a function that runs on the worker's thread in
+// its next turn. Owned by the worker. Any thread may call post(), also before the loop runs and,
+// harmlessly, after it has ended. Messages are for rare things (scrapes, drain, log rotation): they
+// allocate, and the data path posts none. An eventfd wakes the ring, because the senders (main,
+// admin) own no ring that MSG_RING could start from.
 #pragma once
 
 #include <atomic>
@@ -23,7 +23,7 @@ class Mailbox final : public OpTarget {
   // Any thread.
   void post(std::function<void()> message);
 
-  // The worker's thread: listens on its loop from now on.
+  // On the worker's thread: listens on its loop from now on.
   void open(Loop& loop);
   void on_completion(OpKind kind, const Completion& completion) override;
 

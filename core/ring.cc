@@ -34,8 +34,8 @@ uint16_t Completion::buffer_id() const {
 }
 
 struct Ring::Kernel {
-  // Groups are numbered from here on. A 6.1 kernel keeps those below 64 when they are
-  // unregistered, with its place in them, and would begin there in a ring that is registered anew.
+  // Groups have numbers from here on. A 6.1 kernel keeps an unregistered group below 64, with its
+  // place in the ring, and would begin there when the group is registered anew.
   static constexpr uint16_t kFirstGroup = 64;
 
   struct BufferGroup {
@@ -107,7 +107,7 @@ std::string read_first_line(const char* path) {
   return line;
 }
 
-// One line: what refused, and what to do.
+// One line: the cause of the refusal, and the cure.
 std::string refusal_advice(int error) {
   utsname system{};
   uname(&system);
@@ -148,7 +148,7 @@ std::map<uint64_t, int> collect(io_uring& ring, unsigned count) {
   return results;
 }
 
-// Can operations be entered at all? A seccomp filter may let the ring be made and deny its use.
+// Whether operations can be entered: a seccomp filter may let the ring be made and deny its use.
 int probe_enter(io_uring& ring) {
   io_uring_prep_nop(io_uring_get_sqe(&ring));
   int submitted = io_uring_submit(&ring);
@@ -177,7 +177,7 @@ bool probe_accept(io_uring& ring) {
   int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr any{};
   any.sa_family = AF_UNIX;
-  // A bare family binds an abstract name of the kernel's choice.
+  // A bare family binds an abstract name that the kernel chooses.
   if (bind(listener, &any, sizeof(any.sa_family)) != 0 || listen(listener, 1) != 0) {
     close(listener);
     return false;
@@ -260,8 +260,8 @@ std::unique_ptr<Ring> Ring::create(const Features& features, std::string* error)
   return self;
 }
 
-// Submits everything that is queued. Where the kernel says that its completions must be reaped
-// before it takes more (EBUSY), they are set aside for reap().
+// Submits everything that is queued. If the kernel wants its completions reaped before it takes
+// more (EBUSY), sets them aside for reap().
 void Ring::Kernel::submit_queued(RingCounters& counters) {
   while (io_uring_sq_ready(&ring) > 0) {
     int submitted = io_uring_submit(&ring);
@@ -282,7 +282,7 @@ void Ring::Kernel::submit_queued(RingCounters& counters) {
     io_uring_cq_advance(&ring, taken);
     io_uring_get_events(&ring);
   }
-  // The kernel has copied what these described (FEAT_SUBMIT_STABLE, 5.5).
+  // The kernel has copied the iovecs and messages (FEAT_SUBMIT_STABLE, 5.5).
   iovecs.clear();
   messages.clear();
 }
@@ -333,7 +333,8 @@ void Ring::send(int fd, std::span<const iovec> pieces, bool more, uint64_t id) {
     sqe->user_data = id;
     return;
   }
-  // Room for the entry, too: submitting for it later would drop the description made here.
+  // Makes room for the entry as well: a later submission for its sake would drop the description
+  // made here.
   if (kernel.iovecs.size() + pieces.size() > kernel.iovecs.capacity() ||
       kernel.messages.size() == kernel.messages.capacity() ||
       io_uring_sq_space_left(&kernel.ring) == 0)
@@ -380,7 +381,7 @@ bool Ring::add_buffer_group(uint16_t group, uint16_t entries) {
 
 bool Ring::reset_buffer_group(uint16_t group) {
   int result = io_uring_unregister_buf_ring(&kernel_->ring, Kernel::kFirstGroup + group);
-  SLUICE_CHECK(result == 0 || result == -ENOENT);  // not there: not taken back the last time
+  SLUICE_CHECK(result == 0 || result == -ENOENT);  // ENOENT: the last call did not register it
   result = kernel_->register_group(group);
   errno = -result;
   return result == 0;
@@ -408,8 +409,8 @@ bool Ring::register_memory(unsigned index, void* data, size_t size) {
   return result == 1;
 }
 
-// One io_uring_enter(2). liburing 2.3 has no call for a minimal wait, so the entries are published
-// here, as io_uring_submit() would.
+// One io_uring_enter(2). liburing 2.3 has no call for a minimal wait, so this publishes the entries
+// as io_uring_submit() would.
 int Ring::Kernel::enter(unsigned wanted, uint64_t timeout_ns, uint64_t min_wait_ns) {
   io_uring_sq& sq = ring.sq;
   sq.sqe_head = sq.sqe_tail;
@@ -429,7 +430,7 @@ int Ring::Kernel::enter(unsigned wanted, uint64_t timeout_ns, uint64_t min_wait_
 void Ring::submit_and_wait(uint64_t timeout_ns, uint64_t gather_ns) {
   Kernel& kernel = *kernel_;
   bool wait = timeout_ns > 0 && kernel.early_taken == kernel.early.size();
-  gather_ns = std::min(gather_ns, timeout_ns) / 1000 * 1000;  // as the kernel counts
+  gather_ns = std::min(gather_ns, timeout_ns) / 1000 * 1000;  // whole microseconds, as the kernel
   unsigned queued = io_uring_sq_ready(&kernel.ring);
   ++counters_.enters;
   int result = 0;
@@ -443,7 +444,7 @@ void Ring::submit_and_wait(uint64_t timeout_ns, uint64_t gather_ns) {
     result = kernel.enter(limits::kGatherCompletions, gather_ns, 0);
   counters_.submissions += queued - io_uring_sq_ready(&kernel.ring);
   if (result == -EBUSY || result == -EAGAIN)
-    ++counters_.busy;  // completions must be reaped first; what is queued goes next turn
+    ++counters_.busy;  // reap completions first; the queued entries go next turn
   else
     SLUICE_CHECK(result >= 0 || result == -ETIME || result == -EINTR);
   if (io_uring_sq_ready(&kernel.ring) == 0) {

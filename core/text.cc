@@ -6,6 +6,28 @@
 
 namespace sluice {
 
+namespace {
+
+template <typename Number>
+std::optional<Number> parse_whole(std::string_view text) {
+  Number number = 0;
+  const char* end = text.data() + text.size();
+  auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc{} || stop != end) return std::nullopt;
+  return number;
+}
+
+}  // namespace
+
+std::optional<uint64_t> parse_decimal(std::string_view text, uint64_t max) {
+  auto number = parse_whole<uint64_t>(text);
+  return number && *number <= max ? number : std::nullopt;
+}
+
+std::optional<double> parse_real(std::string_view text) {
+  return parse_whole<double>(text);
+}
+
 void append_number(std::string& out, uint64_t value) {
   std::array<char, 20> digits{};
   char* end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;

@@ -1,19 +1,27 @@
-// Small pieces of text that several outputs write: numbers, errors, JSON strings. Pure, any thread.
+// Small pieces of text that several rooms read or write: numbers, errors, JSON strings. Pure, any
+// thread.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 namespace sluice {
+
+// The number that `text` is from its first byte to its last: decimal digits only, no sign, no
+// blank. nullopt: it is anything else, or more than `max`.
+std::optional<uint64_t> parse_decimal(std::string_view text, uint64_t max = UINT64_MAX);
+// The same of a number that may have a sign, a fraction and an exponent ("0.5", "1e3").
+std::optional<double> parse_real(std::string_view text);
 
 void append_number(std::string& out, uint64_t value);
 
 // The name of an errno ("ECONNREFUSED"), which lives as long as the program.
 const char* error_name(int error);
 
-// Text with ", \ and control characters escaped as JSON has them. Bytes beyond ASCII are escaped as
-// if they were Latin-1, so that what a peer sent never makes the line invalid.
+// Appends text with ", \ and control characters escaped as JSON has them. Bytes beyond ASCII are
+// escaped as if they were Latin-1, so that a peer's bytes never make the line invalid.
 void append_json_escaped(std::string& out, std::string_view text);
 
 }  // namespace sluice

@@ -9,9 +9,9 @@ Timer::~Timer() {
   if (wheel_) wheel_->cancel(*this);
 }
 
-void TimerWheel::schedule(Timer& timer, uint64_t deadline_ms) {
+void TimerWheel::schedule(Timer& timer, uint64_t deadline) {
   if (timer.wheel_) cancel(timer);
-  timer.deadline_ms_ = deadline_ms;
+  timer.deadline_ = deadline;
   link(timer);
 }
 
@@ -25,10 +25,10 @@ void TimerWheel::cancel(Timer& timer) {
 
 void TimerWheel::link(Timer& timer) {
   // At least one tick ahead: the current tick's slot has been fired.
-  uint64_t due = std::max(timer.deadline_ms_, current_ms_ + 1);
+  uint64_t due = std::max(timer.deadline_, current_ + 1);
   constexpr uint64_t kSpan = uint64_t{1} << (kSlotBits * kLevels);
-  due = std::min(due, current_ms_ + kSpan - 1);
-  uint64_t ahead = due - current_ms_;
+  due = std::min(due, current_ + kSpan - 1);
+  uint64_t ahead = due - current_;
   unsigned level = (static_cast<unsigned>(std::bit_width(ahead)) - 1) / kSlotBits;
   unsigned slot = static_cast<unsigned>(due >> (kSlotBits * level)) % kSlots;
   link_into(timer, level, slot);
@@ -41,11 +41,11 @@ void TimerWheel::link_into(Timer& timer, unsigned level, unsigned slot) {
   occupied_[level] |= uint64_t{1} << slot;
 }
 
-uint64_t TimerWheel::next_ms() const {
+uint64_t TimerWheel::next_tick() const {
   uint64_t next = kNever;
   for (unsigned level = 0; level < kLevels; ++level) {
     if (occupied_[level] == 0) continue;
-    uint64_t position = current_ms_ >> (kSlotBits * level);
+    uint64_t position = current_ >> (kSlotBits * level);
     int past = static_cast<int>(position % kSlots) + 1;
     auto ahead = static_cast<uint64_t>(std::countr_zero(std::rotr(occupied_[level], past))) + 1;
     next = std::min(next, (position + ahead) << (kSlotBits * level));
@@ -53,24 +53,24 @@ uint64_t TimerWheel::next_ms() const {
   return next;
 }
 
-void TimerWheel::advance(uint64_t now_ms) {
-  for (uint64_t next = next_ms(); next <= now_ms; next = next_ms()) {
-    current_ms_ = next;
+void TimerWheel::advance(uint64_t now) {
+  for (uint64_t next = next_tick(); next <= now; next = next_tick()) {
+    current_ = next;
     for (unsigned level = kLevels - 1; level > 0; --level)
-      if ((current_ms_ & ((uint64_t{1} << (kSlotBits * level)) - 1)) == 0) cascade(level);
-    fire_slot(static_cast<unsigned>(current_ms_ % kSlots));
+      if ((current_ & ((uint64_t{1} << (kSlotBits * level)) - 1)) == 0) cascade(level);
+    fire_slot(static_cast<unsigned>(current_ % kSlots));
   }
-  current_ms_ = std::max(current_ms_, now_ms);
+  current_ = std::max(current_, now);
 }
 
 // Moves a slot's timers to the levels below, now that they are near.
 void TimerWheel::cascade(unsigned level) {
-  unsigned slot = static_cast<unsigned>(current_ms_ >> (kSlotBits * level)) % kSlots;
+  unsigned slot = static_cast<unsigned>(current_ >> (kSlotBits * level)) % kSlots;
   while (Timer* timer = slots_[size_t{level} * kSlots + slot].front()) {
     cancel(*timer);
-    if (timer->deadline_ms_ <= current_ms_) {
+    if (timer->deadline_ <= current_) {
       // Due at this very tick: into the slot that is about to be fired.
-      link_into(*timer, 0, static_cast<unsigned>(current_ms_ % kSlots));
+      link_into(*timer, 0, static_cast<unsigned>(current_ % kSlots));
     } else {
       link(*timer);
     }

@@ -1,8 +1,8 @@
-// Deadlines of one worker: a hierarchical hashed wheel of intrusive timers, one millisecond a
-// tick, O(1) to schedule and cancel, no allocation. Owned by the loop, used on its thread. A
-// timer belongs to its owner and unlinks itself when destroyed; one timer has one deadline.
-// Owners are lazy: activity only moves a time stamp, and a timer that fires early is scheduled
-// anew, so that nothing touches the wheel per event.
+// Deadlines of one thread: a hierarchical hashed wheel of intrusive timers, O(1) to schedule and
+// cancel, no allocation. All times are ticks, as long as the wheel's owner likes: the loop's are
+// milliseconds. A timer belongs to its owner and unlinks itself when destroyed; one timer has one
+// deadline. A worker's timers are lazy: activity only moves a time stamp, and a timer that fires
+// early is scheduled anew, so that nothing touches the wheel per event.
 #pragma once
 
 #include <array>
@@ -31,7 +31,7 @@ class Timer {
   Timer& operator=(const Timer&) = delete;
 
   bool scheduled() const { return wheel_ != nullptr; }
-  uint64_t deadline_ms() const { return deadline_ms_; }
+  uint64_t deadline() const { return deadline_; }
 
  private:
   friend class TimerWheel;
@@ -39,7 +39,7 @@ class Timer {
   TimerOwner* owner_;
   class TimerWheel* wheel_ = nullptr;
   ListLink<Timer> in_slot_;
-  uint64_t deadline_ms_ = 0;
+  uint64_t deadline_ = 0;
   uint16_t slot_ = 0;
 };
 
@@ -47,25 +47,25 @@ class TimerWheel {
  public:
   static constexpr uint64_t kNever = UINT64_MAX;
 
-  explicit TimerWheel(uint64_t now_ms) : current_ms_(now_ms) {}
+  explicit TimerWheel(uint64_t now) : current_(now) {}
 
   // Sets the deadline, whether or not there was one. A deadline that has passed fires in the
   // next advance().
-  void schedule(Timer& timer, uint64_t deadline_ms);
+  void schedule(Timer& timer, uint64_t deadline);
   // Schedules only if that is earlier than the deadline there is.
-  void schedule_earlier(Timer& timer, uint64_t deadline_ms) {
-    if (!timer.scheduled() || deadline_ms < timer.deadline_ms()) schedule(timer, deadline_ms);
+  void schedule_earlier(Timer& timer, uint64_t deadline) {
+    if (!timer.scheduled() || deadline < timer.deadline()) schedule(timer, deadline);
   }
   void cancel(Timer& timer);
 
-  // Fires everything due by now_ms. Owners may schedule and cancel any timer meanwhile.
-  void advance(uint64_t now_ms);
+  // Fires everything due by now. Owners may schedule and cancel any timer meanwhile.
+  void advance(uint64_t now);
 
-  // No timer fires before this time (it may be earlier than the first deadline); kNever: none.
-  uint64_t next_ms() const;
+  // No timer fires before this tick (it may be earlier than the first deadline); kNever: none.
+  uint64_t next_tick() const;
 
  private:
-  static constexpr unsigned kLevels = 7;  // 64^7 ms: 139 years
+  static constexpr unsigned kLevels = 7;  // 64^7 ticks: 139 years of milliseconds
   static constexpr unsigned kSlotBits = 6;
   static constexpr unsigned kSlots = 1U << kSlotBits;
 
@@ -74,7 +74,7 @@ class TimerWheel {
   void fire_slot(unsigned slot);
   void cascade(unsigned level);
 
-  uint64_t current_ms_;
+  uint64_t current_;
   std::array<uint64_t, kLevels> occupied_{};
   std::array<IntrusiveList<Timer, &Timer::in_slot_>, size_t{kLevels} * kSlots> slots_;
 };

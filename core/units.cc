@@ -1,11 +1,12 @@
 #include "core/units.h"
 
 #include <algorithm>
-#include <charconv>
 #include <limits>
 #include <numeric>
 #include <span>
 #include <vector>
+
+#include "core/text.h"
 
 namespace sluice {
 namespace {
@@ -32,14 +33,13 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
 }
 
 std::optional<uint64_t> parse_scaled(std::string_view text, std::span<const Unit> units) {
-  uint64_t number = 0;
-  auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{}) return std::nullopt;
-  std::string_view suffix = text.substr(static_cast<size_t>(rest - text.data()));
-  auto unit = std::ranges::find_if(
-      units, [suffix](const Unit& u) { return equal_ignoring_case(u.suffix, suffix); });
-  if (unit == units.end() || number > kMax / unit->factor) return std::nullopt;
-  return number * unit->factor;
+  size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  auto unit = std::ranges::find_if(units, [suffix = text.substr(digits)](const Unit& u) {
+    return equal_ignoring_case(u.suffix, suffix);
+  });
+  if (unit == units.end()) return std::nullopt;
+  auto number = parse_decimal(text.substr(0, digits), kMax / unit->factor);
+  return number ? std::optional(*number * unit->factor) : std::nullopt;
 }
 
 std::string format_scaled(uint64_t value, std::span<const Unit> units) {

@@ -13,8 +13,8 @@ namespace sluice {
 // nullopt: not of that form, or more than 2^63-1.
 std::optional<uint64_t> parse_size(std::string_view text);
 
-// Milliseconds. Accepts a decimal number with ms, s, m or h; a bare "0" needs no unit. A bare
-// non-zero number is refused, since its unit would be a guess.
+// Milliseconds. Accepts a decimal number with ms, s, m or h; a bare "0" needs no unit. Any other
+// bare number is refused, since its unit would be a guess.
 std::optional<uint64_t> parse_duration_ms(std::string_view text);
 
 // Microseconds, in the same form, with us too.
@@ -25,8 +25,8 @@ std::string format_size(uint64_t bytes);
 std::string format_duration_ms(uint64_t ms);
 std::string format_duration_us(uint64_t us);
 
-// The entry of `candidates` that is closest to `word` by edit distance, or "" where none is near
-// enough to be a likely slip of the keyboard.
+// The entry of `candidates` that is closest to `word` by edit distance, or "" if none is near
+// enough to be a slip of the keyboard.
 template <typename Range>
 std::string closest_name(std::string_view word, const Range& candidates);
 

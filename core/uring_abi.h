@@ -1,4 +1,4 @@
-// What newer kernels have and liburing 2.3's headers lack. Macros are guarded, so that newer
+// Definitions of newer kernels that liburing 2.3's headers lack. Macros are guarded, so that newer
 // headers win. Included by ring.cc alone, after <liburing.h>.
 #pragma once
 

@@ -5,9 +5,10 @@
 #pragma once
 
 #include <cstdint>
-#include <ctime>
 
 #include <benchmark/benchmark.h>
+
+#include "core/clock.h"
 
 namespace sluice::perf {
 
@@ -21,12 +22,6 @@ class CostCounter {
   }
 
  private:
-  static uint64_t thread_cpu_ns() {
-    timespec now{};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-  }
-
   uint64_t started_ns_ = thread_cpu_ns();
 };
 

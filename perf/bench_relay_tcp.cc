@@ -109,14 +109,14 @@ class Rig {
     Features features;
     std::string error;
     SLUICE_CHECK(Ring::probe(Features{}, &features, &error));
-    worker_ = std::make_unique<Worker>(Worker::Options{.index = 0,
-                                                       .cpu = -1,
-                                                       .config = &config_,
-                                                       .features = features,
-                                                       .client_limit = &client_limit_,
-                                                       .listeners = {listener},
-                                                       .log = &log_,
-                                                       .access_log = false});
+    worker_ = std::make_unique<Worker>(
+        Worker::Options{.index = 0,
+                        .cpu = -1,
+                        .snapshot = std::make_shared<ConfigSnapshot>(config_),
+                        .features = features,
+                        .client_limit = &client_limit_,
+                        .sockets = {{"test", listener}},
+                        .log = &log_});
     SLUICE_CHECK(worker_->start().empty());
     SLUICE_CHECK(worker_->serve([] {}).empty());
     while (clients_.size() < streams) open_stream(address, upstream_listener);

@@ -3,26 +3,33 @@
 // --help prints the usage and exits with 0. Used once, at the start of main.
 #pragma once
 
-#include <charconv>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
-#include "perf/clock.h"
+#include "core/clock.h"
+#include "core/text.h"
 
 namespace sluice::perf {
 
 template <typename Number>
 bool parse_number(std::string_view text, Number* out) {
-  const char* end = text.data() + text.size();
-  auto [stop, error] = std::from_chars(text.data(), end, *out);
-  return error == std::errc{} && stop == end;
+  const auto number = [text] {
+    if constexpr (std::is_floating_point_v<Number>)
+      return parse_real(text);
+    else
+      return parse_decimal(text, std::numeric_limits<Number>::max());
+  }();
+  if (number) *out = static_cast<Number>(*number);
+  return number.has_value();
 }
 
 // "250us", "20ms", "60s", "5m".

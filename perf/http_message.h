@@ -4,12 +4,12 @@
 #pragma once
 
 #include <algorithm>
-#include <cctype>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
 
+#include "net/http/text.h"
 #include "perf/flags.h"
 
 namespace sluice::perf {
@@ -20,12 +20,6 @@ inline size_t head_size(std::string_view bytes) {
   return end == std::string_view::npos ? 0 : end + 4;
 }
 
-inline bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
-    return std::tolower(x) == std::tolower(y);
-  });
-}
-
 // The value of the first field of that name, without the blanks around it.
 inline std::optional<std::string_view> find_field(std::string_view head, std::string_view name) {
   size_t line = head.find("\r\n");
@@ -34,13 +28,10 @@ inline std::optional<std::string_view> find_field(std::string_view head, std::st
     line = head.find("\r\n");
     const std::string_view field = head.substr(0, line);
     const size_t colon = field.find(':');
-    if (colon == std::string_view::npos || !equal_ignoring_case(field.substr(0, colon), name)) {
+    if (colon == std::string_view::npos || !equals_ignoring_case(field.substr(0, colon), name)) {
       continue;
     }
-    std::string_view value = field.substr(colon + 1);
-    while (value.starts_with(' ')) value.remove_prefix(1);
-    while (value.ends_with(' ')) value.remove_suffix(1);
-    return value;
+    return trim_blanks(field.substr(colon + 1));
   }
   return std::nullopt;
 }
@@ -58,7 +49,7 @@ class BodyDecoder {
       kind_ = Kind::kChunked;
       state_ = State::kSize;
       digits_ = 0;
-      return equal_ignoring_case(*coding, "chunked");
+      return equals_ignoring_case(*coding, "chunked");
     }
     if (auto length = find_field(head, "content-length")) {
       kind_ = Kind::kLength;
@@ -144,10 +135,10 @@ class BodyDecoder {
     }
   }
 
+  // Hex, a digit at a time: a read may end inside a size.
   void on_size(char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isxdigit(byte) != 0 && digits_ < 15) {
-      const int digit = std::isdigit(byte) != 0 ? c - '0' : std::tolower(byte) - 'a' + 10;
+    if (is_hex_digit(c) && digits_ < 15) {
+      const int digit = is_digit(c) ? c - '0' : ascii_lower(c) - 'a' + 10;
       left_ = left_ * 16 + static_cast<uint64_t>(digit);
       ++digits_;
     } else if (digits_ > 0 && c == '\r') {

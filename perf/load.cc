@@ -8,14 +8,14 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
+#include <deque>
 #include <memory>
 #include <random>
 #include <string>
 #include <string_view>
 #include <sys/epoll.h>
-#include <vector>
 
-#include "perf/clock.h"
+#include "core/clock.h"
 #include "perf/event_check.h"
 #include "perf/http_message.h"
 #include "perf/load_options.h"
@@ -38,9 +38,15 @@ void on_signal(int) {
   g_interrupted = 1;
 }
 
-struct Client {
-  enum class State : uint8_t { kClosed, kConnecting, kSending, kHead, kBody, kRetired };
+class Load;
 
+struct Client final : TimerOwner {
+  explicit Client(Load& of) : load(of) {}
+  void on_timer() override;
+
+  enum class State : uint8_t { kClosed, kConnecting, kSending, kHead, kBody, kDone };
+
+  Load& load;
   int fd = -1;
   State state = State::kClosed;
   uint32_t interest = 0;
@@ -50,22 +56,21 @@ struct Client {
   BodyDecoder body;
   EventChecker checker;
   uint64_t requested_ns = 0;
-  Timer timer;  // retry, slow read or leave, by mode and state
+  Timer timer{this};  // retry, slow read or leave, by mode and state
 };
 
 class Load {
  public:
   explicit Load(const Options& options)
       : options_(options),
-        endpoint_(parse_endpoint(options.connect)),
-        wheel_(kWheelTickNs, now_ns()),
+        address_(address_of(options.connect)),
+        wheel_(kWheelTickNs, monotonic_ns()),
         random_(options.seed),
         read_bytes_(read_bytes(options)),
-        buffer_(std::make_unique<char[]>(kReadBytes)),
-        clients_(options.connections) {
+        buffer_(std::make_unique<char[]>(kReadBytes)) {
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_ < 0) die("epoll_create1", errno);
-    for (Client& client : clients_) client.timer.owner = &client;
+    while (clients_.size() < options.connections) clients_.emplace_back(*this);
     report_.mode = options.mode_name;
     report_.target = options.target;
     report_.connections = options.connections;
@@ -73,15 +78,15 @@ class Load {
   }
 
   const Report& run() {
-    report_.begun_ns = now_ns();
+    report_.begun_ns = monotonic_ns();
     report_.measured_from_ns = report_.begun_ns + options_.warmup_ns;
     const uint64_t deadline_ns = report_.begun_ns + options_.duration_ns;
     uint64_t now = report_.begun_ns;
-    while (retired_ < clients_.size() && now < deadline_ns && g_interrupted == 0) {
+    while (done_ < clients_.size() && now < deadline_ns && g_interrupted == 0) {
       open_due(now);
       turn(now);
-      now = now_ns();
-      wheel_.advance(now, [this](void* owner) { on_timer(*static_cast<Client*>(owner)); });
+      now = monotonic_ns();
+      wheel_.advance(now);
       if (!measuring_ && now >= report_.measured_from_ns) {
         measuring_ = true;
         report_.warmup_events = report_.events.events;
@@ -98,16 +103,23 @@ class Load {
     return report_;
   }
 
+  void on_timer(Client& client) {
+    if (client.state == Client::State::kClosed) return open_connection(client);
+    if (options_.mode == Mode::kVanish) return leave(client);
+    if (options_.mode == Mode::kSlow && client.state == Client::State::kBody) {
+      wheel_.schedule(client.timer, monotonic_ns() + kSlowReadNs);
+      read_response(client);
+    }
+  }
+
  private:
   using State = Client::State;
 
   // --- the loop ---
 
   void turn(uint64_t now) {
-    const uint64_t wake =
-        std::min(wheel_.next_ns(), now + (opened_ < clients_.size() ? 1 : 200) * kNsPerMs);
-    const uint64_t left = wake > now ? wake - now : 0;
-    const timespec timeout{0, static_cast<long>(std::min(left, kNsPerS - 1))};
+    const uint64_t longest_ns = (opened_ < clients_.size() ? 1 : 200) * kNsPerMs;
+    const timespec timeout{0, static_cast<long>(wheel_.idle_ns(now, longest_ns))};
     std::array<epoll_event, 512> events{};
     const int count =
         epoll_pwait2(epoll_, events.data(), static_cast<int>(events.size()), &timeout, nullptr);
@@ -137,17 +149,8 @@ class Load {
       case State::kBody:
         return read_response(client);
       case State::kClosed:
-      case State::kRetired:
+      case State::kDone:
         return;
-    }
-  }
-
-  void on_timer(Client& client) {
-    if (client.state == State::kClosed) return open_connection(client);
-    if (options_.mode == Mode::kVanish) return leave(client);
-    if (options_.mode == Mode::kSlow && client.state == State::kBody) {
-      wheel_.set(client.timer, now_ns() + kSlowReadNs);
-      read_response(client);
     }
   }
 
@@ -170,19 +173,19 @@ class Load {
 
   void open_connection(Client& client) {
     if (options_.requests != 0 && report_.streams.started >= options_.requests) {
-      return retire(client);
+      return finish(client);
     }
-    client.fd = new_socket(endpoint_);
+    client.fd = open_stream_socket(address_.storage.ss_family);
     if (client.fd < 0) die("socket", errno);
-    if (options_.mode == Mode::kSlow) set_option(client.fd, SOL_SOCKET, SO_RCVBUF, 16 * 1024);
-    set_option(client.fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    const int result = connect(client.fd, endpoint_.sa(), endpoint_.size);
+    make_non_blocking(client.fd);
+    if (options_.mode == Mode::kSlow) set_receive_buffer(client.fd, 16 * 1024);
+    const int result = connect(client.fd, address_.sa(), address_.size);
     if (result != 0 && errno != EINPROGRESS) return on_connect_failure(client);
     client.state = State::kConnecting;
     set_interest(client, EPOLL_CTL_ADD, EPOLLOUT);
     if (options_.mode == Mode::kVanish) {
       std::uniform_int_distribution<uint64_t> stay_ns(0, 2 * options_.leave_after_ns);
-      wheel_.set(client.timer, now_ns() + stay_ns(random_));
+      wheel_.schedule(client.timer, monotonic_ns() + stay_ns(random_));
     }
   }
 
@@ -198,13 +201,13 @@ class Load {
   void on_connect_failure(Client& client) {
     ++report_.streams.connect_failures;
     close_connection(client);
-    wheel_.set(client.timer, now_ns() + kRetryNs);
+    wheel_.schedule(client.timer, monotonic_ns() + kRetryNs);
   }
 
   void close_connection(Client& client, bool reset = false) {
-    TimerWheel::cancel(client.timer);
+    wheel_.cancel(client.timer);
     if (reset) {
-      reset_socket(client.fd);
+      close_with_reset(client.fd);
     } else {
       close(client.fd);
     }
@@ -212,10 +215,10 @@ class Load {
     client.state = State::kClosed;
   }
 
-  void retire(Client& client) {
+  void finish(Client& client) {
     if (client.fd >= 0) close_connection(client);
-    client.state = State::kRetired;
-    ++retired_;
+    client.state = State::kDone;
+    ++done_;
   }
 
   void leave(Client& client) {
@@ -229,13 +232,13 @@ class Load {
 
   void start_request(Client& client) {
     if (options_.requests != 0 && report_.streams.started >= options_.requests) {
-      return retire(client);
+      return finish(client);
     }
     const auto id = static_cast<uint32_t>(++report_.streams.started);
     StreamSpec spec = options_.spec;
     spec.id = id;
     client.head.clear();
-    client.requested_ns = now_ns();
+    client.requested_ns = monotonic_ns();
     client.checker.begin(spec, client.requested_ns);
     write_request(client, id);
     client.state = State::kSending;
@@ -246,7 +249,7 @@ class Load {
     const bool post = options_.post_bytes >= 0;
     const char joint = options_.target.find('?') == std::string::npos ? '?' : '&';
     client.out = (post ? "POST " : "GET ") + options_.target + joint + "id=" + std::to_string(id) +
-                 " HTTP/1.1\r\nHost: " + (endpoint_.tcp() ? options_.connect : "localhost") +
+                 " HTTP/1.1\r\nHost: " + (address_.is_unix() ? "localhost" : options_.connect) +
                  "\r\nAccept: text/event-stream\r\n";
     if (options_.new_connections) client.out += "Connection: close\r\n";
     if (post) {
@@ -278,7 +281,7 @@ class Load {
       return end_stream(client, complete);
     }
     const std::string_view bytes(buffer_.get(), static_cast<size_t>(count));
-    const uint64_t now = now_ns();
+    const uint64_t now = monotonic_ns();
     if (client.state == State::kBody) return take_body(client, bytes, now);
     client.head.append(bytes);
     while (client.state == State::kHead) {
@@ -299,12 +302,12 @@ class Load {
       return refuse(client);
     }
     const auto option = find_field(head, "connection");
-    const bool last = option && equal_ignoring_case(*option, "close");
+    const bool last = option && equals_ignoring_case(*option, "close");
     client.keep_alive = !options_.new_connections && !last;
     client.state = State::kBody;
     if (options_.mode == Mode::kSlow) {
       set_interest(client, EPOLL_CTL_DEL, 0);  // the timer reads, and sees the end too
-      wheel_.set(client.timer, now_ns() + kSlowReadNs);
+      wheel_.schedule(client.timer, monotonic_ns() + kSlowReadNs);
     }
     if (++streams_open_ == clients_.size() && !all_open_) {
       all_open_ = true;
@@ -325,7 +328,7 @@ class Load {
   void refuse(Client& client) {
     ++report_.streams.refused;
     close_connection(client);
-    wheel_.set(client.timer, now_ns() + kRetryNs);
+    wheel_.schedule(client.timer, monotonic_ns() + kRetryNs);
   }
 
   void end_stream(Client& client, bool clean) {
@@ -335,11 +338,11 @@ class Load {
     if (clean) {
       ++(meant_clean && options_.spec.count != 0 ? streams.clean : streams.ended_wrongly);
       client.checker.finish_clean(report_.events);
-      if (measuring_) report_.request.record(now_ns() - client.requested_ns);
+      if (measuring_) report_.request.record(monotonic_ns() - client.requested_ns);
     } else {
       ++(meant_clean ? streams.aborted : streams.aborted_rightly);
     }
-    if (!options_.repeats()) return retire(client);
+    if (!options_.repeats()) return finish(client);
     if (clean && client.keep_alive) return start_request(client);
     close_connection(client);
     open_connection(client);
@@ -372,15 +375,15 @@ class Load {
   }
 
   Options options_;
-  Endpoint endpoint_;
+  Address address_;
   int epoll_ = -1;
-  TimerWheel wheel_;
+  NsTimerWheel wheel_;
   std::mt19937_64 random_;
   size_t read_bytes_;  // of one read
   std::unique_ptr<char[]> buffer_;
-  std::vector<Client> clients_;
+  std::deque<Client> clients_;
   size_t opened_ = 0;  // by the ramp
-  size_t retired_ = 0;
+  size_t done_ = 0;
   size_t streams_open_ = 0;
   bool all_open_ = false;  // has been the case once
   bool measuring_ = false;
@@ -390,6 +393,10 @@ class Load {
   uint64_t progress_ns_ = 0;
   uint64_t progress_events_ = 0;
 };
+
+void Client::on_timer() {
+  load.on_timer(*this);
+}
 
 int run(int argc, char** argv) {
   const Options options = read_options(argc, argv);

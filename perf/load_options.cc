@@ -48,7 +48,7 @@ std::optional<Mode> parse_mode(std::string_view text) {
 
 Options read_options(int argc, char** argv) {
   Options options;
-  options.seed = now_ns();
+  options.seed = monotonic_ns();
   Flags flags(kUsage);
   flags.text("--connect", &options.connect);
   flags.text("--mode", &options.mode_name);

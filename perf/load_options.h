@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "perf/clock.h"
+#include "core/clock.h"
 #include "perf/stream_spec.h"
 
 namespace sluice::perf {

@@ -3,7 +3,7 @@
 #include <cinttypes>
 #include <sys/resource.h>
 
-#include "perf/clock.h"
+#include "core/clock.h"
 
 namespace sluice::perf {
 namespace {

@@ -17,7 +17,7 @@
 #include <thread>
 #include <vector>
 
-#include "perf/clock.h"
+#include "core/clock.h"
 #include "perf/event.h"
 #include "perf/flags.h"
 #include "perf/histogram.h"
@@ -72,9 +72,15 @@ struct Totals {
   }
 };
 
-struct Connection {
+class Origin;
+
+struct Connection final : TimerOwner {
+  explicit Connection(Origin& of) : origin(of) {}
+  void on_timer() override;
+
   enum class State : uint8_t { kHead, kBody, kStreaming, kClosed };
 
+  Origin& origin;
   int fd = -1;
   State state = State::kHead;
   uint32_t interest = 0;
@@ -87,15 +93,16 @@ struct Connection {
   StreamSpec spec;
   uint64_t sequence = 0;
   uint64_t due_ns = 0;  // of the next burst
-  Timer timer;
+  Timer timer{this};
 };
 
 // One thread's server. Owns its connections and everything else it touches.
 class Origin {
  public:
-  Origin(int listener, uint64_t tick_ns) : listener_(listener), wheel_(tick_ns, now_ns()) {
+  Origin(int listener, uint64_t tick_ns) : listener_(listener), wheel_(tick_ns, monotonic_ns()) {
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_ < 0) die("epoll_create1", errno);
+    make_non_blocking(listener_);
     watch(listener_, EPOLL_CTL_ADD, EPOLLIN, &listener_);
     watch(g_stop_event, EPOLL_CTL_ADD, EPOLLIN, &g_stop_event);
   }
@@ -113,19 +120,21 @@ class Origin {
           on_ready(*static_cast<Connection*>(event.data.ptr), event.events);
         }
       }
-      wheel_.advance(now_ns(), [this](void* owner) { on_due(*static_cast<Connection*>(owner)); });
+      wheel_.advance(monotonic_ns());
       closed_.clear();
     }
   }
 
   const Totals& totals() const { return totals_; }
 
+  void on_due(Connection& connection) {
+    totals_.lag.record(monotonic_ns() - connection.due_ns);
+    resume_stream(connection);
+  }
+
  private:
   int wait(std::array<epoll_event, 512>& events) const {
-    const uint64_t now = now_ns();
-    const uint64_t next = wheel_.next_ns();
-    const uint64_t left = next > now ? next - now : 0;
-    const timespec timeout{static_cast<time_t>(left / kNsPerS), static_cast<long>(left % kNsPerS)};
+    const timespec timeout{0, static_cast<long>(wheel_.idle_ns(monotonic_ns(), kNsPerS - 1))};
     const int count =
         epoll_pwait2(epoll_, events.data(), static_cast<int>(events.size()), &timeout, nullptr);
     if (count < 0 && errno != EINTR) die("epoll_pwait2", errno);
@@ -153,10 +162,9 @@ class Origin {
         if (errno == ECONNABORTED || errno == EINTR) continue;
         die("accept", errno);
       }
-      set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-      auto connection = std::make_unique<Connection>();
+      set_no_delay(fd);
+      auto connection = std::make_unique<Connection>(*this);
       connection->fd = fd;
-      connection->timer.owner = connection.get();
       connection->interest = EPOLLIN | EPOLLRDHUP;
       watch(fd, EPOLL_CTL_ADD, connection->interest, connection.get());
       if (connections_.size() <= static_cast<size_t>(fd)) {
@@ -168,10 +176,10 @@ class Origin {
 
   // Closes now; the object lives until the end of the turn, since events may still name it.
   void close_connection(Connection& connection, bool reset) {
-    TimerWheel::cancel(connection.timer);
+    wheel_.cancel(connection.timer);
     connection.state = Connection::State::kClosed;
     if (reset) {
-      reset_socket(connection.fd);
+      close_with_reset(connection.fd);
     } else {
       close(connection.fd);
     }
@@ -239,7 +247,7 @@ class Origin {
       refusal_ = error + "\n";
     }
     const auto option = find_field(head, "connection");
-    connection.keep_alive = !option || !equal_ignoring_case(*option, "close");
+    connection.keep_alive = !option || !equals_ignoring_case(*option, "close");
     if (find_field(head, "expect")) connection.out = "HTTP/1.1 100 Continue\r\n\r\n";
     connection.in.erase(0, size);
     connection.state = Connection::State::kBody;
@@ -268,13 +276,8 @@ class Origin {
         "Cache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n";
     connection.out += option;
     connection.out += "\r\n";
-    connection.due_ns = now_ns();
+    connection.due_ns = monotonic_ns();
     continue_stream(connection);
-  }
-
-  void on_due(Connection& connection) {
-    totals_.lag.record(now_ns() - connection.due_ns);
-    resume_stream(connection);
   }
 
   void resume_stream(Connection& connection) {
@@ -286,7 +289,7 @@ class Origin {
   void continue_stream(Connection& connection) {
     for (int batch = 0; batch < kBatchesPerTurn && !connection.finished; ++batch) {
       if (!flush(connection) || !connection.out.empty()) break;
-      const uint64_t now = now_ns();
+      const uint64_t now = monotonic_ns();
       if (connection.spec.paced() && connection.due_ns > now) {
         connection.blocked = false;
         break;
@@ -377,7 +380,7 @@ class Origin {
     }
     if (!connection.finished) {
       set_interest(connection, EPOLLRDHUP);
-      return wheel_.set(connection.timer, connection.due_ns);
+      return wheel_.schedule(connection.timer, connection.due_ns);
     }
     const bool clean = connection.spec.ending == StreamSpec::Ending::kClean;
     if (!clean || !connection.keep_alive) {
@@ -390,12 +393,16 @@ class Origin {
 
   int listener_;
   int epoll_ = -1;
-  TimerWheel wheel_;
+  NsTimerWheel wheel_;
   std::string refusal_;                                   // of the request that is being taken
   std::vector<std::unique_ptr<Connection>> connections_;  // by descriptor
   std::vector<std::unique_ptr<Connection>> closed_;
   Totals totals_;
 };
+
+void Connection::on_timer() {
+  origin.on_due(*this);
+}
 
 void print_totals(const Totals& totals) {
   rusage usage{};
@@ -429,9 +436,9 @@ int run(int argc, char** argv) {
   flags.number("--threads", &threads);
   flags.duration("--tick", &tick_ns);
   flags.parse(argc, argv);
-  Endpoint endpoint = parse_endpoint(listen_text);
+  Address address = address_of(listen_text);
   if (threads < 1 || threads > 256) flags.fail("bad value for", "--threads");
-  if (threads > 1 && !endpoint.tcp()) flags.fail("a unix socket takes one thread:", "--threads");
+  if (threads > 1 && address.is_unix()) flags.fail("a unix socket takes one thread:", "--threads");
   if (tick_ns == 0) flags.fail("bad value for", "--tick");
 
   raise_file_limit();
@@ -442,11 +449,11 @@ int run(int argc, char** argv) {
 
   std::vector<std::unique_ptr<Origin>> origins;
   for (unsigned i = 0; i < threads; ++i) {
-    origins.push_back(std::make_unique<Origin>(listen_on(endpoint), tick_ns));
+    origins.push_back(std::make_unique<Origin>(listen_on(address), tick_ns));
   }
-  if (endpoint.tcp()) {
+  if (!address.is_unix()) {
     const size_t host = listen_text.rfind(':');
-    listen_text = listen_text.substr(0, host + 1) + std::to_string(endpoint_port(endpoint));
+    listen_text = listen_text.substr(0, host + 1) + std::to_string(address.port());
   }
   std::fprintf(stderr, "origin: listening on %s\n", listen_text.c_str());
 

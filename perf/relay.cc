@@ -12,7 +12,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <fcntl.h>
 #include <memory>
 #include <string>
 #include <sys/mman.h>
@@ -89,7 +88,7 @@ struct Pair {
 
 class Relay {
  public:
-  Relay(int listener, const Endpoint& upstream, unsigned buffers)
+  Relay(int listener, const Address& upstream, unsigned buffers)
       : listener_(listener), upstream_(upstream), buffers_(buffers) {
     io_uring_params params{};
     params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
@@ -250,10 +249,9 @@ class Relay {
     if (!more) accept();
     if (client == -ECONNABORTED) return;
     if (client < 0) die("accept", -client);
-    const int upstream = socket(upstream_.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int upstream = open_stream_socket(upstream_.storage.ss_family);
     if (upstream < 0) die("socket", errno);
-    set_option(client, IPPROTO_TCP, TCP_NODELAY, 1);
-    if (upstream_.tcp()) set_option(upstream, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_no_delay(client);
     auto* pair = new Pair;  // deleted by bury_if_done()
     pair->up.pair = pair;
     pair->up.from = client;
@@ -388,7 +386,7 @@ class Relay {
   }
 
   int listener_;
-  Endpoint upstream_;
+  Address upstream_;
   unsigned buffers_;
   io_uring ring_{};
   io_uring_buf_ring* shared_ = nullptr;
@@ -412,13 +410,12 @@ int run(int argc, char** argv) {
     flags.fail("not a power of two up to 32768:", "--buffers");
   }
   raise_file_limit();
-  Endpoint listen = parse_endpoint(listen_text);
-  if (!listen.tcp()) flags.fail("not a TCP address:", listen_text);
-  const int listener = listen_on(listen);
-  fcntl(listener, F_SETFL, 0);  // io_uring answers EAGAIN on non-blocking sockets
+  Address address = address_of(listen_text);
+  if (address.is_unix()) flags.fail("not a TCP address:", listen_text);
+  const int listener = listen_on(address);
   std::fprintf(stderr, "relay: listening on %s:%u\n",
-               listen_text.substr(0, listen_text.rfind(':')).c_str(), endpoint_port(listen));
-  Relay(listener, parse_endpoint(upstream_text), buffers).run();
+               listen_text.substr(0, listen_text.rfind(':')).c_str(), address.port());
+  Relay(listener, address_of(upstream_text), buffers).run();
 }
 
 }  // namespace

@@ -14,7 +14,7 @@
 #include <string>
 #include <string_view>
 
-#include "perf/clock.h"
+#include "core/clock.h"
 #include "perf/flags.h"
 
 namespace sluice::perf {

@@ -61,18 +61,19 @@ void Chain::append_static(std::string_view bytes) {
   if (!bytes.empty()) push(nullptr, bytes.data(), static_cast<uint32_t>(bytes.size()));
 }
 
+// Nodes lie one after the other in a slot that was taken for copying, and tail_is_copy_ is true of
+// one chain at a time, so what follows that one's tail is unused.
+uint32_t Chain::room_behind_copy() const {
+  if (!tail_is_copy_) return 0;
+  const char* end = tail_->slot->data + tail_->slot->size;
+  return static_cast<uint32_t>(end - (tail_->data + tail_->size));
+}
+
 std::string_view Chain::append_copy(std::string_view bytes) {
   while (!bytes.empty()) {
-    // Only this chain's own nodes lie in a slot that was taken for copying, one after the other,
-    // so what follows the tail in it is unused.
-    uint32_t room = 0;
-    if (tail_is_copy_) {
-      const char* end = tail_->slot->data + tail_->slot->size;
-      room = static_cast<uint32_t>(end - (tail_->data + tail_->size));
-    }
-    auto size = static_cast<uint32_t>(std::min<size_t>(bytes.size(), room));
+    auto size = static_cast<uint32_t>(std::min<size_t>(bytes.size(), room_behind_copy()));
     if (size > 0) {
-      if (!cursor_) {  // all of it has left, and is kept
+      if (!cursor_) {  // every byte has left, and is kept
         cursor_ = tail_;
         cursor_offset_ = tail_->size;
       }
@@ -91,6 +92,47 @@ std::string_view Chain::append_copy(std::string_view bytes) {
     bytes.remove_prefix(size);
   }
   return bytes;
+}
+
+std::string_view Chain::append_copy_behind(Chain& ahead, std::string_view bytes) {
+  auto size = static_cast<uint32_t>(std::min<size_t>(bytes.size(), ahead.room_behind_copy()));
+  if (head_ || size == 0) return append_copy(bytes);
+  Slot& slot = *ahead.tail_->slot;
+  char* at = slot.data + (ahead.tail_->data - slot.data) + ahead.tail_->size;
+  std::memcpy(at, bytes.data(), size);
+  push(&slot, at, size);
+  tail_is_copy_ = true;
+  ahead.tail_is_copy_ = false;
+  return append_copy(bytes.substr(size));
+}
+
+void Chain::append_chain(Chain& other) {
+  SLUICE_CHECK(other.head_ == other.cursor_ && other.cursor_offset_ == 0);
+  ChainNode* first = other.head_;
+  if (!first) return;
+  if (cursor_ && tail_->slot && tail_->slot == first->slot &&
+      tail_->data + tail_->size == first->data) {
+    tail_->size += first->size;
+    tail_->next = first->next;
+    if (first != other.tail_) tail_ = other.tail_;
+    Lease::adopt(first->slot);
+    memory_->nodes.give_back(first);
+  } else {
+    if (tail_)
+      tail_->next = first;
+    else
+      head_ = first;
+    tail_ = other.tail_;
+    if (!cursor_) {
+      cursor_ = first;
+      cursor_offset_ = 0;
+    }
+  }
+  tail_is_copy_ = other.tail_is_copy_;
+  bytes_ += other.bytes_;
+  other.head_ = other.tail_ = other.cursor_ = nullptr;
+  other.bytes_ = 0;
+  other.tail_is_copy_ = false;
 }
 
 bool Chain::append_block(std::string_view bytes, bool ours) {
@@ -132,7 +174,7 @@ char* Chain::surroundings(uint64_t size, size_t before, size_t after) {
   Slot& slot = *cursor_->slot;
   size_t begin = static_cast<size_t>(cursor_->data - slot.data) + cursor_offset_;
   if (begin < before || slot.size - begin - size < after) return nullptr;
-  if (cursor_ == tail_) tail_is_copy_ = false;  // what follows is no longer free
+  if (cursor_ == tail_) tail_is_copy_ = false;  // the rest of the slot is no longer free
   return slot.data + begin;
 }
 
@@ -149,7 +191,7 @@ void Chain::drop_front() {
     tail_ = nullptr;
     tail_is_copy_ = false;
   }
-  if (node->slot) Lease::adopt(node->slot);  // and gives it up at once
+  if (node->slot) Lease::adopt(node->slot);  // the temporary ends the lease at once
   memory_->nodes.give_back(node);
 }
 
@@ -216,7 +258,7 @@ void Chain::clear() {
 
 void Chain::keep_consumed(bool keep) {
   if (keep && !keep_ && cursor_) {
-    // What has left of the front slice is not kept.
+    // The part of the front slice that has left is not kept.
     cursor_->data += cursor_offset_;
     cursor_->size -= cursor_offset_;
     cursor_offset_ = 0;
@@ -236,12 +278,9 @@ bool Chain::keeps_in(const SlotPool& pool) const {
   return false;
 }
 
-bool Chain::holds_in(const SlotPool& pool, uint64_t skip) const {
-  uint64_t left = cursor_offset_ + skip;
-  for (ChainNode* node = cursor_; node; node = node->next) {
-    if (left < node->size && lies_in(*node, pool)) return true;
-    left -= std::min<uint64_t>(left, node->size);
-  }
+bool Chain::holds_in(const SlotPool& pool) const {
+  for (ChainNode* node = cursor_; node; node = node->next)
+    if (lies_in(*node, pool)) return true;
   return false;
 }
 

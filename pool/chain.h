@@ -1,7 +1,7 @@
-// The bytes on their way to one socket, as slices of slots, in order. A chain holds a lease on
-// every slot that a slice of it lies in; nothing is copied between receive and send unless it has
-// to wait (append_copy). Owned by a stream, used on its worker's thread. Slices live in nodes
-// from the worker's free list, so that appending allocates nothing in steady state.
+// The bytes on their way to one socket, as slices of slots, in order. A chain holds a lease on the
+// slot of every slice; between receive and send it copies only bytes that have to wait
+// (append_copy). Owned by a stream, used on its worker's thread. Slices live in nodes from the
+// worker's free list, so that appending allocates nothing in steady state.
 #pragma once
 
 #include <cstddef>
@@ -43,7 +43,7 @@ class ChainNodes {
   std::vector<std::unique_ptr<ChainNode[]>> blocks_;
 };
 
-// What a worker's chains are made from.
+// The material of a worker's chains.
 struct Memory {
   SlotPool& sse_event;
   SlotPool& http_message;
@@ -52,25 +52,31 @@ struct Memory {
 
 class Chain {
  public:
-  // Bytes that are copied go into slots of `spill`.
+  // Copies go into slots of `spill`.
   Chain(Memory& memory, SlotPool& spill) : memory_(&memory) { spill_to(spill); }
   ~Chain() { clear(); }
   Chain(const Chain&) = delete;
   Chain& operator=(const Chain&) = delete;
 
-  // Where copies go from now on.
+  // Sets the pool of further copies.
   void spill_to(SlotPool& spill) { spills_large_ = &spill == &memory_->http_message; }
 
-  // Shares the slot; `bytes` lie in it.
+  // Shares the slot, in which `bytes` lie.
   void append(const Lease& lease, std::string_view bytes);
-  // Copies into the chain's own slots, densely. Returns the rest that there was no slot for: it
-  // may be appended by reference, or as a block.
+  // Copies into the chain's own slots, densely. Returns the rest for which there was no slot: the
+  // caller may append it by reference, or as a block.
   [[nodiscard]] std::string_view append_copy(std::string_view bytes);
-  // Copies all of it, into a block of the heap where there is no slot. False, and nothing is
-  // appended, where the limit has no room for that; never where the bytes are our own.
+  // Copies all of it, into a block of the heap if there is no slot. False: the limit has no room
+  // for a block, and nothing is appended. Bytes of our own always find room.
   [[nodiscard]] bool append_block(std::string_view bytes, bool ours);
+  // The same, in the slot that `ahead` copies into, as long as nothing else has been appended here:
+  // what follows in `ahead` is dense then, too, once it takes this chain's bytes (append_chain()).
+  // Until then `ahead` copies elsewhere, since only one chain may write behind the bytes of a slot.
+  [[nodiscard]] std::string_view append_copy_behind(Chain& ahead, std::string_view bytes);
   // Bytes that live as long as the program.
   void append_static(std::string_view bytes);
+  // All that is in `other`, which has consumed and keeps nothing, and is empty then. No byte moves.
+  void append_chain(Chain& other);
 
   // Bytes not yet consumed.
   uint64_t bytes() const { return bytes_; }
@@ -80,16 +86,17 @@ class Chain {
   // adds the bytes they cover to *covered.
   size_t fill(std::span<iovec> pieces, uint64_t skip, uint64_t max_bytes, uint64_t* covered) const;
 
-  // Room to write right before and right after the first `size` unconsumed bytes, in their own
-  // slot: their address where they are one slice up to its end, nobody else has a lease on the
-  // slot, and it has that many bytes on either side; else null. What lies there is not sent any
-  // more, or has been parsed; it is the caller's until those bytes are consumed.
+  // The address of the first `size` unconsumed bytes, if the caller may write right before and
+  // right after them: they are one slice up to its end, no other lease is on the slot, and the slot
+  // has that many bytes on either side. Else null. The bytes there have been sent or parsed; they
+  // are the caller's until the `size` bytes are consumed.
   char* surroundings(uint64_t size, size_t before, size_t after);
 
   // The slot that the first unconsumed byte lies in; empty for static bytes.
   Lease front() const;
 
-  // The first `count` bytes have left. While keep_consumed(), they stay for rewind().
+  // Consumes the first `count` bytes, which have left. While keep_consumed(), they stay for
+  // rewind().
   void consume(uint64_t count);
   // Drops everything after the first `count` unconsumed bytes.
   void truncate(uint64_t count);
@@ -102,18 +109,18 @@ class Chain {
   // Everything that was consumed is to be sent again.
   void rewind();
 
-  // Whether slots of that pool hold some of the kept bytes, or of the unconsumed ones from `skip`
-  // on.
+  // Whether slots of that pool hold some of the kept bytes, or of the unconsumed ones.
   bool keeps_in(const SlotPool& pool) const;
-  bool holds_in(const SlotPool& pool, uint64_t skip) const;
+  bool holds_in(const SlotPool& pool) const;
 
  private:
   void push(Slot* slot, const char* data, uint32_t size);
   void drop_front();
+  uint32_t room_behind_copy() const;
 
   SlotPool& spill() { return spills_large_ ? memory_->http_message : memory_->sse_event; }
 
-  // Two chains for every stream: kept small.
+  // Two chains and more for every stream: kept small.
   Memory* memory_;
   ChainNode* head_ = nullptr;  // first node kept
   ChainNode* tail_ = nullptr;

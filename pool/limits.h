@@ -6,9 +6,9 @@
 
 namespace sluice::limits {
 
-// Slots of a class that the kernel may hold at a time, and the part kept back for our own
-// writing (heads, spills), as a fraction of the class's first size.
-// It starts with few, which stay in the CPU's cache, and gets more where turns use them up.
+// Slots of a class that the kernel may hold at a time, and the part kept back for our own writing
+// (heads, spills), as a fraction of the class's first size. The kernel begins with few, which stay
+// in the CPU's cache, and gets more when turns use them up.
 inline constexpr uint32_t kRingSlotsMin = 32;
 inline constexpr uint32_t kRingSlotsMax = 512;
 inline constexpr uint32_t kReserveFraction = 8;

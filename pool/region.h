@@ -1,5 +1,5 @@
-// A mapped piece of slab: huge pages where they are to be had, registered with the ring where
-// that is allowed. Owned by the pool that cuts it into slots; unmapped with it.
+// A mapped piece of slab: in huge pages if there are any, registered with the ring if that is
+// allowed. Owned by the pool that cuts it into slots; unmapped with it.
 #pragma once
 
 #include <cstddef>
@@ -14,8 +14,8 @@ const char* page_kind_name(PageKind kind);
 
 class Region {
  public:
-  // Maps `bytes` (rounded up to whole pages) and registers them as fixed buffer `fixed_index`
-  // where the ring has that feature and that many. data() is null where the mapping failed.
+  // Maps `bytes` (rounded up to whole pages) and registers them as fixed buffer `fixed_index`, if
+  // the ring has that feature and that many. data() is null if the mapping failed.
   Region(Ring& ring, size_t bytes, unsigned fixed_index);
   ~Region();
   Region(Region&& other) noexcept;

@@ -1,8 +1,7 @@
-// A slot: a fixed piece of a worker's slab that the kernel receives into, or that we write heads
-// and spilled bytes into. Leases count who still reads it; the last one gives it back to its
-// pool. Slots and leases belong to one worker and are never touched by another thread. A slot
-// of no region is a block from the heap: what heads fall back to when the pool is at its limit; it
-// is freed, not pooled (a "discard").
+// A slot: a fixed piece of a worker's slab, into which the kernel receives, or we write heads and
+// spilled bytes. Leases count its readers; the last one gives it back to its pool. Slots and leases
+// belong to one worker, and no other thread touches them. A slot of no region is a block from the
+// heap, for heads when the pool is at its limit; it is freed, not pooled (a "discard").
 #pragma once
 
 #include <cstddef>

@@ -29,7 +29,7 @@ SlotPool::SlotPool(Loop& loop, MemoryLimit& memory_limit, const Options& options
 SlotPool::~SlotPool() = default;
 
 bool SlotPool::grow() {
-  // A place left by a region that was given back, else a new one.
+  // The place of a region that was given back, else a new one.
   size_t place = 0;
   while (place < regions_.size() && regions_[place].memory) ++place;
   size_t bytes = size_t{options_.slot_bytes} * options_.slots;
@@ -37,7 +37,7 @@ bool SlotPool::grow() {
   if (!first && (memory_limit_.bytes + bytes > memory_limit_.bytes_max ||
                  (place + 1) * options_.slots > limits::kSlotsMax))
     return false;
-  // Where all are in use the region is just not registered.
+  // If all indices are in use, the region is just not registered.
   unsigned fixed_index = 0;
   while (fixed_index < Ring::kFixedBuffersMax && memory_limit_.fixed_in_use[fixed_index])
     ++fixed_index;
@@ -68,7 +68,7 @@ void SlotPool::give_back(RegionSlots& region) {
   free_ -= options_.slots;
   memory_limit_.bytes -= size_t{options_.slot_bytes} * options_.slots;
   unsigned fixed_index = region.memory->fixed_index();
-  region = RegionSlots{};  // which takes the registration back
+  region = RegionSlots{};  // ends the registration, too
   if (fixed_index < Ring::kFixedBuffersMax) memory_limit_.fixed_in_use[fixed_index] = false;
 }
 
@@ -80,7 +80,8 @@ void SlotPool::put_back(Slot* slot) {
   ++free_;
 }
 
-// From the lowest region that has one, so that grown regions run empty and can be given back.
+// Takes from the lowest region that has a free slot, so that grown regions run empty and can go
+// back.
 Slot* SlotPool::pop_free() {
   for (RegionSlots& region : regions_) {
     if (region.free == 0) continue;
@@ -164,7 +165,7 @@ void SlotPool::on_turn_end() {
     if (--trim_turns_ == 0)
       finish_trim();
     else
-      loop_.turn_again();  // the group is empty: not for long
+      loop_.turn_again();  // the group is empty until the next turn
   } else if (provided_ < ring_target_ && !group_gone_) {
     most_used_ = std::max(most_used_, ring_target_ - provided_);
   }
@@ -177,7 +178,7 @@ void SlotPool::replenish() {
   if (trim_turns_ > 0 || group_gone_ || provided_ >= ring_target_) return;
   Ring& ring = loop_.ring();
   while (provided_ < ring_target_) {
-    // The reserve is for what we write: heads have to leave before the slots of bodies come back.
+    // The reserve is for our own writing: heads have to leave before the slots of bodies come back.
     if (free_ <= reserve_ && (provided_ >= ring_target_ / 2 || !grow())) break;
     Slot* slot = pop_free();
     slot->provided = true;
@@ -189,14 +190,15 @@ void SlotPool::replenish() {
 
 void SlotPool::wake_waiters() {
   if (trim_turns_ > 0) return;
-  // No more than there are slots; who finds none again goes back to the queue's end.
+  // Wakes no more waiters than there are slots. A waiter that finds none again goes to the queue's
+  // end.
   for (uint32_t slots = provided_; slots > 0 && has_waiters(); --slots) {
     SlotWaiter& waiter = *waiting_.front();
     stop_waiting(waiter);
     waiter.on_slot_available();
   }
-  // Who was woken need not have a use for its slot: the next in the queue must not wait for a turn
-  // that nothing brings about.
+  // The queue's next waiter runs even if the one just woken no longer needs a slot: without this,
+  // it would wait for a turn that nothing brings about.
   if (has_waiters() && provided_ > 0) loop_.turn_again();
 }
 
@@ -231,11 +233,11 @@ void SlotPool::trim() {
   }
   if (!provided_beyond_first || group_gone_) return;
   group_gone_ = !loop_.ring().reset_buffer_group(options_.group);
-  trim_turns_ = 2;  // this turn's end, and the next one's, which has reaped
+  trim_turns_ = 2;  // this turn's end, and the end of the next one, which reaps
 }
 
-// A completion that was on its way when the group was emptied has been reaped and has claimed its
-// slot by now; what is still marked as provided came back with the group.
+// A completion that was on its way when the group was emptied has been reaped by now, and its slot
+// is leased. The slots that are still marked as provided came back with the group.
 void SlotPool::finish_trim() {
   for (RegionSlots& region : regions_) {
     if (!region.memory) continue;

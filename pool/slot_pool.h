@@ -1,11 +1,11 @@
 // The slots of one size class of one worker, cut from regions. Some are with the kernel (provided
-// to the class's buffer group, to be picked when data arrives), some are leased, the rest free:
+// to the class's buffer group, to be picked when data arrives), some are leased, the rest are free:
 // provided + leased + free == slots, always. Owned by the worker, used on its thread only.
 //
 // The pool grows by whole regions while slots are short, up to a limit that all classes of the
 // worker share, and gives grown regions back when they are idle. Out of slots is a wait, not an
-// error: a connection whose receive found none queues here and is told when one is back. What
-// cannot wait (heads) may take blocks from the heap, which count towards the same limit.
+// error: a connection whose receive found none queues here and hears when one is back. Heads cannot
+// wait; they may take blocks from the heap, which count towards the same limit.
 #pragma once
 
 #include <bitset>
@@ -30,8 +30,9 @@ struct PoolCounters {
   uint64_t waits = 0;        // receives that found no slot
 };
 
-// What peers' bytes may occupy on a worker, in bytes (--pool-max): the regions of all classes, and
-// a part of its own for the heap, with blocks and what connections keep beside them (charge()).
+// The memory that peers' bytes may occupy on a worker, in bytes (--pool-max): the regions of all
+// classes, and a part of its own for the heap, with blocks and the bytes that connections keep
+// beside them (charge()).
 struct MemoryLimit {
   uint64_t bytes_max = 0;  // of regions
   uint64_t heap_max = 0;
@@ -40,8 +41,8 @@ struct MemoryLimit {
   uint32_t spare_blocks = limits::kSpareBlocks;  // not in use
   std::bitset<Ring::kFixedBuffersMax> fixed_in_use = {};
 
-  // Accounts for `now` bytes in the place of `*before`. False, and nothing has changed, where more
-  // is asked for than is left.
+  // Accounts for `now` bytes in the place of `*before`. False: more is asked for than is left, and
+  // nothing has changed.
   bool charge(uint32_t* before, uint32_t now) {
     if (now > *before && heap + (now - *before) > heap_max) return false;
     heap = heap - *before + now;
@@ -70,7 +71,7 @@ class SlotPool final : public TurnHook {
     uint32_t slots;  // at first, and the step by which the class grows
   };
 
-  // Registers itself with the loop's turn end. ok() is false where memory or the kernel refused.
+  // Registers itself with the loop's turn end. ok() is false if memory or the kernel refused.
   SlotPool(Loop& loop, MemoryLimit& memory_limit, const Options& options);
   ~SlotPool();
   SlotPool(const SlotPool&) = delete;
@@ -83,10 +84,11 @@ class SlotPool final : public TurnHook {
 
   // The slot that a completion named: it was with the kernel and is leased now.
   Lease claim(uint16_t buffer_id);
-  // A slot to write into; empty where there is none and the class cannot grow.
+  // A slot to write into; empty if there is none and the class cannot grow.
   Lease take();
-  // A slot, or a block of the heap with room for `size` bytes; empty where the limit has no room
-  // for it, unless the bytes are our own (`ours`): a few hundred for a connection, at most.
+  // A slot, or a block of the heap with room for `size` bytes; empty if the limit has no room for
+  // the block. For our own bytes (`ours`) there is always room: they are a few hundred for a
+  // connection, at most.
   Lease take_block(uint32_t size, bool ours);
 
   // Queues until a slot is with the kernel again.
@@ -99,16 +101,16 @@ class SlotPool final : public TurnHook {
   void stop_waiting_to_write(SlotWaiter& waiter) { waiting_to_write_.remove(waiter); }
   bool has_writers_waiting() const { return !waiting_to_write_.empty(); }
   bool awaited() const { return has_waiters() || has_writers_waiting(); }
-  // Somebody waits, and there is no slot to give and no room to grow.
+  // Receives or writers wait, and the class has neither a slot for them nor room to grow.
   bool exhausted() const {
     bool receives = has_waiters() && provided_ == 0 && trim_turns_ == 0 && !group_gone_;
     return receives || (has_writers_waiting() && !may_write());
   }
 
-  // Fits what the kernel is to hold to what turns have used, and gives back grown regions that hold
-  // no lease; called about once a second. Where such a region still has slots with the kernel, the
-  // group is emptied first and refilled a turn later; where the kernel refuses to have it back,
-  // this is tried again each time, and receives wait.
+  // Fits the number of slots with the kernel to the use of recent turns, and gives back grown
+  // regions without a lease; called about once a second. If such a region still has slots with the
+  // kernel, the group is emptied first and refilled a turn later. If the kernel then refuses to
+  // have the group back, each later call tries again, and receives wait.
   void trim();
 
   void on_turn_end() override;
@@ -160,9 +162,9 @@ class SlotPool final : public TurnHook {
   uint32_t heap_blocks_ = 0;
   uint32_t high_water_ = 0;
   bool ok_ = false;
-  // Turns until the emptied group is filled again: what was on its way is reaped in between.
+  // Turns until the emptied group is filled again: completions on their way are reaped in between.
   uint8_t trim_turns_ = 0;
-  bool group_gone_ = false;           // the kernel has none of ours
+  bool group_gone_ = false;           // the kernel has no slot of ours
   std::vector<RegionSlots> regions_;  // a region's place is its id
   IntrusiveQueue<SlotWaiter, &SlotWaiter::in_queue_> waiting_;
   IntrusiveQueue<SlotWaiter, &SlotWaiter::in_queue_> waiting_to_write_;

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 
+#include "sse/scan_block.h"
 #include "sse/scanner.h"
 
 namespace sluice {
@@ -11,27 +11,11 @@ namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr std::string_view kRetry = "retry:";
-constexpr size_t kBlockSize = 64;
-
-// The masks of up to 64 bytes from `offset` on; bits beyond the end of `bytes` are 0.
-inline LineEndMask scan_block(LineEndMask (*scan64)(const char*), std::string_view bytes,
-                              size_t offset) noexcept {
-  size_t left = bytes.size() - offset;
-  if (left >= kBlockSize) return scan64(bytes.data() + offset);
-  if (bytes.size() >= kBlockSize) {  // look at some bytes again rather than copy the rest
-    LineEndMask mask = scan64(bytes.data() + bytes.size() - kBlockSize);
-    size_t again = kBlockSize - left;
-    return {mask.lf >> again, mask.cr >> again};
-  }
-  char block[kBlockSize] = {};
-  std::memcpy(block, bytes.data() + offset, left);
-  return scan64(block);
-}
 
 // The offset of the first LF or CR from `at` on, or the size of `bytes`.
 size_t find_line_end(std::string_view bytes, size_t at) noexcept {
   auto* scan64 = active_scanner().scan64;
-  for (; at < bytes.size(); at += kBlockSize) {
+  for (; at < bytes.size(); at += kScanBytes) {
     LineEndMask mask = scan_block(scan64, bytes, at);
     if ((mask.lf | mask.cr) != 0) return at + std::countr_zero(mask.lf | mask.cr);
   }
@@ -66,7 +50,7 @@ Framer::Result Framer::feed(std::string_view bytes) noexcept {
   Result result;
   auto* scan64 = active_scanner().scan64;
   Carry carry = carry_;
-  for (size_t offset = 0; offset < bytes.size(); offset += kBlockSize) {
+  for (size_t offset = 0; offset < bytes.size(); offset += kScanBytes) {
     LineEndMask mask = scan_block(scan64, bytes, offset);
     if ((mask.lf | mask.cr) != 0) {
       frame_block(mask, bytes, offset, carry, result);
@@ -85,7 +69,7 @@ Framer::Result Framer::feed(std::string_view bytes) noexcept {
 
 inline void Framer::frame_block(LineEndMask mask, std::string_view bytes, size_t offset,
                                 Carry& carry, Result& result) noexcept {
-  const size_t last = std::min(bytes.size() - offset, kBlockSize) - 1;
+  const size_t last = std::min(bytes.size() - offset, kScanBytes) - 1;
   const uint64_t line_end_bytes = mask.lf | mask.cr;
   const uint64_t after_line_end = line_end_bytes << 1 | uint64_t{carry.line_end};
   const uint64_t crlf_tails = mask.lf & (mask.cr << 1 | uint64_t{carry.cr});

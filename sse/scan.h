@@ -1,7 +1,7 @@
-// scan64 for each instruction set: one file each, compiled for that set, called by scanner.cc.
-// Such a file includes only this header and the intrinsics: an inline function of the standard
-// library instantiated there might be the copy that the linker keeps, and crash an older CPU.
-// Pure functions, callable from any thread; each reads exactly 64 bytes, at any alignment.
+// scan64 for each instruction set: one file each, compiled for that set, called by scanner.cc. Such
+// a file includes only this header and the intrinsics. (An inline function of the standard library
+// instantiated there might be the copy that the linker keeps, and crash an older CPU.) Pure
+// functions, callable from any thread; each reads exactly 64 bytes, at any alignment.
 #pragma once
 
 #include <cstdint>

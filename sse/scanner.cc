@@ -10,7 +10,7 @@ bool always() {
 }
 
 #if defined(__x86_64__)
-// Each asks for everything that its file is compiled with (sse/CMakeLists.txt). The builtin also
+// Each asks for every feature that its file is compiled with (sse/CMakeLists.txt). The builtin also
 // checks that the kernel saves the wide registers.
 bool has_avx2() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&

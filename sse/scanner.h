@@ -1,7 +1,7 @@
-// Finds line ends in event-stream bytes, 64 at a time, with the widest vectors of this CPU.
-// A scanner turns 64 bytes into two bit masks (bit i = byte i is LF, is CR); the framer's logic
-// over those masks is written once. The implementation is chosen once, before threads start,
-// by CPU or by force (--simd); all give equal masks (tests/unit/sse/scanner_test.cc proves it).
+// Finds line ends in event-stream bytes, 64 at a time, with the widest vectors of this CPU. A
+// scanner turns 64 bytes into two bit masks (bit i = byte i is LF, is CR); the framer has one copy
+// of the logic over those masks. The implementation is chosen once, before threads start, by CPU or
+// by force (--simd). All give equal masks (tests/unit/sse/scanner_test.cc proves it).
 #pragma once
 
 #include <span>
@@ -21,8 +21,8 @@ struct Scanner {
 // Compiled-in implementations, fastest first; "scalar" is always the last.
 std::span<const Scanner> scanners();
 
-// The one in use; the fastest that this CPU supports until another one is selected.
-// Thread-safe to read; set before threads start.
+// The active one: the fastest that this CPU supports until another one is selected. Any thread may
+// read it; it is set before threads start.
 const Scanner& active_scanner();
 
 // Makes `name` ("auto" or one of scanners()) the active one. False: unknown or not supported by

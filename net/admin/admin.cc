@@ -2,8 +2,10 @@
 
 #include <dirent.h>
 #include <fstream>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 #include "core/text.h"
 #include "net/base/version.h"
@@ -12,7 +14,7 @@ namespace sluice {
 
 namespace {
 
-// For a few scrapers and people. Whoever is slow or idle gives way to them.
+// For a few scrapers and people. Slow or idle connections give way to them.
 HttpdLimits limits_with(const Admin::Options& options) {
   return {.connections_max = options.connections_max,
           .idle_give_way = true,
@@ -22,13 +24,16 @@ HttpdLimits limits_with(const Admin::Options& options) {
           .head_timeout_ms = 5'000,
           .body_timeout_ms = 5'000,
           .write_timeout_ms = 10'000,
-          .idle_timeout_ms = 20'000,  // not what scrapers most often wait between two
+          .idle_timeout_ms = 20'000,  // no usual interval of scrapers
           .linger_timeout_ms = 1'000};
 }
 
+// Beyond that the one who asked is told to look at the log.
+constexpr uint64_t kReloadWithinMs = 5'000;
+
 uint64_t count_open_fds() {
   struct stat folder {};
-  // Since Linux 6.2 the size is the number, without a walk over all of them.
+  // Since Linux 6.2 the folder's size is their number, without a walk over all of them.
   if (::stat("/proc/self/fd", &folder) == 0 && folder.st_size > 0) {
     return static_cast<uint64_t>(folder.st_size);
   }
@@ -42,7 +47,7 @@ uint64_t count_open_fds() {
 
 uint64_t resident_bytes() {
   uint64_t total = 0;
-  uint64_t resident = 0;  // stays that where it cannot be read
+  uint64_t resident = 0;  // stays 0 if it cannot be read
   std::ifstream("/proc/self/statm") >> total >> resident;
   return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
@@ -84,19 +89,22 @@ void append_stream(std::string& out, const StreamInfo& stream) {
 
 }  // namespace
 
-Admin::Admin(const Config& config, std::vector<std::unique_ptr<Worker>>& workers,
-             const LogWriter& log, const Options& options)
-    : config_(config),
+Admin::Admin(std::shared_ptr<const ConfigSnapshot> snapshot,
+             std::vector<std::unique_ptr<Worker>>& workers, const LogWriter& log,
+             const Options& options)
+    : snapshot_(std::move(snapshot)),
+      options_(options),
       log_(log),
       server_(limits_with(options)),
       metrics_(
-          server_, workers, WorkerSnapshot(config.routes.size()),
+          server_, workers, {},
           [](Gateway& gateway, WorkerSnapshot& into) { gateway.snapshot(into); },
           options.answer_within),
       streams_(
           server_, workers, {},
           [](Gateway& gateway, std::vector<StreamInfo>& into) { gateway.list_streams(into); },
           options.answer_within) {
+  const Config& config = snapshot_->config();
   std::vector<std::string> hosts = config.admin_hosts;
   if (!config.admin_name.empty()) hosts.push_back(config.admin_name);
   server_.restrict_hosts(hosts, "The admin port has no such name; --admin-host gives it one.");
@@ -108,6 +116,9 @@ Admin::Admin(const Config& config, std::vector<std::unique_ptr<Worker>>& workers
   });
   server_.route("GET", "/streams",
                 [this](const HttpdRequest&, HttpdResponder responder) { on_streams(responder); });
+  server_.route("POST", "/reload", [this](const HttpdRequest& request, HttpdResponder responder) {
+    on_reload(request, responder);
+  });
   server_.route("GET", "/healthz", [](const HttpdRequest&, HttpdResponder responder) {
     responder.respond(200, "text/plain", "ok\n");
   });
@@ -120,7 +131,7 @@ Admin::Admin(const Config& config, std::vector<std::unique_ptr<Worker>>& workers
 }
 
 std::string Admin::start() {
-  return server_.start(config_.admin, "sluice/admin");
+  return server_.start(snapshot_->config().admin, "sluice/admin");
 }
 
 void Admin::on_metrics(const HttpdRequest& request, const HttpdResponder& responder) {
@@ -130,7 +141,7 @@ void Admin::on_metrics(const HttpdRequest& request, const HttpdResponder& respon
   metrics_.add(responder, [this, format](const std::vector<WorkerSnapshot>& workers,
                                          const HttpdResponder& to) {
     to.respond(200, metrics_content_type(format),
-               render_metrics(config_, workers, process_facts(), format));
+               render_metrics(*snapshot_, workers, process_facts(), format));
   });
 }
 
@@ -144,6 +155,9 @@ ProcessFacts Admin::process_facts() const {
   process.log_lines_dropped = log_.dropped();
   process.log_write_errors = log_.write_errors();
   process.admin_drops = server_.dropped();
+  process.config_generation = snapshot_->generation();
+  process.reloads_ok = reloads_ok_;
+  process.reloads_failed = reloads_failed_;
   process.draining = draining_.load(std::memory_order_relaxed);
   return process;
 }
@@ -161,6 +175,49 @@ void Admin::on_streams(const HttpdResponder& responder) {
                  body += "]\n";
                  to.respond(200, "application/json", body);
                });
+}
+
+// A browser may be made to send this by any page that it shows; it says so in Origin.
+void Admin::on_reload(const HttpdRequest& request, const HttpdResponder& responder) {
+  if (request.header("origin")) {
+    responder.problem(403, "Reloads are not for pages of a browser.");
+    return;
+  }
+  {
+    std::lock_guard lock(reload_mutex_);
+    std::erase_if(reload_requests_, [](const HttpdResponder& asker) { return !asker.open(); });
+    reload_requests_.push_back(responder);
+  }
+  responder.after_ms(kReloadWithinMs, [responder] {
+    responder.problem(503, "The reload is not done yet; the log tells how it ends.",
+                      {{"Retry-After", "1"}});
+  });
+  ::eventfd_write(options_.reload_fd, 1);
+}
+
+std::vector<HttpdResponder> Admin::take_reload_requests() {
+  std::lock_guard lock(reload_mutex_);
+  return std::exchange(reload_requests_, {});
+}
+
+void Admin::reloaded(std::vector<HttpdResponder> askers,
+                     std::shared_ptr<const ConfigSnapshot> snapshot) {
+  server_.post([this, askers = std::move(askers), snapshot = std::move(snapshot)] {
+    ++reloads_ok_;
+    if (snapshot->generation() > snapshot_->generation()) snapshot_ = snapshot;
+    std::string generation = std::to_string(snapshot->generation());
+    for (const HttpdResponder& asker : askers)
+      asker.respond(200, "application/json", "{\"generation\":" + generation + "}\n");
+  });
+}
+
+void Admin::reload_failed(std::vector<HttpdResponder> askers, std::string why) {
+  server_.post([this, askers = std::move(askers), why = std::move(why)] {
+    ++reloads_failed_;
+    std::string detail;
+    append_json_escaped(detail, why);
+    for (const HttpdResponder& asker : askers) asker.problem(422, detail);
+  });
 }
 
 }  // namespace sluice

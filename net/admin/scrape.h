@@ -1,9 +1,9 @@
-// One question that the admin port asks of all workers, without waiting for any: each is sent a
-// message and sends its answer back, the last one (or the time-out) completes the responses on the
-// server's thread, and requests that come meanwhile share the round. Owned by the admin port, used
-// on its server's thread. A worker that hangs holds one message of ours, however often it is asked;
-// once it has gone on, that message answers the round that is then under way. The server outlives
-// the workers' threads, which post to it.
+// One question that the admin port asks of all workers, without waiting for any. Each worker gets a
+// message and sends its answer back; the last answer (or the time-out) completes the responses on
+// the server's thread. Requests that come meanwhile share the round. Owned by the admin port, used
+// on its server's thread. A worker that hangs holds one message of ours, however often we ask; once
+// it goes on, that message answers the round of that time. The server outlives the workers'
+// threads, which post to it.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +24,7 @@ class Scrape {
   using Workers = std::vector<std::unique_ptr<Worker>>;
   // On a worker's thread.
   using Ask = void (*)(Gateway&, Answer&);
-  // Makes the response of all answers.
+  // Makes the response from all answers.
   using Respond = std::function<void(const std::vector<Answer>&, const HttpdResponder&)>;
 
   Scrape(Httpd& server, Workers& workers, Answer initial, Ask ask,
@@ -35,7 +35,7 @@ class Scrape {
         ask_(ask),
         answer_within_(answer_within) {}
 
-  // `responder` gets its response, or 503 where a worker does not answer in time.
+  // `responder` gets its response, or 503 if a worker does not answer in time.
   void add(const HttpdResponder& responder, Respond respond) {
     std::erase_if(waiting_, [](const auto& waiter) { return !waiter.first.open(); });
     if (waiting_.size() == kWaitingMax) {
@@ -53,12 +53,12 @@ class Scrape {
   }
 
  private:
-  // Each gets a copy of its own of what may be long.
+  // Requests that share a round. Each gets its own copy of a response that may be long.
   static constexpr size_t kWaitingMax = 8;
 
   struct Part {
-    bool asked = false;  // and has not answered
-    bool there = false;  // in this round
+    bool asked = false;  // and yet to answer
+    bool there = false;  // has answered in this round
   };
 
   void begin_round() {
@@ -67,14 +67,14 @@ class Scrape {
     missing_ = workers_.size();
     for (Part& part : parts_) part.there = false;
     for (size_t i = 0; i < workers_.size(); ++i) {
-      // What a worker was asked before it stopped it may never have seen.
+      // A worker that has stopped may never have seen an earlier question.
       if (parts_[i].asked && !workers_[i]->stopped()) continue;
       auto answer = std::make_shared<Answer>(initial_);
       parts_[i].asked = workers_[i]->post([this, i, answer](Gateway& gateway) {
         ask_(gateway, *answer);
         server_.post([this, i, answer] { on_answer(i, std::move(*answer)); });
       });
-      if (!parts_[i].asked) on_answer(i, Answer(initial_));  // it has stopped: nothing to tell
+      if (!parts_[i].asked) on_answer(i, Answer(initial_));  // the worker has stopped
     }
   }
 

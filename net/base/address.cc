@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <arpa/inet.h>
-#include <charconv>
 #include <cstddef>
 #include <cstring>
 #include <memory>
@@ -10,6 +9,8 @@
 #include <span>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "core/text.h"
 
 namespace sluice {
 namespace {
@@ -47,7 +48,7 @@ bool is_v4_mapped(const Address& address) {
   return address.storage.ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6(address).sin6_addr);
 }
 
-// The bytes that tell one host from another, those of an IPv4 address also where it is mapped.
+// The bytes that tell one host from another: those of an IPv4 address, even if it is mapped.
 std::span<const uint8_t> ip_bytes(const Address& address) {
   if (address.storage.ss_family == AF_INET) {
     return {reinterpret_cast<const uint8_t*>(&v4(address).sin_addr), sizeof(in_addr)};
@@ -68,7 +69,7 @@ Address any_address() {
   return has_ipv6() ? from_v6(in6addr_any) : from_v4(in_addr{INADDR_ANY});
 }
 
-// Where a name has both kinds, IPv4: what listens on "localhost" most often listens there.
+// If a name has both kinds, IPv4: a server on "localhost" most often listens there.
 std::optional<Address> resolve(const std::string& host, int family, std::string* error) {
   addrinfo hints{};
   hints.ai_family = family;
@@ -92,15 +93,6 @@ std::optional<Address> resolve(const std::string& host, int family, std::string*
   std::memcpy(&address.storage, best->ai_addr, best->ai_addrlen);
   address.size = best->ai_addrlen;
   return address;
-}
-
-template <typename Number>
-std::optional<Number> parse_decimal(std::string_view text) {
-  Number number = 0;
-  const char* end = text.data() + text.size();
-  auto [rest, status] = std::from_chars(text.data(), end, number);
-  if (status != std::errc{} || rest != end) return std::nullopt;
-  return number;
 }
 
 }  // namespace
@@ -128,6 +120,28 @@ void Address::set_port(uint16_t port) {
   }
 }
 
+Ip Ip::of(const Address& address) {
+  Ip ip;
+  if (address.storage.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address.storage);
+    std::memcpy(ip.bytes.data(), &v6.sin6_addr, ip.bytes.size());
+  } else if (address.storage.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address.storage);
+    ip.bytes[10] = ip.bytes[11] = 0xff;
+    std::memcpy(ip.bytes.data() + 12, &v4.sin_addr, 4);
+  }
+  return ip;
+}
+
+Address Ip::address() const {
+  Address address;
+  auto& v6 = reinterpret_cast<sockaddr_in6&>(address.storage);
+  v6.sin6_family = AF_INET6;
+  std::memcpy(&v6.sin6_addr, bytes.data(), bytes.size());
+  address.size = sizeof(v6);
+  return address;
+}
+
 std::string Address::ip() const {
   std::span<const uint8_t> bytes = ip_bytes(*this);
   char text[INET6_ADDRSTRLEN];
@@ -145,7 +159,7 @@ std::string Address::text() const {
 bool Address::same_ip(const Address& other) const {
   std::span<const uint8_t> ours = ip_bytes(*this);
   if (!std::ranges::equal(ours, ip_bytes(other))) return false;
-  // A link-local address is another on each link.
+  // A link-local address names another host on each link.
   return ours.size() == sizeof(in_addr) || v6(*this).sin6_scope_id == v6(other).sin6_scope_id;
 }
 
@@ -165,7 +179,7 @@ bool Address::includes(const Address& other) const {
 }
 
 std::optional<Address> parse_address(std::string_view text, std::string* error) {
-  // The resolver would not see what follows a zero byte.
+  // The resolver would not see the bytes behind a zero byte.
   if (text.find('\0') != text.npos) {
     *error = "an address has no zero bytes";
     return std::nullopt;
@@ -184,7 +198,7 @@ std::optional<Address> parse_address(std::string_view text, std::string* error) 
     *error = "an IPv6 address needs brackets: [" + host + "]" + std::string(text.substr(colon));
     return std::nullopt;
   }
-  auto port = parse_decimal<uint16_t>(text.substr(colon + 1));
+  auto port = parse_decimal(text.substr(colon + 1), UINT16_MAX);
   if (!port) {
     *error = "'" + std::string(text.substr(colon + 1)) + "' is not a port (0 to 65535)";
     return std::nullopt;
@@ -195,7 +209,7 @@ std::optional<Address> parse_address(std::string_view text, std::string* error) 
   } else {
     address = resolve(host, bracketed ? AF_INET6 : AF_UNSPEC, error);
   }
-  if (address) address->set_port(*port);
+  if (address) address->set_port(static_cast<uint16_t>(*port));
   return address;
 }
 
@@ -245,13 +259,15 @@ std::optional<AddressRange> parse_address_range(std::string_view text, std::stri
     *error = "'" + std::string(text) + "' is not an address range (10.0.0.0/8, ::1, 127.0.0.1)";
     return std::nullopt;
   }
-  // A mapped base counts its prefix from the whole 128 bits; it is kept as the IPv4 range it means.
+  // A mapped base counts its prefix from the whole 128 bits. It is kept as the IPv4 range that it
+  // means.
   int mapped_bits = is_v4_mapped(*base) ? 96 : 0;
   int most = static_cast<int>(ip_bytes(*base).size()) * 8 + mapped_bits;
   int bits = most;
   if (slash != text.npos) {
-    bits = parse_decimal<int>(text.substr(slash + 1)).value_or(-1);
-    if (bits < mapped_bits || bits > most) {
+    auto number = parse_decimal(text.substr(slash + 1), static_cast<uint64_t>(most));
+    bits = number ? static_cast<int>(*number) : -1;
+    if (bits < mapped_bits) {
       *error = "the prefix of '" + std::string(text) + "' must be " + std::to_string(mapped_bits) +
                " to " + std::to_string(most);
       return std::nullopt;

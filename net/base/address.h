@@ -1,8 +1,9 @@
-// The address of a stream socket (IPv4, IPv6 or unix) as value. Names are resolved when the
+// The address of a stream socket (IPv4, IPv6 or unix) as a value. Names are resolved when the
 // configuration is read (getaddrinfo, blocking, before threads start); the data path sees addresses
 // only.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <netinet/in.h>
 #include <optional>
@@ -19,34 +20,46 @@ struct Address {
   const sockaddr* sa() const { return reinterpret_cast<const sockaddr*>(&storage); }
   sockaddr* sa() { return reinterpret_cast<sockaddr*>(&storage); }
   bool is_unix() const { return storage.ss_family == AF_UNIX; }
-  // Port and IP address are a TCP address's alone.
+  // Only a TCP address has a port and an IP address.
   uint16_t port() const;
   void set_port(uint16_t port);
-  // "127.0.0.1" or "::1"; an IPv4 address mapped into IPv6 as the IPv4 address that it is.
+  // "127.0.0.1" or "::1"; a mapped IPv4 address is written as IPv4.
   std::string ip() const;
   // "127.0.0.1:80" or "[::1]:80".
   std::string text() const;
-  // Of IP addresses, whatever their ports; a mapped IPv4 address is the one that it maps.
+  // Compares IP addresses without their ports; a mapped IPv4 address equals the one that it maps.
   bool same_ip(const Address& other) const;
   bool is_wildcard() const;
   bool is_loopback() const;
-  // This is a wildcard, and who listens on it has connections to the other, too.
+  // This is a wildcard, and a listener on it gets connections to the other address, too.
   bool includes(const Address& other) const;
 };
 
+// An IP address alone, in the least room: an IPv4 address as the IPv6 address that it maps to. All
+// zeros: not known, or of a unix socket.
+struct Ip {
+  static Ip of(const Address& address);
+  bool known() const { return bytes != decltype(bytes){}; }
+  // With port 0.
+  Address address() const;
+
+  std::array<uint8_t, 16> bytes{};
+};
+
 // "127.0.0.1:8080", "[::1]:8080", "localhost:8080", ":8080" (all addresses: [::], which takes IPv4
-// too while IPV6_V6ONLY is off). A name with both kinds gives its IPv4 address. On failure nullopt
+// too while IPV6_V6ONLY is off). A name with both kinds gives its IPv4 address. On failure nullopt,
 // and *error says why in a few words.
 std::optional<Address> parse_address(std::string_view text, std::string* error);
 
 // "127.0.0.1" or "::1", with port 0; asks no resolver.
 std::optional<Address> parse_ip(std::string_view text);
 
-// Of a unix socket: an absolute path, or "@name" for one in the abstract namespace (unix(7)).
+// The address of a unix socket: an absolute path, or "@name" for one in the abstract namespace
+// (unix(7)).
 std::optional<Address> unix_address(std::string_view path, std::string* error);
 
-// Address ranges in CIDR form ("10.0.0.0/8", "::1", "127.0.0.1"). An IPv4 range holds its addresses
-// also where they come mapped into IPv6.
+// Address ranges in CIDR form ("10.0.0.0/8", "::1", "127.0.0.1"). An IPv4 range also holds its
+// addresses mapped into IPv6.
 struct AddressRange {
   Address base;
   int prefix_bits = 0;

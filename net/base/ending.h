@@ -1,5 +1,5 @@
-// How a stream came to its end, and why a request was refused: closed sets with a side, shared by
-// counters, log and answers. The names are the labels that operators see.
+// How a stream ended, and why a request was refused: closed sets with a side, shared by counters,
+// log and answers. The names are the labels that operators see.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@ enum class Side : uint8_t { kNone, kClient, kUpstream, kSelf };
 
 enum class Ending : uint8_t {
   kComplete,         // the upstream's end, delivered
-  kRefused,          // answered by us with an error before any upstream was asked
+  kRefused,          // we answered with an error before we asked any upstream
   kClientLeft,       // FIN, RST or a failed write
   kClientStalled,    // --write-timeout
   kClientTimedOut,   // the request did not come: --header-timeout, --body-timeout
@@ -31,12 +31,12 @@ inline constexpr unsigned kEndings = static_cast<unsigned>(Ending::kShutdown) + 
 std::string_view ending_name(Ending ending);
 Side ending_side(Ending ending);
 std::string_view side_name(Side side);
-// The answer while none of the response has been sent: 502, 503, 504.
+// The answer if no byte of the response has been sent: 502, 503, 504.
 int ending_status(Ending ending);
 // One sentence for that answer.
 std::string_view ending_detail(Ending ending);
 
-// Where in its life a stream is; also where a client was when it left.
+// Where in its life a stream is, and where it was when its client left.
 enum class Phase : uint8_t {
   kRequest,  // the request is arriving
   kQueued,   // waits for an upstream connection
@@ -49,7 +49,7 @@ enum class Phase : uint8_t {
 inline constexpr unsigned kPhases = static_cast<unsigned>(Phase::kDraining) + 1;
 std::string_view phase_name(Phase phase);
 
-// Why a request was refused beyond what ParseError says.
+// Why a request was refused, beyond the reasons of ParseError.
 enum class Refusal : uint8_t {
   kHeaderTimeout,
   kBodyTimeout,

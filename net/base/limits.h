@@ -1,5 +1,5 @@
-// Every fixed bound of the data path in one place. What an operator may want to change is a flag
-// (net/config/config.h); what is here follows from the design, and each line says why.
+// Every fixed bound of the data path in one place. Flags (net/config/config.h) hold the bounds that
+// an operator may want to change; these here follow from the design, and each line says why.
 #pragma once
 
 #include <cstddef>
@@ -7,14 +7,14 @@
 
 namespace sluice::limits {
 
-// The part of --pool-max that regions do not grow into: for heads that find no slot, and for what
-// connections keep beside the slots.
+// The part of --pool-max that regions do not grow into: for heads that find no slot, and for bytes
+// that connections keep beside the slots.
 inline constexpr uint64_t kHeapFraction = 16;
-// Where a class has run out, so many streams a turn are asked to give back what they can, and all
-// of them no more often than this.
+// When a class has run out, so many streams a turn are asked for the slots that they can spare.
+// Each is asked no more often than this.
 inline constexpr unsigned kRelievedPerTurn = 64;
 inline constexpr uint64_t kRelieveEveryMs = 100;
-// Bytes that have waited for their peer this long are then given up, with their stream.
+// Bytes that have waited this long for their peer are then given up, with their stream.
 inline constexpr uint64_t kShedAfterMs = 2000;
 
 // One send: bytes and pieces. Larger batches would hide a slow client's progress.
@@ -25,53 +25,53 @@ inline constexpr size_t kSendBatchPieces = 128;
 inline constexpr unsigned kWorkerBits = 10;
 inline constexpr unsigned kWorkersMax = 1U << kWorkerBits;
 
-// What is appended to a chain that does not leave in this turn is copied when it is at most this
-// part of a slot, so that a small event does not pin a whole slot behind a slow client.
+// Bytes that cannot leave in this turn are copied if they are at most this part of a slot, so that
+// a small event does not pin a whole slot behind a slow client.
 inline constexpr uint32_t kSpillFraction = 2;
 
 // Bytes of further requests read ahead while one is being answered.
 inline constexpr size_t kPipelineBytes = 16 * 1024;
 // One receive of a handshake, before the protocol has a say.
 inline constexpr size_t kHandshakeReceiveBytes = 16 * 1024;
-// What an idle upstream connection may receive before anybody asked: enough to see a close.
+// The bytes that an idle upstream connection may receive unasked: enough to see a close.
 inline constexpr size_t kIdleReceiveBytes = 4096;
-// The least time by which Linux delays an ACK (TCP_DELACK_MIN), and the reads of an upstream within
-// it from one renewal of that wish to the next.
+// The least time by which Linux delays an ACK (TCP_DELACK_MIN), and the number of reads within that
+// time from one renewal of the delay to the next.
 inline constexpr uint64_t kDelayedAckMs = 40;
 inline constexpr uint32_t kQuickReads = 64;
 // Interim (1xx) responses before the final one; more is a broken upstream.
 inline constexpr unsigned kInterimHeadsMax = 16;
-// Request body bytes held between client and upstream; also the most that can be replayed on a
-// fresh connection when a kept-alive one turns out to be stale.
+// Request body bytes held between client and upstream. That is also the most that can be sent again
+// on a fresh connection when a kept-alive one turns out to be stale.
 inline constexpr size_t kRequestWindow = 64 * 1024;
 // The same while memory is tight.
 inline constexpr size_t kTightRequestWindow = 16 * 1024;
 
-// After a response that ends the connection, what still comes is read and dropped for a while, so
-// that the close does not reset the response away (RFC 9112 section 9.6): most clients look for an
-// answer only once their upload is complete, which a slow one takes its time for.
+// After a response that ends the connection we read and drop the client's bytes for a while, so
+// that the close does not reset the response away (RFC 9112 section 9.6). Most clients look for an
+// answer only once their upload is complete, and a slow client takes its time for that.
 inline constexpr uint64_t kLingerMs = 2000;             // the request is complete
 inline constexpr uint64_t kUploadLingerMs = 30'000;     // it is not
 inline constexpr uint64_t kUploadSilenceMs = 5'000;     // and nothing more of it comes
 inline constexpr size_t kLingerReceiveBytes = 1 << 20;  // one receive
 
-// When an accept has failed, or there is no room for another client, the listener rests this long.
-// A worker says so no more often than the second.
+// When an accept has failed, or there is no room for another client, the listener rests for the
+// first time. A worker reports it once in the second time at most.
 inline constexpr uint64_t kAcceptPauseMs = 100;
 inline constexpr uint64_t kAcceptWarningMs = 60'000;
 
-// Streams that the end of the grace finds open are ended over so long, in steps, since their
-// clients come back.
+// The end of the grace ends open streams over the first time, in steps, since their clients come
+// back.
 inline constexpr uint64_t kEndingMs = 1000;
 inline constexpr uint64_t kEndingStepMs = 20;
 
-// A stream whose window lasts less than this is fast and its window doubles; one whose window
-// lasts longer than the second falls back. Both are judged over so many bytes, more than the
-// sockets' buffers take for a client that reads nothing.
+// A window that lasts less than the fast time belongs to a fast client, and doubles; one that lasts
+// longer than the slow time falls back. Both are judged over so many bytes: more than the sockets'
+// buffers take for a client that reads nothing.
 inline constexpr uint32_t kWindowTrialBytes = 512 * 1024;
 inline constexpr uint64_t kFastWindowMs = 50;
 inline constexpr uint64_t kSlowWindowMs = 1000;
-// From such a window on an event stream may read into the larger slots.
+// From this window on an event stream may read into the larger slots.
 inline constexpr uint32_t kWideWindow = 64 * 1024;
 
 // Request targets in logs and /streams are cut here, and other fields of the request here.
@@ -82,5 +82,8 @@ inline constexpr size_t kRequestIdBytes = 128;
 
 // Streams listed by /streams, per worker.
 inline constexpr size_t kStreamsListed = 1000;
+
+// Upstreams of a route: those that a stream has tried are bits of a word.
+inline constexpr size_t kUpstreamsMax = 64;
 
 }  // namespace sluice::limits

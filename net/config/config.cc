@@ -74,6 +74,12 @@ void check_stream(const Draft& draft) {
   check_order(draft, "buffer-size", s.buffer_size, "event-hold", s.event_hold);
 }
 
+void check_group(const Draft& draft) {
+  if (draft.route.upstreams.size() <= limits::kUpstreamsMax) return;
+  throw ConfigError(origin(draft, {"upstream"}),
+                    "a route has at most " + std::to_string(limits::kUpstreamsMax) + " upstreams");
+}
+
 void check_pool(const Draft& defaults, const Config& config) {
   const PoolSettings& sse = config.pool_sse_event;
   const PoolSettings& http = config.pool_http_message;
@@ -111,6 +117,7 @@ Draft build_route(const RouteSource& source, const Draft& defaults, Config& conf
   if (draft.route.upstreams.empty()) {
     throw ConfigError(draft.where, "a route needs an upstream: upstream=http://HOST:PORT");
   }
+  check_group(draft);
   for (const Assignment& assignment : source.assignments) {
     if (assignment.setting->name == "heartbeat") {
       draft.route.settings.heartbeat_named_by_route = true;
@@ -147,6 +154,7 @@ std::shared_ptr<Config> build_config(const Source& file, const Source& flags) {
   apply(file.assignments, *config, defaults);
   apply(flags.assignments, *config, defaults);
   check_stream(defaults);
+  check_group(defaults);
   check_pool(defaults, *config);
   config->defaults = defaults.route.settings;
   if (config->listen.empty()) config->listen.push_back(*parse_address(kDefaultListen, nullptr));
@@ -169,8 +177,6 @@ std::shared_ptr<Config> build_config(const Source& file, const Source& flags) {
     throw ConfigError("nowhere to send requests",
                       "give --upstream http://HOST:PORT, --route path=/...,upstream=... or --demo");
   }
-  std::ranges::stable_sort(config->routes, std::ranges::greater{},
-                           [](const Route& route) { return route.path.size(); });
   return config;
 }
 
@@ -178,18 +184,7 @@ std::string counted(size_t count, const char* what) {
   return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
 }
 
-std::string summary(const Config& config) {
-  size_t upstreams = 0;
-  for (const Route& route : config.routes) upstreams += route.upstreams.size();
-  std::string text = "configuration ok: " + counted(config.routes.size(), "route") + ", " +
-                     counted(upstreams, "upstream") + ", listening on ";
-  for (const Address& address : config.listen) {
-    text += (&address == &config.listen.front() ? "" : ", ") + address.text();
-  }
-  return text + ", admin " + (config.admin_on ? "on " + config.admin.text() : "off");
-}
-
-// What was typed or read may hold anything; the message stays one line.
+// The settings' text may hold any bytes; the message stays one line.
 std::string one_line(std::string text) {
   std::ranges::replace_if(
       text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }, '?');
@@ -205,7 +200,8 @@ ConfigResult read_config_or_throw(int argc, const char* const* argv) {
   auto config = build_config(file, flags);
   std::vector<std::string> warnings = loops(*config);
   for (std::string& warning : warnings) warning = one_line(std::move(warning));
-  if (config->check_only) return {nullptr, summary(*config), 0, std::move(warnings)};
+  if (config->check_only)
+    return {nullptr, "configuration ok: " + summary(*config), 0, std::move(warnings)};
   return {std::move(config), "", 0, std::move(warnings)};
 }
 
@@ -222,23 +218,23 @@ const Setting& route_key(std::string_view key, const std::string& where) {
   throw ConfigError(where, name + " is a setting of the whole process, not of a route");
 }
 
+std::string summary(const Config& config) {
+  size_t upstreams = 0;
+  for (const Route& route : config.routes) upstreams += route.upstreams.size();
+  std::string text = counted(config.routes.size(), "route") + ", " +
+                     counted(upstreams, "upstream") + ", listening on ";
+  for (const Address& address : config.listen) {
+    text += (&address == &config.listen.front() ? "" : ", ") + address.text();
+  }
+  return text + ", admin " + (config.admin_on ? "on " + config.admin.text() : "off");
+}
+
 ConfigResult read_config(int argc, const char* const* argv) {
   try {
     return read_config_or_throw(argc, argv);
   } catch (const ConfigError& error) {
     return {nullptr, one_line(std::string("sluice: ") + error.what()), 2};
   }
-}
-
-const Route* find_route(const Config& config, std::string_view path) {
-  for (const Route& route : config.routes) {
-    if (!path.starts_with(route.path)) continue;
-    std::string_view rest = path.substr(route.path.size());
-    if (rest.empty() || route.path.ends_with('/') || rest.front() == '/' || rest.front() == '?') {
-      return &route;
-    }
-  }
-  return nullptr;
 }
 
 }  // namespace sluice

@@ -1,7 +1,7 @@
-// What sluice was told to do: an immutable snapshot, read once at start from flags and a TOML
-// file, checked, and then only read, from any thread. A stream holds the route that it was given
-// until its end. Every setting is named once, in the table of settings.cc: the flag, the
-// file's key and the route's key are that one name.
+// What sluice was told to do, as a value: read from flags and a TOML file at the start and at each
+// reload, and checked. What runs is a ConfigSnapshot made of it (net/config/snapshot.h). Every
+// setting is named once, in the table of settings.cc: the flag, the file's key and the route's key
+// are that one name.
 #pragma once
 
 #include <cstdint>
@@ -58,26 +58,30 @@ struct Upstream {
   std::string url;   // as given, "http://127.0.0.1:9000" or "unix:/run/app.sock"
   std::string host;  // authority of the url; "localhost" for a unix socket
   Address address;
+  uint32_t id = 0;  // the same in every snapshot that names its url
 };
 
 struct Route {
   std::string path;                 // a prefix of the request's path; "/" is the default route
   std::vector<Upstream> upstreams;  // round robin
   StreamSettings settings;
+  uint32_t id = 0;  // the same in every snapshot that has its path
 };
 
 struct PoolSettings {
   uint64_t slot_bytes;
   uint64_t slots;
+
+  bool operator==(const PoolSettings&) const = default;
 };
 
 enum class AccessLogFormat : uint8_t { kText, kJson };
 
 struct Config {
   std::vector<Address> listen;
-  std::vector<Route> routes;  // longest path first
-  StreamSettings defaults;    // of routes, and of a request that has none yet and no "/" to go by
-  unsigned threads = 0;       // 0 = one per allowed CPU
+  std::vector<Route> routes;
+  StreamSettings defaults;  // of routes, and of a request that has none yet and no "/" to go by
+  unsigned threads = 0;     // 0 = one per allowed CPU
   bool pin = true;
   std::optional<uint64_t> latency_budget_us;  // nullopt = automatic; 0 = off
   std::string uring_disable;                  // comma list, checked against core/features
@@ -114,8 +118,10 @@ struct ConfigResult {
 };
 ConfigResult read_config(int argc, const char* const* argv);
 
-// The route of a request path: the longest prefix that matches at a segment end ("/v1" matches
-// "/v1", "/v1/x" and "/v1?x", not "/v10"; a prefix that ends in "/" matches as it is). Null: none.
-const Route* find_route(const Config& config, std::string_view path);
+// "2 routes, 3 upstreams, listening on 127.0.0.1:8080, admin off"
+std::string summary(const Config& config);
+
+// The names of those settings in which the two differ and which a running process cannot take over.
+std::vector<std::string> need_restart(const Config& running, const Config& wanted);
 
 }  // namespace sluice

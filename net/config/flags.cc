@@ -25,6 +25,7 @@ std::string wrapped(std::string_view text, size_t width) {
 std::string description(const Setting& setting) {
   std::string text = setting.help;
   if (!setting.default_text.empty()) text += " [" + setting.default_text + "]";
+  if (setting.differs) text += " (restart)";
   return wrapped(text, kHelpWidth - kHelpColumn);
 }
 
@@ -39,7 +40,9 @@ class Flags {
     app_.footer(
         "Sizes take k, m or g; times take ms, s, m or h; the default is in brackets. The settings "
         "of a\nroute are keys of --route (heartbeat=15s) and of the file's [[route]] tables "
-        "(heartbeat = \"15s\").");
+        "(heartbeat = \"15s\").\nA reload (SIGHUP, or POST /reload on the admin port) applies all "
+        "but "
+        "those marked (restart).");
     for (const Setting& setting : settings()) {
       if (is_flag(setting)) add(setting);
     }

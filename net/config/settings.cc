@@ -181,18 +181,26 @@ Setting admin_setting() {
           .value_name = "ADDR|off",
           .default_text = kDefaultAdmin,
           .help = "Address of /metrics, /healthz, /readyz and /streams",
-          .set = [](SettingTarget target, std::string_view text) {
-            std::string error;
-            target.config.admin_on = text != "off";
-            if (!target.config.admin_on) return error;
-            auto address = parse_address(text, &error);
-            if (!address) return error;
-            target.config.admin = *address;
-            std::string_view host = text.substr(0, text.rfind(':'));
-            bool bracketed = host.starts_with('[');
-            target.config.admin_name = host.substr(bracketed, host.size() - 2 * bracketed);
-            return error;
-          }};
+          .set =
+              [](SettingTarget target, std::string_view text) {
+                std::string error;
+                target.config.admin_on = text != "off";
+                if (!target.config.admin_on) return error;
+                auto address = parse_address(text, &error);
+                if (!address) return error;
+                target.config.admin = *address;
+                std::string_view host = text.substr(0, text.rfind(':'));
+                bool bracketed = host.starts_with('[');
+                target.config.admin_name = host.substr(bracketed, host.size() - 2 * bracketed);
+                return error;
+              },
+          .differs =
+              [](const Config& one, const Config& other) {
+                bool both_off = !one.admin_on && !other.admin_on;
+                return !both_off &&
+                       (one.admin_on != other.admin_on || one.admin_name != other.admin_name ||
+                        one.admin.text() != other.admin.text());
+              }};
 }
 
 // A name or an address as Host has it, but for the port.
@@ -222,7 +230,7 @@ Setting admin_host_setting() {
           .clear = [](SettingTarget target) { target.config.admin_hosts.clear(); }};
 }
 
-// What somebody writes who takes it for a switch; a file of that name would come as a surprise.
+// Words of an operator who takes it for a switch; a file of that name would be a surprise.
 std::string set_access_log(SettingTarget target, std::string_view text) {
   for (std::string_view word : {"on", "true", "yes", "false", "no"}) {
     if (text != word) continue;
@@ -248,8 +256,10 @@ std::vector<Setting> command_settings() {
        .value_name = "FILE",
        .help = "Read settings from a TOML file, by the same names; flags win over it"},
       command_switch("check", "Check the configuration, say what it amounts to, and exit"),
-      switch_setting("demo", &Config::demo,
-                     "Serve an embedded upstream with a page that shows streams arriving"),
+      until_restart(
+          &Config::demo,
+          switch_setting("demo", &Config::demo,
+                         "Serve an embedded upstream with a page that shows streams arriving")),
       command_switch("help", "Show this text and exit"),
       command_switch("version", "Show the version and exit"),
   };
@@ -367,32 +377,43 @@ std::vector<Setting> limit_settings() {
                      "Largest head of a request or response; more is answered 431 or 502"),
       number_setting("max-headers", &Config::max_headers, kCount, {8, 1024},
                      "Most fields in one head; more is answered 431 or 502"),
-      pool_setting("pool-sse-event", &Config::pool_sse_event,
-                   "Buffer slots of a worker for event streams: a power of two from 512 to 64k, "
-                   "and how many at first (16 to 32768)"),
-      pool_setting("pool-http-message", &Config::pool_http_message, "The same for other bodies"),
-      number_setting("pool-max", &Config::pool_max, kSize, {kMiB, 64 * kGiB},
-                     "Bytes that peers may occupy on a worker; beyond them receives wait, and "
-                     "streams whose peer "
-                     "takes nothing are ended"),
+      until_restart(
+          &Config::pool_sse_event,
+          pool_setting(
+              "pool-sse-event", &Config::pool_sse_event,
+              "Buffer slots of a worker for event streams: a power of two from 512 to 64k, "
+              "and how many at first (16 to 32768)")),
+      until_restart(&Config::pool_http_message,
+                    pool_setting("pool-http-message", &Config::pool_http_message,
+                                 "The same for requests and for other bodies")),
+      until_restart(
+          &Config::pool_max,
+          number_setting("pool-max", &Config::pool_max, kSize, {kMiB, 64 * kGiB},
+                         "Bytes that peers may occupy on a worker; beyond them receives wait, and "
+                         "streams whose peer takes nothing are ended")),
   };
 }
 
 std::vector<Setting> process_settings() {
   return {
-      threads_setting(),
-      switch_setting("pin", &Config::pin,
-                     "Pin each worker to its CPU (--pin=off or --no-pin: leave it to the kernel)"),
-      latency_budget_setting(),
-      uring_disable_setting(),
-      choice_setting("simd", &Config::simd,
-                     Choices<std::string>{{"auto", "auto"},
-                                          {"scalar", "scalar"},
-                                          {"sse2", "sse2"},
-                                          {"avx2", "avx2"},
-                                          {"avx512", "avx512"},
-                                          {"neon", "neon"}},
-                     "Instructions of the event scanner; auto takes the best that the CPU has"),
+      until_restart(&Config::threads, threads_setting()),
+      until_restart(
+          &Config::pin,
+          switch_setting(
+              "pin", &Config::pin,
+              "Pin each worker to its CPU (--pin=off or --no-pin: leave it to the kernel)")),
+      until_restart(&Config::latency_budget_us, latency_budget_setting()),
+      until_restart(&Config::uring_disable, uring_disable_setting()),
+      until_restart(&Config::simd,
+                    choice_setting(
+                        "simd", &Config::simd,
+                        Choices<std::string>{{"auto", "auto"},
+                                             {"scalar", "scalar"},
+                                             {"sse2", "sse2"},
+                                             {"avx2", "avx2"},
+                                             {"avx512", "avx512"},
+                                             {"neon", "neon"}},
+                        "Instructions of the event scanner; auto takes the best that the CPU has")),
       number_setting("shutdown-delay", &Config::shutdown_delay_ms, kTime, kTimeout,
                      "Time after SIGTERM in which clients are still served as usual, while /readyz "
                      "says 503, so that load balancers send no more; then the grace begins"),
@@ -405,7 +426,7 @@ std::vector<Setting> process_settings() {
 std::vector<Setting> observation_settings() {
   return {
       admin_setting(),
-      admin_host_setting(),
+      until_restart(&Config::admin_hosts, admin_host_setting()),
       access_log_setting(),
       choice_setting("access-log-format", &Config::access_log_format,
                      Choices<AccessLogFormat>{{"text", AccessLogFormat::kText},
@@ -453,6 +474,13 @@ const Setting* find_setting(std::string_view name) {
   const auto& table = settings();
   auto found = std::ranges::find(table, name, &Setting::name);
   return found == table.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> need_restart(const Config& running, const Config& wanted) {
+  std::vector<std::string> names;
+  for (const Setting& setting : settings())
+    if (setting.differs && setting.differs(running, wanted)) names.push_back(setting.name);
+  return names;
 }
 
 bool is_flag(const Setting& setting) {

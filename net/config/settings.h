@@ -45,6 +45,9 @@ struct Setting {
   // Takes one value; returns what is wrong with it, or "". Null where the readers themselves act
   // on the setting (scope kCommand, and route, which is a group of settings).
   std::function<std::string(SettingTarget, std::string_view)> set = nullptr;
+  // Of one that a running process cannot take over: whether the two configurations differ in it.
+  // Null: a reload applies it.
+  std::function<bool(const Config&, const Config&)> differs = nullptr;
   // Of a kList: forgets what the file gave, before the flags give theirs.
   std::function<void(SettingTarget)> clear = nullptr;
 };

@@ -1,7 +1,8 @@
 #include "net/config/values.h"
 
 #include <bit>
-#include <charconv>
+
+#include "core/text.h"
 
 namespace sluice {
 namespace {
@@ -10,11 +11,7 @@ constexpr Bounds kSlotBytes{512, 64ULL * 1024};
 constexpr Bounds kSlots{16, 32768};
 
 std::optional<uint64_t> parse_count(std::string_view text) {
-  uint64_t number = 0;
-  const char* end = text.data() + text.size();
-  auto [rest, error] = std::from_chars(text.data(), end, number);
-  if (error != std::errc{} || rest != end) return std::nullopt;
-  return number;
+  return parse_decimal(text);
 }
 
 std::string format_count(uint64_t number) {

@@ -104,6 +104,15 @@ Setting switch_setting(const char* name, bool Owner::*field, const char* help) {
           }};
 }
 
+// The setting of that member, which takes a restart.
+template <typename T>
+Setting until_restart(T Config::*field, Setting setting) {
+  setting.differs = [field](const Config& one, const Config& other) {
+    return one.*field != other.*field;
+  };
+  return setting;
+}
+
 template <typename T>
 using Choices = std::vector<std::pair<std::string, T>>;
 

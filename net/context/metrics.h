@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -16,20 +17,51 @@
 
 namespace sluice {
 
+// The requests of one route that have ended.
 struct RouteMetrics {
-  static constexpr int kStatusMax = 600;
+  struct Status {
+    uint16_t code;
+    uint64_t count;
+  };
 
-  std::array<uint32_t, kStatusMax> by_status{};
-  uint64_t unanswered = 0;  // the client left before there was any answer
+  std::vector<Status> by_status;  // few, so they are searched one by one
+  uint64_t unanswered = 0;        // the client left before there was any answer
+
+  uint64_t of(int code) const {
+    for (const Status& status : by_status)
+      if (status.code == code) return status.count;
+    return 0;
+  }
+  void count(uint16_t code) {
+    for (Status& status : by_status) {
+      if (status.code != code) continue;
+      ++status.count;
+      return;
+    }
+    by_status.push_back({code, 1});
+  }
+};
+
+// The attempts at one upstream.
+struct UpstreamMetrics {
+  uint64_t begun = 0;
+  std::array<uint64_t, kEndings> ended{};
+
+  uint64_t under_way() const {
+    return begun - std::accumulate(ended.begin(), ended.end(), uint64_t{0});
+  }
 };
 
 struct Metrics {
   static constexpr unsigned kParseErrors = static_cast<unsigned>(ParseError::kMethodTooLong) + 1;
 
-  explicit Metrics(size_t route_count) : routes(route_count + 1) {}
-
-  // The last entry is for requests that found no route.
+  // By their numbers, as far as they have been used; of this worker.
   std::vector<RouteMetrics> routes;
+  std::vector<UpstreamMetrics> upstreams;
+  RouteMetrics no_route;
+
+  RouteMetrics& of_route(uint32_t id) { return at(routes, id); }
+  UpstreamMetrics& of_upstream(uint32_t id) { return at(upstreams, id); }
 
   uint64_t client_connections = 0;  // accepted
   uint64_t client_connections_closed = 0;
@@ -65,6 +97,13 @@ struct Metrics {
   Histogram time_to_first_event;
   Histogram event_gap;
   Histogram residence;  // from the upstream's completion to the client's send completion
+
+ private:
+  template <typename Item>
+  static Item& at(std::vector<Item>& all, uint32_t id) {
+    if (all.size() <= id) all.resize(id + 1);
+    return all[id];
+  }
 };
 
 // One pool class at the moment of a snapshot.
@@ -82,8 +121,6 @@ struct PoolSnapshot {
 
 // Everything a worker tells a scrape.
 struct WorkerSnapshot {
-  explicit WorkerSnapshot(size_t routes) : metrics(routes) {}
-
   Metrics metrics;
   RingCounters ring;
   LoopCounters loop;

@@ -1,5 +1,7 @@
 #include "net/context/worker_context.h"
 
+#include <utility>
+
 #include "core/clock.h"
 #include "net/http/client_address.h"
 #include "net/http/date.h"
@@ -10,30 +12,22 @@ namespace {
 
 constexpr size_t kHeadsKept = 64;
 
-const StreamSettings& before_a_route(const Config& config) {
-  const Route* route = find_route(config, "/");
-  return route ? route->settings : config.defaults;
-}
-
 }  // namespace
 
 WorkerContext::WorkerContext(Loop& its_loop, Memory& its_memory, MemoryLimit& its_memory_limit,
-                             const Config& its_config, MessageLog& its_messages,
-                             unsigned its_number)
+                             std::shared_ptr<const ConfigSnapshot> its_snapshot,
+                             MessageLog& its_messages, unsigned its_number)
     : loop(its_loop),
       memory(its_memory),
       memory_limit(its_memory_limit),
-      config(its_config),
-      default_settings(before_a_route(its_config)),
-      head_limits{its_config.max_header_size, its_config.max_headers},
+      snapshot(std::move(its_snapshot)),
       messages(its_messages),
       number(its_number),
-      via("sluice-" + its_config.instance),
-      metrics(its_config.routes.size()),
+      via("sluice-" + config().instance),
       heads(kHeadsKept) {}
 
 bool WorkerContext::trusts(const Address& client) const {
-  return in_any(config.trusted_proxies, client);
+  return in_any(config().trusted_proxies, client);
 }
 
 std::string_view WorkerContext::http_date() {

@@ -4,13 +4,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "core/log.h"
 #include "core/loop.h"
 #include "net/base/address.h"
-#include "net/config/config.h"
+#include "net/context/config_ref.h"
 #include "net/context/metrics.h"
 #include "net/http/head.h"
 #include "net/http/parse_error.h"
@@ -20,17 +21,16 @@ namespace sluice {
 
 struct WorkerContext {
   WorkerContext(Loop& its_loop, Memory& its_memory, MemoryLimit& its_memory_limit,
-                const Config& its_config, MessageLog& its_messages, unsigned its_number);
+                std::shared_ptr<const ConfigSnapshot> its_snapshot, MessageLog& its_messages,
+                unsigned its_number);
   WorkerContext(const WorkerContext&) = delete;
   WorkerContext& operator=(const WorkerContext&) = delete;
 
   Loop& loop;
   Memory& memory;
   MemoryLimit& memory_limit;
-  const Config& config;
-  // What applies before a route is known: the default route's, else the global ones.
-  const StreamSettings& default_settings;
-  const HeadLimits head_limits;
+  // For what begins now; a reload replaces it.
+  ConfigRef snapshot;
   MessageLog& messages;
   const unsigned number;  // of the worker
   const std::string via;  // what our Via calls this process, in requests
@@ -40,11 +40,14 @@ struct WorkerContext {
   bool drain_announced = false;
   // No client is accepted any more, and no idle connection kept.
   bool draining = false;
-  // There is an access log, which tells more of a request than /streams does.
-  bool logs_requests = false;
 
+  const Config& config() const { return snapshot->config(); }
+  const StreamSettings& default_settings() const { return snapshot->default_settings(); }
+  HeadLimits head_limits() const { return {config().max_header_size, config().max_headers}; }
   // Answers say that their connection ends, so that few are idle when the drain begins.
   bool says_close() const { return drain_announced || draining; }
+  // There is an access log, which tells more of a request than /streams does.
+  bool logs_requests() const { return config().access_log != "off"; }
   // An empty string for building text in; the next call empties it again.
   std::string& scratch() {
     scratch_.clear();

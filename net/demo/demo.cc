@@ -1,11 +1,11 @@
 #include "net/demo/demo.h"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <limits>
 #include <memory>
 
+#include "core/text.h"
 #include "net/demo/demo_openai.h"
 
 namespace sluice {
@@ -20,39 +20,44 @@ constexpr double kRateMax = 100'000;
 constexpr uint64_t kEventBytesMax = 256 * 1024;
 constexpr uint64_t kPlainBytesMax = 64 * 1024 * 1024;
 constexpr uint64_t kSlowMaxMs = 600'000;
-// Sent together at most, where the timer is coarser than the rate or the client was slow.
+// The most that is sent together if the timer is coarser than the rate, or the client was slow.
 constexpr int kCatchUpEvents = 64;
 constexpr size_t kCatchUpBytes = 64 * 1024;
-
-template <typename Number>
-bool parse_number(std::string_view text, Number& value) {
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size();
-}
 
 // Reads query parameters, each within bounds; remembers whether one was not.
 class Parameters {
  public:
   explicit Parameters(const HttpdRequest& request) : request_(request) {}
 
-  template <typename Number>
-  Number get(std::string_view name, Number absent, Number min, Number max) {
+  uint64_t count(std::string_view name, uint64_t absent, uint64_t max) {
     auto text = request_.parameter(name);
     if (!text) return absent;
-    Number value{};
-    if (parse_number(*text, value) && value >= min && value <= max) return value;
-    if (mistake_.empty())
-      mistake_ = "A query parameter is out of bounds: " + std::string(name) + ".";
+    auto value = parse_decimal(*text, max);
+    if (!value) note_mistake(name);
+    return value.value_or(absent);
+  }
+
+  double rate(std::string_view name, double absent) {
+    auto text = request_.parameter(name);
+    if (!text) return absent;
+    auto value = parse_real(*text);
+    if (value && *value >= kRateMin && *value <= kRateMax) return *value;
+    note_mistake(name);
     return absent;
   }
 
-  // True where a parameter was wrong; then the request has been answered.
+  // True if a parameter was wrong; the request has then been answered.
   bool refused(const HttpdResponder& responder) const {
     if (!mistake_.empty()) responder.problem(400, mistake_);
     return !mistake_.empty();
   }
 
  private:
+  void note_mistake(std::string_view name) {
+    if (mistake_.empty())
+      mistake_ = "A query parameter is out of bounds: " + std::string(name) + ".";
+  }
+
   const HttpdRequest& request_;
   std::string mistake_;
 };
@@ -87,28 +92,27 @@ void send_next_events(const std::shared_ptr<EventStream>& stream) {
   stream->responder.write(events);
   if (stream->next_id > stream->last_id) return stream->responder.end();
   if (stream->next_id > stream->drop_id) return stream->responder.abort();
-  // A client that was slow has paused the stream; it does not get all of the past at once.
+  // A slow client has paused the stream. It does not get all missed events at once.
   stream->due = std::max(stream->due, now);
   stream->responder.at(stream->due, [stream] { send_next_events(stream); });
 }
 
-// The id to go on from: EventSource sends a header, a page that starts anew can only use the query.
-// What is no number is no id of ours, so the sequence begins.
+// The id to go on from: EventSource sends a header; a page that starts anew can only use the query.
+// Any text but a number is no id of ours, so the sequence begins at its start.
 uint64_t last_event_id(const HttpdRequest& request) {
   auto text = request.header("last-event-id");
   if (!text) text = request.parameter("last_event_id");
-  uint64_t id = 0;
-  bool known = text && parse_number(*text, id) && id < std::numeric_limits<int64_t>::max();
-  return known ? id : 0;
+  constexpr uint64_t kMax = std::numeric_limits<int64_t>::max() - 1;
+  return text ? parse_decimal(*text, kMax).value_or(0) : 0;
 }
 
 void serve_events(const HttpdRequest& request, const HttpdResponder& responder) {
   Parameters parameters(request);
   constexpr uint64_t kMax = std::numeric_limits<uint64_t>::max();
-  double rate = parameters.get("rate", 20.0, kRateMin, kRateMax);
-  auto data_bytes = parameters.get<uint64_t>("size", 200, 0, kEventBytesMax);
-  auto count = parameters.get<uint64_t>("count", 0, 0, kMax);
-  auto drop = parameters.get<uint64_t>("drop", 0, 0, kMax / 2);
+  double rate = parameters.rate("rate", 20);
+  auto data_bytes = parameters.count("size", 200, kEventBytesMax);
+  auto count = parameters.count("count", 0, kMax);
+  auto drop = parameters.count("drop", 0, kMax / 2);
   if (parameters.refused(responder)) return;
 
   uint64_t seen_id = last_event_id(request);
@@ -135,7 +139,7 @@ void serve_events(const HttpdRequest& request, const HttpdResponder& responder) 
 
 void serve_slow(const HttpdRequest& request, const HttpdResponder& responder) {
   Parameters parameters(request);
-  auto delay_ms = parameters.get<uint64_t>("ms", 1000, 0, kSlowMaxMs);
+  auto delay_ms = parameters.count("ms", 1000, kSlowMaxMs);
   if (parameters.refused(responder)) return;
   responder.after_ms(delay_ms, [=] { responder.respond(200, kPlainText, "That was slow.\n"); });
 }
@@ -148,7 +152,7 @@ void serve_truncate(const HttpdRequest&, const HttpdResponder& responder) {
 
 void serve_plain(const HttpdRequest& request, const HttpdResponder& responder) {
   Parameters parameters(request);
-  auto bytes = parameters.get<uint64_t>("bytes", 1024, 0, kPlainBytesMax);
+  auto bytes = parameters.count("bytes", 1024, kPlainBytesMax);
   if (parameters.refused(responder)) return;
   std::string body(bytes, '\n');
   for (size_t i = 0; i < body.size(); ++i) {

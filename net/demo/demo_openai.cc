@@ -1,11 +1,12 @@
 #include "net/demo/demo_openai.h"
 
 #include <algorithm>
-#include <charconv>
 #include <ctime>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "core/text.h"
 
 namespace sluice {
 namespace {
@@ -48,7 +49,7 @@ std::string token_text(uint64_t index) {
 
 constexpr std::string_view kSpace = " \t\r\n";
 
-// The end of the value that starts at `begin`, npos where it is cut off.
+// The end of the value that starts at `begin`, npos if it is cut off.
 size_t json_value_end(std::string_view text, size_t begin) {
   size_t depth = 0;
   bool in_string = false;
@@ -73,11 +74,7 @@ size_t json_value_end(std::string_view text, size_t begin) {
 }
 
 std::optional<uint64_t> to_number(std::optional<std::string_view> text) {
-  uint64_t value = 0;
-  if (!text) return std::nullopt;
-  auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
-  if (error != std::errc() || end != text->data() + text->size()) return std::nullopt;
-  return value;
+  return text ? parse_decimal(*text) : std::nullopt;
 }
 
 // A JSON string that may stand in one line of an event as it is.
@@ -150,7 +147,7 @@ std::string finish_json(const Completion& c) {
   return c.cut_short ? "\"length\"" : "\"stop\"";
 }
 
-// What every object of an answer starts with, up to its choices.
+// The start of every object of an answer, up to its choices.
 std::string preamble(const Completion& c, std::string_view object) {
   std::string json = R"({"id":")" + c.id + R"(","object":")";
   json.append(object).append(R"(","created":)").append(std::to_string(c.created));

@@ -13,7 +13,7 @@ namespace sluice {
 void add_openai_routes(Httpd& server);
 
 // The raw text of a top-level member of a JSON object, or nullopt. Lenient: it finds members in
-// what is JSON and does not judge what is not.
+// valid JSON and does not judge other text.
 std::optional<std::string_view> json_member(std::string_view object, std::string_view name);
 
 }  // namespace sluice

@@ -10,16 +10,33 @@
 
 namespace sluice {
 
-Clients::Clients(Streams& streams, ClientLimit& limit, CloseWatcher& watcher,
-                 const std::vector<int>& listeners)
-    : ClientKeeper(streams), limit_(limit), watcher_(watcher) {
-  for (int fd : listeners)
-    listeners_.push_back(
-        new Listener(context().loop, limit, context().default_settings, *this, fd));
-}
+Clients::Clients(Streams& streams, ClientLimit& limit, CloseWatcher& watcher)
+    : ClientKeeper(streams), limit_(limit), watcher_(watcher) {}
 
 Clients::~Clients() {
   SLUICE_CHECK(clients_.empty());
+}
+
+void Clients::listen(const std::vector<ListeningSocket>& sockets) {
+  for (const auto& [address, fd] : sockets)
+    listeners_.push_back(
+        {address, new Listener(context().loop, limit_, context().default_settings(), *this, fd)});
+}
+
+void Clients::reload() {
+  std::vector<std::string> wanted;
+  for (const Address& address : context().config().listen) wanted.push_back(address.text());
+  std::erase_if(listeners_, [&](const Listening& listening) {
+    auto found = std::ranges::find(wanted, listening.address);
+    bool stays = found != wanted.end();
+    if (stays) {
+      wanted.erase(found);  // an address with port 0 may be there twice
+      listening.listener->apply(context().default_settings());
+    } else {
+      listening.listener->close();
+    }
+    return !stays;
+  });
 }
 
 // Connections delete themselves when they have closed, or handed over.
@@ -30,7 +47,7 @@ void Clients::accepted(int fd, std::unique_ptr<Transform> transform) {
   if (transform) {
     auto wire = std::make_unique<WireQueue>(context().memory, std::move(transform));
     conn = new Handshake(context().loop, context().memory, *this, {fd, std::move(wire)},
-                         context().default_settings.header_timeout_ms);
+                         context().default_settings().header_timeout_ms);
   } else {
     conn = &make_client({fd});
   }
@@ -75,22 +92,22 @@ void Clients::client_closed(AcceptedConn& conn) {
   clients_[conn.place] = clients_.back();
   clients_[conn.place]->place = conn.place;
   clients_.pop_back();
-  for (Listener* listener : listeners_) listener->client_left();
+  for (Listening& listening : listeners_) listening.listener->client_left();
   watcher_.connection_closed();
 }
 
 void Clients::housekeep() {
-  for (Listener* listener : listeners_) listener->check_room();
+  for (Listening& listening : listeners_) listening.listener->check_room();
 }
 
 void Clients::drain() {
-  for (Listener* listener : listeners_) listener->close();
+  for (Listening& listening : listeners_) listening.listener->close();
   listeners_.clear();
   for (AcceptedConn* conn : clients_) conn->drain();
 }
 
-// From the back: a client that leaves meanwhile gives its place to the last one, so that who has
-// not been ended stays in front of who has.
+// From the back: a client that leaves meanwhile gives its place to the last one, so that clients
+// not yet ended stay in front of ended ones.
 bool Clients::end_some() {
   constexpr uint64_t kSteps = limits::kEndingMs / limits::kEndingStepMs;
   if (ending_steps_ == 0) to_end_ = not_ended_ = clients_.size();

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -16,16 +17,26 @@
 
 namespace sluice {
 
+// A listening socket of one worker, owned by who has it.
+struct ListeningSocket {
+  std::string address;  // as it was configured
+  int fd;
+};
+
 class Clients final : public ClientSink, public ClientKeeper {
  public:
-  // `listeners` are listening fds, owned from here on.
-  Clients(Streams& streams, ClientLimit& limit, CloseWatcher& watcher,
-          const std::vector<int>& listeners);
+  Clients(Streams& streams, ClientLimit& limit, CloseWatcher& watcher);
   ~Clients();
   Clients(const Clients&) = delete;
   Clients& operator=(const Clients&) = delete;
 
   size_t count() const { return clients_.size(); }
+
+  // Listens there, too.
+  void listen(const std::vector<ListeningSocket>& sockets);
+  // The configuration is another one from here on: listeners whose address it has no more are
+  // closed, and their clients stay.
+  void reload();
 
   // Once a second.
   void housekeep();
@@ -61,7 +72,11 @@ class Clients final : public ClientSink, public ClientKeeper {
   uint64_t ending_steps_ = 0;  // done, of end_some()
   size_t to_end_ = 0;          // when it began
   size_t not_ended_ = 0;       // the first so many of clients_
-  std::vector<Listener*> listeners_;
+  struct Listening {
+    std::string address;
+    Listener* listener;  // deletes itself once it has been closed
+  };
+  std::vector<Listening> listeners_;
 };
 
 }  // namespace sluice

@@ -1,5 +1,8 @@
 #include "net/gateway/gateway.h"
 
+#include <utility>
+
+#include "core/socket.h"
 #include "net/base/limits.h"
 
 namespace sluice {
@@ -10,17 +13,19 @@ constexpr uint64_t kHousekeepingMs = 1000;
 
 }  // namespace
 
-Gateway::Gateway(Loop& loop, Memory& memory, MemoryLimit& memory_limit, const Config& config,
-                 const std::vector<int>& listeners, MessageLog& messages, AccessLog* access_log,
+Gateway::Gateway(Loop& loop, Memory& memory, MemoryLimit& memory_limit,
+                 std::shared_ptr<const ConfigSnapshot> snapshot,
+                 const std::vector<ListeningSocket>& sockets, MessageLog& messages, LogQueue& log,
                  ClientLimit& client_limit, unsigned worker)
-    : context_(loop, memory, memory_limit, config, messages, worker),
+    : context_(loop, memory, memory_limit, std::move(snapshot), messages, worker),
       timer_(this),
       connector_(context_),
       upstreams_(context_, connector_, *this),
-      endings_(context_, access_log),
+      endings_(context_, log),
       streams_(context_, upstreams_, endings_),
-      clients_(streams_, client_limit, *this, listeners) {
-  context_.logs_requests = access_log != nullptr;
+      clients_(streams_, client_limit, *this) {
+  clients_.listen(sockets);
+  loop.add_turn_hook(*this);
   loop.timers().schedule(timer_, loop.now_ms() + kHousekeepingMs);
 }
 
@@ -32,9 +37,33 @@ void Gateway::on_timer() {
     return;
   }
   clients_.housekeep();
+  upstreams_.housekeep();
   context_.memory.sse_event.trim();
   context_.memory.http_message.trim();
   context_.loop.timers().schedule(timer_, context_.loop.now_ms() + kHousekeepingMs);
+}
+
+void Gateway::reload(std::shared_ptr<const ConfigSnapshot> snapshot,
+                     std::vector<ListeningSocket> sockets, std::function<void()> done) {
+  reloads_.push_back({std::move(snapshot), std::move(sockets), std::move(done)});
+}
+
+void Gateway::on_turn_end() {
+  if (reloads_.empty()) return;
+  for (const Reload& reload : std::exchange(reloads_, {})) apply(reload);
+}
+
+void Gateway::apply(const Reload& reload) {
+  context_.snapshot = ConfigRef(reload.snapshot);
+  context_.messages.set_least(context_.config().log_level);
+  if (context_.draining) {
+    for (const ListeningSocket& socket : reload.sockets) close_socket(socket.fd);
+  } else {
+    clients_.listen(reload.sockets);
+    clients_.reload();
+  }
+  upstreams_.reload();
+  reload.done();
 }
 
 void Gateway::drain() {

@@ -1,32 +1,33 @@
 // One worker's rooms, wired together: its context, streams, clients and upstreams. Owned by the
-// worker, used on its thread only. It makes the rooms and ends them; what they do is theirs.
+// worker, used on its thread only. It makes the rooms and ends them; they do the work.
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <vector>
 
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/timer_wheel.h"
-#include "net/config/config.h"
 #include "net/context/worker_context.h"
 #include "net/gateway/clients.h"
 #include "net/http1/upstream_conn.h"
-#include "net/observe/access_log.h"
 #include "net/observe/stream_endings.h"
 #include "net/observe/stream_list.h"
 #include "net/stream/streams.h"
 #include "net/transport/client_limit.h"
-#include "net/upstream/pool.h"
+#include "net/upstream/endpoints.h"
 #include "pool/chain.h"
 
 namespace sluice {
 
-class Gateway final : public TimerOwner, public CloseWatcher {
+class Gateway final : public TimerOwner, public TurnHook, public CloseWatcher {
  public:
-  // `listeners` are listening fds, owned from here on.
-  Gateway(Loop& loop, Memory& memory, MemoryLimit& memory_limit, const Config& config,
-          const std::vector<int>& listeners, MessageLog& messages, AccessLog* access_log,
+  // `sockets` are owned from here on. `log` is the worker's queue, for messages and access lines.
+  Gateway(Loop& loop, Memory& memory, MemoryLimit& memory_limit,
+          std::shared_ptr<const ConfigSnapshot> snapshot,
+          const std::vector<ListeningSocket>& sockets, MessageLog& messages, LogQueue& log,
           ClientLimit& client_limit, unsigned worker);
   ~Gateway();
   Gateway(const Gateway&) = delete;
@@ -37,8 +38,13 @@ class Gateway final : public TimerOwner, public CloseWatcher {
   Loop& loop() { return context_.loop; }
   Metrics& metrics() { return context_.metrics; }
   Streams& streams() { return streams_; }
-  UpstreamPools& upstreams() { return upstreams_; }
+  Endpoints& upstreams() { return upstreams_; }
 
+  // At this turn's end: what begins from then on follows that configuration, and what is under way
+  // keeps the one that it began with. `sockets` are those of its new listeners, owned from here on;
+  // `done` runs when it has happened.
+  void reload(std::shared_ptr<const ConfigSnapshot> snapshot, std::vector<ListeningSocket> sockets,
+              std::function<void()> done);
   // From now on answers say that their connection ends, so that few are idle when the drain begins.
   void say_close() { context_.drain_announced = true; }
   // Stops accepting, closes idle connections; the loop stops when the last client is gone.
@@ -53,18 +59,27 @@ class Gateway final : public TimerOwner, public CloseWatcher {
   void list_streams(std::vector<StreamInfo>& into) const { sluice::list_streams(streams_, into); }
 
   void on_timer() override;
+  void on_turn_end() override;
   void connection_closed() override;
 
  private:
+  struct Reload {
+    std::shared_ptr<const ConfigSnapshot> snapshot;
+    std::vector<ListeningSocket> sockets;
+    std::function<void()> done;
+  };
+
+  void apply(const Reload& reload);
   void end_some();
 
   WorkerContext context_;
   Timer timer_;  // once a second: housekeeping; in the end: end_some()
   Http1Connector connector_;
-  UpstreamPools upstreams_;
+  Endpoints upstreams_;
   StreamEndings endings_;
   Streams streams_;
   Clients clients_;
+  std::vector<Reload> reloads_;  // asked for in this turn
   bool ending_ = false;
 };
 

@@ -78,7 +78,8 @@ bool Worker::post(std::function<void(Gateway&)> message) {
 
 void Worker::join() {
   if (thread_.joinable()) thread_.join();
-  for (int fd : std::exchange(options_.listeners, {})) close_socket(fd);  // did not come to serve
+  for (const ListeningSocket& socket : std::exchange(options_.sockets, {}))
+    close_socket(socket.fd);  // did not come to serve
 }
 
 void Worker::run() {
@@ -94,7 +95,7 @@ void Worker::run() {
 }
 
 void Worker::serve_until_drained(Ring& ring) {
-  const Config& config = *options_.config;
+  const Config& config = options_.snapshot->config();
   Loop loop(ring);
   std::optional<uint64_t> budget_ns = config.latency_budget_us;
   if (budget_ns) *budget_ns *= 1000;
@@ -123,18 +124,16 @@ void Worker::serve_until_drained(Ring& ring) {
   options_.features.huge_pages = sse_event.first_region().pages() != PageKind::kNormal ||
                                  http_message.first_region().pages() != PageKind::kNormal;
   Memory memory{sse_event, http_message, {}};
-  std::unique_ptr<AccessLog> access_log;
-  if (options_.access_log)
-    access_log = std::make_unique<AccessLog>(*options_.log, config.access_log_format);
   MessageLog messages(*options_.log, config.log_level);
-  Gateway gateway(loop, memory, memory_limit, config, std::exchange(options_.listeners, {}),
-                  messages, access_log.get(), *options_.client_limit, options_.index);
+  Gateway gateway(loop, memory, memory_limit, std::exchange(options_.snapshot, {}),
+                  std::exchange(options_.sockets, {}), messages, *options_.log,
+                  *options_.client_limit, options_.index);
   gateway_ = &gateway;
   mailbox_.open(loop);
   serving_.set_value("");
   loop.run();
   stopped_.store(true, std::memory_order_release);
-  // What was cancelled completes, and messages that were on their way are answered; then only the
+  // Cancelled operations complete, and messages on their way get their answers; then only the
   // mailbox's read is left.
   for (int turns = 0; loop.operations() > 1 && turns < 1000; ++turns) loop.turn(true);
   gateway_ = nullptr;

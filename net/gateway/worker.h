@@ -14,7 +14,7 @@
 #include "core/features.h"
 #include "core/log.h"
 #include "core/mailbox.h"
-#include "net/config/config.h"
+#include "net/config/snapshot.h"
 #include "net/gateway/gateway.h"
 #include "net/transport/client_limit.h"
 
@@ -24,13 +24,12 @@ class Worker {
  public:
   struct Options {
     unsigned index;
-    int cpu;  // to pin to; -1: not pinned
-    const Config* config;
+    int cpu;                                         // to pin to; -1: not pinned
+    std::shared_ptr<const ConfigSnapshot> snapshot;  // to begin with
     Features features;
     ClientLimit* client_limit;
-    std::vector<int> listeners;  // owned from here on
-    LogQueue* log;               // for messages, and the access log if that is on
-    bool access_log;
+    std::vector<ListeningSocket> sockets;  // owned from here on
+    LogQueue* log;                         // for messages and access lines
   };
 
   explicit Worker(Options options) : options_(std::move(options)) {}

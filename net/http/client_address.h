@@ -1,7 +1,6 @@
-// Who a request is from, where proxies stand in between: each proxy that is trusted has added to
-// X-Forwarded-For whom it was talking to, so the list is read from its end, and the last hop that
-// is not one of them is the client. What stands before that hop is the client's own word, and is
-// not looked at. Pure, any thread.
+// The client's address behind proxies. Each trusted proxy has added its peer to X-Forwarded-For, so
+// the list is read from its end; the last hop that is no trusted proxy is the client. Entries
+// before that hop are the client's own word, and are ignored. Pure, any thread.
 #pragma once
 
 #include <string>
@@ -15,8 +14,8 @@ namespace sluice {
 
 bool in_any(const std::vector<AddressRange>& ranges, const Address& address);
 
-// The client's address in text form. `peer` is that of the connection, a trusted proxy's. An entry
-// that is no address ends the walk: the hop that wrote it is the answer.
+// The client's address in text form. `peer` is the address of the connection, a trusted proxy's. An
+// entry that is no address ends the walk: the answer is then the hop that wrote it.
 std::string forwarded_client(const Head& request, std::string_view peer,
                              const std::vector<AddressRange>& trusted);
 

@@ -33,7 +33,7 @@ constexpr KnownField kKnownFields[] = {
     {"x-request-id", kRequestId},
 };
 
-// As equals_ignoring_case(), and '_' is read as '-'.
+// Like equals_ignoring_case(), but reads '_' as '-'.
 bool equals_as_variable(std::string_view name, std::string_view known) {
   if (name.size() != known.size()) return false;
   for (size_t i = 0; i < name.size(); ++i) {

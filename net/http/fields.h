@@ -1,5 +1,6 @@
-// What each field of a head is to a proxy (RFC 9110 section 7.6): the list of hop-by-hop fields,
-// those that we write ourselves, and what Connection names. Pure, any thread; it never allocates.
+// The meaning of each field of a head for a proxy (RFC 9110 section 7.6): the hop-by-hop fields,
+// the fields that we write ourselves, and the fields that Connection names. Pure, any thread; it
+// never allocates.
 #pragma once
 
 #include <array>
@@ -13,8 +14,8 @@ namespace sluice {
 // More options than this in a message's Connection fields are refused as kHeadTooLarge.
 constexpr size_t kConnectionOptionsMax = 32;
 
-// What a field is to a proxy. What we write ourselves is left out by its kind and written anew,
-// so naming it in Connection has no effect; any other field can be removed by naming it.
+// The kind of a field. Fields that we write ourselves are left out by their kind and written anew,
+// so naming them in Connection has no effect; naming any other field removes it.
 enum FieldKind : unsigned {
   kEndToEnd = 0,
   kHopByHop = 1U << 0,
@@ -22,15 +23,15 @@ enum FieldKind : unsigned {
   kContentLength = 1U << 2,
   kVia = 1U << 3,
   kXForwarded = 1U << 4,
-  kForwarded = 1U << 5,  // what else says who the client is: a trusted proxy's word only
+  kForwarded = 1U << 5,  // other fields about the client: passed on from trusted proxies only
   kMaxForwards = 1U << 6,
   kRequestId = 1U << 7,
-  // With '_' in the place of '-': a server that hands fields on as CGI variables (RFC 3875 section
+  // A name with '_' for '-': a server that hands fields on as CGI variables (RFC 3875 section
   // 4.1.18) would take it for the field of one of the kinds above.
   kAlias = 1U << 8,
 };
 
-// By its name, whatever its case.
+// The kind of the field with that name, in any case.
 FieldKind kind_of(std::string_view name);
 
 // The options of all Connection fields; the guard bounds how many there are.

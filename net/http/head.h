@@ -1,8 +1,7 @@
 // One message head as it arrived: start line and header fields, in order, in one arena. Owned by
-// the stream that it belongs to, for as long as its head is being parsed and rewritten; recycled
-// through HeadPool so that a new request allocates nothing in steady state. The arena holds the
-// head's bytes, blanks behind a value moved before it; the views that are handed out point into it
-// and end with clear().
+// its stream while the head is parsed and rewritten; recycled through HeadPool, so that a new
+// request allocates nothing in steady state. The arena holds the head's bytes, with the blanks
+// behind a value moved before it. All views of a head point into its arena and end with clear().
 #pragma once
 
 #include <cstddef>
@@ -33,20 +32,20 @@ class Head {
   // Both.
   int version_minor() const { return version_minor_; }  // 0 or 1
   BodyKind body() const { return body_; }
-  // Of kLength, and of a response to HEAD or a 304 that names one.
+  // With kLength; also for a response to HEAD, or a 304, that names one.
   uint64_t content_length() const { return content_length_; }
   size_t field_count() const { return fields_.size(); }
   Field field(size_t i) const { return {view(fields_[i].name), view(fields_[i].value)}; }
 
   // The first field of that name (case-insensitive), or nullopt.
   std::optional<std::string_view> find(std::string_view name) const;
-  // True where a comma-separated field of that name (in any of its lines) lists the token,
-  // case-insensitive, parameters ignored.
+  // True if a comma-separated field of that name (in any of its lines) lists the token, in any
+  // case, parameters ignored.
   bool lists_token(std::string_view name, std::string_view token) const;
 
   // Forgets the message and keeps the memory.
   void clear();
-  // What the peer's bytes occupy here.
+  // The memory that the peer's bytes occupy here.
   size_t bytes_held() const { return arena_.capacity(); }
 
  private:
@@ -75,7 +74,7 @@ class Head {
   BodyKind body_ = BodyKind::kNone;
 };
 
-// Heads that wait for their next message; one pool a worker, used on its thread. Keeps at most
+// Heads that wait for their next message: one pool a worker, used on its thread. It keeps at most
 // `kept_max` of them, so that a burst does not stay resident.
 class HeadPool {
  public:

@@ -1,6 +1,6 @@
-// How a message is written for the wire: what a protocol's rooms give a stream, so that the stream
-// itself writes no protocol text. Writers have no state; one object serves all streams of a worker,
-// or of all workers.
+// How a message is written for the wire. A protocol's room gives a stream its writers, so that the
+// stream itself writes no protocol text. Writers have no state; one object serves all streams of a
+// worker, or of all workers.
 #pragma once
 
 #include <cstddef>
@@ -13,19 +13,18 @@
 
 namespace sluice {
 
-// What stands around the body bytes that leave together. Where a message has none, its bytes stand
-// by themselves.
+// The bytes around the body bytes that leave together. A message without framing has none.
 struct BodyFraming {
   static constexpr size_t kPrefixBytesMax = 10;
 
-  // Writes what comes before `size` body bytes; returns how much that is.
+  // Writes the bytes before `size` body bytes; returns their number.
   size_t (*write_prefix)(char* into, uint64_t size);
-  // What comes behind them, and behind that what ends the body, as one text.
+  // The bytes behind them, followed by the end of the whole body, as one text.
   std::string_view ends;
-  size_t end_size;  // of what comes behind each
+  size_t end_size;  // of the bytes behind each batch
 };
 
-// What a response's head has promised of its body.
+// The promise of a response's head about its body.
 struct WrittenHead {
   const BodyFraming* framing = nullptr;
   // The body ends with the connection.
@@ -44,7 +43,8 @@ class ResponseWriter {
   // The client knows interim (1xx) responses.
   virtual bool knows_interim() const = 0;
   virtual void write_interim_head(const Head& head, std::string& out) const = 0;
-  // A whole response of our own. False: it ends with the connection, whatever `problem` says.
+  // A whole response of our own. False: it ends with the connection, even if `problem` says
+  // otherwise.
   virtual bool write_problem(const ProblemResponse& problem, std::string& out) const = 0;
 
  protected:

@@ -1,4 +1,5 @@
-// What can be wrong with a message, whatever its protocol, and the limits of a head. Plain values.
+// The mistakes that a message can have, whatever its protocol, and the limits of a head. Plain
+// values.
 #pragma once
 
 #include <cstddef>
@@ -15,16 +16,16 @@ enum class ParseError : uint8_t {
   kBadChunk,       // a chunk's size, extension or end, or a trailer: 400, 502
   kBadHost,        // missing, duplicate or invalid Host: 400
   kHeadTooLarge,   // --max-header-size, --max-headers, kConnectionOptionsMax: 431, 502
-  kTargetTooLong,  // request line alone exceeds --max-header-size: 414
+  kTargetTooLong,  // the request line alone exceeds --max-header-size: 414
   kBadVersion,     // not HTTP/1.x: 505, response: 502
   kUnknownCoding,  // a transfer coding other than chunked: 501, response: 502
   kNotHttp,        // TLS or the HTTP/2 preface: 400, response: 502
-  kBadStatus,      // response status outside 100..599, or a 101 nobody asked for: 502
+  kBadStatus,      // response status outside 100..599, or an unasked 101: 502
   kMethodTooLong,  // more than kMethodBytesMax: 400
 };
 const char* parse_error_name(ParseError error);
-// The status to answer a refused request with (400, 414, 431, 501, 505). A refused response is
-// the upstream's fault whatever its error: 502.
+// The status for a refused request (400, 414, 431, 501, 505). A refused response is the upstream's
+// fault whatever its error: 502.
 int parse_error_status(ParseError error);
 
 struct HeadLimits {

@@ -1,5 +1,4 @@
-// The body of an error that is our own answer: application/problem+json (RFC 9457). Pure, any
-// thread.
+// The body of an error of ours: application/problem+json (RFC 9457). Pure, any thread.
 #pragma once
 
 #include <string>

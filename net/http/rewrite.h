@@ -1,6 +1,5 @@
-// What a proxy changes in a head (RFC 9110 section 7.6), whatever the protocol that the head is
-// then written in, and responses of our own. Plain values; the views live as long as what they
-// point to.
+// A proxy's changes to a head (RFC 9110 section 7.6), whatever the protocol in which the head is
+// then written, and responses of our own. Plain values; the views live as long as their texts.
 #pragma once
 
 #include <string_view>
@@ -8,8 +7,8 @@
 namespace sluice {
 
 struct RequestRewrite {
-  std::string_view client_ip;   // of the connection, in text form; IPv6 without brackets
-  bool client_trusted = false;  // in --trusted-proxies: its word about the client counts
+  std::string_view client_ip;   // the connection's, in text form; IPv6 without brackets
+  bool client_trusted = false;  // in --trusted-proxies: we believe its word about the client
   std::string_view scheme = "http";
   std::string_view via = "sluice";  // pseudonym
   std::string_view default_host;    // Host for an HTTP/1.0 client that sent none

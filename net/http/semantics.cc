@@ -11,7 +11,8 @@
 namespace sluice {
 namespace {
 
-// "identity" does not belong there (RFC 9110 section 8.4.1), "none" is nobody's: both are sent.
+// Servers send "identity", which does not belong there (RFC 9110 section 8.4.1), and "none", which
+// no registry has.
 bool is_encoded(const Head& response) {
   for (size_t i = 0; i < response.field_count(); ++i) {
     const Head::Field field = response.field(i);
@@ -34,6 +35,7 @@ bool limits_forwards(const Head& request) {
 std::optional<uint64_t> max_forwards(const Head& request) {
   const std::optional<std::string_view> text = request.find("max-forwards");
   if (!text) return std::nullopt;
+  // Not parse_decimal(): a number too large for us is still a limit, and goes on as the largest.
   const char* const end = text->data() + text->size();
   uint64_t number = 0;
   const auto [stop, error] = std::from_chars(text->data(), end, number);

@@ -1,5 +1,5 @@
-// What a message asks for or says of itself, as far as a gateway acts on it (RFC 9110). Pure
-// functions of a head, any thread.
+// A message's wishes and properties, as far as a gateway acts on them (RFC 9110). Pure functions of
+// a head, any thread.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +14,10 @@ namespace sluice {
 bool has_passed(const Head& request, std::string_view pseudonym);
 
 // Sending the request twice has the effect of sending it once (RFC 9110 section 9.2.2; QUERY and
-// WebDAV's by their own RFCs). Of a method that is not known it is not assumed.
+// WebDAV's methods by their own RFCs). An unknown method is not assumed to be idempotent.
 bool is_idempotent(std::string_view method);
 
-// TRACE or OPTIONS with Max-Forwards 0: to be answered here (RFC 9110 section 7.6.2).
+// TRACE or OPTIONS with Max-Forwards 0: we have to answer it (RFC 9110 section 7.6.2).
 bool max_forwards_exhausted(const Head& request);
 
 // Accept lists text/event-stream.
@@ -31,7 +31,7 @@ bool has_no_transform(const Head& head);
 
 // TRACE and OPTIONS: Max-Forwards counts (RFC 9110 section 7.6.2).
 bool limits_forwards(const Head& request);
-// nullopt: absent or not a number. What is too large counts as the largest.
+// nullopt: absent or not a number. Too large a number counts as the largest.
 std::optional<uint64_t> max_forwards(const Head& request);
 
 }  // namespace sluice

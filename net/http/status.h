@@ -5,7 +5,8 @@
 
 namespace sluice {
 
-// The standard reason phrase, or "Unknown". Never llhttp's, which aborts on what it does not know.
+// The standard reason phrase, or "Unknown". Not llhttp's function, which aborts on an unknown
+// status.
 std::string_view reason_phrase(int status);
 
 }  // namespace sluice

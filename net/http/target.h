@@ -1,6 +1,6 @@
-// The request target (RFC 9112 section 3.2) taken apart, and what is valid as an authority
-// (host[:port]). Pure functions on views, any thread. Nothing is decoded or normalised: what is
-// routed on is what is forwarded.
+// The request target (RFC 9112 section 3.2) taken apart, and the rules for an authority
+// (host[:port]). Pure functions on views, any thread. Nothing is decoded or normalised: we route on
+// the same bytes that we forward.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ struct Target {
   std::string_view query;      // with its '?', or empty
 };
 
-// Splits any target; whether the form suits the method is the guard's question.
+// Splits any target; the guard decides whether the form suits the method.
 Target split_target(std::string_view target);
 
 // The path of a request target for routing: origin-form up to '?', the path of an absolute-form,

@@ -27,7 +27,7 @@ constexpr bool is_hex_digit(char c) {
   return is_digit(c) || (lower >= 'a' && lower <= 'f');
 }
 
-// A table: every byte of every field's name is asked about.
+// A table, since every byte of every field's name is looked up.
 inline constexpr std::array<bool, 256> kTokenChars = [] {
   std::array<bool, 256> token{};
   for (const unsigned char c : std::string_view("!#$%&'*+-.^_`|~")) token[c] = true;
@@ -62,8 +62,8 @@ constexpr bool is_blank(char c) {
   return c == ' ' || c == '\t';
 }
 
-// What may stand in a field's value and, quoted or escaped, in a quoted string: no control
-// characters but HTAB (RFC 9110 section 5.5).
+// The characters of a field's value, and of quoted or escaped text in it: no control character but
+// HTAB (RFC 9110 section 5.5).
 constexpr bool is_text_char(char c) {
   return (static_cast<unsigned char>(c) >= ' ' && c != '\x7f') || c == '\t';
 }
@@ -81,8 +81,8 @@ constexpr std::string_view without_parameters(std::string_view text) {
 }
 
 // Calls predicate(element) for the elements of a comma-separated list, blanks trimmed and empty
-// ones included, until it returns true. Commas inside quotes separate too: where such a field
-// decides about framing or forwarding, quotes are not allowed in it.
+// ones included, until it returns true. Commas inside quotes separate too: a field that decides
+// about framing or forwarding may hold no quotes.
 template <typename Predicate>
 constexpr bool any_list_element(std::string_view list, Predicate&& predicate) {
   while (true) {

@@ -1,7 +1,7 @@
-// The body bytes of one read, put together: the pieces that a parser hands on as views into a slot
-// (chunks, with their framing between them) are moved down to the end of the piece before, so that
-// they are framed, kept and sent as one. Cheaper than a slice for each all the way to the socket;
-// what is overwritten has been parsed. Lives on the stack of one feed.
+// The body bytes of one read, put together. A parser hands on pieces (chunks, with their framing
+// between them) as views into a slot; each is moved down to the end of the piece before, so that
+// they are framed, kept and sent as one. That is cheaper than a slice for each, all the way to the
+// socket; the overwritten bytes have been parsed. Lives on the stack of one feed.
 #pragma once
 
 #include <cstring>
@@ -16,7 +16,7 @@ namespace sluice {
 class BodyRun final : public BodySink {
  public:
   explicit BodyRun(const Lease& lease) : slot_(lease.data()) {}
-  // Of bytes that lie in no slot.
+  // For bytes that lie in no slot.
   explicit BodyRun(char* bytes) : slot_(bytes) {}
 
   // The bytes lie in the lease's slot, behind those before.
@@ -30,7 +30,7 @@ class BodyRun final : public BodySink {
     run_ = {run_.data(), run_.size() + bytes.size()};
   }
 
-  // What has come since the last call; valid as long as the lease.
+  // The bytes since the last call; valid as long as the lease.
   std::string_view take() { return std::exchange(run_, {}); }
 
  private:

@@ -10,9 +10,10 @@ namespace sluice {
 namespace {
 
 constexpr uint64_t kSizeMax = std::numeric_limits<int64_t>::max();
-// Of trailers that are an error; in lower case.
+// Trailers with these names are an error; in lower case.
 constexpr std::array<std::string_view, 2> kFramingNames = {"content-length", "transfer-encoding"};
 
+// Sizes are hex and come in pieces, so they are read digit by digit.
 constexpr uint8_t kNoDigit = 0xff;
 constexpr std::array<uint8_t, 256> kHexDigits = [] {
   std::array<uint8_t, 256> digits{};
@@ -33,8 +34,8 @@ bool is_crlf(const char* at) {
   return at[0] == '\r' && at[1] == '\n';
 }
 
-// A size line as nearly all are: a few digits and CRLF, all there. Returns the line's end, or null
-// where it is anything else. Not the last chunk's.
+// Reads a size line as nearly all are: a few digits and CRLF, all in the buffer. Returns the line's
+// end, or null for any other line. Not for the last chunk's.
 const char* read_plain_size(const char* at, const char* end, uint64_t& size) {
   constexpr ptrdiff_t kDigitsMax = 8;
   if (end - at < kDigitsMax + 2) return nullptr;
@@ -92,8 +93,8 @@ bool ChunkedDecoder::add_framing(size_t bytes, const Limits& limits) {
   return state_ != State::kFailed;
 }
 
-// One byte of framing. What lies behind a size line's element is where the grammar is subtle:
-// blanks may stand before ";" and "=" and behind them, but not at the line's end.
+// One byte of framing. The grammar is subtle behind an element of a size line: blanks may stand
+// before and behind ";" and "=", but not at the line's end.
 ChunkedDecoder::State ChunkedDecoder::next(char c, const Limits& limits) {
   using enum State;
   const auto extension_or = [c](State otherwise) { return c == ';' ? kNameStart : otherwise; };
@@ -170,8 +171,8 @@ ChunkedDecoder::State ChunkedDecoder::in_size(char c) {
   return State::kSize;
 }
 
-// The name may come in pieces and is not kept: each of its bytes tells which names of framing it is
-// not, and so does its end.
+// The name may come in pieces and is not kept. Each of its bytes, and its end, rules out some of
+// the names of framing.
 ChunkedDecoder::State ChunkedDecoder::in_trailer_name(char c) {
   const bool ends = c == ':';
   for (unsigned i = 0; i < kFramingNames.size(); ++i) {

@@ -1,8 +1,8 @@
-// The chunked transfer coding (RFC 9112 section 7.1) taken off a body, for both directions,
-// strictly: CRLF and nothing else ends a line, sizes fit signed arithmetic, extensions and trailers
-// are well-formed. Extensions and trailers are dropped; trailers that name the framing are an
-// error. Owned by an Http1Parser, used on its thread; no I/O, no allocation. Data is handed on as
-// views into the fed bytes, and what comes out does not depend on how the bytes were split.
+// Takes the chunked transfer coding (RFC 9112 section 7.1) off a body, for both directions,
+// strictly: only CRLF ends a line, sizes fit signed arithmetic, extensions and trailers are
+// well-formed. Extensions and trailers are dropped; trailers that name the framing are an error.
+// Owned by an Http1Parser, used on its thread; no I/O, no allocation. Data is handed on as views
+// into the fed bytes, and the result does not depend on how the bytes were split.
 #pragma once
 
 #include <cstddef>
@@ -11,9 +11,8 @@
 
 namespace sluice {
 
-// Receives body bytes during feed(). The view lies inside the bytes given to that feed().
-// May record, and move bytes that it was given within them (BodyRun); it must not feed, close or
-// destroy the parser.
+// Receives body bytes during feed(), as a view into the bytes given to that feed(). It may record
+// them, and move them within those bytes (BodyRun); it must not feed, close or destroy the parser.
 class BodySink {
  public:
   virtual void on_body(std::string_view bytes) = 0;
@@ -30,7 +29,7 @@ class ChunkedDecoder {
   };
   enum class Event : uint8_t {
     kNeedMore,  // all fed bytes were consumed
-    kEnd,       // the body is complete; what was not consumed lies behind it
+    kEnd,       // the body is complete; unconsumed bytes lie behind it
     kError,     // feed no more
   };
   struct Step {
@@ -45,7 +44,7 @@ class ChunkedDecoder {
   enum class State : uint8_t {
     kSizeStart,
     kSize,
-    kExtension,  // behind a blank, so that one has to follow
+    kExtension,  // behind a blank: an extension has to follow
     kNameStart,
     kName,
     kNameEnd,
@@ -72,12 +71,12 @@ class ChunkedDecoder {
   State in_size(char c);
   State in_trailer_name(char c);
 
-  uint64_t left_ = 0;           // of the chunk: as read so far, then still to come
+  uint64_t left_ = 0;           // the chunk's size as read so far, then its bytes to come
   uint32_t framing_bytes_ = 0;  // since the last body byte
   uint32_t trailers_ = 0;
   State state_ = State::kSizeStart;
-  uint8_t framing_names_ = 0;  // a bit for each that the trailer's name may still become
-  uint8_t name_bytes_ = 0;     // of the trailer's name; no more than tells it from those
+  uint8_t framing_names_ = 0;  // a bit for each name that the trailer's may still become
+  uint8_t name_bytes_ = 0;     // of the trailer's name, as far as it matters
 };
 
 }  // namespace sluice

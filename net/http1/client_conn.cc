@@ -12,13 +12,21 @@
 
 namespace sluice {
 
+ClientConn::RouteTraits ClientConn::RouteTraits::of(const StreamSettings& settings) {
+  return {.header_timeout_ms = static_cast<uint32_t>(settings.header_timeout_ms),
+          .keepalive_timeout_ms = static_cast<uint32_t>(settings.keepalive_timeout_ms),
+          .tcp_keepalive_ms = static_cast<uint32_t>(settings.client_tcp_keepalive_ms),
+          .sndbuf = static_cast<uint32_t>(settings.client_sndbuf),
+          .notsent_lowat = static_cast<uint32_t>(settings.client_notsent_lowat)};
+}
+
 ClientConn::ClientConn(ClientKeeper& keeper, ConnStart start)
     : AcceptedConn(keeper.streams().context().loop, keeper.streams().context().memory,
                    std::move(start)),
       keeper_(keeper),
       state_since_ms_(loop_.now_ms()),
-      settings_(&context().default_settings) {
-  schedule(state_since_ms_ + settings_->header_timeout_ms);
+      route_(RouteTraits::of(context().default_settings())) {
+  schedule(state_since_ms_ + route_.header_timeout_ms);
   wake();
 }
 
@@ -78,7 +86,7 @@ size_t ClientConn::feed(const Lease& lease, std::string_view bytes, BodyRun body
     if (state_ == State::kIdle && !head_) {
       if (bytes.empty()) break;
       head_ = context().heads.acquire();
-      parser_ = std::make_unique<Http1Parser>(Http1Parser::Role::kRequest, context().head_limits);
+      parser_ = std::make_unique<Http1Parser>(Http1Parser::Role::kRequest, context().head_limits());
       parser_->begin(head_.get());
       http10_ = false;
     }
@@ -90,7 +98,7 @@ size_t ClientConn::feed(const Lease& lease, std::string_view bytes, BodyRun body
       client_ip();  // while there is a peer to ask about
       state_ = State::kHead;
       state_since_ms_ = loop_.now_ms();
-      schedule(state_since_ms_ + settings_->header_timeout_ms);
+      schedule(state_since_ms_ + route_.header_timeout_ms);
     }
     on_step(step.event);
     // A head is followed by one more step, be it with no bytes: a message without a body ends.
@@ -107,8 +115,7 @@ void ClientConn::on_step(Http1Parser::Event event) {
       SLUICE_CHECK(stream_ && head_);
       state_ = State::kBody;
       http10_ = head_->version_minor() == 0;
-      stream_->on_request_head(*head_, parser_->keep_alive());
-      context().heads.release(std::move(head_));
+      stream_->on_request_head(std::move(head_), parser_->keep_alive());
       if (stream_->has_route()) apply_route(stream_->settings());
       break;
     case Http1Parser::Event::kEnd:
@@ -127,13 +134,12 @@ void ClientConn::on_step(Http1Parser::Event event) {
 void ClientConn::apply_route(const StreamSettings& settings) {
   if (settings.write_timeout_ms > 0) schedule(loop_.now_ms() + settings.write_timeout_ms / 2);
   if (settings.body_timeout_ms > 0) schedule(loop_.now_ms() + settings.body_timeout_ms);
-  if (settings.client_sndbuf != settings_->client_sndbuf)
-    set_send_buffer(fd(), settings.client_sndbuf);
-  if (settings.client_notsent_lowat != settings_->client_notsent_lowat)
-    set_unsent_low_water(fd(), settings.client_notsent_lowat);
-  if (settings.client_tcp_keepalive_ms != settings_->client_tcp_keepalive_ms)
-    set_keepalive(fd(), settings.client_tcp_keepalive_ms);
-  settings_ = &settings;
+  RouteTraits route = RouteTraits::of(settings);
+  if (route.sndbuf != route_.sndbuf) set_send_buffer(fd(), route.sndbuf);
+  if (route.notsent_lowat != route_.notsent_lowat) set_unsent_low_water(fd(), route.notsent_lowat);
+  if (route.tcp_keepalive_ms != route_.tcp_keepalive_ms)
+    set_keepalive(fd(), route.tcp_keepalive_ms);
+  route_ = route;
 }
 
 void ClientConn::refuse_bytes() {
@@ -235,7 +241,7 @@ void ClientConn::client_gone(Ending ending) {
 }
 
 void ClientConn::drop() {
-  // As after --write-timeout: where memory is short, what a client has not read goes, too.
+  // As after --write-timeout: if memory is short, the client's unread bytes go, too.
   bool stood_still = stream_ && stream_->ending() == Ending::kOverloaded;
   bool reset = stood_still || (stream_ && stream_->close_delimited());
   close(reset ? CloseMode::kReset : CloseMode::kOrderly);
@@ -309,8 +315,7 @@ void ClientConn::finish_response() {
   state_ = State::kIdle;
   served_ = true;
   state_since_ms_ = loop_.now_ms();
-  if (settings_->keepalive_timeout_ms > 0)
-    schedule(state_since_ms_ + settings_->keepalive_timeout_ms);
+  if (route_.keepalive_timeout_ms > 0) schedule(state_since_ms_ + route_.keepalive_timeout_ms);
   if (ahead_) wake();
 }
 
@@ -332,7 +337,7 @@ void ClientConn::shut_down() {
 
 uint64_t ClientConn::write_timeout_ms() const {
   return stream_ && stream_->has_route() ? stream_->settings().write_timeout_ms
-                                         : context().default_settings.write_timeout_ms;
+                                         : context().default_settings().write_timeout_ms;
 }
 
 void ClientConn::refuse_late(Refusal refusal, std::string_view detail) {
@@ -347,10 +352,10 @@ void ClientConn::on_timer() {
     check_linger();
     return;
   }
-  uint64_t header_due = state_since_ms_ + settings_->header_timeout_ms;
+  uint64_t header_due = state_since_ms_ + route_.header_timeout_ms;
   if (state_ == State::kIdle) {
     // A connection that never sent a request gets the header's time, one that did the idle time.
-    uint64_t timeout_ms = served_ ? settings_->keepalive_timeout_ms : settings_->header_timeout_ms;
+    uint64_t timeout_ms = served_ ? route_.keepalive_timeout_ms : route_.header_timeout_ms;
     if (timeout_ms == 0) return;
     if (now_ms >= state_since_ms_ + timeout_ms)
       close(CloseMode::kOrderly);
@@ -358,7 +363,7 @@ void ClientConn::on_timer() {
       schedule(state_since_ms_ + timeout_ms);
     return;
   }
-  if (state_ == State::kHead && settings_->header_timeout_ms > 0) {
+  if (state_ == State::kHead && route_.header_timeout_ms > 0) {
     if (now_ms >= header_due)
       refuse_late(Refusal::kHeaderTimeout, "The request's head did not arrive in time.");
     else
@@ -383,21 +388,18 @@ void ClientConn::on_timer() {
 
 // --- who the client is ---
 
-std::string_view ClientConn::client_ip() {
-  if (peer_ip_.empty()) {
+std::string ClientConn::client_ip() {
+  if (!peer_.known()) {
     Address peer;
     peer.size = peer_address(fd(), &peer.storage);
-    if (peer.size > 0) {
-      peer_ip_ = peer.ip();
-      trusted_ = context().trusts(peer);
-    }
+    if (peer.size > 0) peer_ = Ip::of(peer);
   }
-  return peer_ip_;
+  return peer_.known() ? peer_.address().ip() : "";
 }
 
+// Asked anew for each request, since a reload may change the answer.
 bool ClientConn::client_trusted() {
-  client_ip();
-  return trusted_;
+  return peer_.known() && context().trusts(peer_.address());
 }
 
 }  // namespace sluice

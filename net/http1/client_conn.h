@@ -43,7 +43,7 @@ class ClientConn final : public AcceptedConn, public ClientHalf {
   void request_window_opened() override { wake(); }
   void response_aborted() override { wake(); }
   void drop() override;
-  std::string_view client_ip() override;
+  std::string client_ip() override;
   bool client_trusted() override;
   const ResponseWriter& writer() const override { return http1_response_writer(http10_ ? 0 : 1); }
 
@@ -51,6 +51,19 @@ class ClientConn final : public AcceptedConn, public ClientHalf {
   void on_timer() override;
 
  private:
+  // What of a route's settings lasts beyond its request, for the socket and the next head: of the
+  // latest request's, at first of the default route. Copied, since that route's configuration may
+  // be gone by then.
+  struct RouteTraits {
+    static RouteTraits of(const StreamSettings& settings);
+
+    uint32_t header_timeout_ms;
+    uint32_t keepalive_timeout_ms;
+    uint32_t tcp_keepalive_ms;
+    uint32_t sndbuf;
+    uint32_t notsent_lowat;
+  };
+
   enum class State : uint8_t {
     kIdle,        // between requests
     kHead,        // a request's head is arriving
@@ -99,17 +112,15 @@ class ClientConn final : public AcceptedConn, public ClientHalf {
   State state_ = State::kIdle;
   bool served_ : 1 = false;      // has answered a request before
   bool lost_ahead_ : 1 = false;  // there was no room for what was read ahead
-  bool trusted_ : 1 = false;
-  bool http10_ : 1 = false;  // the request that is being answered came in HTTP/1.0
-  uint32_t ahead_used_ = 0;  // bytes of what was read ahead that have been parsed
+  bool http10_ : 1 = false;      // the request that is being answered came in HTTP/1.0
+  uint32_t ahead_used_ = 0;      // bytes of what was read ahead that have been parsed
   uint64_t state_since_ms_;
-  // Of the route of the latest request, for the socket and the next head; at first the default's.
-  const StreamSettings* settings_;
+  RouteTraits route_;
   // While a request arrives; a stream that is being answered has neither.
   std::unique_ptr<Http1Parser> parser_;
   std::unique_ptr<Head> head_;
   std::unique_ptr<std::string> ahead_;  // requests read ahead, where there are any
-  std::string peer_ip_;                 // found out once it is needed
+  Ip peer_;                             // found out once it is needed
 };
 
 }  // namespace sluice

@@ -1,13 +1,12 @@
 #include "net/http1/guard.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <cstring>
 #include <limits>
 #include <optional>
-#include <system_error>
 
+#include "core/text.h"
 #include "net/http/fields.h"
 #include "net/http/target.h"
 #include "net/http/text.h"
@@ -17,8 +16,8 @@ namespace {
 
 constexpr std::string_view kHttp2PrefaceLine = "PRI * HTTP/2.0";  // RFC 9113 section 3.4
 
-// "HTTP/1.x". Later ones than 1.1 are taken for 1.1, which is what they have to be compatible with
-// (RFC 9110 section 2.5).
+// "HTTP/1.x". Versions after 1.1 are taken for 1.1, since they have to be compatible with it (RFC
+// 9110 section 2.5).
 ParseError read_version(std::string_view text, uint8_t& minor) {
   constexpr std::string_view kPrefix = "HTTP/";
   if (text.size() != kPrefix.size() + 3 || !text.starts_with(kPrefix) || text[6] != '.' ||
@@ -29,7 +28,8 @@ ParseError read_version(std::string_view text, uint8_t& minor) {
   return ParseError::kNone;
 }
 
-// Eight bytes at once, and each of them where one is below the space or DEL: a tab may be.
+// Looks at eight bytes at once. If one of them is below the space or DEL, looks at each: it may be
+// a tab.
 bool is_text(std::string_view text) {
   constexpr uint64_t kEach = 0x0101010101010101;
   constexpr size_t kStep = sizeof(uint64_t);
@@ -54,7 +54,7 @@ bool is_target(std::string_view text) {
   return !text.empty();
 }
 
-// A line cut at its first space; nullopt where there is none.
+// A line cut at its first space; nullopt if it has none.
 struct Cut {
   std::string_view before;
   std::string_view after;
@@ -97,8 +97,9 @@ ParseError check_host(const Head& head, TargetForm form) {
   return is_authority(*host, Port::kOptional) ? ParseError::kNone : ParseError::kBadHost;
 }
 
-// The only transfer coding of ours is chunked, once. Others, and none at all, are refused; where
-// chunked is there but not alone, it is the framing that is wrong (RFC 9112 section 6.1).
+// The only transfer coding that we accept is chunked, once. An empty element, or one behind
+// chunked, is bad framing (RFC 9112 section 6.1); any other list names a coding that we do not
+// know.
 ParseError check_transfer_encoding(std::string_view value) {
   if (equals_ignoring_case(value, "chunked")) return ParseError::kNone;
   bool ambiguous = false;
@@ -113,12 +114,9 @@ ParseError check_transfer_encoding(std::string_view value) {
 
 // 1*DIGIT, within what signed arithmetic on lengths can hold.
 ParseError read_content_length(std::string_view value, uint64_t& length) {
-  if (value.empty() || !is_digit(value.front())) return ParseError::kBadFraming;
-  const char* const end = value.data() + value.size();
-  const auto [stop, error] = std::from_chars(value.data(), end, length);
-  if (error != std::errc{} || stop != end) return ParseError::kBadFraming;
-  return length <= uint64_t{std::numeric_limits<int64_t>::max()} ? ParseError::kNone
-                                                                 : ParseError::kBadFraming;
+  const auto number = parse_decimal(value, std::numeric_limits<int64_t>::max());
+  length = number.value_or(0);
+  return number ? ParseError::kNone : ParseError::kBadFraming;
 }
 
 struct FramingFields {
@@ -126,7 +124,8 @@ struct FramingFields {
   std::optional<std::string_view> transfer_encoding;
 };
 
-// Each at most once, and not both (RFC 9112 section 6.3 permits to read on; an attack does too).
+// Each at most once, and not both. (RFC 9112 section 6.3 permits a server to read on; an attacker
+// wants it to.)
 ParseError find_framing_fields(const Head& head, FramingFields& found) {
   for (size_t i = 0; i < head.field_count(); ++i) {
     const Head::Field field = head.field(i);
@@ -162,17 +161,14 @@ ParseError read_status_line(std::string_view line, StatusLine& response) {
   const ParseError error = read_version(version->before, response.version_minor);
   if (error != ParseError::kNone) return error;
 
-  // The reason phrase is optional, for some servers with its space; it is never forwarded.
+  // The reason phrase is optional; some servers leave out its space, too. It is never forwarded.
   const std::string_view code = version->after.substr(0, version->after.find(' '));
-  unsigned status = 0;
-  for (const char c : code.substr(0, 4)) {
-    if (!is_digit(c)) return ParseError::kBadSyntax;
-    status = status * 10 + static_cast<unsigned>(c - '0');
-  }
+  const auto status = parse_decimal(code.substr(0, 4));
+  if (!status && !code.empty()) return ParseError::kBadSyntax;
   // 101: sluice asks no upstream to switch protocols.
-  if (code.size() != 3 || status < 100 || status > 599 || status == 101)
+  if (code.size() != 3 || *status < 100 || *status > 599 || *status == 101)
     return ParseError::kBadStatus;
-  response.status = static_cast<uint16_t>(status);
+  response.status = static_cast<uint16_t>(*status);
   return ParseError::kNone;
 }
 

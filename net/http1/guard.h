@@ -1,7 +1,7 @@
-// What a head must satisfy, whatever llhttp lets through: each line as it comes, and the fields
-// together once the head is complete. The lists of what llhttp 8.1 and 9.x accept are the table of
-// tests/unit/http1. Pure functions, any thread; Http1Parser calls them. Where a rule is stricter
-// than RFC 9112, it is because two readings of one message are how requests are smuggled.
+// The rules for a head, whatever llhttp lets through: for each line as it comes, and for all fields
+// once the head is complete. The table of tests/unit/http1 lists the mistakes that llhttp 8.1 and
+// 9.x accept. Pure functions, any thread; Http1Parser calls them. A rule stricter than RFC 9112 has
+// one reason: two readings of one message are how requests are smuggled.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace sluice {
 
 // Lines come without their CRLF.
 
-// Of kBadVersion, the line is read all the same.
+// With kBadVersion, the line is read all the same.
 struct RequestLine {
   std::string_view method;
   std::string_view target;
@@ -28,7 +28,7 @@ struct StatusLine {
 };
 ParseError read_status_line(std::string_view line, StatusLine& response);
 
-// A token, at once a colon, and no control character but HTAB: so no blank before the name
+// A token, a colon at once, and no control character but HTAB. So no blank stands before the name
 // (obs-fold, or before the first field).
 struct FieldLine {
   std::string_view name;
@@ -36,7 +36,7 @@ struct FieldLine {
 };
 ParseError read_field_line(std::string_view line, FieldLine& field);
 
-// The fields of a complete head: of a request its target and Host.
+// Checks the fields of a complete head; of a request, its target and Host.
 ParseError check_request(const Head& head);
 ParseError check_connection(const Head& head);
 

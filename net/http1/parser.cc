@@ -28,14 +28,14 @@ bool may_keep_alive(const Head& head, BodyKind body) {
   return head.version_minor() == 1 || head.lists_token("connection", "keep-alive");
 }
 
-// A complete head once more, by llhttp: it has to find the same fields and the same framing. The
-// start line is no part of that, since llhttp knows few methods and versions: it gets one of its
-// own. It stops before the body, where method and status would begin to count.
+// Reads a complete head once more, with llhttp, which has to find the same fields and the same
+// framing. It gets a start line of its own, since llhttp knows few methods and versions. It stops
+// before the body, where method and status would begin to count.
 class SecondReading {
  public:
   explicit SecondReading(const Head& head) : head_(head) {}
 
-  // `lines`: those of the fields, and the empty one.
+  // `lines`: the lines of the fields, and the empty one.
   bool agrees(std::string_view lines, const Framing& framing) {
     static const llhttp_t behind_start_line = begin();
     llhttp_t llhttp = behind_start_line;
@@ -120,7 +120,7 @@ Http1Parser::Step Http1Parser::feed(std::string_view bytes, BodySink& sink) {
   return {0, Event::kError};
 }
 
-// Line by line, each whole before it is judged: so the outcome does not depend on splits.
+// Line by line. Each line is whole before it is judged, so the outcome does not depend on splits.
 Http1Parser::Step Http1Parser::feed_head(std::string_view bytes) {
   std::string& arena = head_->arena_;
   size_t consumed = 0;
@@ -153,17 +153,17 @@ Http1Parser::Step Http1Parser::feed_head(std::string_view bytes) {
   return {consumed, Event::kNeedMore};
 }
 
-// What of the head there is more of than may be.
+// Which limit the head exceeds.
 ParseError Http1Parser::too_large() const {
   if (role_ == Role::kResponse || state_ == State::kFields) return ParseError::kHeadTooLarge;
   const size_t method_size = head_->arena_.find(' ');
   return method_size > kMethodBytesMax ? ParseError::kMethodTooLong : ParseError::kTargetTooLong;
 }
 
-// Tells what is not HTTP/1 at once, for such a peer may never send a line.
+// Recognises other protocols at once, since such a peer may never send a line.
 ParseError Http1Parser::on_first_byte(char first) const {
   if (role_ == Role::kResponse) {
-    // An http:// URL of a port that speaks TLS: an alert, or a handshake.
+    // The upstream of an http:// URL speaks TLS: an alert, or a handshake.
     if (first == kTlsAlert || first == kTlsHandshake) return ParseError::kNotHttp;
     return first == 'H' ? ParseError::kNone : ParseError::kBadSyntax;
   }
@@ -196,7 +196,7 @@ ParseError Http1Parser::on_start_line(std::string_view line) {
   return read_start_of_request(line);
 }
 
-// What can be told of a line that is not valid, or not whole, is kept for the log.
+// Keeps for the log the parts of an invalid or unfinished line that are known.
 ParseError Http1Parser::read_start_of_request(std::string_view line) {
   RequestLine request;
   const ParseError error = read_request_line(line, request);
@@ -211,7 +211,7 @@ ParseError Http1Parser::on_field_line(std::string_view line) {
   const ParseError error = read_field_line(line, field);
   if (error != ParseError::kNone) return error;
   if (head_->fields_.size() == fields_max_) return ParseError::kHeadTooLarge;
-  // Blanks behind the value come to lie before it: llhttp takes a tab behind a length for a part of
+  // Moves blanks behind the value to its front: llhttp takes a tab behind a length for a part of
   // it.
   Head::Slice value = head_->slice_of(field.value);
   std::string& arena = head_->arena_;

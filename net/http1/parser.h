@@ -1,8 +1,8 @@
-// HTTP/1 messages from bytes. Heads are read line by line (guard.h) into a Head that the
-// caller provides; a complete one is read once more by llhttp (8.1 strict or 9.x), which has to
-// agree. Bodies are handed on as views into the fed bytes and are never copied. Owned by a
-// connection, for its life or for one message, used on its worker's thread; no I/O. What comes out
-// does not depend on how the bytes were split. A parser that has failed stays failed.
+// HTTP/1 messages from bytes. The parser reads heads line by line (guard.h) into a Head of the
+// caller's; llhttp (8.1 strict or 9.x) then reads a complete head once more, and has to agree.
+// Bodies are handed on as views into the fed bytes and are never copied. Owned by a connection, for
+// its life or for one message, used on its worker's thread; no I/O. The result does not depend on
+// how the bytes were split. A parser that has failed stays failed.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@
 
 namespace sluice {
 
-// Any token up to this is a method: what it means is the upstream's business.
+// Any token up to this length is a method: the upstream knows its meaning.
 constexpr size_t kMethodBytesMax = 64;
 
 class Http1Parser {
@@ -24,7 +24,7 @@ class Http1Parser {
   enum class Event : uint8_t {
     kNeedMore,  // all fed bytes were consumed, the message goes on
     kHead,      // the head is complete in *head; body bytes (if any) are not consumed yet
-    kEnd,       // the message is complete; what was not consumed belongs to the next one
+    kEnd,       // the message is complete; unconsumed bytes belong to the next one
     kError,     // see error()
   };
   struct Step {
@@ -34,14 +34,14 @@ class Http1Parser {
 
   Http1Parser(Role role, const HeadLimits& limits);
 
-  // Begins a message; *head is cleared, filled during the head, and must live until kHead. After
-  // kError in a request's head it holds the method and the target, where these were read.
-  // A response needs to know whether its request was a HEAD (then it has no body).
+  // Begins a message. *head is cleared, is filled during the head, and must live until kHead. After
+  // kError in a request's head it holds the method and the target, if these were read. A response
+  // has no body if its request was a HEAD, so the parser needs to know.
   void begin(Head* head, bool response_to_head = false);
 
-  // Feeds bytes of the current message. Call again with the rest after kHead, be it empty: a
-  // message without a body ends there. After kEnd call begin() before feeding what is left.
-  // A 1xx response is a message of its own: kHead then kEnd; the caller begins anew.
+  // Feeds bytes of the current message. Call again with the rest after kHead, even with no bytes: a
+  // message without a body ends there. After kEnd call begin() before feeding the rest. A 1xx
+  // response is a message of its own: kHead, then kEnd; the caller begins anew.
   Step feed(std::string_view bytes, BodySink& sink);
 
   // The peer has closed its sending side. True: that completes the message (a response body

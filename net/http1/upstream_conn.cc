@@ -15,7 +15,7 @@ UpstreamConn::UpstreamConn(WorkerContext& context, UpstreamPool& pool, ConnStart
     : Conn(context.loop, context.memory, std::move(start)),
       context_(context),
       pool_(pool),
-      parser_(Http1Parser::Role::kResponse, context.head_limits) {
+      parser_(Http1Parser::Role::kResponse, context.head_limits()) {
   connect(pool.address().sa(), pool.address().size);
 }
 
@@ -58,7 +58,7 @@ uint64_t UpstreamConn::receive_credit() {
   if (stream_) return stream_->response_credit();
   // Idle: enough to see a close, or bytes that nobody asked for. It may still be armed when the
   // next response comes, which must not be read ahead of its pace.
-  return pool_.settings().pace_ms > 0 ? 1 : limits::kIdleReceiveBytes;
+  return pool_.settings().paced ? 1 : limits::kIdleReceiveBytes;
 }
 
 SlotPool& UpstreamConn::receive_pool() {

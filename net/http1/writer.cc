@@ -25,7 +25,8 @@ void append_number_field(std::string_view name, uint64_t number, std::string& ou
   out.append("\r\n");
 }
 
-// The fields of the head without those of the kinds in `left_out` and those that Connection names.
+// Writes the head's fields, without those of the kinds in `left_out` and those that Connection
+// names.
 void append_fields(const Head& head, unsigned left_out, std::string& out) {
   const ConnectionOptions options(head);
   for (size_t i = 0; i < head.field_count(); ++i) {
@@ -35,7 +36,8 @@ void append_fields(const Head& head, unsigned left_out, std::string& out) {
   }
 }
 
-// The start of a list field: its name and, if `keep`, what the head's fields of that name list.
+// Writes the start of a list field: its name and, if `keep`, the list in the head's fields of that
+// name.
 void begin_list_field(const Head& head, std::string_view name, bool keep, std::string& out) {
   out.append(name).append(": ");
   for (size_t i = 0; keep && i < head.field_count(); ++i) {
@@ -51,7 +53,8 @@ void append_list_field(const Head& head, std::string_view name, bool keep,
   out.append(addition).append("\r\n");
 }
 
-// What the nearest trusted proxy wrote, which is last where several have added to it; else ours.
+// The nearest trusted proxy's word, which is the last if several have added to the field; else
+// ours.
 void append_nearest_hop_field(const Head& head, std::string_view name, bool keep,
                               std::string_view ours, std::string& out) {
   std::string_view nearest;
@@ -99,12 +102,12 @@ void append_max_forwards(const Head& request, std::string& out) {
   if (limit && *limit > 0) append_number_field("Max-Forwards", *limit - 1, out);
 }
 
-// How the client is told where the body ends.
+// Tells the client where the body ends.
 WrittenHead append_response_framing(const Head& head, const ResponseRewrite& rewrite,
                                     bool client_http10, std::string& out) {
   const int status = head.status();
   if (head.body() == BodyKind::kNone) {
-    // What a GET would have been answered with (RFC 9110 section 8.6); not on 1xx and 204.
+    // The length of a GET's answer (RFC 9110 section 8.6); not on 1xx and 204.
     const bool length_allowed = status >= 200 && status != 204 && !rewrite.event_stream;
     if (length_allowed && head.find("content-length"))
       append_number_field("Content-Length", head.content_length(), out);
@@ -181,7 +184,7 @@ WrittenHead Http1ResponseWriter::write_head(const Head& head, const ResponseRewr
   append_status_line(head.status(), out);
   append_fields(head, kHopByHop | kContentLength | kVia, out);
   if (!rewrite.date.empty() && !head.find("date")) append_field("Date", rewrite.date, out);
-  // An encoded event stream, too, must not be gathered up by a proxy in front of us.
+  // A proxy in front of us must not gather up an encoded event stream, either.
   if (has_event_stream_type(head) && !head.find("x-accel-buffering"))
     append_field("X-Accel-Buffering", "no", out);
   const WrittenHead written = append_response_framing(head, rewrite, client_http10_, out);

@@ -55,7 +55,7 @@ void HttpdConnection::Body::on_body(std::string_view more) {
 uint32_t HttpdConnection::epoll_interest() const {
   uint32_t events = unsent() > 0 ? static_cast<uint32_t>(EPOLLOUT) : 0U;
   if (peer_closed_ || state_ == State::kClosing) return events;
-  // With the input full only a leaving client is of interest, and only to an open exchange.
+  // While the input is full, only a leaving client matters, and only to an open exchange.
   if (in_.size() < limits_.input_bytes_max) events |= EPOLLIN;
   if (state_ == State::kAnswering || (events & EPOLLIN) != 0) events |= EPOLLRDHUP;
   return events;
@@ -107,8 +107,8 @@ void HttpdConnection::flush() {
 void HttpdConnection::close_if_done() {
   if (dead()) return;
   if (peer_closed_) {
-    // A client that shut down only its sending side looks like one that has gone: what is complete
-    // still goes out, an open answer has lost its reader.
+    // A client that shut down only its sending side looks like one that has gone. Complete answers
+    // still go out; an open answer has lost its reader.
     if (state_ == State::kAnswering || unsent() == 0) kill();
   } else if (state_ == State::kClosing && unsent() == 0) {
     ::shutdown(fd_, SHUT_WR);

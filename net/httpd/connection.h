@@ -1,7 +1,7 @@
 // One client of a Httpd: its socket, its parser, its unsent bytes and the state of its one
 // exchange. Owned by the server's loop and used on its thread only. It decides what HTTP/1.1 asks
 // of a connection; the loop decides when (readiness, timers, routes). A socket error or a broken
-// bound makes it dead, and the loop then destroys it; nothing else closes the socket.
+// bound makes it dead. The loop then destroys it; nothing else closes the socket.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace sluice {
 
 class HttpdConnection {
  public:
-  // What the peer has to do next; each has its time-out.
+  // The peer's next duty; each has its time-out.
   enum class Wait : uint8_t { kNothing, kFirstByte, kNextRequest, kHead, kBody, kRead, kClose };
 
   HttpdConnection(uint64_t id, int fd, const HttpdLimits& limits);
@@ -29,23 +29,23 @@ class HttpdConnection {
   bool dead() const { return state_ == State::kDead; }
   void kill() { state_ = State::kDead; }
 
-  // Readiness: what to ask epoll for, what it said.
+  // Readiness: the events to ask epoll for, and those that it reports.
   uint32_t epoll_interest() const;
   void on_readiness(uint32_t events);
   void flush();
-  // After flush() and next_request(): takes the steps towards the close that are due.
+  // After flush() and next_request(): takes the due steps towards the close.
   void close_if_done();
 
   size_t unsent() const { return out_.size() - out_begin_; }
 
   Wait wait() const;
   uint64_t wait_ms() const;
-  // True once for every time that the peer has sent body bytes or taken ours.
+  // True once each time that the peer has sent body bytes or taken ours.
   bool take_progress();
   void on_wait_over();
 
-  // True: a whole request has arrived and nothing is unsent, so an exchange is open. Answers and
-  // closes by itself where what arrived is no request.
+  // True: a whole request has arrived and nothing is unsent, so an exchange is open. If the bytes
+  // are no request, it answers and closes by itself.
   bool next_request();
   HttpdRequest request() const;
   // Numbers the exchanges of this connection, from 1.

@@ -14,8 +14,8 @@ std::string_view host_of(std::string_view authority) {
   return authority.substr(0, authority.find(':'));
 }
 
-// One spelling for each host: an address as the system writes it, a name in lower case and without
-// the dot of the root.
+// One spelling for each host: an address as the system writes it; a name in lower case, without the
+// dot of the root.
 std::string canonical(std::string_view host) {
   if (std::optional<Address> address = parse_ip(host)) return address->ip();
   std::string name(host);
@@ -39,8 +39,8 @@ bool HttpdHosts::include(const Head& request, const Address& local) const {
   bool names_host = target.form == TargetForm::kAbsolute || target.form == TargetForm::kAuthority;
   std::optional<std::string_view> authority = request.find("host");
   if (names_host) authority = target.authority;
-  // Only HTTP/1.0 may leave it out. No browser does, so no page of a stranger's is behind it; what
-  // does are the health checks of load balancers.
+  // Only HTTP/1.0 may leave it out. No browser does, so no stranger's page is behind it; the health
+  // checks of load balancers do.
   if (!authority) return true;
   std::string host = canonical(host_of(*authority));
   return is_loopback(host) || host == local.ip() || std::ranges::find(names_, host) != names_.end();

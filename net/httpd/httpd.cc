@@ -53,9 +53,9 @@ std::string error_text(std::string_view what, int error) {
 
 }  // namespace
 
-// The server's thread: epoll, timers, accepting, and the table of connections. A turn handles what
-// is ready, what is due and what was posted, each of which touches connections; then every touched
-// connection is settled, and only there may it be destroyed.
+// The server's thread: epoll, timers, accepting, and the table of connections. A turn handles ready
+// sockets, due timers and posted callbacks, each of which touches connections. Then it settles
+// every touched connection; only there may one be destroyed.
 class HttpdLoop {
  public:
   explicit HttpdLoop(Httpd& server) : server_(server), limits_(server.limits_) {}
@@ -72,12 +72,12 @@ class HttpdLoop {
   using Timers = std::multimap<Clock::time_point, std::function<void()>>;
   struct Entry {
     std::unique_ptr<HttpdConnection> connection;
-    uint32_t watched = 0;  // what epoll was told
+    uint32_t watched = 0;  // the events that epoll knows
     bool touched = false;
     // The exchange's timer; while the stream is paused its callback waits in `paused`.
     std::optional<Timers::iterator> timer;
     std::function<void()> paused;
-    // What the current time-out is for.
+    // The reason for the current time-out.
     std::optional<Timers::iterator> timeout;
     HttpdConnection::Wait waiting_for = HttpdConnection::Wait::kNothing;
     Clock::time_point waiting_since = Clock::now();
@@ -112,7 +112,7 @@ class HttpdLoop {
   const HttpdLimits& limits_;
   int epoll_fd_ = -1;
   int listen_fd_ = -1;
-  bool accepting_ = false;  // as epoll was told
+  bool accepting_ = false;  // as epoll knows
   std::optional<Timers::iterator> accept_again_;
   bool no_pwait2_ = false;
   uint64_t next_id_ = kFirstConnectionId;
@@ -150,14 +150,14 @@ std::string HttpdLoop::listen(Address& address) {
   return "";
 }
 
-// False where the kernel refuses, be it for want of memory (ENOMEM) or of
-// fs.epoll.max_user_watches (ENOSPC): whoever asked does without what was to be watched.
+// False if the kernel refuses, for want of memory (ENOMEM) or by fs.epoll.max_user_watches
+// (ENOSPC). The caller then does without that fd.
 bool HttpdLoop::watch(int op, int fd, uint32_t events, uint64_t id) const {
   epoll_event event{.events = events, .data = {.u64 = id}};
   return ::epoll_ctl(epoll_fd_, op, fd, &event) == 0;
 }
 
-// What is ready. Where epoll fails that is nothing, and the turn does what is due and was posted.
+// The ready events. None if epoll fails; the turn then does its due and posted work.
 int HttpdLoop::wait(std::span<epoll_event> events) {
   timespec until = until_next_timer();
   auto most = static_cast<int>(events.size());
@@ -221,7 +221,7 @@ void HttpdLoop::accept_some() {
       set_accepting(false);
       accept_again_later();
     }
-    // Any other error belongs to a connection that has already gone.
+    // Any other error belongs to a connection that has gone already.
   }
 }
 
@@ -236,9 +236,9 @@ void HttpdLoop::add_connection(int fd) {
   if (!may_accept()) set_accepting(false);
 }
 
-// Closes the connection that can best be missed: an idle one before one in the middle of a message,
-// and of those the one whose peer we have waited for longest. So neither idle clients nor slow
-// ones keep others out, and a new one has the time that it takes to fill the server once more.
+// Closes the most dispensable connection: an idle one before one in the middle of a message, and of
+// those the one whose peer we have waited for longest. So neither idle nor slow clients keep others
+// out, and a new client has as much time as others need to fill the server once more.
 bool HttpdLoop::make_room() {
   if (!limits_.idle_give_way) return false;
   auto rank = [](const Entry& entry) {
@@ -297,7 +297,7 @@ timespec HttpdLoop::until_next_timer() const {
 }
 
 void HttpdLoop::run_due_timers() {
-  // What a callback sets for now waits for the next turn (set_timer sets nothing for earlier).
+  // A timer that a callback sets for now waits for the next turn (set_timer sets none for earlier).
   Clock::time_point now = Clock::now();
   while (!timers_.empty() && timers_.begin()->first <= now) {
     std::function<void()> callback = std::move(timers_.begin()->second);
@@ -360,7 +360,7 @@ void HttpdLoop::touch(uint64_t id, Entry& entry) {
 
 void HttpdLoop::settle(uint64_t id) {
   auto it = entries_.find(id);
-  if (it == entries_.end()) return;  // touched again in the turn that destroyed it
+  if (it == entries_.end()) return;  // touched again after this turn destroyed it
   Entry& entry = it->second;
   HttpdConnection& connection = *entry.connection;
   connection.flush();
@@ -396,7 +396,7 @@ void HttpdLoop::destroy(uint64_t id, Entry& entry) {
   set_accepting(true);
 }
 
-// Destroys a connection that its client would have gone on with.
+// Destroys a connection although its client would have gone on with it.
 void HttpdLoop::drop(uint64_t id, Entry& entry) {
   server_.dropped_.fetch_add(1, std::memory_order_relaxed);
   destroy(id, entry);

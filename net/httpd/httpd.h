@@ -1,7 +1,7 @@
-// A small HTTP/1.1 server on epoll for what is not on the data path: the admin port and the demo
-// upstream. Owned by main (or a test); it runs one thread of its own, on which every handler, timer
+// A small HTTP/1.1 server on epoll for work off the data path: the admin port and the demo
+// upstream. Owned by main (or a test). It runs one thread of its own, on which every handler, timer
 // and posted callback runs, so handlers need no locks and must not block. Routes are added before
-// start(). Everything a peer can make grow is bounded by HttpdLimits. Allocation and std::function
+// start(). HttpdLimits bounds everything that a peer can make grow. Allocation and std::function
 // are fine here.
 #pragma once
 
@@ -27,15 +27,15 @@ namespace sluice {
 
 struct HttpdLimits {
   size_t connections_max = 4096;  // more wait in the listen backlog
-  // Or: with the limit reached, the one that can best be missed is closed for a new one.
+  // Or: at the limit, the most dispensable connection is closed for a new one.
   bool idle_give_way = false;
   size_t head_bytes_max = 16 * 1024;         // 431
   size_t body_bytes_max = 16 * 1024 * 1024;  // 413
   size_t input_bytes_max = 64 * 1024;        // pipelined bytes held while a response is open
   size_t stream_pause_bytes = 64 * 1024;     // unsent: the stream's timer waits
   size_t stream_bytes_max = 1024 * 1024;     // unsent: the client is dropped
-  // Unsent, of all connections: those that have been slow for longest are dropped. One answer
-  // alone may be larger.
+  // Unsent, of all connections together: the slowest clients are dropped first. One answer alone
+  // may be larger.
   size_t unsent_bytes_max = 512 * 1024 * 1024;
   uint64_t head_timeout_ms = 10'000;   // whole head, and a new connection's first byte
   uint64_t body_timeout_ms = 10'000;   // without progress
@@ -56,9 +56,9 @@ struct HttpdRequest {
   std::optional<std::string_view> parameter(std::string_view name) const;
 };
 
-// The answer to one request: either respond() or problem() once, or begin_stream(), write()...,
-// and end() or abort(). A copyable handle, for the server's thread only; once the exchange is over,
-// or the client has gone, every call on it does nothing. A HEAD gets the head alone, by itself.
+// The answer to one request: either respond() or problem() once, or begin_stream(), write()..., and
+// end() or abort(). A copyable handle, for the server's thread only. Once the exchange is over, or
+// the client has gone, every call on it does nothing. A HEAD gets the head alone, by itself.
 class HttpdResponder {
  public:
   using Clock = std::chrono::steady_clock;
@@ -73,11 +73,11 @@ class HttpdResponder {
   void begin_stream(std::string_view content_type, const Fields& fields = {}) const;
   void write(std::string_view bytes) const;
   void end() const;
-  // Sends what was written, then closes without the end of the message.
+  // Sends the written bytes, then closes without the end of the message.
   void abort() const;
 
-  // Runs `callback` at `due`, or later if the client is slow to read; never once the exchange is
-  // over. One timer an exchange: a second replaces the first.
+  // Runs `callback` at `due`, or later if the client reads slowly; never once the exchange is over.
+  // One timer an exchange: a second replaces the first.
   void at(Clock::time_point due, std::function<void()> callback) const;
   void after_ms(uint64_t delay_ms, std::function<void()> callback) const;
 
@@ -104,7 +104,8 @@ class Httpd {
     HttpdHandler handler;
   };
 
-  // What it holds beside connections: epoll, listener, wake-up, and one that is being accepted.
+  // The fds that it holds beside connections: epoll, listener, wake-up, and one connection that is
+  // being accepted.
   static constexpr uint64_t kOwnFds = 4;
 
   explicit Httpd(const HttpdLimits& limits = {});
@@ -116,24 +117,24 @@ class Httpd {
   // another method is 405 with Allow, an unknown path 404.
   void route(std::string method, std::string path, HttpdHandler handler);
 
-  // Before start(). Every request for a host that is neither loopback, nor the address that its
-  // client connected to, nor one of these names is answered 421, whatever its path. `advice` is for
-  // whoever has a right to the name, one plain ASCII sentence.
+  // Before start(). A request for a host that is neither loopback, nor the address that its client
+  // connected to, nor one of these names gets 421, whatever its path. `advice` tells the name's
+  // rightful owner what to do, in one plain ASCII sentence.
   void restrict_hosts(const std::vector<std::string>& names, std::string advice) {
     hosts_.emplace(names);
     hosts_advice_ = std::move(advice);
   }
 
-  // Binds, listens and starts the thread, which takes `thread_name` (at most 15 characters).
-  // "" or why not.
+  // Binds, listens and starts the thread, which takes `thread_name` (at most 15 characters). "", or
+  // the reason why not.
   [[nodiscard]] std::string start(const Address& address, const char* thread_name);
   // Drops every connection and joins. Not from the server's own thread. Idempotent.
   void stop();
 
-  // The address that is listened on, with the port that the kernel chose for port 0.
+  // The address of the listener, with the port that the kernel chose for port 0.
   const Address& address() const { return address_; }
 
-  // Connections closed for want of something on our side, be it the kernel's memory. Any thread.
+  // Connections closed because we, or the kernel, lacked some resource. Any thread.
   uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
 
   // Runs `callback` on the server's thread soon, or never if the server stops first. From any

@@ -27,13 +27,13 @@ void append_or_dash(std::string& out, std::string_view text) {
 
 }  // namespace
 
-void AccessLog::write(const Stream& stream, uint64_t now_ns) {
+void AccessLog::write(const Stream& stream, AccessLogFormat format, uint64_t now_ns) {
   line_.clear();
-  if (format_ == AccessLogFormat::kJson)
+  if (format == AccessLogFormat::kJson)
     format_json(stream, now_ns);
   else
     format_text(stream, now_ns);
-  queue_.push(LogTarget::kAccess, line_);
+  queue_.push(LogTarget::kFile, line_);
 }
 
 void AccessLog::format_text(const Stream& stream, uint64_t now_ns) {

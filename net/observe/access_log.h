@@ -15,17 +15,16 @@ class Stream;
 
 class AccessLog {
  public:
-  AccessLog(LogQueue& queue, AccessLogFormat format) : queue_(queue), format_(format) {}
+  explicit AccessLog(LogQueue& queue) : queue_(queue) {}
 
-  // Where the queue is full the line is dropped, and the queue counts it.
-  void write(const Stream& stream, uint64_t now_ns);
+  // If the queue is full, it drops and counts the line.
+  void write(const Stream& stream, AccessLogFormat format, uint64_t now_ns);
 
  private:
   void format_text(const Stream& stream, uint64_t now_ns);
   void format_json(const Stream& stream, uint64_t now_ns);
 
   LogQueue& queue_;
-  AccessLogFormat format_;
   std::string line_;
 };
 

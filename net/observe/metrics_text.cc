@@ -1,8 +1,10 @@
 #include "net/observe/metrics_text.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <functional>
+#include <map>
 
 namespace sluice {
 
@@ -18,7 +20,7 @@ class Page {
   void counter(std::string_view name, std::string_view help) { family(name, "counter", help); }
   void gauge(std::string_view name, std::string_view help) { family(name, "gauge", help); }
 
-  // A sample of the family that was opened last.
+  // A sample of the family opened last.
   void add(uint64_t value, const Labels& labels = {}) { sample("", labels, number(value)); }
   void add_real(double value, const Labels& labels = {}) { sample("", labels, number(value)); }
 
@@ -152,19 +154,52 @@ constexpr SimpleCounter kCounters[] = {
      &Metrics::stalls},
 };
 
-void render_requests(Page& page, const Config& config, const Workers& workers) {
+// Requests by status; 0: without an answer.
+void add_route(std::map<int, uint64_t>& counts, const RouteMetrics& route) {
+  if (route.unanswered > 0) counts[0] += route.unanswered;
+  for (const RouteMetrics::Status& status : route.by_status) counts[status.code] += status.count;
+}
+
+// Also of routes that a reload has removed: what they have counted stays true.
+void render_requests(Page& page, const ConfigSnapshot& snapshot, const Workers& workers) {
   page.counter("sluice_requests",
                "Requests ended, by route and status (0: the client left before any answer).");
-  for (size_t route = 0; route <= config.routes.size(); ++route) {
-    std::string path = route < config.routes.size() ? config.routes[route].path : "none";
-    for (size_t status = 0; status < RouteMetrics::kStatusMax; ++status) {
-      uint64_t count = sum(workers, [&](const WorkerSnapshot& worker) {
-        const RouteMetrics& metrics = worker.metrics.routes[route];
-        return status == 0 ? metrics.unanswered : metrics.by_status[status];
-      });
-      if (count > 0) page.add(count, {{"route", path}, {"code", std::to_string(status)}});
+  auto add = [&page](const std::map<int, uint64_t>& counts, const std::string& path) {
+    for (const auto& [code, count] : counts)
+      page.add(count, {{"route", path}, {"code", std::to_string(code)}});
+  };
+  for (size_t id = 0; id < snapshot.route_paths().size(); ++id) {
+    std::map<int, uint64_t> counts;
+    for (const WorkerSnapshot& worker : workers)
+      if (id < worker.metrics.routes.size()) add_route(counts, worker.metrics.routes[id]);
+    add(counts, snapshot.route_paths()[id]);
+  }
+  std::map<int, uint64_t> counts;
+  for (const WorkerSnapshot& worker : workers) add_route(counts, worker.metrics.no_route);
+  add(counts, "none");
+}
+
+void render_upstreams(Page& page, const ConfigSnapshot& snapshot, const Workers& workers) {
+  std::vector<UpstreamMetrics> upstreams(snapshot.upstream_urls().size());
+  for (const WorkerSnapshot& worker : workers) {
+    for (size_t id = 0; id < std::min(upstreams.size(), worker.metrics.upstreams.size()); ++id) {
+      const UpstreamMetrics& one = worker.metrics.upstreams[id];
+      upstreams[id].begun += one.begun;
+      for (unsigned i = 0; i < kEndings; ++i) upstreams[id].ended[i] += one.ended[i];
     }
   }
+  page.counter("sluice_upstream_attempts",
+               "Requests sent, or to be sent, to an upstream, by how "
+               "that ended; one that is sent again counts twice.");
+  for (size_t id = 0; id < upstreams.size(); ++id)
+    for (unsigned i = 0; i < kEndings; ++i)
+      if (uint64_t count = upstreams[id].ended[i]; count > 0)
+        page.add(count, {{"upstream", snapshot.upstream_urls()[id]},
+                         {"ending", std::string(ending_name(static_cast<Ending>(i)))}});
+  page.gauge("sluice_upstream_attempts_under_way", "Requests under way, by upstream.");
+  for (size_t id = 0; id < upstreams.size(); ++id)
+    if (upstreams[id].begun > 0)
+      page.add(upstreams[id].under_way(), {{"upstream", snapshot.upstream_urls()[id]}});
 }
 
 void render_endings(Page& page, const Workers& workers) {
@@ -321,6 +356,11 @@ void render_process(Page& page, const ProcessFacts& process) {
   page.add_real(process.uptime_seconds);
   page.gauge("sluice_draining", "1 while shutting down.");
   page.add(process.draining ? 1 : 0);
+  page.gauge("sluice_config_generation", "1 at the start; each reload that succeeds adds one.");
+  page.add(process.config_generation);
+  page.counter("sluice_config_reloads", "Reloads asked for, by SIGHUP or POST /reload.");
+  page.add(process.reloads_ok, {{"result", "ok"}});
+  page.add(process.reloads_failed, {{"result", "failed"}});
   page.counter("sluice_log_lines_dropped", "Log lines dropped because their queue was full.");
   page.add(process.log_lines_dropped);
   page.counter("sluice_log_write_errors", "Failed writes of log lines.");
@@ -342,10 +382,12 @@ std::string_view metrics_content_type(MetricsFormat format) {
              : "text/plain; version=0.0.4; charset=utf-8";
 }
 
-std::string render_metrics(const Config& config, const std::vector<WorkerSnapshot>& workers,
-                           const ProcessFacts& process, MetricsFormat format) {
+std::string render_metrics(const ConfigSnapshot& snapshot,
+                           const std::vector<WorkerSnapshot>& workers, const ProcessFacts& process,
+                           MetricsFormat format) {
   Page page(format);
-  render_requests(page, config, workers);
+  render_requests(page, snapshot, workers);
+  render_upstreams(page, snapshot, workers);
   render_gauges(page, workers);
   for (const SimpleCounter& counter : kCounters) {
     page.counter(counter.name, counter.help);

@@ -1,12 +1,12 @@
 // Renders snapshots of all workers for a scrape: Prometheus text 0.0.4, or OpenMetrics 1.0. Pure,
-// any thread. Label sets are bounded: route, code, side, reason, phase, pool, worker.
+// any thread. Label sets are bounded: route, upstream, code, side, reason, phase, pool, worker.
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "net/config/config.h"
+#include "net/config/snapshot.h"
 #include "net/context/metrics.h"
 
 namespace sluice {
@@ -15,7 +15,7 @@ enum class MetricsFormat : uint8_t { kPrometheus, kOpenMetrics };
 
 std::string_view metrics_content_type(MetricsFormat format);
 
-// What belongs to the process rather than to a worker.
+// The figures of the process rather than of a worker.
 struct ProcessFacts {
   std::string_view version;
   double uptime_seconds = 0;
@@ -25,9 +25,13 @@ struct ProcessFacts {
   uint64_t log_write_errors = 0;
   uint64_t admin_drops = 0;
   bool draining = false;
+  uint64_t config_generation = 1;
+  uint64_t reloads_ok = 0;
+  uint64_t reloads_failed = 0;
 };
 
-std::string render_metrics(const Config& config, const std::vector<WorkerSnapshot>& workers,
-                           const ProcessFacts& process, MetricsFormat format);
+std::string render_metrics(const ConfigSnapshot& snapshot,
+                           const std::vector<WorkerSnapshot>& workers, const ProcessFacts& process,
+                           MetricsFormat format);
 
 }  // namespace sluice

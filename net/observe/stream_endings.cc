@@ -10,22 +10,21 @@ namespace sluice {
 void StreamEndings::stream_ended(const Stream& stream) {
   count(stream);
   tell_operator(stream);
-  if (access_log_) access_log_->write(stream, context_.loop.now_ns());
+  if (context_.logs_requests())
+    access_log_.write(stream, context_.config().access_log_format, context_.loop.now_ns());
 }
 
 void StreamEndings::count(const Stream& stream) {
   Metrics& metrics = context_.metrics;
   ++metrics.endings[static_cast<unsigned>(stream.ending())];
-  const std::vector<Route>& routes = context_.config.routes;
-  size_t route =
-      stream.has_route() ? static_cast<size_t>(&stream.route() - routes.data()) : routes.size();
-  if (int status = stream.status(); status > 0 && status < RouteMetrics::kStatusMax)
-    ++metrics.routes[route].by_status[static_cast<size_t>(status)];
+  RouteMetrics& route = stream.has_route() ? metrics.of_route(stream.route().id) : metrics.no_route;
+  if (int status = stream.status(); status > 0)
+    route.count(static_cast<uint16_t>(status));
   else
-    ++metrics.routes[route].unanswered;
+    ++route.unanswered;
 }
 
-// What went wrong on the upstream's side or ours is worth a warning; the rest is for debugging.
+// A failure on the upstream's side or ours is worth a warning; the others are for debugging.
 void StreamEndings::tell_operator(const Stream& stream) {
   Side side = ending_side(stream.ending());
   bool worth_a_warning = side == Side::kUpstream || side == Side::kSelf;
@@ -46,7 +45,7 @@ void StreamEndings::tell_operator(const Stream& stream) {
   text += stream.client_ip();
   text += " to ";
   text += stream.has_route() ? stream.upstream_url() : "no route";
-  // Where the URL does not say it.
+  // If the URL does not say it.
   if (const Upstream* upstream = stream.upstream_tried();
       upstream && !upstream->address.is_unix()) {
     std::string address = upstream->address.text();

@@ -1,5 +1,5 @@
-// What is told of each stream at its end: counters by ending and status, a message where something
-// failed, a line in the access log. Owned by the gateway, used on its worker's thread.
+// The reports of each stream's end: counters by ending and status, a message if something failed, a
+// line in the access log. Owned by the gateway, used on its worker's thread.
 #pragma once
 
 #include "net/context/worker_context.h"
@@ -10,9 +10,7 @@ namespace sluice {
 
 class StreamEndings final : public StreamObserver {
  public:
-  // `access_log`: null where there is none.
-  StreamEndings(WorkerContext& context, AccessLog* access_log)
-      : context_(context), access_log_(access_log) {}
+  StreamEndings(WorkerContext& context, LogQueue& log) : context_(context), access_log_(log) {}
 
   void stream_ended(const Stream& stream) override;
 
@@ -21,7 +19,7 @@ class StreamEndings final : public StreamObserver {
   void tell_operator(const Stream& stream);
 
   WorkerContext& context_;
-  AccessLog* access_log_;
+  AccessLog access_log_;
 };
 
 }  // namespace sluice

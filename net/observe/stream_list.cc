@@ -20,7 +20,7 @@ void list_streams(const Streams& streams, std::vector<StreamInfo>& into) {
                     .upstream = std::string(stream->upstream_url()),
                     .method = std::string(stream->facts().method()),
                     .target = std::string(stream->facts().target()),
-                    .client = std::string(stream->client_ip()),
+                    .client = stream->client_ip(),
                     .phase = std::string(phase_name(stream->phase())),
                     .status = stream->status(),
                     .age_ms = (now_ns - stream->started_ns()) / 1'000'000,
@@ -28,7 +28,7 @@ void list_streams(const Streams& streams, std::vector<StreamInfo>& into) {
                     .bytes = stream->response_body_bytes(),
                     .window = stream->window(),
                     .backlog = stream->response().backlog(),
-                    .held = stream->response().held(),
+                    .held = stream->held(),
                     .event_stream = stream->event_stream(),
                     .stalled = stream->stalled()});
   }

@@ -15,7 +15,8 @@ int main(int argc, char** argv) {
     return read.exit_status;
   }
   try {
-    return sluice::Server(std::move(read.config)).run();
+    auto read_again = [argc, argv] { return sluice::read_config(argc, argv); };
+    return sluice::Server(std::move(read.config), read_again).run();
   } catch (const std::exception& error) {  // no memory, no thread: at start, before any traffic
     (void)std::fprintf(stderr, "sluice: cannot start: %s\n", error.what());
     return 1;

@@ -28,7 +28,7 @@ namespace sluice {
 
 namespace {
 
-// What has not ended so long after it was told to is not going to.
+// A worker that has not ended so long after the order to end never will.
 constexpr uint64_t kAbortMs = 2000;
 
 uint64_t now_ms() {
@@ -80,7 +80,8 @@ std::string make_instance() {
 
 }  // namespace
 
-Server::Server(std::shared_ptr<Config> config) : config_(std::move(config)) {
+Server::Server(std::shared_ptr<Config> config, std::function<ConfigResult()> read_again)
+    : config_(std::move(config)), read_again_(std::move(read_again)) {
   config_->instance = make_instance();
 }
 
@@ -90,10 +91,9 @@ Server::~Server() {
   for (auto& worker : workers_) worker->post([](Gateway& gateway) { gateway.abort_all(); });
   workers_.clear();
   admin_.reset();  // to which they have answered until then
-  for (const std::vector<int>& fds : listeners_)
-    for (int fd : fds) close_socket(fd);
-  if (stopped_fd_ >= 0) close(stopped_fd_);
-  if (signal_fd_ >= 0) close(signal_fd_);
+  close_sockets(sockets_);
+  for (int fd : {stopped_fd_, signal_fd_, reload_fd_})
+    if (fd >= 0) close(fd);
 }
 
 bool Server::fail(const std::string& message) {
@@ -102,11 +102,11 @@ bool Server::fail(const std::string& message) {
 }
 
 void Server::say(const std::string& message) {
-  if (config_->log_level <= LogLevel::kInfo) print_message(message);
+  if (current().log_level <= LogLevel::kInfo) print_message(message);
 }
 
 void Server::warn(const std::string& message) {
-  if (config_->log_level <= LogLevel::kWarn) print_message(message);
+  if (current().log_level <= LogLevel::kWarn) print_message(message);
 }
 
 int Server::run() {
@@ -126,8 +126,11 @@ bool Server::start() {
   std::string error;
   if (!Ring::probe(features_without(config_->uring_disable), &features_, &error))
     return fail(error);
-  if (!log_.open(config_->access_log, &error)) return fail(error);
+  std::optional<int> log_file = open_log_file(config_->access_log, &error);
+  if (!log_file) return fail("--access-log: " + error);
+  log_.use_file(config_->access_log, *log_file);
   stopped_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  reload_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (!share_out_fds() || !start_demo() || !start_workers() || !start_admin()) return false;
   log_.start();
   print_facts();
@@ -141,43 +144,67 @@ bool Server::start_demo() {
   demo_ = std::make_unique<DemoUpstream>(limits);
   std::string error = demo_->start();
   if (!error.empty()) return fail("cannot start the demo upstream: " + error);
-  std::string authority = "127.0.0.1:" + std::to_string(demo_->port());
-  std::optional<Address> address = parse_address(authority, &error);
-  for (Route& route : config_->routes)
-    if (route.upstreams.empty())
-      route.upstreams.push_back({"http://" + authority, authority, *address});
   return true;
 }
 
-// One listener for each address and worker; the first of an address settles a port of 0.
-bool Server::open_listeners(unsigned workers) {
-  listeners_.resize(workers);
-  for (Address& address : config_->listen) {
-    for (unsigned i = 0; i < workers; ++i) {
+// Its address is known once it listens. "" or what is wrong.
+std::string Server::add_demo(Config& config) const {
+  for (Route& route : config.routes) {
+    if (!route.upstreams.empty()) continue;
+    if (!demo_)
+      return "demo: needs a restart, and without it route " + route.path + " has no upstream";
+    std::string authority = "127.0.0.1:" + std::to_string(demo_->port());
+    std::string error;
+    route.upstreams.push_back(
+        {"http://" + authority, authority, *parse_address(authority, &error)});
+  }
+  return "";
+}
+
+// One listener for each address and worker; the first of an address settles a port of 0. "" or what
+// is wrong, and then nothing is open.
+std::string Server::open_listeners(std::vector<Address> addresses, Sockets& into) {
+  into.resize(worker_count());
+  std::vector<std::string> lines;  // said once all of them are open
+  for (Address& address : addresses) {
+    std::string name = address.text();
+    for (unsigned i = 0; i < into.size(); ++i) {
       std::string error;
       int fd = open_listener(address.sa(), address.size, i == 0, &error);
-      if (fd < 0) return fail("--listen " + address.text() + ": " + error);
+      if (fd < 0) {
+        close_sockets(into);
+        return "--listen " + address.text() + ": " + error;
+      }
       if (i == 0) address.size = local_address(fd, &address.storage);
-      listeners_[i].push_back(fd);
+      into[i].push_back({name, fd});
     }
-    say("listening on " + address.text());
+    lines.push_back("listening on " + address.text());
   }
-  return true;
+  for (const std::string& line : lines) say(line);
+  return "";
+}
+
+void Server::close_sockets(Sockets& sockets) {
+  for (const auto& of_worker : std::exchange(sockets, {}))
+    for (const ListeningSocket& socket : of_worker) close_socket(socket.fd);
 }
 
 bool Server::start_workers() {
   std::vector<int> cpus = allowed_cpus();
   unsigned count = worker_count();
-  if (!open_listeners(count)) return false;
+  Config config = *config_;
+  add_demo(config);
+  snapshot_ = std::make_shared<ConfigSnapshot>(std::move(config));
+  if (std::string error = open_listeners(config_->listen, sockets_); !error.empty())
+    return fail(error);
   for (unsigned i = 0; i < count; ++i) {
     Worker::Options options{.index = i,
                             .cpu = config_->pin ? cpus[i % cpus.size()] : -1,
-                            .config = config_.get(),
+                            .snapshot = snapshot_,
                             .features = features_,
                             .client_limit = &*client_limit_,
-                            .listeners = std::exchange(listeners_[i], {}),
-                            .log = &log_.add_queue(),
-                            .access_log = log_.access_on()};
+                            .sockets = std::exchange(sockets_[i], {}),
+                            .log = &log_.add_queue()};
     workers_.push_back(std::make_unique<Worker>(std::move(options)));
     std::string error = workers_.back()->start();
     if (!error.empty()) return fail(error);
@@ -196,27 +223,35 @@ unsigned Server::worker_count() const {
   return config_->threads > 0 ? config_->threads : static_cast<unsigned>(allowed_cpus().size());
 }
 
-bool Server::share_out_fds() {
-  unsigned workers = worker_count();
-  uint64_t limit = raise_fd_limit();
-  fds_ = share_fds(limit, {.workers = workers,
-                           .listeners = config_->listen.size(),
+FdShares Server::share_fds_of(const Config& config, uint64_t limit) const {
+  return share_fds(limit, {.workers = worker_count(),
+                           .listeners = config.listen.size(),
                            .admin = config_->admin_on,
                            .demo = config_->demo});
-  if (limit >= fds_.needed) {
-    client_limit_.emplace(fds_.clients);
-    return true;
-  }
-  return fail("RLIMIT_NOFILE is " + std::to_string(limit) + ", and " + std::to_string(workers) +
-              (workers == 1 ? " worker needs" : " workers need") + " at least " +
-              std::to_string(fds_.needed) +
-              "; raise it (ulimit -n, or LimitNOFILE in the service's unit), or use --threads");
+}
+
+std::string Server::fds_lacking(const FdShares& shares, uint64_t limit) const {
+  if (limit >= shares.needed) return "";
+  unsigned workers = worker_count();
+  return "RLIMIT_NOFILE is " + std::to_string(limit) + ", and " + std::to_string(workers) +
+         (workers == 1 ? " worker needs" : " workers need") + " at least " +
+         std::to_string(shares.needed) +
+         "; raise it (ulimit -n, or LimitNOFILE in the service's unit), or use --threads";
+}
+
+bool Server::share_out_fds() {
+  uint64_t limit = raise_fd_limit();
+  fds_ = share_fds_of(*config_, limit);
+  if (std::string wrong = fds_lacking(fds_, limit); !wrong.empty()) return fail(wrong);
+  client_limit_.emplace(fds_.clients);
+  return true;
 }
 
 bool Server::start_admin() {
   if (!config_->admin_on) return true;
-  admin_ = std::make_unique<Admin>(*config_, workers_, log_,
-                                   Admin::Options{.connections_max = fds_.admin_connections});
+  admin_ = std::make_unique<Admin>(
+      snapshot_, workers_, log_,
+      Admin::Options{.connections_max = fds_.admin_connections, .reload_fd = reload_fd_});
   std::string error = admin_->start();
   if (!error.empty()) return fail("--admin " + config_->admin.text() + ": " + error);
   say("admin on " + admin_->address().text());
@@ -246,10 +281,12 @@ void Server::print_facts() {
 void Server::wait_for_signals() {
   size_t stopped = 0;
   while (stopped < workers_.size()) {
-    std::array<pollfd, 2> fds{{{signal_fd_, POLLIN, 0}, {stopped_fd_, POLLIN, 0}}};
+    std::array<pollfd, 3> fds{
+        {{signal_fd_, POLLIN, 0}, {stopped_fd_, POLLIN, 0}, {reload_fd_, POLLIN, 0}}};
     poll(fds.data(), fds.size(), wait_ms());
     uint64_t count = 0;
     if (read(stopped_fd_, &count, sizeof(count)) == sizeof(count)) stopped += count;
+    if (read(reload_fd_, &count, sizeof(count)) == sizeof(count)) reload();
     bool told_to_stop = read_signals();
     bool due = now_ms() >= phase_end_ms_;
     bool drains = phase_ == Phase::kDraining || phase_ == Phase::kEnding;
@@ -283,7 +320,7 @@ bool Server::read_signals() {
     if (signal.ssi_signo == SIGUSR1)
       log_.request_reopen();
     else if (signal.ssi_signo == SIGHUP)
-      warn("SIGHUP: reloading the configuration is not supported yet; nothing has changed");
+      reload();
     else
       told_to_stop = true;
   }
@@ -297,14 +334,14 @@ void Server::enter(Phase phase) {
     case Phase::kServing:
       break;
     case Phase::kDelayed:
-      lasts_ms = config_->shutdown_delay_ms;
+      lasts_ms = current().shutdown_delay_ms;
       if (admin_) admin_->set_draining();
       for (auto& worker : workers_) worker->post([](Gateway& gateway) { gateway.say_close(); });
-      // Only now: who reads it may rely on it.
+      // Said only now, so that a reader of the line may rely on it.
       if (lasts_ms > 0) say("not ready; draining in " + format_duration_ms(lasts_ms));
       break;
     case Phase::kDraining:
-      lasts_ms = config_->shutdown_grace_ms;
+      lasts_ms = current().shutdown_grace_ms;
       for (auto& worker : workers_) worker->post([](Gateway& gateway) { gateway.drain(); });
       say("draining");
       break;

@@ -1,7 +1,9 @@
 // The process: checks what the machine offers, opens listeners, starts the workers and the threads
-// beside them, waits for signals, drains, ends. Owned by main() and used on the main thread.
+// beside them, waits for signals, reloads, drains, ends. Owned by main() and used on the main
+// thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,7 +12,7 @@
 #include "core/features.h"
 #include "core/log.h"
 #include "net/admin/admin.h"
-#include "net/config/config.h"
+#include "net/config/snapshot.h"
 #include "net/demo/demo.h"
 #include "net/gateway/worker.h"
 #include "net/process/fd_shares.h"
@@ -20,7 +22,8 @@ namespace sluice {
 
 class Server {
  public:
-  explicit Server(std::shared_ptr<Config> config);
+  // `read_again` reads flags and file anew, for a reload.
+  Server(std::shared_ptr<Config> config, std::function<ConfigResult()> read_again);
   ~Server();
 
   // Runs until told to stop; the exit status.
@@ -32,39 +35,61 @@ class Server {
     kServing,
     kDelayed,   // serving, but not ready any more
     kDraining,  // no new clients; streams may finish
-    kEnding,    // what has not is ended, bit by bit
+    kEnding,    // the rest of the streams is ended, bit by bit
     kAborting,  // all at once
+  };
+
+  // By worker.
+  using Sockets = std::vector<std::vector<ListeningSocket>>;
+
+  // What a reload changes to, all of it opened and checked.
+  struct Change {
+    std::shared_ptr<const ConfigSnapshot> snapshot;
+    Sockets sockets;  // of new listeners
+    std::optional<int> log_file;
+    uint64_t clients_max = 0;
   };
 
   bool start();
   bool start_demo();
-  bool open_listeners(unsigned workers);
+  std::string add_demo(Config& config) const;
+  std::string open_listeners(std::vector<Address> addresses, Sockets& into);
+  static void close_sockets(Sockets& sockets);
+  FdShares share_fds_of(const Config& config, uint64_t limit) const;
+  std::string fds_lacking(const FdShares& shares, uint64_t limit) const;
   bool start_workers();
   bool start_admin();
   void print_facts();
   void wait_for_signals();
   unsigned worker_count() const;
   bool share_out_fds();
+  void reload();
+  std::string prepare(Change& change);
+  void switch_to(Change& change, std::function<void()> done);
   int wait_ms() const;
   bool read_signals();
   void enter(Phase phase);
+  const Config& current() const { return snapshot_ ? snapshot_->config() : *config_; }
   void say(const std::string& message);  // at --log-level info
   void warn(const std::string& message);
   bool fail(const std::string& message);
 
-  std::shared_ptr<Config> config_;
+  const std::shared_ptr<Config> config_;  // of the start; its settings that take a restart hold
+  const std::function<ConfigResult()> read_again_;
+  std::shared_ptr<const ConfigSnapshot> snapshot_;  // that is running
   Features features_;
   LogWriter log_;
   std::unique_ptr<DemoUpstream> demo_;
   FdShares fds_{};
   std::optional<ClientLimit> client_limit_;
-  std::vector<std::vector<int>> listeners_;  // by worker, until it has them
+  Sockets sockets_;  // until the workers have them
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<Admin> admin_;
   Phase phase_ = Phase::kServing;
   uint64_t phase_end_ms_ = UINT64_MAX;
   int signal_fd_ = -1;
   int stopped_fd_ = -1;  // counts workers that have stopped
+  int reload_fd_ = -1;   // counts reloads that the admin port was asked for
 };
 
 }  // namespace sluice

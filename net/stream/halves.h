@@ -1,11 +1,13 @@
-// What a stream knows of its two sides: the connection that its client is on, the one to its
-// upstream, and where the latter comes from. Small interfaces, so that a stream depends on no
-// protocol, one client connection may carry many streams, and a stream may outlive an upstream
-// connection.
+// A stream's view of its two sides: the connection to its client, the connection to its upstream,
+// and the source of the latter. Small interfaces, so that a stream depends on no protocol, one
+// client connection may carry many streams, and a stream may outlive an upstream connection.
 #pragma once
 
+#include <cstdint>
+#include <string>
 #include <string_view>
 
+#include "net/base/ending.h"
 #include "net/http/message_writer.h"
 
 namespace sluice {
@@ -19,12 +21,12 @@ class ClientHalf {
   virtual void response_ready() = 0;
   // There is room for more of the request's body.
   virtual void request_window_opened() = 0;
-  // The stream has failed: once the outbox is empty, end so that the client cannot take it for
-  // a clean end.
+  // The stream has failed: once the outbox is empty, end in a way that the client cannot take for a
+  // clean end.
   virtual void response_aborted() = 0;
   // Ends the connection now.
   virtual void drop() = 0;
-  virtual std::string_view client_ip() = 0;
+  virtual std::string client_ip() = 0;
   virtual bool client_trusted() = 0;
   // Of the request that is being answered.
   virtual const ResponseWriter& writer() const = 0;
@@ -42,23 +44,34 @@ class UpstreamHalf {
   virtual void read_on() = 0;
   // Close at once; upstream_released() follows.
   virtual void cancel() = 0;
-  // It is listening: silence is the upstream's.
+  // It is listening, so silence is the upstream's.
   virtual bool receiving() const = 0;
 
  protected:
   ~UpstreamHalf() = default;
 };
 
-// Where streams get their upstream's half from.
+// How an attempt at an upstream has ended, for its endpoint.
+struct AttemptOutcome {
+  Ending ending = Ending::kComplete;
+  int status = 0;      // of its answer; 0: none came
+  bool stale = false;  // a kept-alive connection was at its end: nothing is known of the upstream
+};
+
+// The source of streams' upstream halves.
 class UpstreamSource {
  public:
-  // Which of its route's upstreams the stream's request goes to.
-  virtual void choose(Stream& stream) = 0;
-  // A connection to that one; Stream::on_upstream() or another word follows, maybe at once.
+  // Sets which of its route's upstreams the request goes to: none of those whose bit in `tried` is
+  // set. False: none is left.
+  virtual bool choose(Stream& stream, uint64_t tried) = 0;
+  // Asks for a connection to that upstream. Stream::on_upstream() or a refusal follows, maybe at
+  // once.
   virtual void acquire(Stream& stream, bool fresh) = 0;
+  // It has come to that, as far as this attempt at that upstream goes; once for each acquire().
+  virtual void attempt_ended(const Stream& stream, const AttemptOutcome& outcome) = 0;
   // The stream no longer waits.
   virtual void forget(Stream& stream) = 0;
-  // How requests to that one are written.
+  // The writer of requests to that upstream.
   virtual const RequestWriter& writer(const Stream& stream) const = 0;
 
  protected:

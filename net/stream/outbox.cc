@@ -16,7 +16,7 @@ iovec piece_of(std::string_view bytes) {
 }  // namespace
 
 bool Outbox::append_head(std::string_view bytes, bool ours) {
-  SLUICE_CHECK(sendable_ == 0 && held() == 0);
+  SLUICE_CHECK(chain_.bytes() == head_left_);
   if (!chain_.append_block(bytes, ours)) return false;
   head_left_ += static_cast<uint32_t>(bytes.size());
   head_total_ += static_cast<uint32_t>(bytes.size());
@@ -25,7 +25,7 @@ bool Outbox::append_head(std::string_view bytes, bool ours) {
 
 void Outbox::abandon() {
   chain_.clear();
-  head_left_ = head_total_ = sendable_ = 0;
+  head_left_ = head_total_ = 0;
   batch_bytes_ = batch_head_ = batch_body_ = 0;
   prefix_size_ = prefix_sent_ = 0;
   suffix_at_ = suffix_size_ = 0;
@@ -39,16 +39,17 @@ void Outbox::begin_batch(std::span<iovec> pieces) {
     used = chain_.fill(pieces.first(pieces.size() - 3), 0,
                        std::min<uint64_t>(head_left_, limits::kSendBatchBytes), &head);
   uint64_t body = 0;
+  uint64_t bodies = chain_.bytes() - head_left_;
   size_t room = pieces.size() - used;
-  if (head == head_left_ && sendable_ > 0 && room > 3 && head < limits::kSendBatchBytes)
+  if (head == head_left_ && bodies > 0 && room > 3 && head < limits::kSendBatchBytes)
     chain_.fill(pieces.first(room - 2), head,
-                std::min<uint64_t>(sendable_, limits::kSendBatchBytes - head), &body);
+                std::min<uint64_t>(bodies, limits::kSendBatchBytes - head), &body);
   batch_head_ = static_cast<uint32_t>(head);
   batch_body_ = static_cast<uint32_t>(body);
   prefix_size_ = prefix_sent_ = 0;
   suffix_at_ = suffix_size_ = 0;
   if (framing_) {
-    bool last = finished_ && head == head_left_ && body == sendable_ && !end_sent_;
+    bool last = finished_ && head == head_left_ && body == bodies && !end_sent_;
     if (body > 0) {
       prefix_size_ = static_cast<uint8_t>(framing_->write_prefix(prefix_.data(), body));
       suffix_size_ = static_cast<uint8_t>(last ? framing_->ends.size() : framing_->end_size);
@@ -107,7 +108,6 @@ uint64_t Outbox::sent(uint64_t bytes) {
   bytes -= prefix;
   auto body = static_cast<uint32_t>(std::min<uint64_t>(bytes, batch_body_));
   batch_body_ -= body;
-  sendable_ -= body;
   auto suffix = static_cast<uint8_t>(bytes - body);
   suffix_at_ = static_cast<uint8_t>(suffix_at_ + suffix);
   suffix_size_ = static_cast<uint8_t>(suffix_size_ - suffix);
@@ -118,7 +118,6 @@ uint64_t Outbox::sent(uint64_t bytes) {
 void Outbox::rewind() {
   chain_.rewind();
   head_left_ = head_total_;
-  release();
   end_sent_ = false;
   batch_bytes_ = batch_head_ = batch_body_ = 0;
   prefix_size_ = prefix_sent_ = 0;

@@ -5,8 +5,8 @@
 // Where the body lies in one slot, the framing is written around it there, so that the batch is
 // one piece.
 //
-// Body bytes are appended to the chain first and leave once released: what is held (an event
-// that is not complete) stays behind. Everything a batch points at lives until it has left.
+// All that is appended may leave: what has to wait for the rest of its event is not here, but
+// staged (net/stream/staging.h). Everything a batch points at lives until it has left.
 #pragma once
 
 #include <array>
@@ -26,34 +26,35 @@ class Outbox {
   // Heads, interim ones too, before any body byte of the message. False, and nothing is appended,
   // where there is no memory for one that a peer wrote; there always is for our own.
   [[nodiscard]] bool append_head(std::string_view bytes, bool ours = false);
-  // Body bytes by reference; held until released.
+  // Body bytes by reference.
   void append(const Lease& lease, std::string_view bytes) { chain_.append(lease, bytes); }
   // A copy of them; the rest that there was no slot for is returned.
   [[nodiscard]] std::string_view append_copy(std::string_view bytes) {
     return chain_.append_copy(bytes);
   }
   void append_static(std::string_view bytes) { chain_.append_static(bytes); }
+  // What was staged; that chain is empty then.
+  void append_staged(Chain& staged) { chain_.append_chain(staged); }
+  // Copies to a chain that is to be appended later, so that both are dense.
+  [[nodiscard]] std::string_view stage_copy(Chain& staged, std::string_view bytes) {
+    return staged.append_copy_behind(chain_, bytes);
+  }
 
   // What stands around its body on the wire; null: nothing.
   void set_framing(const BodyFraming* framing) { framing_ = framing; }
   void spill_to(SlotPool& spill) { chain_.spill_to(spill); }
 
-  // Everything appended so far may leave.
-  void release() { sendable_ = static_cast<uint32_t>(chain_.bytes()) - head_left_; }
   // Drops everything: nobody will send it.
   void abandon();
-  // Drops body bytes that were not released.
-  void discard_held() { chain_.truncate(head_left_ + sendable_); }
-  // Nothing more will be appended: after the released bytes the message is complete.
+  // Nothing more will be appended: after these bytes the message is complete.
   void finish() { finished_ = true; }
 
-  uint64_t held() const { return chain_.bytes() - head_left_ - sendable_; }
-  // Bytes that may leave and have not.
-  uint64_t backlog() const { return uint64_t{head_left_} + sendable_; }
+  // Bytes that have not left.
+  uint64_t backlog() const { return chain_.bytes(); }
   bool batch_under_way() const { return batch_bytes_ > 0; }
   // Nothing follows the batch under way.
   bool batch_is_last() const {
-    return finished_ && sendable_ == batch_body_ && head_left_ == batch_head_ && !end_due();
+    return finished_ && backlog() == uint64_t{batch_head_} + batch_body_ && !end_due();
   }
   bool finished() const { return finished_; }
   // Everything has left, the end included.
@@ -71,13 +72,9 @@ class Outbox {
   void keep_for_replay(bool keep) { chain_.keep_consumed(keep); }
   bool kept_for_replay() const { return chain_.keeps_consumed(); }
   uint64_t kept_bytes() const { return chain_.kept_bytes(); }
-  // Whether slots of that pool hold some of what has not left, of what is kept for replay, or of
-  // what is held.
-  bool occupies(const SlotPool& pool) const { return chain_.holds_in(pool, 0); }
+  // Whether slots of that pool hold some of what has not left, or of what is kept for replay.
+  bool holds_in(const SlotPool& pool) const { return chain_.holds_in(pool); }
   bool keeps_in(const SlotPool& pool) const { return chain_.keeps_in(pool); }
-  bool holds_in(const SlotPool& pool) const {
-    return chain_.holds_in(pool, uint64_t{head_left_} + sendable_);
-  }
   void rewind();
 
  private:
@@ -89,7 +86,6 @@ class Outbox {
   const BodyFraming* framing_ = nullptr;
   uint32_t head_left_ = 0;
   uint32_t head_total_ = 0;
-  uint32_t sendable_ = 0;
 
   // The batch under way, in the order in which it leaves; what is left of it.
   uint32_t batch_bytes_ = 0;

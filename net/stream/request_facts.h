@@ -1,5 +1,5 @@
-// What the log, /streams and warnings tell of a request, kept beyond its head: in one block of just
-// its size, since every live stream has one. Owned by the stream.
+// The facts of a request that the log, /streams and warnings show, kept beyond its head. They lie
+// in one block of exactly their size, since every live stream has one. Owned by the stream.
 #pragma once
 
 #include <array>
@@ -21,10 +21,10 @@ class RequestFacts {
     std::string_view user_agent = {};
   };
 
-  // Copies the texts; what is longer than is logged (limits::kLogged...) is cut.
+  // Copies the texts, cut to their logged length (limits::kLogged...).
   void keep(const Texts& texts);
 
-  // Empty where nothing is known.
+  // Empty if nothing is known.
   std::string_view method() const { return part(0); }
   std::string_view target() const { return part(1); }
   std::string_view client() const { return part(2); }

@@ -10,6 +10,17 @@
 
 namespace sluice {
 
+static_assert(sizeof(Stream) <= 512, "the allocator's next class is 640 bytes");
+
+namespace {
+
+// Copied where it waits, so that it does not pin a whole slot.
+bool is_small(const Lease& lease, std::string_view bytes) {
+  return bytes.size() <= lease.size() / limits::kSpillFraction;
+}
+
+}  // namespace
+
 Stream::Stream(Streams& streams, ClientHalf& client, uint64_t id)
     : streams_(streams),
       client_(&client),
@@ -17,6 +28,7 @@ Stream::Stream(Streams& streams, ClientHalf& client, uint64_t id)
       phase_since_ms_(loop().now_ms()),
       timer_(this),
       request_(context().memory, context().memory.http_message),
+      snapshot_(context().snapshot),
       id_(id),
       started_ns_(loop().now_ns()) {}
 
@@ -69,6 +81,7 @@ void Stream::on_response_head(const Head& head) {
     }
     return;
   }
+  attempt_.status = static_cast<uint16_t>(head.status());
   if (head_queued_) {
     if (head.status() == 200 && is_event_stream(head)) {
       no_transform_ |= has_no_transform(head);
@@ -107,7 +120,7 @@ void Stream::commit_response(const Head& head) {
     response_.spill_to(context().memory.http_message);
   head_queued_ = true;
   last_output_ms_ = loop().now_ms();
-  window_since_ms_ = last_output_ms_;
+  window_since_ms_ = low_bits(last_output_ms_);
   set_phase(Phase::kFirstEvent);
   client_->response_ready();
 }
@@ -130,16 +143,14 @@ void Stream::on_response_body(const Lease& lease, std::string_view bytes) {
     append_event_bytes(lease, bytes);
     return;
   }
-  append_response(lease, bytes, response_.batch_under_way());
-  response_.release();
+  append_whole(lease, bytes);
   response_grew();
 }
 
 // What leaves in this turn goes by reference; what has to wait is copied where it is small, so
 // that it does not pin a whole slot.
-void Stream::append_response(const Lease& lease, std::string_view bytes, bool waits) {
-  if (waits && bytes.size() <= lease.size() / limits::kSpillFraction)
-    bytes = response_.append_copy(bytes);
+void Stream::append_response(const Lease& lease, std::string_view bytes) {
+  if (response_.batch_under_way() && is_small(lease, bytes)) bytes = response_.append_copy(bytes);
   if (!bytes.empty()) response_.append(lease, bytes);
 }
 
@@ -152,7 +163,7 @@ std::string_view Stream::without_late_bom(std::string_view bytes) {
     size_t seen = attempt_.late_bom - 1U;
     if (bytes.front() != kBom[seen]) {
       attempt_.framer.feed(kBom.substr(0, seen));
-      response_.append_static(kBom.substr(0, seen));
+      if (seen > 0) staged().append_static(kBom.substr(0, seen));
       attempt_.late_bom = 0;
     } else {
       bytes.remove_prefix(1);
@@ -165,9 +176,7 @@ std::string_view Stream::without_late_bom(std::string_view bytes) {
 void Stream::append_event_bytes(const Lease& lease, std::string_view bytes) {
   Framer::Result found = attempt_.framer.feed(bytes);
   if (found.whole > 0) {
-    append_response(lease, bytes.substr(0, found.whole), response_.batch_under_way());
-    response_.release();
-    attempt_.torn = false;
+    append_whole(lease, bytes.substr(0, found.whole));
     if (found.events > 0) note_events(found.events);
     response_grew();
   }
@@ -179,35 +188,60 @@ void Stream::append_unfinished(const Lease& lease, std::string_view bytes) {
   size_t lines = 0;
   if (settings().framing == EventFraming::kLine) lines = bytes.find_last_of("\r\n") + 1;
   if (lines > 0) {
-    append_response(lease, bytes.substr(0, lines), response_.batch_under_way());
-    response_.release();
-    attempt_.torn = false;
+    append_whole(lease, bytes.substr(0, lines));
     response_grew();
+    bytes.remove_prefix(lines);
   }
-  if (lines < bytes.size()) append_response(lease, bytes.substr(lines), true);
-  if (response_.held() > settings().event_hold) tear_held();
-  if (attempt_.torn && response_.held() > 0) {
-    response_.release();
+  if (bytes.empty()) return;
+  if (attempt_.torn) {
+    append_response(lease, bytes);
     response_grew();
+    return;
   }
+  stage(lease, bytes);
+  if (held() > settings().event_hold) tear_held();
+}
+
+// Bytes that complete what was staged, if anything was.
+void Stream::append_whole(const Lease& lease, std::string_view bytes) {
+  append_staged();
+  append_response(lease, bytes);
+  attempt_.torn = false;
+}
+
+void Stream::stage(const Lease& lease, std::string_view bytes) {
+  Chain& chain = staged();
+  if (is_small(lease, bytes)) bytes = response_.stage_copy(chain, bytes);
+  if (!bytes.empty()) chain.append(lease, bytes);
+}
+
+void Stream::append_staged() {
+  if (!attempt_.staged) return;
+  response_.append_staged(attempt_.staged->bytes);
+  attempt_.staged.reset();
+}
+
+Chain& Stream::staged() {
+  if (!attempt_.staged) attempt_.staged = streams_.staging().take();
+  return attempt_.staged->bytes;
 }
 
 void Stream::relieve_memory(const SlotPool& pool) {
   if (!retry_ && request_.keeps_in(pool)) request_.keep_for_replay(false);
-  if (response_.holds_in(pool)) tear_held();
+  if (attempt_.staged && attempt_.staged->bytes.holds_in(pool)) tear_held();
   if (waits_for_client(pool) || waits_for_upstream(pool)) shed();
 }
 
 bool Stream::waits_for_client(const SlotPool& pool) const {
   // Of a head alone it is known when it was written.
   uint64_t since_ms = unsent_since_ns_ != 0 ? unsent_since_ns_ / 1'000'000 : last_output_ms_;
-  return response_.backlog() > 0 && response_.occupies(pool) &&
+  return response_.backlog() > 0 && response_.holds_in(pool) &&
          loop().now_ms() - since_ms >= limits::kShedAfterMs;
 }
 
 bool Stream::waits_for_upstream(const SlotPool& pool) const {
-  return request_.backlog() > 0 && request_.occupies(pool) &&
-         loop().now_ms() - request_moved_ms_ >= limits::kShedAfterMs;
+  return request_.backlog() > 0 && request_.holds_in(pool) &&
+         low_bits(loop().now_ms()) - request_moved_ms_ >= limits::kShedAfterMs;
 }
 
 // A client that still waits for its answer is told; one that does not read is not waited for.
@@ -217,17 +251,15 @@ void Stream::shed() {
     fail(Ending::kOverloaded);
     return;
   }
-  let_go_of_upstream();
+  let_go_of_upstream(Ending::kOverloaded);
   end(Ending::kOverloaded);
   client_->drop();
 }
 
 void Stream::tear_held() {
-  if (!framed_ || attempt_.torn || ended_ || phase_ == Phase::kDraining || response_.held() == 0)
-    return;
   attempt_.torn = true;
   ++context().metrics.torn_events;
-  response_.release();
+  append_staged();
   response_grew();
 }
 
@@ -256,9 +288,10 @@ void Stream::on_response_end() {
   if (!hears_upstream()) return;
   // An event that the upstream ended without its blank line is the client's to discard
   // (html.spec.whatwg.org 9.2.6): bytes are never altered.
+  append_staged();
   if (attempt_.late_bom > 1)
     response_.append_static(std::string_view("\xEF\xBB").substr(0, attempt_.late_bom - 1U));
-  response_.release();
+  end_attempt(Ending::kComplete);
   response_.finish();
   set_phase(Phase::kDraining);
   client_->response_ready();
@@ -277,10 +310,10 @@ void Stream::on_read_dry() {
 uint64_t Stream::response_credit() {
   if (ended_ || phase_ == Phase::kDraining || paced_until_ms_ != 0) return 0;
   uint64_t now_ns = loop().now_ns();
-  // Held bytes of an unfinished event are not charged, so that holding never waits for itself;
+  // Staged bytes of an unfinished event are not charged, so that holding never waits for itself;
   // --event-hold bounds them.
   uint64_t backlog = response_.backlog();
-  // Where others wait for a slot, it has to send first what it holds.
+  // While others wait for a slot, this stream has to send its held bytes first.
   bool gives_way = backlog > 0 && others_wait_for_slots();
   if (backlog * 2 > window_ || gives_way) {
     if (stalled_since_ns_ == 0) {
@@ -315,8 +348,8 @@ void Stream::adapt_window(size_t received) {
   uint64_t windows = window_used_ / window_;
   window_used_ = 0;
   uint64_t now_ms = loop().now_ms();
-  uint64_t lasted_ms = now_ms - window_since_ms_;
-  window_since_ms_ = now_ms;
+  uint64_t lasted_ms = low_bits(now_ms) - window_since_ms_;
+  window_since_ms_ = low_bits(now_ms);
   if (lasted_ms < windows * limits::kFastWindowMs && !context().memory_tight())
     set_window(uint64_t{window_} * 2);
   else if (lasted_ms > windows * limits::kSlowWindowMs)
@@ -332,7 +365,7 @@ void Stream::set_window(uint64_t bytes) {
 void Stream::reset_window() {
   set_window(0);
   window_used_ = 0;
-  window_since_ms_ = loop().now_ms();
+  window_since_ms_ = low_bits(loop().now_ms());
 }
 
 void Stream::on_client_sent(uint64_t body_bytes) {
@@ -353,7 +386,7 @@ void Stream::on_client_sent(uint64_t body_bytes) {
 void Stream::refuse(int status, std::string_view detail, Ending ending, const char* reason) {
   // With the whole answer on its way there is nothing left to say.
   if (ended_ || phase_ == Phase::kDraining) return;
-  let_go_of_upstream();
+  let_go_of_upstream(ending);
   if (head_queued_) {
     fail(ending, reason);
     return;
@@ -385,7 +418,7 @@ void Stream::fail(Ending ending, const char* reason) {
     return;
   }
   reason_ = reason;
-  let_go_of_upstream();
+  let_go_of_upstream(ending);
   discard_unfinished();
   aborted_ = true;
   keep_alive_ = false;
@@ -396,8 +429,8 @@ void Stream::fail(Ending ending, const char* reason) {
 
 // The part of an event that nobody will complete.
 void Stream::discard_unfinished() {
-  context().metrics.discarded_bytes += response_.held();
-  response_.discard_held();
+  context().metrics.discarded_bytes += held();
+  attempt_.staged.reset();
 }
 
 void Stream::on_client_gone(Ending ending) {
@@ -407,7 +440,7 @@ void Stream::on_client_gone(Ending ending) {
     bool had_some = attempt_.response_begun || response_body_bytes_ > 0;
     if (!had_some) ++context().metrics.cancelled_before_first_byte;
   }
-  let_go_of_upstream();
+  let_go_of_upstream(ending);
   end(aborted_ ? ending_ : ending);
 }
 
@@ -417,7 +450,7 @@ void Stream::on_client_done() {
 
 void Stream::shut_down() {
   if (ended_) return;
-  let_go_of_upstream();
+  let_go_of_upstream(Ending::kShutdown);
   end(Ending::kShutdown);
   client_->drop();
 }
@@ -426,7 +459,9 @@ void Stream::end(Ending ending) {
   SLUICE_CHECK(!ended_);
   ended_ = true;
   ending_ = ending;
+  attempt_.staged.reset();
   loop().timers().cancel(timer_);
+  give_head_back();
   if (stalled_since_ns_ != 0) context().metrics.stall_ns += loop().now_ns() - stalled_since_ns_;
   streams_.ended(*this);
 }
@@ -441,15 +476,15 @@ void Stream::delete_if_unused() {
 }
 
 const Upstream* Stream::upstream_tried() const {
-  return upstream_asked_ ? &upstream_of_route() : nullptr;
+  return upstream_asked_ ? &upstream() : nullptr;
 }
 
 std::string_view Stream::upstream_url() const {
-  return upstream_asked_ ? std::string_view(upstream_of_route().url) : std::string_view();
+  return upstream_asked_ ? std::string_view(upstream().url) : std::string_view();
 }
 
-std::string_view Stream::client_ip() const {
-  if (!facts_.client().empty()) return facts_.client();
+std::string Stream::client_ip() const {
+  if (!facts_.client().empty()) return std::string(facts_.client());
   return client_ ? client_->client_ip() : "";
 }
 

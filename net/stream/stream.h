@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "core/intrusive_list.h"
@@ -15,10 +16,12 @@
 #include "net/base/ending.h"
 #include "net/base/limits.h"
 #include "net/config/config.h"
+#include "net/context/config_ref.h"
 #include "net/http/head.h"
 #include "net/stream/attempt.h"
 #include "net/stream/halves.h"
 #include "net/stream/outbox.h"
+#include "net/stream/recovery.h"
 #include "net/stream/request_facts.h"
 
 namespace sluice {
@@ -37,8 +40,9 @@ class Stream final : public TimerOwner {
 
   // For the log, also of a head that is not complete, or not valid.
   void keep_facts(const Head& head);
-  // The request's head is complete. Answers it (refusal) or asks for an upstream.
-  void on_request_head(const Head& head, bool keep_alive);
+  // The request's head is complete. Answers it (refusal) or asks for an upstream. The head is the
+  // stream's from here on; it goes back to the worker's pool as soon as nobody needs it any more.
+  void on_request_head(std::unique_ptr<Head> head, bool keep_alive);
   void on_request_body(const Lease& lease, std::string_view bytes);
   void on_request_end();
   // An answer of our own, in place of the upstream's: a problem response with that status.
@@ -83,7 +87,7 @@ class Stream final : public TimerOwner {
   // A response head, interim ones too.
   void on_response_head(const Head& head);
   void on_response_body(const Lease& lease, std::string_view bytes);
-  // What the upstream had sent has been read.
+  // All bytes that the upstream had sent have been read.
   void on_read_dry();
   void on_response_end();
   // The upstream is lost before its response was complete. `nothing_sent`: no byte of the request
@@ -94,13 +98,15 @@ class Stream final : public TimerOwner {
   void upstream_released();
 
   // The request is kept beyond the response's first byte, as far as limits::kRequestWindow goes, so
-  // that another attempt may take the place of this one in mid-stream.
+  // that another attempt may take the place of this one in mid-stream. Its head is kept, too, where
+  // it has not arrived yet and it comes without a body: it is then written anew for each attempt.
   void keep_request() { keeps_request_ = true; }
   // Gives this attempt up and begins another, on a fresh connection: what of an event has not come
   // whole is dropped, and what follows has to be a 200 event stream where the client has a head.
   // False: that cannot be. The client has something else than whole events (another response, part
-  // of an event, lines), the request is not kept, or it has all ended.
-  bool replace_attempt();
+  // of an event, lines), the request is not kept, or it has all ended. `because`: how the
+  // upstream's endpoint is told that this attempt has ended.
+  bool replace_attempt(Ending because);
   // Bytes to receive from the upstream now; 0 = the client has to catch up first.
   uint64_t response_credit();
 
@@ -118,7 +124,7 @@ class Stream final : public TimerOwner {
   // The grace is over.
   void shut_down();
   // That pool has run out: lets go of what keeps its slots for later (what is kept in case the
-  // request has to be sent again, and the part of an event that is held, as if it were too long),
+  // request has to be sent again, and the part of an event that is staged, as if it were too long),
   // and ends where a peer has left bytes in its slots for limits::kShedAfterMs.
   void relieve_memory(const SlotPool& pool);
 
@@ -137,20 +143,24 @@ class Stream final : public TimerOwner {
   uint64_t request_body_bytes() const { return request_body_bytes_; }
   uint64_t response_body_bytes() const { return response_body_bytes_; }
   // Behind trusted proxies the one that they name.
-  std::string_view client_ip() const;
+  std::string client_ip() const;
   std::string_view upstream_url() const;
   // The address that was tried; null where none was.
   const Upstream* upstream_tried() const;
+  // The one of its route that has been chosen for it.
+  const Upstream& upstream() const { return route_->upstreams[upstream_index]; }
   bool has_route() const { return route_ != nullptr; }
   bool stalled() const { return stalled_since_ns_ != 0; }
+  // Bytes of an event that is not complete, kept from the client.
+  uint64_t held() const { return attempt_.staged ? attempt_.staged->bytes.bytes() : 0; }
 
   // For the list of live streams and an upstream pool's queue.
   ListLink<Stream> in_live;
   ListLink<Stream> in_queue;
-  bool needs_fresh = false;  // no kept-alive connection, in that queue
   // Sending the request twice does no harm, or its route says so.
   bool repeatable() const { return repeatable_; }
   uint32_t upstream_index = 0;  // within the route's group
+  bool needs_fresh = false;     // no kept-alive connection, in that queue
 
  private:
   WorkerContext& context() const;
@@ -158,17 +168,27 @@ class Stream final : public TimerOwner {
   std::string own_request_id() const;
   bool refused_by_head(const Head& head);
   bool write_request(const Head& head);
-  const Upstream& upstream_of_route() const;
+  void keep_head(std::unique_ptr<Head> head);
+  void give_head_back();
+  bool owns_head() const { return recovery_ && recovery_->head; }
+  Recovery& recovery() {
+    if (!recovery_) recovery_ = std::make_unique<Recovery>();
+    return *recovery_;
+  }
   void set_phase(Phase phase);
   void ask_for_upstream(bool fresh);
   void begin_next_attempt();
-  // What comes from the upstream counts: nothing does once its attempt has been given up.
+  // News from the upstream counts; none does once its attempt has been given up.
   bool hears_upstream() const { return !ended_ && phase_ != Phase::kDraining && !retry_; }
   void commit_response(const Head& head);
   void promise(const WrittenHead& written);
-  void append_response(const Lease& lease, std::string_view bytes, bool waits);
-  void append_unfinished(const Lease& lease, std::string_view bytes);
+  void append_response(const Lease& lease, std::string_view bytes);
   void append_event_bytes(const Lease& lease, std::string_view bytes);
+  void append_unfinished(const Lease& lease, std::string_view bytes);
+  void append_whole(const Lease& lease, std::string_view bytes);
+  void stage(const Lease& lease, std::string_view bytes);
+  void append_staged();
+  Chain& staged();
   std::string_view without_late_bom(std::string_view bytes);
   void tear_held();
   void discard_unfinished();
@@ -183,7 +203,8 @@ class Stream final : public TimerOwner {
   void reset_window();
   void fail(Ending ending, const char* reason = "");
   void end(Ending ending);
-  void let_go_of_upstream();
+  void end_attempt(Ending ending);
+  void let_go_of_upstream(Ending ending);
   void delete_if_unused();
 
   uint64_t deadline_ms() const;
@@ -192,16 +213,33 @@ class Stream final : public TimerOwner {
   bool heartbeat_possible() const;
   void send_heartbeat();
 
-  // In the order of use: what every event touches comes first, on as few cache lines as may be.
-  Streams& streams_;
-  ClientHalf* client_;
-  const Route* route_ = nullptr;
-  Attempt attempt_;
+  static uint32_t low_bits(uint64_t ms) { return static_cast<uint32_t>(ms); }
 
+  // In the order of use: what every event touches comes first, on as few cache lines as may be, and
+  // without holes, so that a stream stays within an allocator's class of 512 bytes.
   Phase phase_ = Phase::kRequest;
   Ending ending_ = Ending::kComplete;
   bool ended_ = false;
-  bool framed_ = false;  // an unencoded event stream
+  Streams& streams_;
+  ClientHalf* client_;
+  const Route* route_ = nullptr;  // of snapshot_
+  Attempt attempt_;
+
+  Outbox response_;
+  uint32_t window_ = 0;
+  uint32_t window_used_ = 0;
+  uint64_t last_upstream_ms_ = 0;
+  uint64_t last_output_ms_ = 0;
+  uint64_t last_event_ns_ = 0;
+  uint64_t unsent_since_ns_ = 0;  // when the oldest response byte not yet sent arrived
+  uint64_t events_ = 0;
+  uint64_t response_body_bytes_ = 0;
+  uint64_t stalled_since_ns_ = 0;
+  uint64_t paced_until_ms_ = 0;  // not read before; 0: as soon as there is credit
+  uint32_t unsent_events_ = 0;
+  uint16_t status_ = 0;
+
+  bool framed_ : 1 = false;  // an unencoded event stream
   bool aborted_ : 1 = false;
   bool head_queued_ : 1 = false;  // the final response head is on its way: the client has our word
   bool early_head_ : 1 = false;   // it was ours, before the upstream's
@@ -218,26 +256,14 @@ class Stream final : public TimerOwner {
   bool awaits_go_ahead_ : 1 = false;  // the client sends no body before it is told to (Expect)
   bool told_to_go_on_ : 1 = false;    // and has sent none since it was
 
-  Outbox response_;
-  uint32_t window_ = 0;
-  uint32_t window_used_ = 0;
-  uint64_t last_upstream_ms_ = 0;
-  uint64_t last_output_ms_ = 0;
-  uint64_t last_event_ns_ = 0;
-  uint64_t unsent_since_ns_ = 0;  // when the oldest response byte not yet sent arrived
-  uint64_t events_ = 0;
-  uint64_t response_body_bytes_ = 0;
-  uint64_t stalled_since_ns_ = 0;
-  uint64_t paced_until_ms_ = 0;  // not read before; 0: as soon as there is credit
-  uint32_t unsent_events_ = 0;
-  uint16_t status_ = 0;
-
-  uint64_t request_moved_ms_ = 0;  // since its oldest byte that has not left waits, at most
-
-  uint64_t window_since_ms_ = 0;
+  // Of the loop's time the low 32 bits, for differences.
+  uint32_t request_moved_ms_ = 0;  // since its oldest byte that has not left waits, at most
+  uint32_t window_since_ms_ = 0;
   uint64_t phase_since_ms_;
   Timer timer_;
   Outbox request_;
+  std::unique_ptr<Recovery> recovery_;  // null until there is something to recover from
+  ConfigRef snapshot_;
   uint64_t id_;
   uint64_t started_ns_;
   uint64_t first_event_ns_ = 0;

@@ -1,8 +1,8 @@
-// A stream's request: what is refused, what is kept of it, how it is written for the upstream, and
-// how it finds one.
+// A stream's request: what is refused, what is kept of it, and how it is written for the upstream.
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <utility>
 
 #include "core/clock.h"
 #include "net/base/limits.h"
@@ -32,7 +32,8 @@ std::string shown_target(std::string_view target, bool with_query) {
 
 }  // namespace
 
-void Stream::on_request_head(const Head& head, bool keep_alive) {
+void Stream::on_request_head(std::unique_ptr<Head> arrived, bool keep_alive) {
+  const Head& head = *arrived;
   keep_facts(head);
   keep_alive_ = keep_alive && !context().says_close();
   // The answer to a HEAD has no body that a heartbeat could be in.
@@ -40,29 +41,34 @@ void Stream::on_request_head(const Head& head, bool keep_alive) {
   no_transform_ = has_no_transform(head);
   // `OPTIONS *` asks about the server as a whole: the default route's.
   std::string_view path = target_path(head.target());
-  route_ = find_route(context().config, path == "*" ? "/" : path);
-  if (refused_by_head(head)) return;
+  route_ = snapshot_->find_route(path == "*" ? "/" : path);
+  if (refused_by_head(head)) {
+    context().heads.release(std::move(arrived));
+    return;
+  }
   set_window(0);
   repeatable_ = is_idempotent(head.method()) || settings().retry_non_idempotent;
   // A client of HTTP/1.0 waits for nobody (RFC 9110 section 10.1.1).
   if (head.body() != BodyKind::kNone && client_->writer().knows_interim() && head.find("expect"))
     awaits_go_ahead_ = true;
-  streams_.upstreams().choose(*this);
-  if (write_request(head)) ask_for_upstream(false);
+  streams_.upstreams().choose(*this, 0);
+  bool written = write_request(head);
+  keep_head(std::move(arrived));
+  if (written) ask_for_upstream(false);
 }
 
 void Stream::keep_facts(const Head& head) {
   method_is_head_ = head.method() == "HEAD";
-  std::string target = shown_target(head.target(), context().config.log_query);
+  std::string target = shown_target(head.target(), snapshot_->config().log_query);
   RequestFacts::Texts texts{.method = head.method(), .target = target};
-  std::string client(client_->client_ip());
+  std::string client = client_->client_ip();
   if (client_->client_trusted())
-    client = forwarded_client(head, client, context().config.trusted_proxies);
+    client = forwarded_client(head, client, snapshot_->config().trusted_proxies);
   texts.client = client;
   std::string own_id;
   texts.id = head.find("x-request-id").value_or("");
   if (!is_request_id(texts.id)) texts.id = own_id = own_request_id();
-  if (context().logs_requests) {
+  if (context().logs_requests()) {
     texts.host = head.find("host").value_or("");
     texts.user_agent = head.find("user-agent").value_or("");
   }
@@ -73,10 +79,10 @@ void Stream::keep_facts(const Head& head) {
 std::string Stream::own_request_id() const {
   std::array<char, 16> hex{};
   char* end = std::to_chars(hex.data(), hex.data() + hex.size(), id_, 16).ptr;
-  return context().config.instance + '-' + std::string(hex.data(), end);
+  return snapshot_->config().instance + '-' + std::string(hex.data(), end);
 }
 
-// Answers what never reaches an upstream; true if it did.
+// Answers a request that never reaches an upstream; true if this is one.
 bool Stream::refused_by_head(const Head& head) {
   auto refuse_as = [this, &head](Refusal refusal, int status, std::string_view detail) {
     ++context().metrics.refusals[static_cast<unsigned>(refusal)];
@@ -112,15 +118,16 @@ bool Stream::refused_by_head(const Head& head) {
 // False: it was refused.
 bool Stream::write_request(const Head& head) {
   RequestRewrite rewrite;
-  rewrite.client_ip = client_->client_ip();
+  std::string client_ip = client_->client_ip();
+  rewrite.client_ip = client_ip;
   rewrite.client_trusted = client_->client_trusted();
   rewrite.via = context().via;
-  rewrite.default_host = upstream_of_route().host;
+  rewrite.default_host = upstream().host;
   rewrite.request_id = facts_.id();
   std::string& text = context().scratch();
   const BodyFraming* framing = streams_.upstreams().writer(*this).write_head(head, rewrite, text);
-  if (text.size() > context().head_limits.head_bytes_max) {
-    // With what each hop adds it would be the next one's to refuse.
+  if (text.size() > context().head_limits().head_bytes_max) {
+    // The next hop would refuse it, with the fields that each hop adds.
     ++context().metrics.bad_requests[static_cast<unsigned>(ParseError::kHeadTooLarge)];
     if (head.body() != BodyKind::kNone) keep_alive_ = false;
     refuse(431, "The request's head is too large for another hop.", Ending::kRefused,
@@ -133,7 +140,7 @@ bool Stream::write_request(const Head& head) {
     return false;
   }
   request_.set_framing(framing);
-  request_moved_ms_ = loop().now_ms();
+  request_moved_ms_ = low_bits(loop().now_ms());
   return true;
 }
 
@@ -148,7 +155,7 @@ void Stream::on_request_body(const Lease& lease, std::string_view bytes) {
            refusal_name(Refusal::kBodyTooLarge));
     return;
   }
-  if (request_.backlog() == 0) request_moved_ms_ = loop().now_ms();
+  if (request_.backlog() == 0) request_moved_ms_ = low_bits(loop().now_ms());
   bool small = !lease || bytes.size() <= lease.size() / limits::kSpillFraction;
   if (small) bytes = request_.append_copy(bytes);
   if (!bytes.empty() && !lease) {
@@ -157,7 +164,6 @@ void Stream::on_request_body(const Lease& lease, std::string_view bytes) {
     return;
   }
   if (!bytes.empty()) request_.append(lease, bytes);
-  request_.release();
   if (attempt_.upstream) attempt_.upstream->request_ready();
 }
 
@@ -173,7 +179,7 @@ uint64_t Stream::request_credit() const {
   if (phase_ == Phase::kDraining) return limits::kRequestWindow;
   uint64_t window = context().memory_tight() ? limits::kTightRequestWindow : limits::kRequestWindow;
   uint64_t waiting = request_.backlog();
-  // Where others wait for a slot, it has to send first what it holds.
+  // While others wait for a slot, this stream has to send its held bytes first.
   if (waiting > 0 && context().memory.http_message.has_waiters()) return 0;
   return waiting * 2 > window ? 0 : window - waiting;
 }
@@ -184,93 +190,10 @@ bool Stream::body_due() const {
 
 void Stream::on_request_sent(uint64_t body_bytes) {
   context().metrics.bytes_to_upstreams += body_bytes;
-  request_moved_ms_ = loop().now_ms();
-  if (phase_ == Phase::kAwaitingHead) phase_since_ms_ = request_moved_ms_;
+  request_moved_ms_ = low_bits(loop().now_ms());
+  if (phase_ == Phase::kAwaitingHead) phase_since_ms_ = loop().now_ms();
   if (request_.kept_bytes() > limits::kRequestWindow) request_.keep_for_replay(false);
   if (client_ && !request_.finished()) client_->request_window_opened();
-}
-
-// --- finding an upstream ---
-
-const Upstream& Stream::upstream_of_route() const {
-  return route_->upstreams[upstream_index];
-}
-
-void Stream::ask_for_upstream(bool fresh) {
-  upstream_asked_ = true;
-  streams_.upstreams().acquire(*this, fresh);
-}
-
-void Stream::on_queued() {
-  set_phase(Phase::kQueued);
-}
-
-void Stream::on_upstream(UpstreamHalf& upstream, bool reused) {
-  attempt_.upstream = &upstream;
-  attempt_.reused = reused;
-  request_.keep_for_replay((reused && repeatable_) || keeps_request_);
-  set_phase(reused ? Phase::kAwaitingHead : Phase::kConnecting);
-  upstream.request_ready();
-}
-
-void Stream::on_upstream_connected() {
-  set_phase(Phase::kAwaitingHead);
-}
-
-void Stream::on_no_upstream(Ending ending, const char* reason) {
-  if (!request_.finished()) keep_alive_ = false;  // what is still to come will not be read
-  fail(ending, reason);
-}
-
-// A kept-alive connection that ended before any byte of the response was stale, most likely; but
-// the upstream may have read the request, and a proxy must not have it executed twice (RFC 9110
-// section 9.2.2). So it goes out again, once, on a fresh connection, where nothing of it was
-// written, or where twice is as good as once.
-void Stream::on_upstream_lost(Ending ending, const char* reason, bool nothing_sent) {
-  if (!hears_upstream()) return;
-  if (attempt_.reused && !attempt_.response_begun && !retried_) {
-    retry_ = nothing_sent || request_.kept_for_replay();
-    if (retry_) return;
-    if (!repeatable_) reason = "not_idempotent";
-  }
-  fail(ending, reason);
-}
-
-void Stream::upstream_released() {
-  attempt_.upstream = nullptr;
-  if (retry_ && !ended_) {
-    retry_ = false;
-    retried_ = true;
-    begin_next_attempt();
-    return;
-  }
-  request_.abandon();  // nobody is left to send it
-  delete_if_unused();
-}
-
-bool Stream::replace_attempt() {
-  bool whole = framed_ && settings().framing == EventFraming::kEvent && !attempt_.torn;
-  if (head_queued_ && !whole) return false;
-  if (!hears_upstream() || !attempt_.upstream || !request_.kept_for_replay()) return false;
-  discard_unfinished();
-  retry_ = true;
-  attempt_.upstream->cancel();
-  return true;
-}
-
-void Stream::begin_next_attempt() {
-  if (!attempt_.response_begun) ++context().metrics.upstream_retries;
-  bool mark_is_late = attempt_.late_bom > 0 || response_body_bytes_ > 0;
-  attempt_ = {};
-  attempt_.late_bom = mark_is_late ? 1 : 0;
-  if (request_.kept_for_replay()) request_.rewind();
-  ask_for_upstream(true);
-}
-
-void Stream::let_go_of_upstream() {
-  if (in_queue.linked()) streams_.upstreams().forget(*this);
-  retry_ = false;
-  if (attempt_.upstream) attempt_.upstream->cancel();
 }
 
 }  // namespace sluice

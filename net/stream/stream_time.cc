@@ -66,7 +66,7 @@ void Stream::on_timer() {
   }
   if (stalled_since_ns_ != 0 || (attempt_.upstream && !attempt_.upstream->receiving())) {
     last_upstream_ms_ = now_ms;
-    // The head may have to wait behind what an attempt before has left.
+    // The head may have to wait behind the bytes of an earlier attempt.
     if (head_queued_ && phase_ == Phase::kAwaitingHead) phase_since_ms_ = now_ms;
   }
   if (!head_queued_ && wants_event_stream_ && settings().heartbeat_head_after_ms > 0 &&
@@ -106,7 +106,8 @@ void Stream::commit_early_head() {
   head_queued_ = early_head_ = true;
   framed_ = settings().framing != EventFraming::kOff;
   if (framed_) streams_.event_stream_begun();
-  last_output_ms_ = window_since_ms_ = loop().now_ms();
+  last_output_ms_ = loop().now_ms();
+  window_since_ms_ = low_bits(last_output_ms_);
   if (settings().heartbeat_ms > 0) send_heartbeat();
   client_->response_ready();
 }
@@ -116,10 +117,9 @@ void Stream::send_heartbeat() {
   last_output_ms_ = loop().now_ms();
   bool head_alone = early_head_ && !attempt_.response_begun && response_body_bytes_ == 0;
   bool silent = !response_.has_work() || head_alone;
-  if (!silent || attempt_.torn || response_.held() > 0 || !attempt_.framer.at_boundary()) return;
+  if (!silent || attempt_.torn || attempt_.staged || !attempt_.framer.at_boundary()) return;
   if (response_body_bytes_ == 0) attempt_.late_bom = 1;
   response_.append_static(kHeartbeat);
-  response_.release();
   ++context().metrics.heartbeats;
   client_->response_ready();
 }

@@ -9,7 +9,7 @@
 namespace sluice {
 
 Streams::Streams(WorkerContext& context, UpstreamSource& upstreams, StreamObserver& observer)
-    : context_(context), upstreams_(upstreams), observer_(observer) {
+    : context_(context), upstreams_(upstreams), observer_(observer), staging_(context.memory) {
   context.loop.add_turn_hook(*this);
 }
 

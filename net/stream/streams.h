@@ -10,6 +10,7 @@
 
 #include "core/loop.h"
 #include "net/context/worker_context.h"
+#include "net/stream/staging.h"
 #include "net/stream/stream.h"
 
 namespace sluice {
@@ -34,6 +35,7 @@ class Streams final : public TurnHook {
 
   WorkerContext& context() const { return context_; }
   UpstreamSource& upstreams() const { return upstreams_; }
+  Staging& staging() { return staging_; }
 
   Stream* make(ClientHalf& client);
   // Ends all, now.
@@ -61,6 +63,7 @@ class Streams final : public TurnHook {
   WorkerContext& context_;
   UpstreamSource& upstreams_;
   StreamObserver& observer_;
+  Staging staging_;  // before the streams, which give back to it
   List streams_;
   size_t live_ = 0;  // in that list
   size_t live_event_streams_ = 0;

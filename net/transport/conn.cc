@@ -49,7 +49,7 @@ void Conn::close(CloseMode mode) {
   else if (!farewell && loop_.outstanding(index_) > 0)
     shutdown_socket(fd_);  // ends what is in flight
   cancel_all();
-  // Never from within a handler's caller: the flush phase finishes what has nothing in flight.
+  // Not from here, within a handler: the flush phase closes a connection with nothing in flight.
   wake();
 }
 
@@ -348,7 +348,7 @@ void Conn::try_receive() {
   uint64_t credit = bytes_to_receive();
   if (credit > 0 && !starved_) {
     recv_pool_ = &receive_pool();
-    // Who has waited goes first: a fast peer must not overtake the queue for slots.
+    // A connection that has waited goes first: a fast peer must not overtake the queue for slots.
     starved_ = recv_pool_->has_waiters() && !slot_granted_;
     if (starved_) recv_pool_->wait(*this);
   }

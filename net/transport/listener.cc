@@ -40,12 +40,16 @@ bool next_may_be_fine(int error) {
 Listener::Listener(Loop& loop, ClientLimit& limit, const StreamSettings& settings, ClientSink& sink,
                    int fd)
     : loop_(loop), limit_(limit), sink_(sink), timer_(this), fd_(fd), index_(loop.attach(this)) {
-  // Accepted sockets inherit these, which spares several system calls for each.
   set_no_delay(fd);
-  set_keepalive(fd, settings.client_tcp_keepalive_ms);
-  set_send_buffer(fd, settings.client_sndbuf);
-  set_unsent_low_water(fd, settings.client_notsent_lowat);
+  apply(settings);
   arm();
+}
+
+// Accepted sockets inherit these, which spares several system calls for each.
+void Listener::apply(const StreamSettings& settings) {
+  set_keepalive(fd_, settings.client_tcp_keepalive_ms);
+  set_send_buffer(fd_, settings.client_sndbuf);
+  set_unsent_low_water(fd_, settings.client_notsent_lowat);
 }
 
 Listener::~Listener() {
@@ -93,7 +97,7 @@ void Listener::on_completion(OpKind kind, const Completion& completion) {
   if (closing_) loop_.flush_later(*this);
 }
 
-// Those who leave another worker's are not heard of here.
+// No word comes from another worker when its clients leave.
 void Listener::rest() {
   loop_.timers().schedule(timer_, loop_.now_ms() + limits::kAcceptPauseMs);
 }

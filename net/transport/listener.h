@@ -1,5 +1,5 @@
 // Accepts clients on one socket; rests for a moment when that fails, or the process has no room for
-// another client. Made by whoever takes the clients in, used on its worker's thread; close() lets
+// another client. Made by the owner of the clients, used on its worker's thread; close() lets
 // go of it.
 #pragma once
 
@@ -31,6 +31,8 @@ class Listener final : public OpTarget, public TimerOwner, public FlushTask {
   Listener(Loop& loop, ClientLimit& limit, const StreamSettings& settings, ClientSink& sink,
            int fd);
   ~Listener() override;
+  // For the sockets that it accepts from here on.
+  void apply(const StreamSettings& settings);
   // No connection is accepted from here on; deletes itself once its operation has ended.
   void close();
   // Where it rests for want of room, it looks again at once.

@@ -1,11 +1,11 @@
-// The connections of one worker to one upstream of one route: idle ones to use again (last in,
-// first out), a limit, and the queue of streams that wait for one. Owned by the gateway, used on
-// its worker's thread. UpstreamPools is all of them, with the choice within a group.
+// The connections of one kind from one worker to one upstream: idle ones to use again (last in,
+// first out), a limit, and the queue of streams that wait for one. Owned by its endpoint, used on
+// its worker's thread. Retired, where the configuration has no use for it any more, it serves the
+// streams that it has, keeps nothing idle, and goes once it is empty.
 #pragma once
 
 #include <cstddef>
-#include <memory>
-#include <vector>
+#include <cstdint>
 
 #include "core/intrusive_list.h"
 #include "net/config/config.h"
@@ -55,16 +55,31 @@ struct UpstreamCounts {
   size_t idle = 0;
 };
 
+// What all pools of a worker share.
+struct PoolContext {
+  WorkerContext& context;
+  Connector& connector;
+  CloseWatcher& watcher;
+  UpstreamCounts counts = {};
+};
+
+// What of a route's settings its connections to upstreams are made with.
+struct ConnectionSettings {
+  static ConnectionSettings of(const StreamSettings& settings);
+  bool operator==(const ConnectionSettings&) const = default;
+
+  uint64_t connections_max;  // 0 = unlimited
+  uint64_t idle_max;
+  uint64_t idle_ms;  // 0 = for ever
+  uint64_t tcp_keepalive_ms;
+  uint64_t receive_buffer;
+  bool paced;
+};
+
 class UpstreamPool {
  public:
-  UpstreamPool(WorkerContext& context, Connector& connector, CloseWatcher& watcher,
-               UpstreamCounts& counts, const Route& route, const Upstream& upstream)
-      : context_(context),
-        connector_(connector),
-        watcher_(watcher),
-        counts_(counts),
-        settings_(route.settings),
-        upstream_(upstream) {}
+  UpstreamPool(PoolContext& shared, const Upstream& upstream, const ConnectionSettings& settings)
+      : shared_(shared), upstream_(upstream), settings_(settings) {}
 
   // Gives the stream a connection: idle (unless it needs a fresh one), new, or once one is free.
   void acquire(Stream& stream, bool fresh);
@@ -74,7 +89,11 @@ class UpstreamPool {
   void forget(Stream& stream);
   void close_idle();
 
-  const StreamSettings& settings() const { return settings_; }
+  bool retired() const { return retired_; }
+  void set_retired(bool retired) { retired_ = retired; }
+  bool empty() const { return connections_ == 0 && waiting_.empty(); }
+
+  const ConnectionSettings& settings() const { return settings_; }
   const Address& address() const { return upstream_.address; }
 
  private:
@@ -84,45 +103,16 @@ class UpstreamPool {
   void enqueue(Stream& stream, bool front);
   Stream* pop_waiting(bool reused);
 
-  WorkerContext& context_;
-  Connector& connector_;
-  CloseWatcher& watcher_;
-  UpstreamCounts& counts_;
-  const StreamSettings& settings_;
+  WorkerContext& context() const { return shared_.context; }
+
+  PoolContext& shared_;
   const Upstream& upstream_;
+  const ConnectionSettings settings_;
+  bool retired_ = false;
   size_t connections_ = 0;
   IntrusiveList<PooledConn, &PooledConn::in_idle> idle_;  // the one used last comes first
   size_t idle_count_ = 0;
   IntrusiveQueue<Stream, &Stream::in_queue> waiting_;
-};
-
-class UpstreamPools final : public UpstreamSource {
- public:
-  UpstreamPools(WorkerContext& context, Connector& connector, CloseWatcher& watcher);
-
-  // UpstreamSource
-  void choose(Stream& stream) override;
-  void acquire(Stream& stream, bool fresh) override;
-  void forget(Stream& stream) override;
-  const RequestWriter& writer(const Stream&) const override { return connector_.writer(); }
-
-  void close_idle();
-  size_t connections() const { return counts_.connections; }
-  size_t idle() const { return counts_.idle; }
-
- private:
-  struct Group {
-    std::vector<std::unique_ptr<UpstreamPool>> pools;
-    size_t next = 0;  // round robin
-  };
-
-  Group& group_of(const Stream& stream);
-  UpstreamPool& pool_of(const Stream& stream);
-
-  WorkerContext& context_;
-  Connector& connector_;
-  UpstreamCounts counts_;
-  std::vector<Group> groups_;  // as the configuration's routes
 };
 
 }  // namespace sluice

@@ -16,6 +16,7 @@
 
 #include "core/units.h"
 #include "net/config/config.h"
+#include "net/config/snapshot.h"
 #include "net/config/values.h"
 #include "net/http/target.h"
 #include "tests/fuzz/config_tables.h"
@@ -146,13 +147,13 @@ bool takes(const Route& route, const std::string& path) {
          (route.path.ends_with('/') && path.starts_with(route.path));
 }
 
-void expect_longest_route(const Config& config, const std::string& path) {
+void expect_longest_route(const ConfigSnapshot& snapshot, const std::string& path) {
   const Route* longest = nullptr;
-  for (const Route& route : config.routes) {
+  for (const Route& route : snapshot.routes()) {
     if (takes(route, path) && (!longest || route.path.size() > longest->path.size()))
       longest = &route;
   }
-  EXPECT_EQ(find_route(config, path), longest) << path;
+  EXPECT_EQ(snapshot.find_route(path), longest) << path;
 }
 
 void expect_sound(const StreamSettings& settings) {
@@ -167,6 +168,7 @@ void expect_sound(const Config& config) {
   for (const AddressRange& range : config.trusted_proxies) expect_reads_back(range);
   expect_sound(config.defaults);
   EXPECT_FALSE(config.routes.empty());
+  const ConfigSnapshot snapshot(config);
   for (const Route& route : config.routes) {
     EXPECT_TRUE(route.path.starts_with('/'));
     EXPECT_TRUE(!route.upstreams.empty() || (config.demo && route.path == "/"));
@@ -174,8 +176,8 @@ void expect_sound(const Config& config) {
     expect_sound(route.settings);
     for (const Upstream& upstream : route.upstreams) expect_sound(upstream);
     for (const char* more : {"", "/", "/x", "?x", "x"})
-      expect_longest_route(config, route.path + more);
-    expect_longest_route(config, route.path.substr(0, route.path.size() - 1));
+      expect_longest_route(snapshot, route.path + more);
+    expect_longest_route(snapshot, route.path.substr(0, route.path.size() - 1));
   }
 }
 

@@ -32,6 +32,7 @@ function(sluice_fuzz_target name)
 endfunction()
 
 sluice_fuzz_target(framer sluice_sse)
+sluice_fuzz_target(fields sluice_sse)
 sluice_fuzz_target(http1 sluice_gateway sluice_kernel)
 sluice_fuzz_target(http1_chunked sluice_http1 llhttp)
 # No name is resolved: config_fuzz.cc stands before getaddrinfo.

@@ -162,7 +162,6 @@ class Hop final : BodySink {
     if (waits && bytes.size() <= lease.size() / limits::kSpillFraction)
       bytes = outbox_->append_copy(bytes);
     if (!bytes.empty()) outbox_->append(lease, bytes);
-    outbox_->release();
   }
 
   void on_end() {

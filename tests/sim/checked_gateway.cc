@@ -53,12 +53,28 @@ CheckedGateway::CheckedGateway(World& world, Kernel& kernel, Config config,
       http_response_(loop_, memory_limit_,
                      pool_options("http_message", 1, config_.pool_http_message)),
       limit_(clients_max),
-      gateway_(loop_, memory_, memory_limit_, config_, {listener_}, messages_, nullptr, limit_, 0) {
+      snapshot_(std::make_shared<ConfigSnapshot>(config_)),
+      gateway_(loop_, memory_, memory_limit_, snapshot_, {{config_.listen[0].text(), listener_}},
+               messages_, log_, limit_, 0) {
   loop_.set_latency_budget(budget_of(config_));
   for (const Route& route : config_.routes) {
     window_max_ = std::max(window_max_, route.settings.buffer_size_max);
     hold_max_ = std::max(hold_max_, route.settings.event_hold);
   }
+}
+
+// Not while the process ends, as net/process/reload.cc has it.
+void CheckedGateway::reload(Config config) {
+  if (gateway_.context().draining) return;
+  former_snapshots_.emplace_back(snapshot_);
+  snapshot_ = std::make_shared<ConfigSnapshot>(std::move(config), snapshot_.get());
+  gateway_.reload(snapshot_, {}, [] {});
+}
+
+// The last stream that began with one frees it.
+void CheckedGateway::check_snapshots() const {
+  for (const auto& former : former_snapshots_)
+    if (!former.expired()) violation("a configuration is kept that nothing follows any more");
 }
 
 void CheckedGateway::other_comes() {
@@ -197,7 +213,7 @@ void CheckedGateway::end_all() {
 }
 
 bool CheckedGateway::connections_left() const {
-  WorkerSnapshot now(config_.routes.size());
+  WorkerSnapshot now;
   gateway_.snapshot(now);
   return now.client_connections + now.upstream_connections + now.upstream_idle + now.streams +
              now.event_streams + kernel_.backlog() >
@@ -231,6 +247,7 @@ void CheckedGateway::run_until_idle(uint64_t rounds) {
     violation("blocks of the heap are left though nothing is there");
   if (memory_limit_.bytes != sse_event_.bytes() + http_response_.bytes() || memory_limit_.heap != 0)
     violation("memory is accounted for that nobody has");
+  check_snapshots();
   if (memory_.nodes.in_use() > 0) violation("nodes are in use though nothing is there");
   // The listener, if it has not been closed.
   if (kernel_.open_fds() > (gateway_.context().draining ? 0 : 1))

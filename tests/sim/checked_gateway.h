@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "core/log.h"
 #include "net/gateway/gateway.h"
@@ -34,6 +35,8 @@ class CheckedGateway {
   void say_close() { gateway_.say_close(); }
   void drain() { gateway_.drain(); }
   void end_all();
+  // Another configuration, for all that begins from now on.
+  void reload(Config config);
 
   // Clients of another worker, which shares the limit, come while there is room, or leave.
   void other_comes();
@@ -48,6 +51,7 @@ class CheckedGateway {
 
  private:
   void check_turn();
+  void check_snapshots() const;
   void check_clients();
   void check_backlog();
   uint64_t all_timeouts_ms() const;
@@ -69,6 +73,8 @@ class CheckedGateway {
   LogQueue log_;
   MessageLog messages_{log_, LogLevel::kError};
   ClientLimit limit_;
+  std::shared_ptr<const ConfigSnapshot> snapshot_;
+  std::vector<std::weak_ptr<const ConfigSnapshot>> former_snapshots_;
   uint64_t others_ = 0;  // places that other workers' clients have
   Gateway gateway_;
   uint64_t turns_ = 0;

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <utility>
 
+#include "core/text.h"
 #include "tests/sim/judge.h"
 
 namespace sluice::sim {
@@ -310,8 +310,7 @@ void ClientPeer::on_response_head() {
   scene_.judge->on_head(asked(), head.status(), ours,
                         head.find("connection").value_or("") == "close");
   if (id) {
-    size_t number = std::strtoull(id->c_str(), nullptr, 10);
-    if (number != asked().id) violation("the answer to another request");
+    if (parse_decimal(*id) != asked().id) violation("the answer to another request");
     if (head.status() != asked().status) violation("a status that is not the upstream's");
     if (ours) violation("a response without Via");
   }

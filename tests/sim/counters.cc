@@ -20,12 +20,14 @@ void at_least(const char* what, uint64_t counted, uint64_t seen) {
 }
 
 uint64_t sum(const RouteMetrics& route) {
-  return std::accumulate(route.by_status.begin(), route.by_status.end(), route.unanswered);
+  uint64_t total = route.unanswered;
+  for (const RouteMetrics::Status& status : route.by_status) total += status.count;
+  return total;
 }
 
 uint64_t by_status(const Metrics& metrics, const std::pair<size_t, int>& route_and_status) {
   const auto& [route, status] = route_and_status;
-  return metrics.routes[route].by_status[static_cast<size_t>(status)];
+  return route < metrics.routes.size() ? metrics.routes[route].of(status) : 0;
 }
 
 }  // namespace
@@ -34,7 +36,7 @@ void check_counters(const Metrics& metrics, const Kernel& kernel, const Seen& se
   equal("ends of streams", metrics.streams_ended, metrics.streams_started);
   equal("endings", std::accumulate(metrics.endings.begin(), metrics.endings.end(), uint64_t{0}),
         metrics.streams_ended);
-  uint64_t by_route = 0;
+  uint64_t by_route = sum(metrics.no_route);
   for (const RouteMetrics& route : metrics.routes) by_route += sum(route);
   equal("streams of routes", by_route, metrics.streams_ended);
   equal("ends of clients", metrics.client_connections_closed, metrics.client_connections);

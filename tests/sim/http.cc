@@ -4,6 +4,8 @@
 #include <cctype>
 #include <cstdlib>
 
+#include "core/text.h"
+
 namespace sluice::sim {
 
 namespace {
@@ -14,11 +16,10 @@ std::string lower(std::string_view text) {
   return result;
 }
 
-bool is_number(std::string_view text, int base) {
+bool is_hex(std::string_view text) {
   return !text.empty() && text.size() < 16 &&
-         std::all_of(text.begin(), text.end(), [base](unsigned char c) {
-           return base == 16 ? std::isxdigit(c) != 0 : std::isdigit(c) != 0;
-         });
+         std::all_of(text.begin(), text.end(),
+                     [](unsigned char c) { return std::isxdigit(c) != 0; });
 }
 
 }  // namespace
@@ -35,7 +36,8 @@ std::string MessageHead::target() const {
 }
 
 int MessageHead::status() const {
-  return std::atoi(first_line.substr(first_line.find(' ') + 1, 3).c_str());
+  return static_cast<int>(
+      parse_decimal(first_line.substr(first_line.find(' ') + 1, 3)).value_or(0));
 }
 
 void MessageReader::begin(bool to_head) {
@@ -110,7 +112,7 @@ void MessageReader::on_line(std::string_view line) {
     return;
   }
   if (head_.first_line.empty()) {
-    bool good = responses_ ? line.starts_with("HTTP/1.1 ") && is_number(line.substr(9, 3), 10)
+    bool good = responses_ ? line.starts_with("HTTP/1.1 ") && parse_decimal(line.substr(9, 3))
                            : line.ends_with(" HTTP/1.1");
     if (!good) return broken("a first line: " + std::string(line));
     head_.first_line = line;
@@ -127,10 +129,11 @@ void MessageReader::on_head_complete() {
   auto coding = head_.find("transfer-encoding");
   if (length && coding) return broken("a length and a transfer coding");
   if (coding && lower(*coding) != "chunked") return broken("transfer coding " + *coding);
-  if (length && !is_number(*length, 10)) return broken("length " + *length);
+  auto bytes = length ? parse_decimal(*length) : std::optional<uint64_t>(0);
+  if (!bytes) return broken("length " + *length);
   int status = responses_ ? head_.status() : 0;
   bool bodyless = responses_ && (to_head_ || status < 200 || status == 204 || status == 304);
-  left_ = length ? std::strtoull(length->c_str(), nullptr, 10) : 0;
+  left_ = *bytes;
   if (bodyless || (!responses_ && !length && !coding) || (length && left_ == 0)) {
     framing_ = Framing::kNone;
     state_ = State::kComplete;
@@ -141,7 +144,7 @@ void MessageReader::on_head_complete() {
 }
 
 void MessageReader::on_chunk_size(std::string_view line) {
-  if (!is_number(line, 16)) return broken("a chunk's size: " + std::string(line));
+  if (!is_hex(line)) return broken("a chunk's size: " + std::string(line));
   left_ = std::strtoull(std::string(line).c_str(), nullptr, 16);
   chunk_ = left_ == 0 ? Chunk::kLast : Chunk::kData;
 }

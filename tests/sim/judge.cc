@@ -116,7 +116,7 @@ void Judge::on_reached(const Script& script) {
   bool queues = of_route.upstream_max_connections > 0 &&
                 scene_.config->routes[script.route].upstreams.size() == 1;
   bool plain = traits.refuses + traits.ignores == 0 && traits.reads() && !scene_.stale &&
-               scene_.punctual && scene_.sockets;
+               scene_.punctual && scene_.sockets && !scene_.reloads;
   if (!queues || !plain || this_one.behind || this_one.tries > 1) return;
   uint64_t began_ns = std::max(this_one.begun_ns(), this_one.asked_ns);
   for (const Script& other : scene_.scripts) {

@@ -1,14 +1,15 @@
 // Runs seeds of the simulation, one after the other. A violation, a broken invariant or a
 // sanitizer's finding aborts; what is printed then repeats that seed with its trace.
-#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unistd.h>
 
+#include "core/text.h"
 #include "tests/sim/simulation.h"
 
 // Sanitizers abort where they would exit, so that the seed is named.
@@ -38,9 +39,9 @@ void on_abort(int signal) {
 }
 
 bool parse(const char* text, uint64_t* number) {
-  if (!text) return false;
-  const char* end = text + std::strlen(text);
-  return std::from_chars(text, end, *number).ptr == end && end != text;
+  const auto parsed = text ? sluice::parse_decimal(text) : std::nullopt;
+  *number = parsed.value_or(0);
+  return parsed.has_value();
 }
 
 }  // namespace

@@ -38,6 +38,7 @@ class Simulation {
   void turn();
   void make_clients();
   void drain_later();
+  void reload_now_and_then(uint64_t seed);
   void other_workers_clients();
   UpstreamTraits worst_of(const Route& route) const;
   ClientTraits make_traits();
@@ -85,6 +86,7 @@ Simulation::Simulation(uint64_t seed, bool traced)
   make_clients();
   scene_.exchanges.resize(scene_.scripts.size());
   if (weather_.drains) drain_later();
+  reload_now_and_then(seed);
 }
 
 // The most that one of a route's upstreams does.
@@ -117,6 +119,20 @@ void Simulation::drain_later() {
   for (uint64_t at_ns : {told_ns, told_ns + delay_ns, told_ns + delay_ns + grace_ns})
     world_.after(at_ns, [this] {
       world_.trace("the process is told to end, drains, or has waited long enough");
+      kernel_.wake();
+    });
+}
+
+// In every fourth seed. Drawn apart, so that all else is as it would be without.
+void Simulation::reload_now_and_then(uint64_t seed) {
+  Random random(~seed);
+  scene_.reloads = random.chance(0.25);
+  if (!scene_.reloads) return;
+  const Config& config = gateway_->config();
+  for (uint64_t i = random.magnitude(1, 30); i > 0; --i)
+    world_.after(random.magnitude(1, 6 * kSecond), [this, next = reloaded(config, random)] {
+      world_.trace("another configuration");
+      gateway_->reload(next);
       kernel_.wake();
     });
 }

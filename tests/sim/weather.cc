@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace sluice::sim {
 
@@ -133,7 +134,23 @@ Config make_config(Random& random, const Weather& weather) {
   bool grows = !weather.crowded && random.chance(0.6);
   config.pool_max = grows ? first_bytes + random.magnitude(1, 1U << 24) : first_bytes;
   if (random.chance(0.5)) config.latency_budget_us = random.magnitude(0, 5'000);
+  config.listen.push_back(*parse_address("127.0.0.1:8080", nullptr));
   return config;
+}
+
+Config reloaded(const Config& config, Random& random) {
+  Config changed = config;
+  for (Route& route : changed.routes)
+    route.settings.upstream_tcp_keepalive_ms = 60'000 + random.between(0, 1) * 1'000;
+  for (uint64_t i = random.between(0, 3); i > 0; --i) {
+    Route route = changed.routes[random.between(0, config.routes.size() - 1)];
+    route.path = "/other" + std::to_string(random.between(0, 9));
+    bool there = std::ranges::count(changed.routes, route.path, &Route::path) > 0;
+    if (!there) changed.routes.push_back(route);
+  }
+  for (size_t i = changed.routes.size() - 1; i > 0; --i)
+    std::swap(changed.routes[i], changed.routes[random.between(0, i)]);
+  return changed;
 }
 
 Features make_features(Random& random) {

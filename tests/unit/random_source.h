@@ -6,6 +6,8 @@
 #include <random>
 #include <string>
 
+#include "core/text.h"
+
 namespace sluice::test {
 
 class RandomSource {
@@ -22,7 +24,7 @@ class RandomSource {
  private:
   static uint32_t choose_seed() {
     const char* forced = std::getenv("SLUICE_SEED");
-    return forced ? static_cast<uint32_t>(std::strtoul(forced, nullptr, 10))
+    return forced ? static_cast<uint32_t>(parse_decimal(forced, UINT32_MAX).value())
                   : std::random_device{}();
   }
 

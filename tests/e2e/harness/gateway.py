@@ -64,12 +64,13 @@ def become(user, locked_bytes):
 
 class Gateway:
     """Starts the gateway on free ports and waits until it listens. `open_files`: RLIMIT_NOFILE's
-    soft and hard value; `before_exec`: what the child calls before it is the gateway."""
+    soft and hard value; `before_exec`: what the child calls before it is the gateway; `listens`: the
+    flags or their file say where."""
 
-    def __init__(self, *flags, open_files=None, before_exec=None):
+    def __init__(self, *flags, open_files=None, before_exec=None, listens=False):
         command = [binary(), *flags]
         for name, value in (("--listen", "127.0.0.1:0"), ("--admin", "127.0.0.1:0"), ("--threads", "1")):
-            if name not in flags:
+            if name not in flags and not (listens and name == "--listen"):
                 command += [name, value]
         command += shlex.split(os.environ.get("SLUICE_EXTRA_FLAGS", ""))
 

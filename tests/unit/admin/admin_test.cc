@@ -30,14 +30,14 @@ class AdminTest : public ::testing::Test {
       uint16_t port = 0;
       int listener = listen_on_loopback(&port);
       if (i == 0) port_ = port;
-      workers_.push_back(std::make_unique<Worker>(Worker::Options{.index = i,
-                                                                  .cpu = -1,
-                                                                  .config = &config_,
-                                                                  .features = features_here(),
-                                                                  .client_limit = &client_limit_,
-                                                                  .listeners = {listener},
-                                                                  .log = &log_.add_queue(),
-                                                                  .access_log = false}));
+      workers_.push_back(std::make_unique<Worker>(
+          Worker::Options{.index = i,
+                          .cpu = -1,
+                          .snapshot = std::make_shared<ConfigSnapshot>(config_),
+                          .features = features_here(),
+                          .client_limit = &client_limit_,
+                          .sockets = {{"test", listener}},
+                          .log = &log_.add_queue()}));
       ASSERT_EQ(workers_.back()->start(), "");
     }
     for (auto& worker : workers_) ASSERT_EQ(worker->serve([] {}), "");
@@ -45,7 +45,8 @@ class AdminTest : public ::testing::Test {
   }
   // Anew, if it has been started before.
   void start(const Admin::Options& options) {
-    admin_ = std::make_unique<Admin>(config_, workers_, log_, options);
+    admin_ =
+        std::make_unique<Admin>(std::make_shared<ConfigSnapshot>(config_), workers_, log_, options);
     ASSERT_EQ(admin_->start(), "");
   }
   void TearDown() override {
@@ -287,7 +288,7 @@ TEST_F(AdminTest, TakesNoLargeBody) {
 
 TEST_F(AdminTest, SaysWhyItCannotStart) {
   config_.admin = admin_->address();
-  Admin second(config_, workers_, log_, {});
+  Admin second(std::make_shared<ConfigSnapshot>(config_), workers_, log_, {});
   EXPECT_THAT(second.start(), HasSubstr(admin_->address().text() + ": Address already in use"));
 }
 

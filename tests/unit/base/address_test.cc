@@ -200,6 +200,7 @@ TEST(AddressRange, SaysWhatIsWrong) {
   }
   EXPECT_EQ(range_error("10.0.0.0/33"), "the prefix of '10.0.0.0/33' must be 0 to 32");
   EXPECT_EQ(range_error("10.0.0.0/-1"), "the prefix of '10.0.0.0/-1' must be 0 to 32");
+  EXPECT_EQ(range_error("10.0.0.0/-0"), "the prefix of '10.0.0.0/-0' must be 0 to 32");
   EXPECT_EQ(range_error("10.0.0.0/"), "the prefix of '10.0.0.0/' must be 0 to 32");
   EXPECT_EQ(range_error("::/129"), "the prefix of '::/129' must be 0 to 128");
   EXPECT_EQ(range_error("::ffff:10.0.0.0/8"),

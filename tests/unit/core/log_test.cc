@@ -29,35 +29,35 @@ namespace {
 
 TEST(LogQueue, SortsLinesByTargetAndKeepsTheirOrder) {
   LogQueue queue;
-  EXPECT_TRUE(queue.push(LogTarget::kAccess, "a1"));
+  EXPECT_TRUE(queue.push(LogTarget::kFile, "a1"));
   EXPECT_TRUE(queue.push(LogTarget::kMessages, "m1"));
-  EXPECT_TRUE(queue.push(LogTarget::kAccess, ""));
+  EXPECT_TRUE(queue.push(LogTarget::kFile, ""));
   EXPECT_TRUE(queue.push(LogTarget::kMessages, "m2"));
   std::string messages = "before\n";
   std::string access;
-  queue.drain(messages, access);
+  queue.pop_all(messages, access);
   EXPECT_EQ(messages, "before\nm1\nm2\n");
   EXPECT_EQ(access, "a1\n\n");
-  queue.drain(messages, access);
-  EXPECT_EQ(access, "a1\n\n") << "drained twice";
+  queue.pop_all(messages, access);
+  EXPECT_EQ(access, "a1\n\n") << "popped twice";
 }
 
 TEST(LogQueue, DropsAndCountsWhatDoesNotFit) {
   LogQueue queue;
   std::string line(1000, 'x');
   size_t pushed = 0;
-  while (queue.push(LogTarget::kAccess, line)) ++pushed;
+  while (queue.push(LogTarget::kFile, line)) ++pushed;
   EXPECT_GT(pushed, 200U);
   EXPECT_EQ(queue.dropped(), 1U);
-  EXPECT_FALSE(queue.push(LogTarget::kAccess, line));
+  EXPECT_FALSE(queue.push(LogTarget::kFile, line));
   EXPECT_EQ(queue.dropped(), 2U);
   std::string messages;
   std::string access;
-  queue.drain(messages, access);
+  queue.pop_all(messages, access);
   EXPECT_EQ(access.size(), pushed * (line.size() + 1));
-  EXPECT_TRUE(queue.push(LogTarget::kAccess, line));
+  EXPECT_TRUE(queue.push(LogTarget::kFile, line));
   EXPECT_EQ(queue.dropped(), 2U);
-  EXPECT_FALSE(queue.push(LogTarget::kAccess, std::string(size_t{1} << 20, 'x')));
+  EXPECT_FALSE(queue.push(LogTarget::kFile, std::string(size_t{1} << 20, 'x')));
 }
 
 TEST(LogQueue, WrapsAroundAtEveryOffset) {
@@ -69,11 +69,11 @@ TEST(LogQueue, WrapsAroundAtEveryOffset) {
   std::string expected;
   for (size_t i = 0; expected.size() < (size_t{3} << 20); ++i) {
     std::string line = std::to_string(i) + std::string(random.between(0, 3000), 'x');
-    ASSERT_TRUE(queue.push(LogTarget::kAccess, line));
+    ASSERT_TRUE(queue.push(LogTarget::kFile, line));
     expected += line + '\n';
-    if (random.between(0, 9) == 0) queue.drain(messages, access);
+    if (random.between(0, 9) == 0) queue.pop_all(messages, access);
   }
-  queue.drain(messages, access);
+  queue.pop_all(messages, access);
   EXPECT_TRUE(access == expected);
   EXPECT_EQ(messages, "");
 }
@@ -83,13 +83,13 @@ TEST(LogQueue, OneThreadPushesWhileAnotherDrains) {
   constexpr int kLines = 20'000;
   std::thread producer([&queue] {
     for (int i = 0; i < kLines; ++i)
-      while (!queue.push(LogTarget::kAccess, std::to_string(i))) std::this_thread::yield();
+      while (!queue.push(LogTarget::kFile, std::to_string(i))) std::this_thread::yield();
   });
   std::string expected;
   for (int i = 0; i < kLines; ++i) expected += std::to_string(i) + '\n';
   std::string messages;
   std::string access;
-  while (access.size() < expected.size()) queue.drain(messages, access);
+  while (access.size() < expected.size()) queue.pop_all(messages, access);
   producer.join();
   EXPECT_TRUE(access == expected);
 }
@@ -110,16 +110,16 @@ TEST(LogQueue, WakesOnceInHalfAQueue) {
   for (int round = 0; round < 10; ++round) {
     size_t bytes = 0;
     while (bytes + line.size() + 5 < kHalf) {
-      ASSERT_TRUE(queue.push(LogTarget::kAccess, line));
+      ASSERT_TRUE(queue.push(LogTarget::kFile, line));
       bytes += line.size() + 5;
     }
     EXPECT_EQ(wake_ups(wake), 0U) << "it is not half full yet";
-    ASSERT_TRUE(queue.push(LogTarget::kAccess, line));
+    ASSERT_TRUE(queue.push(LogTarget::kFile, line));
     EXPECT_EQ(wake_ups(wake), 1U);
-    while (queue.push(LogTarget::kAccess, line)) {
+    while (queue.push(LogTarget::kFile, line)) {
     }
-    EXPECT_EQ(wake_ups(wake), 0U) << "whoever drains it has been woken";
-    queue.drain(messages, access);
+    EXPECT_EQ(wake_ups(wake), 0U) << "the writer has been woken";
+    queue.pop_all(messages, access);
   }
   EXPECT_EQ(queue.dropped(), 10U);
   close(wake);
@@ -133,7 +133,7 @@ TEST(LogQueue, LosesNothingToOneWhoWaitsToBeWoken) {
   std::atomic<bool> done{false};
   std::thread producer([&] {
     for (int i = 0; i < kLines; ++i)
-      while (!queue.push(LogTarget::kAccess, std::to_string(i) + filler)) std::this_thread::yield();
+      while (!queue.push(LogTarget::kFile, std::to_string(i) + filler)) std::this_thread::yield();
     done = true;
     eventfd_write(wake, 1);
   });
@@ -142,10 +142,10 @@ TEST(LogQueue, LosesNothingToOneWhoWaitsToBeWoken) {
   while (!done) {  // a wake-up that is lost is a producer that yields for ever
     eventfd_t count = 0;
     eventfd_read(wake, &count);
-    queue.drain(messages, access);
+    queue.pop_all(messages, access);
   }
   producer.join();
-  queue.drain(messages, access);
+  queue.pop_all(messages, access);
   std::string expected;
   for (int i = 0; i < kLines; ++i) expected += std::to_string(i) + filler + '\n';
   EXPECT_TRUE(access == expected);
@@ -156,7 +156,7 @@ TEST(LogQueue, LosesNothingToOneWhoWaitsToBeWoken) {
 std::string messages_of(LogQueue& queue) {
   std::string messages;
   std::string access;
-  queue.drain(messages, access);
+  queue.pop_all(messages, access);
   EXPECT_EQ(access, "");
   return messages;
 }
@@ -183,6 +183,12 @@ TEST(MessageLog, LeavesOutWhatIsTooMuchForASecond) {
   log.write(LogLevel::kInfo, 6000, "next second");
   EXPECT_EQ(messages_of(queue), "sluice: 7 messages were left out\nsluice: next second\n");
   EXPECT_EQ(queue.dropped(), 0U);
+}
+
+bool use(LogWriter& writer, const std::string& path, std::string* error) {
+  std::optional<int> fd = open_log_file(path, error);
+  if (fd) writer.use_file(path, *fd);
+  return fd.has_value();
 }
 
 class LogFile : public testing::Test {
@@ -217,15 +223,14 @@ class LogFile : public testing::Test {
 TEST_F(LogFile, WritesAllQueuesAndDrainsThemAtTheStop) {
   LogWriter writer;
   std::string error;
-  ASSERT_TRUE(writer.open(path(), &error)) << error;
-  EXPECT_TRUE(writer.access_on());
+  ASSERT_TRUE(use(writer, path(), &error)) << error;
   LogQueue& one = writer.add_queue();
   LogQueue& two = writer.add_queue();
   writer.start();
-  one.push(LogTarget::kAccess, "one");
-  two.push(LogTarget::kAccess, "two");
+  one.push(LogTarget::kFile, "one");
+  two.push(LogTarget::kFile, "two");
   await([this] { return text_of(path()).size() == 8; });
-  one.push(LogTarget::kAccess, "last");
+  one.push(LogTarget::kFile, "last");
   writer.stop();
   EXPECT_TRUE(text_of(path()).ends_with("last\n")) << text_of(path());
   EXPECT_EQ(writer.write_errors(), 0U);
@@ -235,8 +240,8 @@ TEST_F(LogFile, AppendsToWhatIsThere) {
   std::ofstream(path()) << "old\n";
   LogWriter writer;
   std::string error;
-  ASSERT_TRUE(writer.open(path(), &error));
-  writer.add_queue().push(LogTarget::kAccess, "new");
+  ASSERT_TRUE(use(writer, path(), &error));
+  writer.add_queue().push(LogTarget::kFile, "new");
   writer.start();
   writer.stop();
   EXPECT_EQ(text_of(path()), "old\nnew\n");
@@ -245,14 +250,14 @@ TEST_F(LogFile, AppendsToWhatIsThere) {
 TEST_F(LogFile, ReopensAfterARotation) {
   LogWriter writer;
   std::string error;
-  ASSERT_TRUE(writer.open(path(), &error));
+  ASSERT_TRUE(use(writer, path(), &error));
   LogQueue& queue = writer.add_queue();
   writer.start();
-  queue.push(LogTarget::kAccess, "first");
+  queue.push(LogTarget::kFile, "first");
   std::filesystem::rename(path(), path("rotated"));
   writer.request_reopen();
   await([this] { return std::filesystem::exists(path()); });
-  queue.push(LogTarget::kAccess, "second");
+  queue.push(LogTarget::kFile, "second");
   writer.stop();
   EXPECT_EQ(text_of(path("rotated")), "first\n");
   EXPECT_EQ(text_of(path()), "second\n");
@@ -263,14 +268,14 @@ TEST_F(LogFile, KeepsTheOldFileWhereItCannotReopen) {
   std::filesystem::create_directory(directory);
   LogWriter writer;
   std::string error;
-  ASSERT_TRUE(writer.open(directory + "/access.log", &error));
+  ASSERT_TRUE(use(writer, directory + "/access.log", &error));
   LogQueue& queue = writer.add_queue();
   writer.start();
   std::filesystem::rename(directory, path("moved"));
   testing::internal::CaptureStderr();
   writer.request_reopen();
   await([&writer] { return writer.write_errors() == 1; });
-  queue.push(LogTarget::kAccess, "kept");
+  queue.push(LogTarget::kFile, "kept");
   writer.stop();
   EXPECT_NE(testing::internal::GetCapturedStderr().find("cannot reopen"), std::string::npos);
   EXPECT_EQ(text_of(path("moved/access.log")), "kept\n");
@@ -279,12 +284,12 @@ TEST_F(LogFile, KeepsTheOldFileWhereItCannotReopen) {
 TEST_F(LogFile, CountsWritesThatFailAndGoesOn) {
   LogWriter writer;
   std::string error;
-  ASSERT_TRUE(writer.open("/dev/full", &error)) << error;
+  ASSERT_TRUE(use(writer, "/dev/full", &error)) << error;
   LogQueue& queue = writer.add_queue();
   writer.start();
-  queue.push(LogTarget::kAccess, "lost");
+  queue.push(LogTarget::kFile, "lost");
   await([&writer] { return writer.write_errors() == 1; });
-  queue.push(LogTarget::kAccess, "lost too");
+  queue.push(LogTarget::kFile, "lost too");
   await([&writer] { return writer.write_errors() == 2; });
   testing::internal::CaptureStderr();
   queue.push(LogTarget::kMessages, "still there");
@@ -316,14 +321,14 @@ class CutLogLine : public LogFile {
  protected:
   CutLogLine() {
     std::string error;
-    EXPECT_TRUE(writer.open(path(), &error)) << error;
+    EXPECT_TRUE(use(writer, path(), &error)) << error;
     queue = &writer.add_queue();
     writer.start();
     push("longer than that");
     await([this] { return writer.write_errors() == 1; });
   }
 
-  void push(std::string_view line) { queue->push(LogTarget::kAccess, line); }
+  void push(std::string_view line) { queue->push(LogTarget::kFile, line); }
 
   FileSizeLimit limit{10};
   LogWriter writer;
@@ -370,8 +375,8 @@ TEST_F(LogFile, FinishesALineAtTheStopThatLacksNothingButItsEnd) {
   FileSizeLimit limit{4};
   LogWriter writer;
   std::string error;
-  ASSERT_TRUE(writer.open(path(), &error)) << error;
-  writer.add_queue().push(LogTarget::kAccess, "four");
+  ASSERT_TRUE(use(writer, path(), &error)) << error;
+  writer.add_queue().push(LogTarget::kFile, "four");
   writer.start();
   await([&writer] { return writer.write_errors() == 1; });
   limit.lift();
@@ -387,10 +392,10 @@ TEST_F(LogFile, FinishesALineThatItHasBegunWhenAnotherReaderComes) {
   ASSERT_EQ(fcntl(reader, F_SETPIPE_SZ, 4096), 4096);
   LogWriter writer;
   std::string error;
-  ASSERT_TRUE(writer.open(path(), &error)) << error;
+  ASSERT_TRUE(use(writer, path(), &error)) << error;
   LogQueue& queue = writer.add_queue();
   const std::string line(3000, 'x');
-  for (int i = 0; i < 3; ++i) queue.push(LogTarget::kAccess, line);
+  for (int i = 0; i < 3; ++i) queue.push(LogTarget::kFile, line);
   writer.start();
   await([reader] {
     int waiting = 0;
@@ -402,7 +407,7 @@ TEST_F(LogFile, FinishesALineThatItHasBegunWhenAnotherReaderComes) {
   reader = open(path().c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   ASSERT_GE(reader, 0);
   std::string got = all_of(reader);  // the pipe has kept it
-  queue.push(LogTarget::kAccess, "next");
+  queue.push(LogTarget::kFile, "next");
   writer.stop();
   got += all_of(reader);
   EXPECT_EQ(got, line + "\n" + line + "\nnext\n") << "the third was lost with the reader";
@@ -415,10 +420,10 @@ TEST_F(LogFile, DoesNotWaitForAPipeThatNobodyReads) {
   ASSERT_GE(reader, 0);
   LogWriter writer;
   std::string error;
-  ASSERT_TRUE(writer.open(path(), &error)) << error;
+  ASSERT_TRUE(use(writer, path(), &error)) << error;
   LogQueue& queue = writer.add_queue();
   std::string line(1000, 'x');
-  while (queue.push(LogTarget::kAccess, line)) {
+  while (queue.push(LogTarget::kFile, line)) {
   }
   writer.start();
   auto before = std::chrono::steady_clock::now();
@@ -505,10 +510,10 @@ TEST_P(UnreadLog, DoesNotKeepTheWriterFromItsEnd) {
   {
     StandardStreams streams(reader.writes);
     std::string error;
-    ASSERT_TRUE(writer.open("-", &error)) << error;
+    ASSERT_TRUE(use(writer, "-", &error)) << error;
     LogQueue& queue = writer.add_queue();
     const std::string line(1000, 'x');
-    for (LogTarget target : {LogTarget::kMessages, LogTarget::kAccess})
+    for (LogTarget target : {LogTarget::kMessages, LogTarget::kFile})
       for (int i = 0; i < 100; ++i) queue.push(target, line);
     writer.start();
     writer.stop();
@@ -540,8 +545,8 @@ TEST_F(LogFile, GivesUpWhatAPipeWithoutAReaderCannotTake) {
   {
     StandardStreams streams(fifo);
     std::string error;
-    ASSERT_TRUE(writer.open("-", &error)) << error;
-    writer.add_queue().push(LogTarget::kAccess, "lost");
+    ASSERT_TRUE(use(writer, "-", &error)) << error;
+    writer.add_queue().push(LogTarget::kFile, "lost");
     writer.start();
     writer.stop();
   }
@@ -553,17 +558,15 @@ TEST_F(LogFile, GivesUpWhatAPipeWithoutAReaderCannotTake) {
 TEST_F(LogFile, RefusesAFileThatCannotBeOpened) {
   LogWriter writer;
   std::string error;
-  EXPECT_FALSE(writer.open(path("missing/access.log"), &error));
-  EXPECT_EQ(error, "--access-log: cannot open " + path("missing/access.log") +
-                       ": No such file or directory");
+  EXPECT_FALSE(use(writer, path("missing/access.log"), &error));
+  EXPECT_EQ(error, "cannot open " + path("missing/access.log") + ": No such file or directory");
 }
 
 TEST_F(LogFile, WritesNoAccessLogWhenOff) {
   LogWriter writer;
   std::string error;
-  ASSERT_TRUE(writer.open("off", &error));
-  EXPECT_FALSE(writer.access_on());
-  writer.add_queue().push(LogTarget::kAccess, "nowhere");
+  ASSERT_TRUE(use(writer, "off", &error));
+  writer.add_queue().push(LogTarget::kFile, "nowhere");
   writer.start();
   writer.stop();
   EXPECT_EQ(writer.write_errors(), 0U);

@@ -8,6 +8,31 @@
 namespace sluice {
 namespace {
 
+TEST(Decimal, IsTheWholeText) {
+  EXPECT_EQ(parse_decimal("0"), 0U);
+  EXPECT_EQ(parse_decimal("007"), 7U);
+  EXPECT_EQ(parse_decimal("18446744073709551615"), UINT64_MAX);
+  for (std::string_view text :
+       {"", "-1", "+1", "-0", " 1", "1 ", "1x", "0x1", "1.0", "1e3", "18446744073709551616"}) {
+    EXPECT_EQ(parse_decimal(text), std::nullopt) << "'" << text << "'";
+  }
+  EXPECT_EQ(parse_decimal(std::string_view("1\0", 2)), std::nullopt);
+}
+
+TEST(Decimal, IsAtMostTheMaximum) {
+  EXPECT_EQ(parse_decimal("65535", 65535), 65535U);
+  EXPECT_EQ(parse_decimal("65536", 65535), std::nullopt);
+  EXPECT_EQ(parse_decimal("0", 0), 0U);
+}
+
+TEST(Real, IsTheWholeText) {
+  EXPECT_EQ(parse_real("0.25"), 0.25);
+  EXPECT_EQ(parse_real("-1e3"), -1000);
+  for (std::string_view text : {"", " 1", "1 ", "1x", "+1", "1e999"}) {
+    EXPECT_EQ(parse_real(text), std::nullopt) << "'" << text << "'";
+  }
+}
+
 TEST(Number, IsAppendedInDecimal) {
   std::string text = "n=";
   append_number(text, 0);

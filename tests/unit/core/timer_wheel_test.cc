@@ -33,7 +33,7 @@ TEST(TimerWheel, FiresAtItsDeadlineAndNotBefore) {
   TimerWheel wheel(1000);
   TestTimer timer;
   wheel.schedule(timer.timer, 1005);
-  EXPECT_EQ(timer.timer.deadline_ms(), 1005U);
+  EXPECT_EQ(timer.timer.deadline(), 1005U);
   wheel.advance(1004);
   EXPECT_EQ(timer.fired, 0);
   EXPECT_TRUE(timer.timer.scheduled());
@@ -42,7 +42,7 @@ TEST(TimerWheel, FiresAtItsDeadlineAndNotBefore) {
   EXPECT_FALSE(timer.timer.scheduled());
   wheel.advance(2000);
   EXPECT_EQ(timer.fired, 1);
-  EXPECT_EQ(wheel.next_ms(), TimerWheel::kNever);
+  EXPECT_EQ(wheel.next_tick(), TimerWheel::kNever);
 }
 
 TEST(TimerWheel, FiresADeadlineOfEveryLevelToTheMillisecond) {
@@ -56,7 +56,7 @@ TEST(TimerWheel, FiresADeadlineOfEveryLevelToTheMillisecond) {
         TimerWheel wheel(start);
         TestTimer timer;
         wheel.schedule(timer.timer, start + ahead);
-        ASSERT_LE(wheel.next_ms(), start + ahead);
+        ASSERT_LE(wheel.next_tick(), start + ahead);
         wheel.advance(start + ahead - 1);
         ASSERT_EQ(timer.fired, 0) << start << "+" << ahead;
         wheel.advance(start + ahead);
@@ -70,7 +70,7 @@ TEST(TimerWheel, FiresAPassedDeadlineInTheNextTick) {
   TimerWheel wheel(1000);
   TestTimer timer;
   wheel.schedule(timer.timer, 3);
-  EXPECT_EQ(wheel.next_ms(), 1001U);
+  EXPECT_EQ(wheel.next_tick(), 1001U);
   wheel.advance(1001);
   EXPECT_EQ(timer.fired, 1);
 }
@@ -92,13 +92,13 @@ TEST(TimerWheel, SchedulesAnew) {
   wheel.advance(4999);
   EXPECT_EQ(timer.fired, 0);
   wheel.schedule_earlier(timer.timer, 6000);
-  EXPECT_EQ(timer.timer.deadline_ms(), 5000U);
+  EXPECT_EQ(timer.timer.deadline(), 5000U);
   wheel.schedule_earlier(timer.timer, 20);
-  EXPECT_EQ(timer.timer.deadline_ms(), 20U);
+  EXPECT_EQ(timer.timer.deadline(), 20U);
   wheel.advance(5000);
   EXPECT_EQ(timer.fired, 1);
   wheel.schedule_earlier(timer.timer, 9000);  // was not scheduled
-  EXPECT_EQ(timer.timer.deadline_ms(), 9000U);
+  EXPECT_EQ(timer.timer.deadline(), 9000U);
 }
 
 TEST(TimerWheel, ForgetsATimerThatIsDestroyed) {
@@ -120,8 +120,8 @@ TEST(TimerWheel, AnOwnerMayScheduleItselfAnew) {
   std::vector<uint64_t> deadlines;
   TestTimer* self = nullptr;
   TestTimer timer([&] {
-    deadlines.push_back(self->timer.deadline_ms());
-    wheel.schedule(self->timer, self->timer.deadline_ms() + 100);
+    deadlines.push_back(self->timer.deadline());
+    wheel.schedule(self->timer, self->timer.deadline() + 100);
   });
   self = &timer;
   wheel.schedule(timer.timer, 100);
@@ -141,7 +141,7 @@ TEST(TimerWheel, AnOwnerMayCancelTimersThatAreDueInTheSameTick) {
   int fired = 0;
   for (auto& timer : timers) fired += timer->fired;
   EXPECT_EQ(fired, 1);
-  EXPECT_EQ(wheel.next_ms(), TimerWheel::kNever);
+  EXPECT_EQ(wheel.next_tick(), TimerWheel::kNever);
 }
 
 // Random schedules, cancels and advances against a sorted map. Owners that fire schedule and
@@ -197,7 +197,7 @@ class Model {
     uint64_t at = random_.between(0, 19) == 0 ? base - random_.between(0, base) : base + distance();
     forget(i);
     wheel_.schedule(timers_[i]->timer, at);
-    ASSERT_EQ(timers_[i]->timer.deadline_ms(), at);
+    ASSERT_EQ(timers_[i]->timer.deadline(), at);
     due_.emplace(std::max(at, base + 1), i);
   }
 
@@ -220,7 +220,7 @@ class Model {
   }
 
   void check_next() {
-    uint64_t next = wheel_.next_ms();
+    uint64_t next = wheel_.next_tick();
     ASSERT_EQ(next == TimerWheel::kNever, due_.empty());
     if (!due_.empty()) {
       ASSERT_LE(next, due_.begin()->first);

@@ -279,7 +279,7 @@ TEST_F(GatewayLimits, AStandstillOfOneRouteDoesNotStarveTheOther) {
   server.send(ok("served"));
   rig_->settle();
   rig_->pass(limits::kShedAfterMs);  // those that waited behind the first
-  rig_->turn_until_true([&] { return metrics().routes[0].by_status[200] == 1; });
+  rig_->turn_until_true([&] { return metrics().routes[0].of(200) == 1; });
   client.receive_through("served");
   abort_all();
   for (Wire& each : clients) each.shut_down_sending();
@@ -544,10 +544,10 @@ TEST_F(GatewayLimits, AFinThatTheLaterRoutesAllowIsNoLeavingForAnEarlierWatch) {
   client.receive_through("one");
   client.send(get("/allow"));
   client.shut_down_sending();
-  turn_until_connected(2);
-  Wire second = upstreams_.accept();
+  rig_->turn_until_true([this] { return metrics().upstream_reuses == 1; });
   rig_->settle();
-  second.send(ok("two"));
+  first.receive_through("\r\n\r\n");
+  first.send(ok("two"));
   turn_until_ended(2);
   EXPECT_EQ(endings(Ending::kComplete), 2U);
   EXPECT_THAT(client.receive_to_end(), EndsWith("two"));

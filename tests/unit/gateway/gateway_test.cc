@@ -242,15 +242,15 @@ TEST_F(GatewayTest, FindsTheLongestRoute) {
   config_.routes.insert(config_.routes.begin(), config_.routes[0]);
   config_.routes[0].path = "/v1";
   start();
-  EXPECT_EQ(find_route(gateway().context().config, "/v1/x")->path, "/v1");
-  EXPECT_EQ(find_route(gateway().context().config, "/v10")->path, "/");
+  EXPECT_EQ(gateway().context().snapshot->find_route("/v1/x")->path, "/v1");
+  EXPECT_EQ(gateway().context().snapshot->find_route("/v10")->path, "/");
 }
 
 TEST_F(GatewayTest, GoesByTheDefaultRouteBeforeARouteIsKnown) {
   config_.defaults.header_timeout_ms = 1;
   config_.routes[0].settings.header_timeout_ms = 2;
   start();
-  EXPECT_EQ(gateway().context().default_settings.header_timeout_ms, 2U);
+  EXPECT_EQ(gateway().context().default_settings().header_timeout_ms, 2U);
 }
 
 TEST_F(GatewayTest, GoesByTheGlobalSettingsWithoutADefaultRoute) {
@@ -258,8 +258,8 @@ TEST_F(GatewayTest, GoesByTheGlobalSettingsWithoutADefaultRoute) {
   config_.routes[0].settings.header_timeout_ms = 2;
   config_.routes[0].path = "/v1";
   start();
-  EXPECT_EQ(gateway().context().default_settings.header_timeout_ms, 1U);
-  EXPECT_EQ(find_route(gateway().context().config, "/"), nullptr);
+  EXPECT_EQ(gateway().context().default_settings().header_timeout_ms, 1U);
+  EXPECT_EQ(gateway().context().snapshot->find_route("/"), nullptr);
 }
 
 TEST_F(GatewayTest, TrustsTheRangesThatItWasGiven) {
@@ -370,11 +370,12 @@ TEST_F(GatewayTest, CountsAnswersByRouteAndStatus) {
   rig_->turn_until_true([this] { return rig_->snapshot().streams == 1; });
   exchange.client.hang_up();
   rig_->turn_until_true([this] { return gateway().metrics().streams_ended == 3; });
-  const std::vector<RouteMetrics>& routes = gateway().metrics().routes;
-  ASSERT_EQ(routes.size(), 2U);
-  EXPECT_EQ(routes[0].by_status[204], 1U);
-  EXPECT_EQ(routes[1].by_status[404], 1U);
-  EXPECT_EQ(routes[0].unanswered, 1U);
+  const Metrics& metrics = gateway().metrics();
+  ASSERT_EQ(metrics.routes.size(), 1U);
+  EXPECT_EQ(metrics.routes[0].of(204), 1U);
+  EXPECT_EQ(metrics.routes[0].of(404), 0U);
+  EXPECT_EQ(metrics.no_route.of(404), 1U);
+  EXPECT_EQ(metrics.routes[0].unanswered, 1U);
 }
 
 TEST_F(GatewayTest, WarnsOfAnUpstreamThatFailedAndNotOfAClientThatLeft) {

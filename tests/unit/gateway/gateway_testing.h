@@ -60,7 +60,8 @@ class GatewayRig {
         loop(*ring),
         memory_limit{.bytes_max = config.pool_max,
                      .heap_max = config.pool_max / limits::kHeapFraction},
-        gateway(loop, memory, memory_limit, config, listeners, messages, nullptr, limit, worker) {
+        gateway(loop, memory, memory_limit, std::make_shared<ConfigSnapshot>(config),
+                sockets_of(config, listeners), messages, log, limit, worker) {
     EXPECT_TRUE(sse_event.ok() && http_message.ok());
   }
   // Aborts what is left, and waits until the kernel has let go of it.
@@ -97,7 +98,7 @@ class GatewayRig {
 
   // Its running counts are those of the streams that there are.
   WorkerSnapshot snapshot() const {
-    WorkerSnapshot now(config.routes.size());
+    WorkerSnapshot now;
     gateway.snapshot(now);
     std::vector<StreamInfo> all = streams();
     EXPECT_EQ(now.streams, all.size());
@@ -113,8 +114,18 @@ class GatewayRig {
   std::string messages_so_far() {
     std::string lines;
     std::string access;
-    log.drain(lines, access);
+    log.pop_all(lines, access);
     return lines;
+  }
+
+  // Those of the configuration's addresses, in that order.
+  static std::vector<ListeningSocket> sockets_of(const Config& config,
+                                                 const std::vector<int>& listeners) {
+    std::vector<ListeningSocket> sockets;
+    for (size_t i = 0; i < listeners.size(); ++i)
+      sockets.push_back(
+          {i < config.listen.size() ? config.listen[i].text() : "test", listeners[i]});
+    return sockets;
   }
 
   Config config;

@@ -178,16 +178,16 @@ inline Config config_to(uint16_t upstream_port) {
 // One worker on a thread of its own.
 class TestWorker {
  public:
-  explicit TestWorker(Config config, bool access_log = false) : config_(std::move(config)) {
+  explicit TestWorker(Config config) : config_(std::move(config)) {
     int listener = listen_on_loopback(&port_);
-    worker_ = std::make_unique<Worker>(Worker::Options{.index = 3,
-                                                       .cpu = -1,
-                                                       .config = &config_,
-                                                       .features = features_here(),
-                                                       .client_limit = &client_limit_,
-                                                       .listeners = {listener},
-                                                       .log = &log_,
-                                                       .access_log = access_log});
+    worker_ = std::make_unique<Worker>(
+        Worker::Options{.index = 3,
+                        .cpu = -1,
+                        .snapshot = std::make_shared<ConfigSnapshot>(config_),
+                        .features = features_here(),
+                        .client_limit = &client_limit_,
+                        .sockets = {{"test", listener}},
+                        .log = &log_});
     EXPECT_EQ(worker_->start(), "");
     EXPECT_EQ(worker_->serve([] {}), "");
   }
@@ -223,7 +223,7 @@ class TestWorker {
   std::string access_lines() {
     std::string messages;
     std::string access;
-    log_.drain(messages, access);
+    log_.pop_all(messages, access);
     return access;
   }
 

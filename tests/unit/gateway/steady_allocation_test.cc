@@ -14,6 +14,7 @@
 #include <gtest/gtest.h>
 
 #include "net/gateway/worker.h"
+#include "net/stream/streams.h"
 #include "perf/allocations.h"
 #include "tests/unit/gateway/net_testing.h"
 #include "tests/unit/random_source.h"
@@ -148,6 +149,50 @@ TEST(SteadyAllocation, EventsAreForwardedWithoutAny) {
   uint64_t counted = end.allocations - warm.allocations;
   double events = static_cast<double>(end.events - warm.events);
   EXPECT_EQ(counted, 0U) << events / static_cast<double>(counted) << " events per allocation";
+}
+
+// An event of each stream is unfinished at a time, and staged.
+TEST(SteadyAllocation, EventsInTwoReadsAreForwardedWithoutAny) {
+  constexpr int kRounds = 300;
+  constexpr int kWarmRound = 30;
+  RandomSource random;
+  SCOPED_TRACE(random.trace());
+  Upstreams upstreams;
+  TestWorker worker(test::config_to(upstreams.port()));
+  std::vector<StreamPair> streams;
+  for (size_t i = 0; i < kStreams; ++i) streams.push_back(open_stream(worker, upstreams));
+  auto staged = [&worker] {
+    return worker.ask([](Gateway& gateway) { return gateway.streams().staging().in_use(); });
+  };
+
+  Snapshot warm{};
+  std::vector<char> buffer(64 * 1024);
+  for (int round = 0; round < kRounds; ++round) {
+    if (round == kWarmRound) warm = look(worker);
+    const std::string event = "data: " + std::string(random.between(1, 6000), 'x') + "\n\n";
+    std::array<char, 16> line{};
+    std::snprintf(line.data(), line.size(), "%zx\r\n", event.size());
+    const std::string wire = line.data() + event + "\r\n";
+    // The whole chunk but for the last two bytes of its event, at most.
+    const size_t first = std::string_view(line.data()).size() + random.between(1, event.size() - 2);
+    for (StreamPair& stream : streams)
+      stream.upstream.send(std::string_view(wire).substr(0, first));
+    while (staged() < kStreams) {
+    }
+    for (StreamPair& stream : streams) stream.upstream.send(std::string_view(wire).substr(first));
+    for (StreamPair& stream : streams) {
+      char previous = 0;
+      for (size_t events = 0; events < 1;) {
+        size_t size = stream.client.receive(buffer);
+        ASSERT_GT(size, 0U) << "a stream has ended in round " << round;
+        events += count_events({buffer.data(), size}, previous);
+      }
+    }
+    ASSERT_EQ(staged(), 0U);
+  }
+  Snapshot end = look(worker);
+  EXPECT_EQ(end.events - warm.events, kStreams * (kRounds - kWarmRound));
+  EXPECT_EQ(end.allocations - warm.allocations, 0U);
 }
 
 }  // namespace

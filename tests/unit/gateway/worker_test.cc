@@ -20,21 +20,21 @@ class WorkerTest : public ::testing::Test {
  protected:
   Worker& make() {
     int listener = listen_on_loopback(&port_);
-    worker_ = std::make_unique<Worker>(Worker::Options{.index = 0,
-                                                       .cpu = -1,
-                                                       .config = &config_,
-                                                       .features = features_here(),
-                                                       .client_limit = &client_limit_,
-                                                       .listeners = {listener},
-                                                       .log = &log_,
-                                                       .access_log = false});
+    worker_ = std::make_unique<Worker>(
+        Worker::Options{.index = 0,
+                        .cpu = -1,
+                        .snapshot = std::make_shared<ConfigSnapshot>(config_),
+                        .features = features_here(),
+                        .client_limit = &client_limit_,
+                        .sockets = {{"test", listener}},
+                        .log = &log_});
     return *worker_;
   }
   // Asks, and waits for the answer.
   uint64_t clients() {
     std::promise<uint64_t> clients;
     EXPECT_TRUE(worker_->post([&clients](Gateway& gateway) {
-      WorkerSnapshot now(1);
+      WorkerSnapshot now;
       gateway.snapshot(now);
       clients.set_value(now.client_connections);
     }));

@@ -12,6 +12,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/text.h"
 #include "net/http1/writer.h"
 #include "tests/unit/http1/http1_cases.h"
 #include "tests/unit/http1/http1_testing.h"
@@ -24,7 +25,7 @@ constexpr uint64_t kRoundsDefault = 20'000;
 
 uint64_t from_environment(const char* name, uint64_t otherwise) {
   const char* const text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+  return text == nullptr ? otherwise : parse_decimal(text).value();
 }
 
 class Mutator {

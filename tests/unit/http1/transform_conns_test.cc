@@ -16,7 +16,7 @@
 #include "net/gateway/clients.h"
 #include "net/http1/upstream_conn.h"
 #include "net/observe/stream_endings.h"
-#include "net/upstream/pool.h"
+#include "net/upstream/endpoints.h"
 #include "tests/unit/core/kernel_testing.h"
 #include "tests/unit/random_source.h"
 #include "tests/unit/transport/conn_testing.h"
@@ -168,6 +168,12 @@ class TransformConnsTest : public testing::Test, public CloseWatcher {
   void await_ending(Ending ending) {
     turn_until(loop_, [&] { return context_.metrics.endings[static_cast<unsigned>(ending)] > 0; });
   }
+  // The route's settings, before the first request.
+  template <typename Adjust>
+  void adjust(Adjust change) {
+    change(config_.routes[0].settings);
+    context_.snapshot = ConfigRef(std::make_shared<ConfigSnapshot>(config_));
+  }
   void turns(int count) {
     while (count-- > 0) loop_.turn(false);
   }
@@ -183,13 +189,14 @@ class TransformConnsTest : public testing::Test, public CloseWatcher {
   Memory memory_{sse_event_, http_message_, {}};
   LogQueue log_;
   MessageLog messages_{log_, LogLevel::kError};
-  WorkerContext context_{loop_, memory_, memory_limit_, config_, messages_, 0};
+  WorkerContext context_{
+      loop_, memory_, memory_limit_, std::make_shared<ConfigSnapshot>(config_), messages_, 0};
   ToyConnector connector_{context_};
-  UpstreamPools upstreams_{context_, connector_, *this};
-  StreamEndings endings_{context_, nullptr};
+  Endpoints upstreams_{context_, connector_, *this};
+  StreamEndings endings_{context_, log_};
   Streams streams_{context_, upstreams_, endings_};
   ClientLimit limit_{1000};
-  Clients clients_{streams_, limit_, *this, {}};
+  Clients clients_{streams_, limit_, *this};
   ToyOptions client_options_{.record_bytes = 50};
 };
 
@@ -356,7 +363,7 @@ TEST_F(TransformConnsTest, AnUpstreamWhoseHandshakeFailsWasNotReached) {
 }
 
 TEST_F(TransformConnsTest, TheConnectTimeoutBoundsTheHandshake) {
-  config_.routes[0].settings.connect_timeout_ms = 20;
+  adjust([](StreamSettings& settings) { settings.connect_timeout_ms = 20; });
   auto client = connect();
   client->say(joined({client->talk.begin(), client->talk.data(test::get("/"))}));
   auto upstream = accept();
@@ -367,8 +374,10 @@ TEST_F(TransformConnsTest, TheConnectTimeoutBoundsTheHandshake) {
 // --- backpressure ---
 
 TEST_F(TransformConnsTest, AClientThatDoesNotReadStopsItsUpstream) {
-  config_.routes[0].settings.upstream_rcvbuf = 4096;
-  config_.routes[0].settings.buffer_size_max = 32 << 10;  // so that it stays with small slots
+  adjust([](StreamSettings& settings) {
+    settings.upstream_rcvbuf = 4096;
+    settings.buffer_size_max = 32 << 10;  // so that it stays with small slots
+  });
   Exchange both = exchange(test::get("/"), 4096);
   Talker& upstream = *both.upstream;
   upstream.say(upstream.talk.data(kToTheEnd));

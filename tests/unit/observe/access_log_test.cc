@@ -25,9 +25,10 @@ class AccessLogTest : public testing::Test {
  protected:
   void start(AccessLogFormat format, bool log_query = false) {
     Config config = test::config_to(upstreams_.port());
+    config.access_log = "-";
     config.access_log_format = format;
     config.log_query = log_query;
-    worker_ = std::make_unique<TestWorker>(std::move(config), true);
+    worker_ = std::make_unique<TestWorker>(std::move(config));
   }
 
   // A request that is answered with two events.
@@ -157,7 +158,7 @@ TEST_F(AccessLogTest, ShowsWhatIsNotKnownAsNull) {
 TEST_F(AccessLogTest, CountsLinesThatFoundNoRoom) {
   start(AccessLogFormat::kText);
   worker_->ask([this](Gateway&) {  // on the thread that writes to the queue
-    while (worker_->log().push(LogTarget::kAccess, std::string(50, 'x'))) {
+    while (worker_->log().push(LogTarget::kFile, std::string(50, 'x'))) {
     }
     return true;
   });

@@ -73,7 +73,8 @@ class MetricsText : public testing::TestWithParam<MetricsFormat> {
     config_.routes[0].path = "/v1";
     config_.routes[1].path = "/";
     for (int i = 0; i < 2; ++i) {
-      WorkerSnapshot& worker = workers_.emplace_back(config_.routes.size());
+      WorkerSnapshot& worker = workers_.emplace_back();
+      worker.metrics.routes.resize(2);
       for (const char* name : {"sse_event", "http_message"}) {
         PoolSnapshot& pool = worker.pools.emplace_back();
         pool.name = name;
@@ -81,7 +82,9 @@ class MetricsText : public testing::TestWithParam<MetricsFormat> {
     }
   }
 
-  std::string text() const { return render_metrics(config_, workers_, process_, GetParam()); }
+  std::string text() const {
+    return render_metrics(ConfigSnapshot(config_), workers_, process_, GetParam());
+  }
   Page page() const { return read_page(text()); }
 
   Config config_;
@@ -120,8 +123,9 @@ TEST_P(MetricsText, IsWellFormed) {
 
 TEST_P(MetricsText, IsAllZeroWhereNothingHasHappened) {
   for (const auto& [sample, value] : page().samples) {
-    bool of_nothing =
-        sample.starts_with("sluice_build_info") || sample.find("reuse_rate") != sample.npos;
+    bool of_nothing = sample.starts_with("sluice_build_info") ||
+                      sample.starts_with("sluice_config_generation") ||
+                      sample.find("reuse_rate") != sample.npos;
     EXPECT_EQ(value, of_nothing ? 1 : 0) << sample;
   }
 }
@@ -152,23 +156,23 @@ TEST_P(MetricsText, AddsUpTheWorkers) {
 }
 
 TEST_P(MetricsText, CountsRequestsByRouteAndStatus) {
-  workers_[0].metrics.routes[0].by_status[200] = 1;
-  workers_[1].metrics.routes[0].by_status[200] = 2;
-  workers_[0].metrics.routes[1].by_status[504] = 4;
+  workers_[0].metrics.routes[0].by_status = {{404, 1}, {200, 1}};
+  workers_[1].metrics.routes[0].by_status = {{200, 2}};
+  workers_[0].metrics.routes[1].by_status = {{504, 4}};
   workers_[0].metrics.routes[1].unanswered = 5;
-  workers_[0].metrics.routes[2].by_status[404] = 6;
+  workers_[0].metrics.no_route.by_status = {{404, 6}};
   Page page = this->page();
   EXPECT_EQ(page["sluice_requests_total{route=\"/v1\",code=\"200\"}"], 3);
   EXPECT_EQ(page["sluice_requests_total{route=\"/\",code=\"504\"}"], 4);
   EXPECT_EQ(page["sluice_requests_total{route=\"/\",code=\"0\"}"], 5);
   EXPECT_EQ(page["sluice_requests_total{route=\"none\",code=\"404\"}"], 6);
-  EXPECT_FALSE(page.samples.contains("sluice_requests_total{route=\"/v1\",code=\"404\"}"))
+  EXPECT_FALSE(page.samples.contains("sluice_requests_total{route=\"/v1\",code=\"502\"}"))
       << "what has not occurred is left out";
 }
 
 TEST_P(MetricsText, EscapesLabels) {
   config_.routes[0].path = "/a\"b\\c\nd";
-  workers_[0].metrics.routes[0].by_status[200] = 1;
+  workers_[0].metrics.routes[0].by_status = {{200, 1}};
   EXPECT_EQ(page()["sluice_requests_total{route=\"/a\\\"b\\\\c\\nd\",code=\"200\"}"], 1);
 }
 

@@ -161,18 +161,18 @@ TEST(Chain, KnowsWhosePoolsSlotsItKeepsAndHolds) {
     chain.append(second, {second.data(), 4});
     chain.append_static("static");
     EXPECT_FALSE(chain.keeps_in(rig.pool()));
-    EXPECT_TRUE(chain.holds_in(rig.pool(), 3));
-    EXPECT_FALSE(chain.holds_in(rig.pool(), 4));
-    EXPECT_TRUE(chain.holds_in(other.pool(), 4));
-    EXPECT_FALSE(chain.holds_in(other.pool(), 8));
+    EXPECT_TRUE(chain.holds_in(rig.pool()));
+    EXPECT_TRUE(chain.holds_in(other.pool()));
     chain.consume(2);
     EXPECT_TRUE(chain.keeps_in(rig.pool()));
     EXPECT_FALSE(chain.keeps_in(other.pool()));
-    EXPECT_TRUE(chain.holds_in(rig.pool(), 1));
-    EXPECT_FALSE(chain.holds_in(rig.pool(), 2));
-    chain.consume(6);
+    EXPECT_TRUE(chain.holds_in(rig.pool()));
+    chain.consume(2);
+    EXPECT_FALSE(chain.holds_in(rig.pool()));
+    EXPECT_TRUE(chain.holds_in(other.pool()));
+    chain.consume(4);
     EXPECT_TRUE(chain.keeps_in(other.pool()));
-    EXPECT_FALSE(chain.holds_in(other.pool(), 0));
+    EXPECT_FALSE(chain.holds_in(other.pool()));
   }
   rig.expect_clean();
   other.expect_clean();
@@ -224,6 +224,114 @@ TEST(Chain, CopiesAfterATruncationDoNotWriteIntoASharedSlot) {
   ASSERT_EQ(chain.append_copy("COPY"), "");
   EXPECT_EQ(std::string(lease.data(), 17), "received and more");
   EXPECT_EQ(text_of(chain), "receivedCOPY");
+}
+
+TEST(Chain, TakesAnotherInNodeByNode) {
+  ChainRig rig;
+  Chain chain(rig.memory, rig.pool());
+  Chain other(rig.memory, rig.pool());
+  chain.append_chain(other);
+  EXPECT_TRUE(chain.empty());
+  Lease lease = rig.slot("received");
+  other.append(lease, {lease.data(), 8});
+  ASSERT_EQ(other.append_copy("copied"), "");
+  chain.append_chain(other);
+  EXPECT_EQ(text_of(chain), "receivedcopied");
+  EXPECT_TRUE(other.empty());
+  EXPECT_EQ(rig.memory.nodes.in_use(), 2U);
+  ASSERT_EQ(chain.append_copy("|more"), "");
+  EXPECT_EQ(rig.pool().leased(), 2U) << "it goes on in the slot that the other copied into";
+  other.append_static("static");
+  chain.consume(3);
+  chain.append_chain(other);
+  EXPECT_EQ(text_of(chain), "eivedcopied|morestatic");
+  chain.clear();
+  lease = {};
+  rig.expect_clean();
+}
+
+TEST(Chain, JoinsAnothersPieceOfItsLastSlot) {
+  ChainRig rig;
+  Chain chain(rig.memory, rig.pool());
+  Chain other(rig.memory, rig.pool());
+  Lease lease = rig.slot("abcdef");
+  chain.append(lease, {lease.data(), 3});
+  other.append(lease, {lease.data() + 3, 3});
+  ASSERT_EQ(other.append_copy("ghi"), "");
+  chain.append_chain(other);
+  EXPECT_EQ(pieces_of(chain), 2U);
+  EXPECT_EQ(lease.slot()->leases, 2U);
+  EXPECT_EQ(text_of(chain), "abcdefghi");
+}
+
+TEST(Chain, TakesAnotherInBehindWhatItKeeps) {
+  ChainRig rig;
+  Chain chain(rig.memory, rig.pool());
+  Chain other(rig.memory, rig.pool());
+  chain.keep_consumed(true);
+  ASSERT_EQ(chain.append_copy("sent"), "");
+  chain.consume(4);
+  ASSERT_EQ(other.append_copy_behind(chain, "next"), "");
+  chain.append_chain(other);
+  EXPECT_EQ(text_of(chain), "next");
+  EXPECT_EQ(rig.pool().leased(), 1U);
+  chain.rewind();
+  EXPECT_EQ(text_of(chain), "sentnext");
+}
+
+TEST(Chain, CopiesBehindAnotherInItsSlot) {
+  ChainRig rig;
+  Chain chain(rig.memory, rig.pool());
+  Chain staged(rig.memory, rig.pool());
+  std::string expected;
+  for (int i = 0; i < 30; ++i) {
+    std::string text = "event " + std::to_string(i) + ";";
+    ASSERT_EQ(staged.append_copy_behind(chain, text.substr(0, 4)), "");
+    ASSERT_EQ(staged.append_copy_behind(chain, text.substr(4, 2)), "");
+    EXPECT_EQ(text_of(staged), text.substr(0, 6));
+    EXPECT_EQ(text_of(chain), expected);
+    chain.append_chain(staged);
+    ASSERT_EQ(chain.append_copy(text.substr(6)), "");
+    expected += text;
+  }
+  EXPECT_EQ(text_of(chain), expected);
+  EXPECT_EQ(rig.pool().leased(), (expected.size() + kSlotBytes - 1) / kSlotBytes);
+  EXPECT_EQ(pieces_of(chain), rig.pool().leased());
+}
+
+TEST(Chain, NeverCopiesOverWhatIsCopiedBehindIt) {
+  ChainRig rig;
+  Chain chain(rig.memory, rig.pool());
+  Chain staged(rig.memory, rig.pool());
+  ASSERT_EQ(chain.append_copy("whole|"), "");
+  ASSERT_EQ(staged.append_copy_behind(chain, "half"), "");
+  ASSERT_EQ(chain.append_copy("other|"), "");
+  EXPECT_EQ(text_of(staged), "half");
+  EXPECT_EQ(chain.surroundings(6, 0, 0), nullptr) << "somebody else's bytes are in the slot";
+  chain.append_chain(staged);
+  EXPECT_EQ(text_of(chain), "whole|other|half");
+  ASSERT_EQ(chain.append_copy("!"), "");
+  EXPECT_EQ(text_of(chain), "whole|other|half!");
+  ASSERT_EQ(staged.append_copy_behind(chain, "dropped"), "");
+  staged.clear();
+  ASSERT_EQ(chain.append_copy("?"), "");
+  EXPECT_EQ(text_of(chain), "whole|other|half!?");
+  chain.clear();
+  rig.expect_clean();
+}
+
+TEST(Chain, CopiesBehindAnotherGoOnInASlotOfTheirOwn) {
+  ChainRig rig;
+  Chain chain(rig.memory, rig.pool());
+  Chain staged(rig.memory, rig.pool());
+  std::string most(kSlotBytes - 2, 'x');
+  ASSERT_EQ(chain.append_copy(most), "");
+  ASSERT_EQ(staged.append_copy_behind(chain, "1234"), "");
+  EXPECT_EQ(rig.pool().leased(), 2U);
+  EXPECT_EQ(pieces_of(staged), 2U);
+  chain.consume(most.size());
+  EXPECT_EQ(rig.pool().leased(), 2U);
+  EXPECT_EQ(text_of(staged), "1234");
 }
 
 TEST(Chain, CopiesGoWhereItSpills) {

@@ -1,5 +1,5 @@
-// Outboxes under random appends and short sends: what leaves is exactly the message, whatever the
-// pieces it left in.
+// Outboxes under random appends, also of what was staged, and short sends: what leaves is exactly
+// the message, whatever the pieces it left in.
 #include <algorithm>
 #include <string>
 
@@ -29,6 +29,7 @@ class Message {
       : random_(random),
         rig_(rig),
         outbox_(rig.memory, rig.pool()),
+        staged_(rig.memory, rig.pool()),
         chunked_(random.between(0, 1) == 1),
         replay_(random.between(0, 2) == 0),
         pieces_max_(random.between(8, 128)) {
@@ -48,18 +49,18 @@ class Message {
         append();
         break;
       case 2:
-        outbox_.release();
+        outbox_.append_staged(staged_);
         body_ += held_;
         held_.clear();
         break;
       case 3:
         if (random_.between(0, 3) == 0) {
-          outbox_.discard_held();
+          staged_.clear();
           held_.clear();
         }
         break;
       case 4:
-        if (replay_ && held_.empty() && random_.between(0, 3) == 0) rewind();
+        if (replay_ && random_.between(0, 3) == 0) rewind();
         break;
       default:
         send();
@@ -68,7 +69,7 @@ class Message {
   }
 
   void finish() {
-    outbox_.discard_held();
+    staged_.clear();
     held_.clear();
     outbox_.finish();
     finished_ = true;
@@ -96,6 +97,8 @@ class Message {
 
   void append() {
     std::string text;
+    // What is appended follows what was staged before it.
+    bool stages = !held_.empty() || random_.between(0, 1) == 0;
     switch (random_.between(0, 2)) {
       case 0: {
         // Received, with framing around it that has been parsed; now and then in two pieces.
@@ -105,22 +108,30 @@ class Message {
         std::string_view received(lease.data() + framing.size(), text.size());
         size_t first =
             random_.between(0, 1) == 0 ? received.size() : random_.between(0, received.size());
-        outbox_.append(lease, received.substr(0, first));
-        outbox_.append(lease, received.substr(first));
+        for (std::string_view part : {received.substr(0, first), received.substr(first)}) {
+          if (stages)
+            staged_.append(lease, part);
+          else
+            outbox_.append(lease, part);
+        }
         break;
       }
       case 1:
         text = bytes(200);
-        ASSERT_EQ(outbox_.append_copy(text), "");
+        ASSERT_EQ(stages ? outbox_.stage_copy(staged_, text) : outbox_.append_copy(text), "");
         break;
       default: {
         // Now and then more than one send takes.
         size_t size_max = random_.between(0, 9) == 0 ? static_bytes().size() : 50;
         text = static_bytes().substr(0, random_.between(0, size_max));
-        outbox_.append_static(std::string_view(static_bytes()).substr(0, text.size()));
+        std::string_view bytes = std::string_view(static_bytes()).substr(0, text.size());
+        if (stages)
+          staged_.append_static(bytes);
+        else
+          outbox_.append_static(bytes);
       }
     }
-    held_ += text;
+    (stages ? held_ : body_) += text;
   }
 
   void send() {
@@ -142,8 +153,11 @@ class Message {
   }
 
   void check() {
-    ASSERT_EQ(outbox_.held(), held_.size());
-    ASSERT_LE(body_sent_, body_.size()) << "held bytes have left";
+    ASSERT_EQ(staged_.bytes(), held_.size());
+    if (random_.between(0, 3) == 0) {
+      ASSERT_EQ(test::text_of(staged_), held_);
+    }
+    ASSERT_LE(body_sent_, body_.size()) << "staged bytes have left";
     size_t head_sent = std::min(wire_.size(), head_.size());
     ASSERT_EQ(outbox_.backlog(), head_.size() - head_sent + body_.size() - body_sent_);
     ASSERT_EQ(outbox_.kept_bytes(), replay_ ? head_sent + body_sent_ : 0);
@@ -153,14 +167,15 @@ class Message {
   RandomSource& random_;
   ChainRig& rig_;
   Outbox outbox_;
+  Chain staged_;
   bool chunked_;
   bool replay_;
   size_t pieces_max_;
   bool finished_ = false;
   uint64_t appended_ = 0;
   std::string head_;
-  std::string body_;  // released
-  std::string held_;
+  std::string body_;  // appended
+  std::string held_;  // staged
   std::string wire_;
   std::string rest_;  // of the batch under way
   uint64_t body_sent_ = 0;

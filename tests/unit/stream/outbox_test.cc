@@ -41,7 +41,6 @@ TEST_F(OutboxTest, SendsNothingOfNothing) {
 TEST_F(OutboxTest, SendsAHeadAndABodyInOneBatch) {
   ASSERT_TRUE(outbox_.append_head("HEAD\r\n\r\n"));
   ASSERT_EQ(outbox_.append_copy("body"), "");
-  outbox_.release();
   EXPECT_EQ(outbox_.backlog(), 12U);
   EXPECT_EQ(batch_of(outbox_), "HEAD\r\n\r\nbody");
   EXPECT_EQ(outbox_.sent(10), 2U) << "body bytes among them";
@@ -55,19 +54,13 @@ TEST_F(OutboxTest, SendsAHeadAndABodyInOneBatch) {
   EXPECT_TRUE(outbox_.complete());
 }
 
-TEST_F(OutboxTest, HoldsWhatIsNotReleasedWhateverHasLeft) {
-  const SlotPool& pool = rig_.pool();
+TEST_F(OutboxTest, KnowsWhosePoolsSlotsItHolds) {
+  ChainRig other;
   ASSERT_TRUE(outbox_.append_head("HEAD"));
-  EXPECT_FALSE(outbox_.holds_in(pool));
-  ASSERT_EQ(outbox_.append_copy("whole"), "");
-  outbox_.release();
-  EXPECT_FALSE(outbox_.holds_in(pool));
-  ASSERT_EQ(outbox_.append_copy("part"), "");
-  EXPECT_TRUE(outbox_.holds_in(pool));
+  EXPECT_TRUE(outbox_.holds_in(rig_.pool()));
+  EXPECT_FALSE(outbox_.holds_in(other.pool()));
   send_all();
-  EXPECT_TRUE(outbox_.holds_in(pool));
-  outbox_.release();
-  EXPECT_FALSE(outbox_.holds_in(pool));
+  EXPECT_FALSE(outbox_.holds_in(rig_.pool()));
 }
 
 TEST_F(OutboxTest, FramesWhatLeavesTogetherAsOneChunk) {
@@ -75,10 +68,8 @@ TEST_F(OutboxTest, FramesWhatLeavesTogetherAsOneChunk) {
   outbox_.set_framing(&kChunkedFraming);
   ASSERT_EQ(outbox_.append_copy("data: 1\n\n"), "");
   outbox_.append_static(":\n\n");
-  outbox_.release();
   EXPECT_EQ(send_all(), "HEAD\r\n\r\nc\r\ndata: 1\n\n:\n\n\r\n");
   outbox_.append_static("x");
-  outbox_.release();
   outbox_.finish();
   EXPECT_EQ(send_all(), "1\r\nx\r\n0\r\n\r\n") << "the end joins the last chunk";
   EXPECT_TRUE(outbox_.complete());
@@ -87,7 +78,6 @@ TEST_F(OutboxTest, FramesWhatLeavesTogetherAsOneChunk) {
 TEST_F(OutboxTest, TheLastChunkIsSentOnce) {
   outbox_.set_framing(&kChunkedFraming);
   outbox_.append_static("x");
-  outbox_.release();
   EXPECT_EQ(batch_of(outbox_), "1\r\nx\r\n");
   outbox_.finish();  // with a batch under way: too late for it
   EXPECT_EQ(batch_of(outbox_), "1\r\nx\r\n");
@@ -107,43 +97,62 @@ TEST_F(OutboxTest, AnEmptyChunkedBodyIsOneLastChunk) {
   EXPECT_TRUE(outbox_.complete());
 }
 
-TEST_F(OutboxTest, HeldBytesStayBehind) {
+TEST_F(OutboxTest, StagedBytesLeaveOnceTheyAreAppended) {
+  Chain staged(rig_.memory, rig_.pool());
   ASSERT_EQ(outbox_.append_copy("whole"), "");
-  outbox_.release();
-  ASSERT_EQ(outbox_.append_copy("half"), "");
-  EXPECT_EQ(outbox_.held(), 4U);
+  ASSERT_EQ(outbox_.stage_copy(staged, "half"), "");
   EXPECT_EQ(outbox_.backlog(), 5U);
   EXPECT_EQ(send_all(), "whole");
   EXPECT_FALSE(outbox_.has_work());
-  ASSERT_EQ(outbox_.append_copy(" and half"), "");
-  outbox_.release();
+  ASSERT_EQ(outbox_.stage_copy(staged, " and half"), "");
+  EXPECT_FALSE(outbox_.has_work());
+  outbox_.append_staged(staged);
+  EXPECT_TRUE(staged.empty());
   EXPECT_EQ(send_all(), "half and half");
-  ASSERT_EQ(outbox_.append_copy("never"), "");
-  outbox_.discard_held();
-  EXPECT_EQ(outbox_.held(), 0U);
+  ASSERT_EQ(outbox_.stage_copy(staged, "never"), "");
+  staged.clear();
   outbox_.finish();
   EXPECT_EQ(send_all(), "");
   EXPECT_TRUE(outbox_.complete());
 }
 
-TEST_F(OutboxTest, DiscardsBehindABatchThatIsUnderWay) {
+TEST_F(OutboxTest, StagesBehindABatchThatIsUnderWay) {
+  Chain staged(rig_.memory, rig_.pool());
   outbox_.set_framing(&kChunkedFraming);
   ASSERT_EQ(outbox_.append_copy("whole"), "");
-  outbox_.release();
-  ASSERT_EQ(outbox_.append_copy("half"), "");
   EXPECT_EQ(batch_of(outbox_), "5\r\nwhole\r\n");
+  ASSERT_EQ(outbox_.stage_copy(staged, "half"), "");
   outbox_.sent(4);
-  outbox_.discard_held();
-  EXPECT_EQ(send_all(), "hole\r\n");
+  outbox_.append_staged(staged);
+  EXPECT_EQ(send_all(), "hole\r\n4\r\nhalf\r\n");
+}
+
+// The framing of what leaves is written around it in its slot, unless staged bytes lie there.
+TEST_F(OutboxTest, FramesNothingOverStagedBytes) {
+  for (bool dropped : {false, true}) {
+    Outbox outbox(rig_.memory, rig_.pool());
+    Chain staged(rig_.memory, rig_.pool());
+    outbox.set_framing(&kChunkedFraming);
+    ASSERT_EQ(outbox.append_copy("1234567890"), "");
+    outbox.sent(batch_of(outbox).size() - 2);
+    ASSERT_EQ(outbox.append_copy("whole"), "");
+    ASSERT_EQ(outbox.stage_copy(staged, "half"), "");
+    outbox.sent(2);
+    EXPECT_EQ(batch_of(outbox), "5\r\nwhole\r\n");
+    EXPECT_EQ(test::text_of(staged), "half");
+    if (dropped) staged.clear();
+    outbox.append_staged(staged);
+    outbox.sent(10);
+    EXPECT_EQ(batch_of(outbox), dropped ? "" : "4\r\nhalf\r\n");
+  }
+  rig_.expect_clean();
 }
 
 TEST_F(OutboxTest, ABatchDoesNotChangeOnceItHasBegun) {
   outbox_.set_framing(&kChunkedFraming);
   ASSERT_EQ(outbox_.append_copy("one"), "");
-  outbox_.release();
   EXPECT_EQ(batch_of(outbox_), "3\r\none\r\n");
   ASSERT_EQ(outbox_.append_copy("two"), "");  // into the same slot
-  outbox_.release();
   outbox_.sent(1);
   EXPECT_EQ(batch_of(outbox_), "\r\none\r\n");
   EXPECT_EQ(send_all(), "\r\none\r\n3\r\ntwo\r\n");
@@ -155,7 +164,6 @@ TEST_F(OutboxTest, InterimHeadsMayFollowEachOther) {
   ASSERT_TRUE(outbox_.append_head("103\r\n\r\n"));
   ASSERT_TRUE(outbox_.append_head("200\r\n\r\n"));
   ASSERT_EQ(outbox_.append_copy("body"), "");
-  outbox_.release();
   EXPECT_EQ(send_all(), "100\r\n\r\n103\r\n\r\n200\r\n\r\nbody");
 }
 
@@ -167,7 +175,6 @@ TEST_F(OutboxTest, RewindsFromAnywhere) {
     ASSERT_TRUE(outbox.append_head("HEAD\r\n\r\n"));
     outbox.set_framing(&kChunkedFraming);
     ASSERT_EQ(outbox.append_copy("body"), "");
-    outbox.release();
     outbox.finish();
     ASSERT_EQ(batch_of(outbox), expected);
     outbox.sent(left);
@@ -186,7 +193,6 @@ TEST_F(OutboxTest, RewindsFromAnywhere) {
 
 TEST_F(OutboxTest, NothingMoreThanTheBatchCanHaveLeft) {
   ASSERT_EQ(outbox_.append_copy("x"), "");
-  outbox_.release();
   batch_of(outbox_);
   EXPECT_DEATH(outbox_.sent(2), "invariant broken");
 }

@@ -27,7 +27,7 @@ class StreamAttempt : public ::testing::Test {
   }
   // The connection is given up, and lets go.
   void replace() {
-    ASSERT_TRUE(rig_.stream().replace_attempt());
+    ASSERT_TRUE(rig_.stream().replace_attempt(Ending::kUpstreamReset));
     EXPECT_EQ(rig_.upstream.cancels, 1);
     rig_.release_upstream();
     ASSERT_TRUE(rig_.queued());
@@ -79,6 +79,54 @@ TEST_F(StreamAttempt, AMarkOfTheSecondIsContentBehindTheFirst) {
   EXPECT_THAT(rig_.send_chunks(), ElementsAre("data: 1\n\ndata: 2\n\n"));
 }
 
+// The head is the stream's for as long as an attempt may need it, and counts as memory so long.
+TEST_F(StreamAttempt, TheRequestIsWrittenAnewFromItsHead) {
+  MemoryLimit& memory = rig_.rig().memory_limit;
+  HeadPool& heads = rig_.gateway().context().heads;
+  const uint64_t before = memory.heap;
+  const size_t kept = heads.kept();
+  open();
+  EXPECT_GT(memory.heap, before);
+  EXPECT_EQ(heads.kept(), kept);
+  rig_.body("data: 1\n\n");
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    replace();
+    rig_.connect();
+    EXPECT_EQ(rig_.take_request(), request_);
+  }
+  rig_.client_gone();
+  EXPECT_EQ(memory.heap, before);
+  EXPECT_EQ(heads.kept(), kept + 1);
+}
+
+TEST_F(StreamAttempt, AHeadThatMemoryHasNoRoomForIsNotKept) {
+  MemoryLimit& memory = rig_.rig().memory_limit;
+  memory.heap_max = memory.heap;
+  open();
+  EXPECT_EQ(memory.heap, memory.heap_max);
+  replace();
+  rig_.connect();
+  EXPECT_EQ(rig_.take_request(), request_) << "as it was first written";
+}
+
+TEST_F(StreamAttempt, ARequestWithABodyIsSentAgainAsItWas) {
+  MemoryLimit& memory = rig_.rig().memory_limit;
+  const uint64_t before = memory.heap;
+  rig_.stream().keep_request();
+  rig_.request_head("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 4\r\n\r\n");
+  EXPECT_EQ(memory.heap, before) << "its head is not needed";
+  rig_.request_body("body");
+  rig_.stream().on_request_end();
+  rig_.connect();
+  std::string request = rig_.take_request();
+  EXPECT_TRUE(request.ends_with("\r\n\r\nbody"));
+  rig_.respond(kEventsResponse);
+  rig_.body("data: 1\n\n");
+  replace();
+  rig_.connect();
+  EXPECT_EQ(rig_.take_request(), request);
+}
+
 TEST_F(StreamAttempt, TheSecondHasToAnswerWithAnEventStream) {
   open();
   rig_.body("data: 1\n\n");
@@ -98,7 +146,7 @@ TEST_F(StreamAttempt, TheSecondsSilenceIsTheStreams) {
   StreamRig rig(settings);
   rig.stream().keep_request();
   rig.open_event_stream();
-  ASSERT_TRUE(rig.stream().replace_attempt());
+  ASSERT_TRUE(rig.stream().replace_attempt(Ending::kUpstreamReset));
   rig.release_upstream();
   rig.upstream = {};
   rig.connect();
@@ -112,15 +160,16 @@ TEST_F(StreamAttempt, TheSecondsSilenceIsTheStreams) {
 TEST_F(StreamAttempt, NoneFollowsPartOfAnEvent) {
   open();
   rig_.body("data: 1\n\ndata: " + std::string(100, 'x'));
-  EXPECT_FALSE(rig_.stream().replace_attempt()) << "longer than is held: it has left";
+  EXPECT_FALSE(rig_.stream().replace_attempt(Ending::kUpstreamReset))
+      << "longer than is held: it has left";
   rig_.body("\n\n");
-  EXPECT_TRUE(rig_.stream().replace_attempt()) << "whole again";
+  EXPECT_TRUE(rig_.stream().replace_attempt(Ending::kUpstreamReset)) << "whole again";
 }
 
 TEST_F(StreamAttempt, NoneFollowsWhereTheRequestIsGone) {
   rig_.open_event_stream();
   rig_.body("data: 1\n\n");
-  EXPECT_FALSE(rig_.stream().replace_attempt());
+  EXPECT_FALSE(rig_.stream().replace_attempt(Ending::kUpstreamReset));
   EXPECT_EQ(rig_.upstream.cancels, 0);
 }
 
@@ -131,7 +180,8 @@ TEST_F(StreamAttempt, NoneFollowsAnotherKindOfAnswer) {
   rig_.take_request();
   rig_.respond("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n");
   rig_.body("{\"a\":");
-  EXPECT_FALSE(rig_.stream().replace_attempt()) << "the client has been promised ten bytes";
+  EXPECT_FALSE(rig_.stream().replace_attempt(Ending::kUpstreamReset))
+      << "the client has been promised ten bytes";
   EXPECT_EQ(rig_.upstream.cancels, 0);
 }
 
@@ -143,7 +193,8 @@ TEST_F(StreamAttempt, NoneFollowsLines) {
     rig.stream().keep_request();
     rig.open_event_stream();
     rig.body("event: price\ndata: 1\n");
-    EXPECT_FALSE(rig.stream().replace_attempt()) << "they may be part of an event";
+    EXPECT_FALSE(rig.stream().replace_attempt(Ending::kUpstreamReset))
+        << "they may be part of an event";
   }
 }
 
@@ -151,7 +202,7 @@ TEST_F(StreamAttempt, NoneFollowsLines) {
 TEST_F(StreamAttempt, TheFirstIsHeardNoMore) {
   open();
   rig_.body("data: 1\n\n");
-  ASSERT_TRUE(rig_.stream().replace_attempt());
+  ASSERT_TRUE(rig_.stream().replace_attempt(Ending::kUpstreamReset));
   rig_.body("data: stale\n\n");
   rig_.stream().on_response_end();
   rig_.stream().on_upstream_lost(Ending::kUpstreamReset, "", false);
@@ -174,7 +225,7 @@ TEST_F(StreamAttempt, TheSecondIsNotIdleBehindASlowClient) {
   rig.open_event_stream();
   rig.body(event_of(4000));
   EXPECT_EQ(rig.stream().response_credit(), 0U);
-  ASSERT_TRUE(rig.stream().replace_attempt());
+  ASSERT_TRUE(rig.stream().replace_attempt(Ending::kUpstreamReset));
   rig.release_upstream();
   rig.upstream = {};
   rig.connect();
@@ -202,12 +253,12 @@ TEST_F(StreamAttempt, CountersAreTheStreams) {
 TEST_F(StreamAttempt, NoneFollowsTheEnd) {
   open();
   rig_.stream().on_response_end();
-  EXPECT_FALSE(rig_.stream().replace_attempt());
+  EXPECT_FALSE(rig_.stream().replace_attempt(Ending::kUpstreamReset));
 }
 
 TEST_F(StreamAttempt, NoneFollowsAClientThatHasLeft) {
   open();
-  ASSERT_TRUE(rig_.stream().replace_attempt());
+  ASSERT_TRUE(rig_.stream().replace_attempt(Ending::kUpstreamReset));
   rig_.client_gone();
   rig_.release_upstream();
   EXPECT_FALSE(rig_.queued());

@@ -46,7 +46,7 @@ TEST(StreamComments, ArriveAtOnceAndTheHeartbeatFollowsThem) {
     for (int i = 0; i < 2; ++i) {
       rig.body(line);
       EXPECT_THAT(rig.send_chunks(), ElementsAre(line));
-      EXPECT_EQ(rig.stream().response().held(), 0U);
+      EXPECT_EQ(rig.stream().held(), 0U);
       expect_heartbeat(rig);
     }
     EXPECT_EQ(rig.stream().events(), 0U);
@@ -69,7 +69,7 @@ TEST(StreamComments, ArriveAheadOfAnEventThatIsHeld) {
   rig.open_event_stream();
   rig.body("data: 1\n\n: 1\nid: 2\n");
   EXPECT_THAT(rig.send_chunks(), ElementsAre("data: 1\n\n: 1\n"));
-  EXPECT_EQ(rig.stream().response().held(), 6U);
+  EXPECT_EQ(rig.stream().held(), 6U);
   rig.body(": inside\nretry: 1\n");
   EXPECT_THAT(rig.send_chunks(), IsEmpty()) << "they wait with their event";
   rig.body("\n");
@@ -109,7 +109,7 @@ TEST(StreamComments, MayHaveAHeartbeatBetweenTheirCrAndItsLf) {
   expect_heartbeat(rig);
   rig.body("\ndata: 1\n");
   EXPECT_THAT(rig.send_chunks(), ElementsAre("\n"));
-  EXPECT_EQ(rig.stream().response().held(), 8U);
+  EXPECT_EQ(rig.stream().held(), 8U);
 }
 
 TEST(StreamComments, StayWhereTheStreamIsAbortedAndTheHeldRestGoes) {

@@ -26,7 +26,7 @@ TEST(FramingLine, PassesWholeLinesAtOnce) {
   rig.body("data: 1\ndata: 2\nda");
   EXPECT_GT(rig.client.ready, ready);
   EXPECT_THAT(rig.send_chunks(), ElementsAre("data: 1\ndata: 2\n"));
-  EXPECT_EQ(rig.stream().response().held(), 2U);
+  EXPECT_EQ(rig.stream().held(), 2U);
   rig.body("ta: 3\r\n");
   EXPECT_THAT(rig.send_chunks(), ElementsAre("data: 3\r\n"));
   rig.body("data: 4\r");

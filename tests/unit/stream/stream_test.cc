@@ -30,12 +30,12 @@ TEST(StreamEvents, LeaveWholeAndPartsAreHeld) {
   rig.open_event_stream();
   rig.body("data: 1\n\ndata: 2\n");
   EXPECT_THAT(rig.send_chunks(), ElementsAre("data: 1\n\n"));
-  EXPECT_EQ(rig.stream().response().held(), 8U);
+  EXPECT_EQ(rig.stream().held(), 8U);
   rig.body("data: 2b\n");
   EXPECT_THAT(rig.send_chunks(), IsEmpty());
   rig.body("\ndata");
   EXPECT_THAT(rig.send_chunks(), ElementsAre("data: 2\ndata: 2b\n\n"));
-  EXPECT_EQ(rig.stream().response().held(), 4U);
+  EXPECT_EQ(rig.stream().held(), 4U);
   EXPECT_EQ(rig.stream().events(), 2U);
 }
 
@@ -85,7 +85,7 @@ TEST(StreamEvents, AboveTheHoldLimitAreCutThrough) {
   // Behind its end events are held again.
   rig.body(event.substr(151) + "data: 2");
   EXPECT_THAT(rig.send_chunks(), ElementsAre(event.substr(151)));
-  EXPECT_EQ(rig.stream().response().held(), 7U);
+  EXPECT_EQ(rig.stream().held(), 7U);
   EXPECT_EQ(rig.metrics().torn_events, 1U);
 }
 

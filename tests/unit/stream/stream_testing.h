@@ -24,7 +24,7 @@ struct FakeClient final : ClientHalf {
   void request_window_opened() override { ++window_opened; }
   void response_aborted() override { ++aborted; }
   void drop() override { ++dropped; }
-  std::string_view client_ip() override { return "192.0.2.1"; }
+  std::string client_ip() override { return "192.0.2.1"; }
   bool client_trusted() override { return false; }
   const ResponseWriter& writer() const override { return http1_response_writer(http10 ? 0 : 1); }
 
@@ -95,10 +95,10 @@ class StreamRig {
 
   // The stream waits for an upstream then, if it was not refused.
   void request_head(std::string_view text) {
-    Head head;
-    sluice::testing::parse_head(sluice::testing::Role::kRequest, text, head);
-    client.http10 = head.version_minor() == 0;
-    stream_->on_request_head(head, true);
+    auto head = std::make_unique<Head>();
+    sluice::testing::parse_head(sluice::testing::Role::kRequest, text, *head);
+    client.http10 = head->version_minor() == 0;
+    stream_->on_request_head(std::move(head), true);
   }
   void request(std::string_view text) {
     request_head(text);
@@ -226,11 +226,11 @@ class StreamRig {
   void occupy_the_only_connection() {
     occupant_ = new Stream(gateway().streams(), occupant_client_, 1);
     occupant_live_.push_front(*occupant_);
-    Head head;
+    auto head = std::make_unique<Head>();
     std::string target =
         "GET " + gateway_rig_.config.routes[0].path + " HTTP/1.1\r\nhost: a\r\n\r\n";
-    sluice::testing::parse_head(sluice::testing::Role::kRequest, target, head);
-    occupant_->on_request_head(head, true);
+    sluice::testing::parse_head(sluice::testing::Role::kRequest, target, *head);
+    occupant_->on_request_head(std::move(head), true);
     gateway_rig_.turn_until_true([this] { return occupant_->phase() == Phase::kAwaitingHead; });
     occupant_->on_response_end();
   }

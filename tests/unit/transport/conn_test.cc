@@ -116,7 +116,6 @@ class ConnTest : public testing::Test {
   // Sends until the peer, which does not read, takes no more.
   void clog(Pair& pair, std::string_view bytes) {
     pair.conn->response.append_static(bytes);
-    pair.conn->response.release();
     pair.conn->wake();
     turn_until(loop_, [&pair] { return pair.log.short_sends > 0 && pair.conn->send_in_flight(); });
   }
@@ -284,7 +283,6 @@ TEST_F(ConnTest, AGatheredSendGoesOnAfterShortOnes) {
     pair.conn->response.append_static(rest.substr(0, 777));
     rest.remove_prefix(std::min<size_t>(rest.size(), 777));
   }
-  pair.conn->response.release();
   pair.conn->wake();
   turn_until(loop_, [&] {
     pair.peer->receive();
@@ -299,7 +297,6 @@ TEST_F(ConnTest, ASendThatFailsSaysWhy) {
   Pair& pair = open();
   pair.peer->reset();
   pair.conn->response.append_static("late");
-  pair.conn->response.release();
   pair.conn->wake();
   turn_until(loop_, [&] { return !pair.log.send_errors.empty(); });
   EXPECT_THAT(pair.log.send_errors, ElementsAre(testing::AnyOf(EPIPE, ECONNRESET)));
@@ -338,7 +335,6 @@ TEST_F(ConnTest, WhatIsToBeSentWaitsForTheConnection) {
   int listener = test::listen_on_loopback(&port);
   Pair& pair = connect_to(port);
   pair.conn->response.append_static("hello");
-  pair.conn->response.release();
   pair.conn->wake();
   loop_.turn(false);
   turn_until(loop_, [&] { return !pair.log.connects.empty(); });

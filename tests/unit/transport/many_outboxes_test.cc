@@ -149,7 +149,6 @@ TEST_P(ManyOutboxesTest, OneSendCarriesThemAllAndIsDividedAmongThem) {
   uint64_t sends = ring->counters().sends;
   for (auto& outbox : conn->outboxes) {
     outbox->append_static("event");
-    outbox->release();
   }
   conn->wake();
   turn_until(loop, [&] { return plain().size() >= kStreams * (kFrameHeader + 5); });
@@ -162,7 +161,6 @@ TEST_P(ManyOutboxesTest, OneSendCarriesThemAllAndIsDividedAmongThem) {
       bodies[i] += std::to_string(i) + ":" + std::to_string(n) + " ";
     for (size_t at = 0; at < bodies[i].size(); at += 7000)
       conn->outboxes[i]->append_static(std::string_view(bodies[i]).substr(at, 7000));
-    conn->outboxes[i]->release();
   }
   conn->wake();
   turn_until(loop, [&] {

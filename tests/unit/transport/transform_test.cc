@@ -148,7 +148,6 @@ class TransformTest : public testing::Test, public AcceptedKeeper {
   }
   void respond(Pair& pair, std::string_view bytes) {
     pair.conn->response.append_static(bytes);
-    pair.conn->response.release();
     pair.conn->wake();
   }
   void await_plain(Pair& pair, std::string_view bytes) {
@@ -372,7 +371,6 @@ TEST_F(TransformTest, ALargeResponseGoesOnAfterShortSends) {
       pair.conn->response.append_static(rest.substr(0, 777));
       rest.remove_prefix(std::min<size_t>(rest.size(), 777));
     }
-    pair.conn->response.release();
     pair.conn->wake();
     await_plain(pair, bytes);
     EXPECT_GT(pair.log.short_sends, 0U);

@@ -1,0 +1,113 @@
+// How a running process takes over another configuration: all of it is read, checked and opened
+// first, and only then do the workers change over. Where anything is wrong nothing has changed.
+#include <algorithm>
+#include <atomic>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <utility>
+
+#include "core/socket.h"
+#include "net/process/server.h"
+
+namespace sluice {
+
+namespace {
+
+// The addresses of `wanted` that `present` has not; one with port 0 may be there twice.
+std::vector<Address> missing(const std::vector<Address>& wanted,
+                             const std::vector<Address>& present) {
+  std::vector<std::string> there;
+  for (const Address& address : present) there.push_back(address.text());
+  std::vector<Address> all;
+  for (const Address& address : wanted) {
+    auto found = std::ranges::find(there, address.text());
+    if (found == there.end())
+      all.push_back(address);
+    else
+      there.erase(found);
+  }
+  return all;
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+}  // namespace
+
+void Server::reload() {
+  std::vector<HttpdResponder> askers;
+  if (admin_) askers = admin_->take_reload_requests();
+  Change change;
+  std::string wrong = prepare(change);
+  if (!wrong.empty()) {
+    print_message("reload: " + wrong + "; nothing has changed");
+    if (admin_) admin_->reload_failed(askers, wrong);
+    return;
+  }
+  switch_to(change, [admin = admin_.get(), askers, snapshot = change.snapshot] {
+    if (admin) admin->reloaded(askers, snapshot);
+  });
+  say("reloaded, generation " + std::to_string(snapshot_->generation()) + ": " +
+      summary(snapshot_->config()));
+  std::vector<std::string> names = need_restart(*config_, snapshot_->config());
+  if (!names.empty()) warn("a restart is needed for what has changed in " + joined(names));
+}
+
+// "" or what is wrong, in one line.
+std::string Server::prepare(Change& change) {
+  if (phase_ != Phase::kServing && phase_ != Phase::kDelayed) return "the process is draining";
+  ConfigResult read = read_again_();
+  if (!read.config) {
+    constexpr std::string_view kPrefix = "sluice: ";
+    return read.message.substr(read.message.starts_with(kPrefix) ? kPrefix.size() : 0);
+  }
+  for (const std::string& warning : read.warnings) warn(warning);
+  Config config = *read.config;
+  config.instance = config_->instance;
+  if (std::string wrong = add_demo(config); !wrong.empty()) return wrong;
+
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  FdShares shares = share_fds_of(config, limit.rlim_cur);
+  if (std::string wrong = fds_lacking(shares, limit.rlim_cur); !wrong.empty()) return wrong;
+  change.clients_max = shares.clients;
+
+  const Config& running = snapshot_->config();
+  if (config.access_log != running.access_log) {
+    std::string error;
+    change.log_file = open_log_file(config.access_log, &error);
+    if (!change.log_file) return "access-log: " + error;
+  }
+  std::string wrong = open_listeners(missing(config.listen, running.listen), change.sockets);
+  if (!wrong.empty()) {
+    if (change.log_file && *change.log_file > STDOUT_FILENO) close(*change.log_file);
+    return wrong;
+  }
+  change.snapshot = std::make_shared<ConfigSnapshot>(std::move(config), snapshot_.get());
+  return "";
+}
+
+// `done` runs on the thread of the worker that changes over last.
+void Server::switch_to(Change& change, std::function<void()> done) {
+  snapshot_ = change.snapshot;
+  client_limit_->set_most(change.clients_max);
+  if (change.log_file) log_.use_file(snapshot_->config().access_log, *change.log_file);
+  auto missing = std::make_shared<std::atomic<size_t>>(workers_.size());
+  auto switched = [missing, done = std::move(done)] {
+    if (missing->fetch_sub(1) == 1) done();
+  };
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    auto sockets = std::exchange(change.sockets[i], {});
+    bool posted = workers_[i]->post([snapshot = snapshot_, sockets, switched](Gateway& gateway) {
+      gateway.reload(snapshot, sockets, switched);
+    });
+    if (posted) continue;
+    for (const ListeningSocket& socket : sockets) close_socket(socket.fd);
+    switched();  // it has stopped: nothing runs there
+  }
+}
+
+}  // namespace sluice

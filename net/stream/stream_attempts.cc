@@ -1,0 +1,121 @@
+// A stream's attempts: how it gets an upstream, what is kept so that another attempt can follow,
+// and when one does.
+#include <utility>
+
+#include "net/stream/stream.h"
+#include "net/stream/streams.h"
+
+namespace sluice {
+
+// A head is large. Without room for it another attempt gets the request as it was first written.
+void Stream::keep_head(std::unique_ptr<Head> head) {
+  uint32_t charged = 0;
+  bool needed = keeps_request_ && head->body() == BodyKind::kNone;
+  if (needed && context().memory_limit.charge(&charged, static_cast<uint32_t>(head->bytes_held())))
+    recovery().head = std::move(head);
+  else
+    context().heads.release(std::move(head));
+}
+
+void Stream::give_head_back() {
+  if (!owns_head()) return;
+  auto charged = static_cast<uint32_t>(recovery_->head->bytes_held());
+  context().memory_limit.charge(&charged, 0);
+  context().heads.release(std::move(recovery_->head));
+}
+
+void Stream::ask_for_upstream(bool fresh) {
+  upstream_asked_ = true;
+  attempt_.under_way = true;
+  streams_.upstreams().acquire(*this, fresh);
+}
+
+void Stream::on_queued() {
+  set_phase(Phase::kQueued);
+}
+
+void Stream::on_upstream(UpstreamHalf& upstream, bool reused) {
+  attempt_.upstream = &upstream;
+  attempt_.reused = reused;
+  request_.keep_for_replay((reused && repeatable_) || (keeps_request_ && !owns_head()));
+  set_phase(reused ? Phase::kAwaitingHead : Phase::kConnecting);
+  upstream.request_ready();
+}
+
+void Stream::on_upstream_connected() {
+  set_phase(Phase::kAwaitingHead);
+}
+
+void Stream::on_no_upstream(Ending ending, const char* reason) {
+  if (!request_.finished()) keep_alive_ = false;  // what is still to come will not be read
+  fail(ending, reason);
+}
+
+// A kept-alive connection that ended before any byte of the response was stale, most likely; but
+// the upstream may have read the request, and a proxy must not have it executed twice (RFC 9110
+// section 9.2.2). So it goes out again, once, on a fresh connection, where nothing of it was
+// written, or where twice is as good as once.
+void Stream::on_upstream_lost(Ending ending, const char* reason, bool nothing_sent) {
+  if (!hears_upstream()) return;
+  end_attempt(ending);
+  if (attempt_.reused && !attempt_.response_begun && !retried_) {
+    retry_ = nothing_sent || request_.kept_for_replay();
+    if (retry_) return;
+    if (!repeatable_) reason = "not_idempotent";
+  }
+  fail(ending, reason);
+}
+
+void Stream::upstream_released() {
+  attempt_.upstream = nullptr;
+  if (retry_ && !ended_) {
+    retry_ = false;
+    retried_ = true;
+    begin_next_attempt();
+    return;
+  }
+  request_.abandon();  // nobody is left to send it
+  delete_if_unused();
+}
+
+bool Stream::replace_attempt(Ending because) {
+  bool whole = framed_ && settings().framing == EventFraming::kEvent && !attempt_.torn;
+  if (head_queued_ && !whole) return false;
+  if (!hears_upstream() || !attempt_.upstream) return false;
+  if (!owns_head() && !request_.kept_for_replay()) return false;
+  end_attempt(because);
+  discard_unfinished();
+  retry_ = true;
+  attempt_.upstream->cancel();
+  return true;
+}
+
+void Stream::begin_next_attempt() {
+  if (!attempt_.response_begun) ++context().metrics.upstream_retries;
+  bool mark_is_late = attempt_.late_bom > 0 || response_body_bytes_ > 0;
+  attempt_ = {};
+  attempt_.late_bom = mark_is_late ? 1 : 0;
+  if (owns_head()) {
+    request_.abandon();
+    if (!write_request(*recovery_->head)) return;
+  } else if (request_.kept_for_replay()) {
+    request_.rewind();
+  }
+  ask_for_upstream(true);
+}
+
+void Stream::end_attempt(Ending ending) {
+  if (!std::exchange(attempt_.under_way, false)) return;
+  AttemptOutcome outcome{.ending = ending, .status = attempt_.status};
+  outcome.stale = attempt_.reused && !attempt_.response_begun;
+  streams_.upstreams().attempt_ended(*this, outcome);
+}
+
+void Stream::let_go_of_upstream(Ending ending) {
+  end_attempt(ending);
+  if (in_queue.linked()) streams_.upstreams().forget(*this);
+  retry_ = false;
+  if (attempt_.upstream) attempt_.upstream->cancel();
+}
+
+}  // namespace sluice

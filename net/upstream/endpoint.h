@@ -1,0 +1,48 @@
+// One upstream as a worker knows it while it runs: what requests to it are counted, and its pools
+// of connections. All routes that name its url share it, and it outlives reloads that keep it.
+// Connections are made as the route says (socket buffers, keep-alive, limits), so there is a pool
+// for each kind of them: most often one. Owned by Endpoints, used on its worker's thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "net/upstream/pool.h"
+
+namespace sluice {
+
+class Endpoint {
+ public:
+  Endpoint(PoolContext& shared, const Upstream& upstream) : shared_(shared), upstream_(upstream) {}
+
+  uint32_t id() const { return upstream_.id; }
+
+  // The pool for connections of that kind.
+  UpstreamPool& pool(const ConnectionSettings& settings);
+  // Null: there is none.
+  UpstreamPool* find_pool(const ConnectionSettings& settings);
+
+  // A stream begins an attempt here; every one ends once.
+  void attempt_begun() { ++metrics().begun; }
+  void attempt_ended(const AttemptOutcome& outcome) {
+    ++metrics().ended[static_cast<unsigned>(outcome.ending)];
+  }
+
+  // For a change of the configuration: all its pools are retired first, then those that a route
+  // uses are taken back, and then those that are left keep no idle connection.
+  void retire_pools();
+  void close_retired();
+  // Deletes retired pools that are empty; true where none is left.
+  bool shrink();
+  void close_idle();
+
+ private:
+  UpstreamMetrics& metrics() { return shared_.context.metrics.of_upstream(id()); }
+
+  PoolContext& shared_;
+  const Upstream upstream_;
+  std::vector<std::unique_ptr<UpstreamPool>> pools_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,26 @@
+#include "sse/events.h"
+
+#include <array>
+#include <string_view>
+
+namespace sluice {
+
+Pieces without_mark(Pieces stream) noexcept {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  std::array<char, kByteOrderMark.size()> room{};
+  if (stream.size() >= room.size() && stream.prefix(room.size()).flat(room) == kByteOrderMark)
+    stream.remove_prefix(room.size());
+  return stream;
+}
+
+bool EventReader::next(Pieces& event) noexcept {
+  if (rest_.empty()) return false;
+  Pieces line;
+  while (lines_.next(line) && !line.empty()) {
+  }
+  event = rest_.prefix(rest_.size() - lines_.rest().size());
+  rest_ = lines_.rest();
+  return true;
+}
+
+}  // namespace sluice
