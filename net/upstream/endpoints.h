@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "net/upstream/endpoint.h"
@@ -35,8 +36,7 @@ class Endpoints final : public UpstreamSource {
 
  private:
   Endpoint& endpoint(const Upstream& upstream);
-  // A route of the current configuration has such connections to that upstream.
-  bool in_use(uint32_t id, const ConnectionSettings& settings) const;
+  std::vector<std::optional<uint64_t>> limits() const;
 
   PoolContext shared_;
   std::vector<std::unique_ptr<Endpoint>> endpoints_;  // by their numbers; null where there is none

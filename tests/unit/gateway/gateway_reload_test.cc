@@ -125,7 +125,7 @@ TEST_F(GatewayReload, AnUpstreamThatIsGoneKeepsNothingIdleAndServesWhatItHas) {
   ASSERT_EQ(idle(), 1U);
   config_.routes[0].upstreams = config_to(1).routes[0].upstreams;
   reload();
-  EXPECT_EQ(at_one.receive_to_end().find("POST"), std::string::npos);
+  rig_->pass(1);
   rig_->turn_until_true([this] { return connections() == 1; });
   finish(at_two, two);
   rig_->turn_until_true([this] { return connections() == 0; });
