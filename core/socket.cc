@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -94,6 +95,11 @@ void shutdown_socket(int fd) {
 void shutdown_sending(int fd) {
   shutdown(fd, SHUT_WR);
 }
+int accept_waiting(int listener) {
+  ::fcntl(listener, F_SETFL, O_NONBLOCK);  // it may have left meanwhile
+  return accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+}
+
 void close_socket(int fd) {
   close(fd);
 }

@@ -39,6 +39,8 @@ void reset_on_close(int fd);
 void shutdown_socket(int fd);   // both directions
 void shutdown_sending(int fd);  // a FIN after the written bytes
 void close_socket(int fd);
+// A client that has connected to a listening socket and waits; -1: none does.
+int accept_waiting(int listener);
 
 // Whether a receive would find nothing yet: no bytes, no end, no error. Takes nothing.
 bool receive_would_wait(int fd);

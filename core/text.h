@@ -24,4 +24,7 @@ const char* error_name(int error);
 // escaped as if they were Latin-1, so that a peer's bytes never make the line invalid.
 void append_json_escaped(std::string& out, std::string_view text);
 
+// What was typed or read may hold anything; a message stays one line.
+std::string one_line(std::string text);
+
 }  // namespace sluice

@@ -251,6 +251,9 @@ void set_keepalive(int /*fd*/, uint64_t /*ms*/) {}
 void reset_on_close(int /*fd*/) {}
 void shutdown_socket(int /*fd*/) {}
 void shutdown_sending(int /*fd*/) {}
+int accept_waiting(int /*listener*/) {
+  return -1;
+}
 void close_socket(int /*fd*/) {}
 
 socklen_t peer_address(int /*fd*/, sockaddr_storage* into) {

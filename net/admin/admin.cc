@@ -214,9 +214,7 @@ void Admin::reloaded(std::vector<HttpdResponder> askers,
 void Admin::reload_failed(std::vector<HttpdResponder> askers, std::string why) {
   server_.post([this, askers = std::move(askers), why = std::move(why)] {
     ++reloads_failed_;
-    std::string detail;
-    append_json_escaped(detail, why);
-    for (const HttpdResponder& asker : askers) asker.problem(422, detail);
+    for (const HttpdResponder& asker : askers) asker.problem(422, why);
   });
 }
 

@@ -1,6 +1,6 @@
 // The address of a stream socket (IPv4, IPv6 or unix) as a value. Names are resolved when the
-// configuration is read (getaddrinfo, blocking, before threads start); the data path sees addresses
-// only.
+// configuration is read (getaddrinfo, which blocks, on no thread that serves); the data path sees
+// addresses only.
 #pragma once
 
 #include <array>

@@ -40,11 +40,6 @@ bool reaches(const Address& to, const Address& listener) {
   return ours && (listener.includes(to) || (to.is_wildcard() && listener.is_loopback()));
 }
 
-bool collide(const Address& one, const Address& other) {
-  if (one.port() == 0 || one.port() != other.port()) return false;
-  return one.same_ip(other) || one.includes(other) || other.includes(one);
-}
-
 std::string because(int error) {
   return std::string(" (") + std::strerror(error) + ")";
 }
@@ -57,6 +52,11 @@ std::string link_target(const std::string& path) {
 }
 
 }  // namespace
+
+bool collide(const Address& one, const Address& other) {
+  if (one.port() == 0 || one.port() != other.port()) return false;
+  return one.same_ip(other) || one.includes(other) || other.includes(one);
+}
 
 std::string colliding_listeners(const Config& config) {
   const std::vector<Address>& all = config.listen;

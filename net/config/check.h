@@ -12,6 +12,9 @@
 
 namespace sluice {
 
+// Nobody but one and the same process can listen on both (SO_REUSEPORT).
+bool collide(const Address& one, const Address& other);
+
 // Two addresses of --listen, or one and --admin's, that cannot both be listened on: what is wrong
 // and what would be right, or "".
 std::string colliding_listeners(const Config& config);

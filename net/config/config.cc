@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <utility>
 
+#include "core/text.h"
 #include "core/units.h"
 #include "net/base/limits.h"
 #include "net/base/version.h"
@@ -182,13 +183,6 @@ std::shared_ptr<Config> build_config(const Source& file, const Source& flags) {
 
 std::string counted(size_t count, const char* what) {
   return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
-}
-
-// The settings' text may hold any bytes; the message stays one line.
-std::string one_line(std::string text) {
-  std::ranges::replace_if(
-      text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }, '?');
-  return text;
 }
 
 ConfigResult read_config_or_throw(int argc, const char* const* argv) {

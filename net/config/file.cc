@@ -72,10 +72,31 @@ class FileReader {
  private:
   toml::table parse() const {
     std::string text = read_text(path_);
+    check_depth(text);
     try {
       return toml::parse(text, path_);
     } catch (const toml::parse_error& error) {
       throw ConfigError(where(error.source()), std::string(error.description()));
+    }
+  }
+
+  // toml++ goes one level deeper into the stack for each part of a dotted key, without a limit.
+  void check_depth(std::string_view text) const {
+    constexpr unsigned kDotsMax = 256;
+    unsigned line = 1;
+    unsigned dots = 0;
+    char quote = 0;
+    for (char c : text) {
+      if (c == '\n') {
+        ++line;
+        dots = 0;
+        quote = 0;
+      } else if (quote != 0 ? c == quote : c == '"' || c == '\'') {
+        quote = quote != 0 ? '\0' : c;
+      } else if (c == '.' && quote == 0 && ++dots > kDotsMax) {
+        throw ConfigError(path_ + ":" + std::to_string(line),
+                          "a key of more than " + std::to_string(kDotsMax) + " parts");
+      }
     }
   }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/socket.h"
 #include "net/base/limits.h"
 
 namespace sluice {
@@ -33,7 +34,7 @@ void Clients::reload() {
       wanted.erase(found);  // an address with port 0 may be there twice
       listening.listener->apply(context().default_settings());
     } else {
-      listening.listener->close();
+      listening.listener->retire();
     }
     return !stays;
   });
@@ -41,6 +42,10 @@ void Clients::reload() {
 
 // Connections delete themselves when they have closed, or handed over.
 void Clients::accepted(int fd, std::unique_ptr<Transform> transform) {
+  if (context().draining) {  // its listener was about to close
+    close_socket(fd);
+    return;
+  }
   limit_.enter();
   ++context().metrics.client_connections;
   AcceptedConn* conn = nullptr;

@@ -85,10 +85,14 @@ class SecondReading {
 
 }  // namespace
 
-Http1Parser::Http1Parser(Role role, const HeadLimits& limits)
-    : head_bytes_max_(clamp_to_u32(limits.head_bytes_max)),
-      fields_max_(clamp_to_u32(limits.fields_max)),
-      role_(role) {}
+Http1Parser::Http1Parser(Role role, const HeadLimits& limits) : role_(role) {
+  limit(limits);
+}
+
+void Http1Parser::limit(const HeadLimits& limits) {
+  head_bytes_max_ = clamp_to_u32(limits.head_bytes_max);
+  fields_max_ = clamp_to_u32(limits.fields_max);
+}
 
 void Http1Parser::begin(Head* head, bool response_to_head) {
   head->clear();

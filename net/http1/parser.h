@@ -34,6 +34,9 @@ class Http1Parser {
 
   Http1Parser(Role role, const HeadLimits& limits);
 
+  // For messages that begin from here on.
+  void limit(const HeadLimits& limits);
+
   // Begins a message. *head is cleared, is filled during the head, and must live until kHead. After
   // kError in a request's head it holds the method and the target, if these were read. A response
   // has no body if its request was a HEAD, so the parser needs to know.

@@ -85,6 +85,7 @@ void UpstreamConn::on_bytes(const Lease& lease, std::string_view bytes, uint64_t
   while (more && stream_ && !closing()) {
     if (!in_message_) {
       head_ = context_.heads.acquire();
+      parser_.limit(context_.head_limits());
       parser_.begin(head_.get(), stream_->method_is_head());
       in_message_ = true;
       stream_->on_response_begun();

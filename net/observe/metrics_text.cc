@@ -160,7 +160,7 @@ void add_route(std::map<int, uint64_t>& counts, const RouteMetrics& route) {
   for (const RouteMetrics::Status& status : route.by_status) counts[status.code] += status.count;
 }
 
-// Also of routes that a reload has removed: what they have counted stays true.
+// Of the configuration's routes: those that a reload has removed would add up without an end.
 void render_requests(Page& page, const ConfigSnapshot& snapshot, const Workers& workers) {
   page.counter("sluice_requests",
                "Requests ended, by route and status (0: the client left before any answer).");
@@ -168,11 +168,12 @@ void render_requests(Page& page, const ConfigSnapshot& snapshot, const Workers& 
     for (const auto& [code, count] : counts)
       page.add(count, {{"route", path}, {"code", std::to_string(code)}});
   };
-  for (size_t id = 0; id < snapshot.route_paths().size(); ++id) {
+  for (const Route& route : snapshot.routes()) {
     std::map<int, uint64_t> counts;
     for (const WorkerSnapshot& worker : workers)
-      if (id < worker.metrics.routes.size()) add_route(counts, worker.metrics.routes[id]);
-    add(counts, snapshot.route_paths()[id]);
+      if (route.id < worker.metrics.routes.size())
+        add_route(counts, worker.metrics.routes[route.id]);
+    add(counts, route.path);
   }
   std::map<int, uint64_t> counts;
   for (const WorkerSnapshot& worker : workers) add_route(counts, worker.metrics.no_route);

@@ -2,11 +2,16 @@
 // first, and only then do the workers change over. Where anything is wrong nothing has changed.
 #include <algorithm>
 #include <atomic>
+#include <exception>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <system_error>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 
 #include "core/socket.h"
+#include "core/text.h"
 #include "net/process/server.h"
 
 namespace sluice {
@@ -37,29 +42,68 @@ std::string joined(const std::vector<std::string>& names) {
 
 }  // namespace
 
-void Server::reload() {
-  std::vector<HttpdResponder> askers;
-  if (admin_) askers = admin_->take_reload_requests();
-  Change change;
-  std::string wrong = prepare(change);
-  if (!wrong.empty()) {
-    print_message("reload: " + wrong + "; nothing has changed");
-    if (admin_) admin_->reload_failed(askers, wrong);
-    return;
-  }
-  switch_to(change, [admin = admin_.get(), askers, snapshot = change.snapshot] {
-    if (admin) admin->reloaded(askers, snapshot);
-  });
-  say("reloaded, generation " + std::to_string(snapshot_->generation()) + ": " +
-      summary(snapshot_->config()));
-  std::vector<std::string> names = need_restart(*config_, snapshot_->config());
-  if (!names.empty()) warn("a restart is needed for what has changed in " + joined(names));
+// Shared with the thread that reads, which may outlast the server: a file may never come to an end.
+struct Server::Reading {
+  ~Reading() { close(done_fd); }
+
+  ConfigResult result;
+  int done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+};
+
+int Server::reading_fd() const {
+  return reading_ ? reading_->done_fd : -1;
 }
 
-// "" or what is wrong, in one line.
-std::string Server::prepare(Change& change) {
+void Server::begin_reload() {
+  if (reading_) {
+    reload_again_ = true;
+    return;
+  }
+  if (admin_) askers_ = admin_->take_reload_requests();
+  reading_ = std::make_shared<Reading>();
+  auto read = [reading = reading_, read_again = read_again_] {
+    try {
+      reading->result = read_again();
+    } catch (const std::exception& error) {
+      reading->result = {.config = nullptr, .message = error.what()};
+    }
+    eventfd_write(reading->done_fd, 1);
+  };
+  try {
+    std::thread(read).detach();
+  } catch (const std::system_error&) {
+    read();  // no thread is to be had
+  }
+}
+
+void Server::end_reload() {
+  std::shared_ptr<Reading> reading = std::exchange(reading_, nullptr);
+  std::vector<HttpdResponder> askers = std::exchange(askers_, {});
+  Change change;
+  std::string wrong = one_line(prepare(reading->result, change));
+  if (wrong.empty()) {
+    snapshot_ = change.snapshot;
+    Config running = snapshot_->config();
+    if (admin_) running.admin = admin_->address();
+    running.admin_on = admin_ != nullptr;
+    say("reloaded, generation " + std::to_string(snapshot_->generation()) + ": " +
+        summary(running));
+    std::vector<std::string> names = need_restart(*config_, snapshot_->config());
+    if (!names.empty()) warn("a restart is needed for what has changed in " + joined(names));
+    // Only now: the log has told of it when POST /reload is answered.
+    switch_to(change, [admin = admin_.get(), askers, snapshot = snapshot_] {
+      if (admin) admin->reloaded(askers, snapshot);
+    });
+  } else {
+    print_message("reload: " + wrong + "; nothing has changed");
+    if (admin_) admin_->reload_failed(askers, wrong);
+  }
+  if (std::exchange(reload_again_, false)) begin_reload();
+}
+
+// "" or what is wrong.
+std::string Server::prepare(const ConfigResult& read, Change& change) {
   if (phase_ != Phase::kServing && phase_ != Phase::kDelayed) return "the process is draining";
-  ConfigResult read = read_again_();
   if (!read.config) {
     constexpr std::string_view kPrefix = "sluice: ";
     return read.message.substr(read.message.starts_with(kPrefix) ? kPrefix.size() : 0);
@@ -92,7 +136,6 @@ std::string Server::prepare(Change& change) {
 
 // `done` runs on the thread of the worker that changes over last.
 void Server::switch_to(Change& change, std::function<void()> done) {
-  snapshot_ = change.snapshot;
   client_limit_->set_most(change.clients_max);
   if (change.log_file) log_.use_file(snapshot_->config().access_log, *change.log_file);
   auto missing = std::make_shared<std::atomic<size_t>>(workers_.size());

@@ -22,6 +22,7 @@
 #include "core/units.h"
 #include "net/base/limits.h"
 #include "net/base/version.h"
+#include "net/config/check.h"
 #include "sse/scanner.h"
 
 namespace sluice {
@@ -170,7 +171,11 @@ std::string Server::open_listeners(std::vector<Address> addresses, Sockets& into
     std::string name = address.text();
     for (unsigned i = 0; i < into.size(); ++i) {
       std::string error;
-      int fd = open_listener(address.sa(), address.size, i == 0, &error);
+      // What is ours already is not taken by another process.
+      bool ours = snapshot_ && std::ranges::any_of(current().listen, [&](const Address& other) {
+                    return collide(address, other);
+                  });
+      int fd = open_listener(address.sa(), address.size, i == 0 && !ours, &error);
       if (fd < 0) {
         close_sockets(into);
         return "--listen " + address.text() + ": " + error;
@@ -194,9 +199,9 @@ bool Server::start_workers() {
   unsigned count = worker_count();
   Config config = *config_;
   add_demo(config);
-  snapshot_ = std::make_shared<ConfigSnapshot>(std::move(config));
   if (std::string error = open_listeners(config_->listen, sockets_); !error.empty())
     return fail(error);
+  snapshot_ = std::make_shared<ConfigSnapshot>(std::move(config));
   for (unsigned i = 0; i < count; ++i) {
     Worker::Options options{.index = i,
                             .cpu = config_->pin ? cpus[i % cpus.size()] : -1,
@@ -281,12 +286,15 @@ void Server::print_facts() {
 void Server::wait_for_signals() {
   size_t stopped = 0;
   while (stopped < workers_.size()) {
-    std::array<pollfd, 3> fds{
-        {{signal_fd_, POLLIN, 0}, {stopped_fd_, POLLIN, 0}, {reload_fd_, POLLIN, 0}}};
+    std::array<pollfd, 4> fds{{{signal_fd_, POLLIN, 0},
+                               {stopped_fd_, POLLIN, 0},
+                               {reload_fd_, POLLIN, 0},
+                               {reading_fd(), POLLIN, 0}}};
     poll(fds.data(), fds.size(), wait_ms());
     uint64_t count = 0;
     if (read(stopped_fd_, &count, sizeof(count)) == sizeof(count)) stopped += count;
-    if (read(reload_fd_, &count, sizeof(count)) == sizeof(count)) reload();
+    if (read(reload_fd_, &count, sizeof(count)) == sizeof(count)) begin_reload();
+    if (fds[3].revents != 0) end_reload();
     bool told_to_stop = read_signals();
     bool due = now_ms() >= phase_end_ms_;
     bool drains = phase_ == Phase::kDraining || phase_ == Phase::kEnding;
@@ -320,7 +328,7 @@ bool Server::read_signals() {
     if (signal.ssi_signo == SIGUSR1)
       log_.request_reopen();
     else if (signal.ssi_signo == SIGHUP)
-      reload();
+      begin_reload();
     else
       told_to_stop = true;
   }

@@ -63,9 +63,15 @@ class Server {
   void wait_for_signals();
   unsigned worker_count() const;
   bool share_out_fds();
-  void reload();
-  std::string prepare(Change& change);
+  // Reading may take long (names, a file that is a pipe), so a thread of its own does it, and tells
+  // this one.
+  struct Reading;
+
+  void begin_reload();
+  void end_reload();
+  std::string prepare(const ConfigResult& read, Change& change);
   void switch_to(Change& change, std::function<void()> done);
+  int reading_fd() const;
   int wait_ms() const;
   bool read_signals();
   void enter(Phase phase);
@@ -88,8 +94,11 @@ class Server {
   Phase phase_ = Phase::kServing;
   uint64_t phase_end_ms_ = UINT64_MAX;
   int signal_fd_ = -1;
-  int stopped_fd_ = -1;  // counts workers that have stopped
-  int reload_fd_ = -1;   // counts reloads that the admin port was asked for
+  int stopped_fd_ = -1;                 // counts workers that have stopped
+  int reload_fd_ = -1;                  // counts reloads that the admin port was asked for
+  std::shared_ptr<Reading> reading_;    // a reload under way
+  std::vector<HttpdResponder> askers_;  // for it
+  bool reload_again_ = false;           // it was asked for once more meanwhile
 };
 
 }  // namespace sluice

@@ -78,7 +78,7 @@ void Listener::on_completion(OpKind kind, const Completion& completion) {
       if (std::exchange(backlog_reserved_, false)) limit_.return_backlog();
     }
     if (completion.result >= 0) {
-      if (closing_)
+      if (closing_ && !retiring_)
         close_socket(completion.result);
       else
         sink_.accepted(completion.result);
@@ -131,8 +131,17 @@ void Listener::close() {
   loop_.flush_later(*this);
 }
 
+void Listener::retire() {
+  closing_ = retiring_ = true;
+  loop_.timers().cancel(timer_);
+  cancel();
+  loop_.flush_later(*this);
+}
+
 void Listener::on_flush() {
   if (!closing_ || fd_ < 0 || loop_.outstanding(index_) > 0) return;
+  for (int client = retiring_ ? accept_waiting(fd_) : -1; client >= 0; client = accept_waiting(fd_))
+    sink_.accepted(client);
   close_socket(fd_);
   fd_ = -1;
   loop_.detach(index_);

@@ -33,8 +33,10 @@ class Listener final : public OpTarget, public TimerOwner, public FlushTask {
   ~Listener() override;
   // For the sockets that it accepts from here on.
   void apply(const StreamSettings& settings);
-  // No connection is accepted from here on; deletes itself once its operation has ended.
+  // Clients are refused from here on; deletes itself once its operation has ended.
   void close();
+  // The same, but those that have connected are still taken in.
+  void retire();
   // Where it rests for want of room, it looks again at once.
   void client_left();
   // Takes one at a time, where others have taken the room for whole backlogs.
@@ -59,6 +61,7 @@ class Listener final : public OpTarget, public TimerOwner, public FlushTask {
   bool backlog_reserved_ = false;
   bool awaits_room_ = false;
   bool closing_ = false;
+  bool retiring_ = false;
 };
 
 }  // namespace sluice

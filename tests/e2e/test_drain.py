@@ -139,7 +139,7 @@ def test_sighup_is_survived(rig):
     client, server = rig.stream()
     gateway = rig.gateways[0]
     gateway.signal(signal.SIGHUP)
-    wait_until(lambda: "SIGHUP" in gateway.errors(), "it says so")
+    wait_until(lambda: "sluice: reloaded, generation 2: " in gateway.errors(), "it says so")
     server.chunk(b"data: 1\n\n")
     assert client.body.event() == b"data: 1\n\n"
     server.end_chunks()

@@ -69,7 +69,8 @@ def test_routes_come_go_and_change(rig, file):
     assert metrics.sum("sluice_config_generation") == 2
     assert metrics.sum("sluice_config_reloads_total", result="ok") == 1
     assert metrics.sum("sluice_config_reloads_total", result="failed") == 0
-    assert metrics.sum("sluice_requests_total", route="/gone") == 1, "what it has counted stays"
+    assert metrics.sum("sluice_requests_total", route="/gone") == 0, "removed routes do not add up"
+    assert metrics.sum("sluice_upstream_attempts_total", upstream=one.url, ending="complete") == 2
 
 
 def test_a_hang_up_signal_reloads(rig, file):
@@ -114,6 +115,9 @@ def test_a_stream_keeps_what_it_began_with(rig, file):
     ("heartbeat = \n", "sluice.toml:1:"),
     ("[[route]]\npath = \"/\"\n", "sluice.toml:1:1: a route needs an upstream"),
     ("", "nowhere to send requests"),
+    ("a" + ".a" * 40_000 + " = 1\n", "sluice.toml:1: a key of more than 256 parts"),
+    ('access-log = "/nowhere/\\nsluice: fake\\u001b[31m"\nupstream = "http://127.0.0.1:1"\n',
+     "access-log: cannot open /nowhere/?sluice: fake?[31m: "),
     (None, "cannot be read: No such file"),
     ("listen = \"192.0.2.1:1\"\nupstream = \"http://127.0.0.1:1\"\n", "--listen 192.0.2.1:1: "),
     ("access-log = \"/nowhere/log\"\nupstream = \"http://127.0.0.1:1\"\n",
@@ -185,6 +189,115 @@ def test_listeners_come_and_go(rig, file):
         gateway.port = port
         assert get(rig, gateway, "/") == (200, b"ok")
     gateway.port = stays
+
+
+@pytest.mark.parametrize("before, after", [("127.0.0.1", "0.0.0.0"), ("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "[::]")])
+def test_a_listener_widens_and_narrows(rig, file, before, after):
+    port = free_port()
+    file.write(f'listen = "{before}:{port}"\n', root=to(rig.upstream(named("ok"))))
+    gateway = rig.gateway(None, "--config", file.path, listens=True)
+    file.write(f'listen = "{after}:{port}"\n', root=to(rig.upstreams[0]))
+    reloaded(gateway, 2)
+    assert get(rig, gateway, "/") == (200, b"ok")
+
+
+def test_a_file_that_does_not_come_to_an_end_stops_nothing(rig, file):
+    file.write(root=to(rig.upstream(named("ok"))))
+    gateway = rig.gateway(None, "--config", file.path)
+    os.remove(file.path)
+    os.mkfifo(file.path)
+    gateway.signal(signal.SIGHUP)
+    assert get(rig, gateway, "/") == (200, b"ok")
+    gateway.signal(signal.SIGTERM)
+    assert gateway.wait_exit() == 0
+
+
+def test_a_higher_limit_lets_those_in_who_wait(rig, file):
+    upstream = rig.upstream()
+    file.write(root=to(upstream, "upstream-max-connections = 1"))
+    gateway = rig.gateway(None, "--config", file.path)
+    first, second = rig.client(gateway), rig.client(gateway)
+    first.get("/first")
+    server = upstream.accept()
+    assert server.read_request().target == "/first"
+    second.get("/second")
+    wait_until(lambda: [s for s in gateway.streams() if s["state"] == "queued"], "one waits")
+    file.write(root=to(upstream, "upstream-max-connections = 2", 'upstream-keepalive-timeout = "7s"'))
+    reloaded(gateway, 2)
+    other = upstream.accept()
+    assert other.read_request().target == "/second"
+    for client, end in ((first, server), (second, other)):
+        end.respond(b"ok")
+        assert client.response()[1] == b"ok"
+
+
+def test_larger_heads_are_read_on_connections_that_are_kept(rig, file):
+    sizes = [10, 4000]
+
+    def answer(server, request):
+        server.respond(b"ok", "X-Long: " + "x" * sizes.pop(0))
+
+    file.write('max-header-size = "2k"\n', root=to(rig.upstream(answer)))
+    gateway = rig.gateway(None, "--config", file.path)
+    assert get(rig, gateway, "/") == (200, b"ok")
+    file.write('max-header-size = "64k"\n', root=to(rig.upstreams[0]))
+    reloaded(gateway, 2)
+    assert get(rig, gateway, "/") == (200, b"ok")
+    assert len(rig.upstreams[0].connections) == 1
+
+
+def test_who_has_connected_to_a_listener_that_goes_is_served(rig, file):
+    """Clients that hammer it: each is served, or refused before it has connected."""
+    upstream = rig.upstream(named("ok"))
+    port, other = free_port(), free_port()
+    file.write(f'listen = "127.0.0.1:{port}"\n', root=to(upstream))
+    gateway = rig.gateway(None, "--config", file.path, listens=True)
+    done = threading.Event()
+    served, cut = [], []
+
+    def hammer():
+        while not done.is_set():
+            with socket.socket() as sock:
+                if sock.connect_ex(("127.0.0.1", port)) != 0:
+                    continue
+                try:
+                    sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                    answer = sock.recv(1000)
+                    (served if answer.startswith(b"HTTP/1.1 200") else cut).append(answer)
+                except ConnectionError as error:
+                    cut.append(error)
+
+    threads = [threading.Thread(target=hammer) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for generation in range(2, 12):
+        listen = other if generation % 2 == 0 else port
+        file.write(f'listen = "127.0.0.1:{listen}"\n', root=to(upstream))
+        reloaded(gateway, generation)
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert served
+    assert len(cut) <= len(served) // 50, cut[:3]
+
+
+def test_the_log_level_and_the_process_s_name(rig, file):
+    """The former changes, the latter does not."""
+    ids = []
+
+    def answer(server, request):
+        ids.append(request.get("x-request-id").split("-")[0])
+        server.close()
+
+    file.write(root=to(rig.upstream(answer)))
+    gateway = rig.gateway(None, "--config", file.path)
+    for generation, level in enumerate(("info", "error", "warn"), 2):
+        file.write(f'log-level = "{level}"\n', root=to(rig.upstreams[0]))
+        reloaded(gateway, generation)
+        assert get(rig, gateway, f"/{level}")[0] == 502
+    wait_until(lambda: "GET /warn" in gateway.errors(), "the warning")
+    assert "GET /info" in gateway.errors() and "GET /error" not in gateway.errors()
+    assert len(set(ids)) == 1 and len(ids) == 3
 
 
 def test_connections_to_an_upstream_that_stays_are_kept(rig, file):

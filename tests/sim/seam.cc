@@ -233,6 +233,10 @@ void shutdown_sending(int fd) {
   socket.shut_sending = true;
   if (socket.connection) socket.connection->finish_to_peer();
 }
+int accept_waiting(int /*listener*/) {
+  return -1;
+}
+
 void close_socket(int fd) {
   sim::Kernel::State& state = kernel();
   sim::Socket& socket = state.socket(fd);
