@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "net/config/config.h"
+#include "net/config/upstream_board.h"
 
 namespace sluice {
 
@@ -38,6 +39,8 @@ class ConfigSnapshot {
   // By the numbers of routes and upstreams: also of those that only former snapshots had.
   const std::vector<std::string>& route_paths() const { return route_paths_; }
   const std::vector<std::string>& upstream_urls() const { return upstream_urls_; }
+  // What workers know of upstreams by those numbers; it outlives the snapshot, like them.
+  UpstreamBoard& board() const { return *board_; }
 
  private:
   static constexpr uint32_t kNone = UINT32_MAX;
@@ -52,6 +55,7 @@ class ConfigSnapshot {
   std::vector<uint32_t> prefixes_;
   std::vector<std::string> route_paths_;
   std::vector<std::string> upstream_urls_;
+  std::shared_ptr<UpstreamBoard> board_;
 };
 
 }  // namespace sluice
