@@ -181,7 +181,7 @@ Setting admin_setting() {
   return {.name = "admin",
           .value_name = "ADDR|off",
           .default_text = kDefaultAdmin,
-          .help = "Address of /metrics, /healthz, /readyz and /streams",
+          .help = "Address of /metrics, /healthz, /readyz, /streams and /upstreams",
           .set =
               [](SettingTarget target, std::string_view text) {
                 std::string error;

@@ -89,4 +89,19 @@ const Route* ConfigSnapshot::find_route(std::string_view path) const {
   return nullptr;
 }
 
+std::vector<uint32_t> ConfigSnapshot::upstreams_in_use() const {
+  std::vector<uint32_t> ids;
+  for (const Route& route : config_.routes)
+    for (const Upstream& upstream : route.upstreams) ids.push_back(upstream.id);
+  std::ranges::sort(ids);
+  ids.erase(std::ranges::unique(ids).begin(), ids.end());
+  return ids;
+}
+
+std::optional<uint32_t> ConfigSnapshot::find_upstream(std::string_view url) const {
+  for (uint32_t id : upstreams_in_use())
+    if (upstream_urls_[id] == url) return id;
+  return std::nullopt;
+}
+
 }  // namespace sluice

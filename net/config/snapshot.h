@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,10 @@ class ConfigSnapshot {
   // By the numbers of routes and upstreams: also of those that only former snapshots had.
   const std::vector<std::string>& route_paths() const { return route_paths_; }
   const std::vector<std::string>& upstream_urls() const { return upstream_urls_; }
+  // The numbers of those that its own routes name, in order.
+  std::vector<uint32_t> upstreams_in_use() const;
+  // The number of that url among them.
+  std::optional<uint32_t> find_upstream(std::string_view url) const;
   // What workers know of upstreams by those numbers; it outlives the snapshot, like them.
   UpstreamBoard& board() const { return *board_; }
 

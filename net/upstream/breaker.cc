@@ -33,20 +33,20 @@ std::optional<EjectReason> failure_of(const AttemptOutcome& outcome) {
   }
 }
 
-bool Breaker::begin_trial(const Stream& stream) {
+bool Breaker::begin_trial(uint64_t stream) {
   uint32_t nobody = 0;
   if (!health_.trial.compare_exchange_strong(nobody, trial_of_)) return false;
-  trier_ = &stream;
+  trier_ = stream;
   return true;
 }
 
 void Breaker::end_trial() {
   if (!trier_) return;
-  trier_ = nullptr;
+  trier_.reset();
   health_.trial.store(0);
 }
 
-Breaker::Change Breaker::succeeded(const Stream& stream, uint64_t now_ms) {
+Breaker::Change Breaker::succeeded(uint64_t stream, uint64_t now_ms) {
   // Written only where it changes, so that all keep the line.
   if (health_.failures.load(std::memory_order_relaxed) != 0) health_.failures.store(0);
   if (!tried_by(stream)) return Change::kNone;
@@ -56,9 +56,8 @@ Breaker::Change Breaker::succeeded(const Stream& stream, uint64_t now_ms) {
   return Change::kReturned;
 }
 
-Breaker::Change Breaker::failed(const Stream& stream, EjectReason reason,
-                                const StreamSettings& settings, uint64_t now_ms,
-                                const std::function<bool()>& others_left) {
+Breaker::Change Breaker::failed(uint64_t stream, EjectReason reason, const StreamSettings& settings,
+                                uint64_t now_ms, const std::function<bool()>& others_left) {
   if (tried_by(stream)) {
     // It is out already, so nobody is left with less. Before its time is over only those come who
     // have no other, and they prolong nothing.

@@ -27,18 +27,19 @@ class Breaker {
   Breaker(const Breaker&) = delete;
   Breaker& operator=(const Breaker&) = delete;
 
-  // The stream's request is the one that tries the upstream. False: another does.
-  bool begin_trial(const Stream& stream);
+  // Streams by their ids. That one's request is the one that tries the upstream. False: another
+  // does.
+  bool begin_trial(uint64_t stream);
   void end_trial();
-  bool tried_by(const Stream& stream) const { return trier_ == &stream; }
+  bool tried_by(uint64_t stream) const { return trier_ == stream; }
 
   enum class Change : uint8_t { kNone, kEjected, kReturned };
 
   // The stream's attempt has been answered well, or has failed. `others_left`: the groups that this
   // upstream is in can do without it; asked before and after, since another worker may eject
   // another one at the same time.
-  Change succeeded(const Stream& stream, uint64_t now_ms);
-  Change failed(const Stream& stream, EjectReason reason, const StreamSettings& settings,
+  Change succeeded(uint64_t stream, uint64_t now_ms);
+  Change failed(uint64_t stream, EjectReason reason, const StreamSettings& settings,
                 uint64_t now_ms, const std::function<bool()>& others_left);
 
  private:
@@ -48,7 +49,7 @@ class Breaker {
 
   UpstreamHealth& health_;
   const uint32_t trial_of_;
-  const Stream* trier_ = nullptr;  // never looked into
+  std::optional<uint64_t> trier_;  // a stream of ours
 };
 
 }  // namespace sluice

@@ -112,7 +112,8 @@ void Endpoints::acquire(Stream& stream, bool fresh) {
     pool = &chosen.pool(settings);
     pool->set_retired(!in_use(chosen.id(), settings));
   }
-  if (trial_not_begun_ && trial_not_begun_->breaker().tried_by(stream)) trial_not_begun_ = nullptr;
+  if (trial_not_begun_ && trial_not_begun_->breaker().tried_by(stream.id()))
+    trial_not_begun_ = nullptr;
   chosen.attempt_begun();
   pool->acquire(stream, fresh);
 }
@@ -131,15 +132,15 @@ void Endpoints::attempt_ended(const Stream& stream, const AttemptOutcome& outcom
   ended.attempt_ended(outcome);
   if (auto failure = failure_of(outcome)) tell_breaker(stream, failure);
   // Nothing was learnt where the client has left, say: another request may try.
-  if (ended.breaker().tried_by(stream)) ended.breaker().end_trial();
+  if (ended.breaker().tried_by(stream.id())) ended.breaker().end_trial();
 }
 
 void Endpoints::tell_breaker(const Stream& stream, std::optional<EjectReason> failure) {
   Endpoint& told = endpoint(stream.upstream());
   Breaker::Change change =
-      failure ? told.breaker().failed(stream, *failure, stream.settings(), now_ms(),
+      failure ? told.breaker().failed(stream.id(), *failure, stream.settings(), now_ms(),
                                       [this, id = told.id()] { return others_left(id); })
-              : told.breaker().succeeded(stream, now_ms());
+              : told.breaker().succeeded(stream.id(), now_ms());
   if (change == Breaker::Change::kNone) return;
   bool ejected = change == Breaker::Change::kEjected;
   shared_.context.warn(
@@ -153,7 +154,7 @@ bool Endpoints::begins_trial_if_due(const Stream& stream, const Upstream& upstre
   if (board().health(upstream.id).ejected_until_ms.load(std::memory_order_relaxed) == 0)
     return true;
   Endpoint& chosen = endpoint(upstream);
-  if (!chosen.breaker().begin_trial(stream)) return false;
+  if (!chosen.breaker().begin_trial(stream.id())) return false;
   trial_not_begun_ = &chosen;
   return true;
 }
