@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/text.h"
+#include "core/units.h"
 #include "net/base/limits.h"
 #include "net/http/head.h"
 #include "net/http/semantics.h"
@@ -141,11 +142,14 @@ void Endpoints::tell_breaker(const Stream& stream, std::optional<EjectReason> fa
       failure ? told.breaker().failed(stream.id(), *failure, stream.settings(), now_ms(),
                                       [this, id = told.id()] { return others_left(id); })
               : told.breaker().succeeded(stream.id(), now_ms());
-  if (change == Breaker::Change::kNone) return;
-  bool ejected = change == Breaker::Change::kEjected;
-  shared_.context.warn(
-      "upstream " + told.url() +
-      (ejected ? std::string(" is ejected: ") + eject_reason_name(*failure) : " is back"));
+  if (change == Breaker::Change::kReturned) {
+    shared_.context.messages.write(LogLevel::kInfo, now_ms(),
+                                   "upstream " + told.url() + " is back");
+  } else if (change == Breaker::Change::kEjected) {
+    uint64_t lasts_ms = board().health(told.id()).ejected_until_ms - now_ms();
+    shared_.context.warn("upstream " + told.url() + " is left out for " +
+                         format_duration_ms(lasts_ms) + ": " + eject_reason_name(*failure));
+  }
 }
 
 // A request to an upstream that is ejected is a trial of it, for whatever reason it goes there.

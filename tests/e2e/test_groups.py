@@ -120,7 +120,7 @@ def test_one_dead_of_two_fails_few_requests(rig, dead):
     assert upstreams(gateway)[dead]["last_ejections"][0]["reason"] == "connect"
     assert upstreams(gateway)[alive.url]["state"] == "closed"
     assert gateway.metrics().sum("sluice_upstream_ejections_total", upstream=dead, reason="connect") == 1
-    assert f"upstream {dead} is ejected: connect" in gateway.errors()
+    wait_until(lambda: f"upstream {dead} is left out for 10s: connect" in gateway.errors(), "a warning")
 
 
 def test_answers_5xx_eject_but_not_the_last_one(rig):
@@ -191,7 +191,7 @@ def test_an_upstream_that_is_back_is_tried_and_returns(rig):
     wait_until(lambda: get(rig, gateway) == (200, b"back"), "its return")
     assert upstreams(gateway)[flaky.url]["state"] == "closed"
     assert count(rig, gateway, 10)[(200, b"back")] == 5
-    assert f"upstream {flaky.url} is back" in gateway.errors()
+    wait_until(lambda: f"upstream {flaky.url} is back" in gateway.errors(), "a message")
 
 
 def test_an_ejection_outlives_a_reload(rig, dead, tmp_path):

@@ -148,6 +148,7 @@ void CheckedGateway::check_turn() {
   check_exhausted(sse_event_, events_exhausted_since_ns_);
   check_exhausted(http_response_, others_exhausted_since_ns_);
   check_streams();
+  check_groups();
   if (loop_.counters().stale_completions > 0) violation("a completion for nobody");
   if (loop_.operations() != kernel_.operations())
     violation("the kernel has " + std::to_string(kernel_.operations()) +
@@ -195,6 +196,30 @@ void CheckedGateway::check_streams() const {
                 std::to_string(stream.window));
     if (stream.held > held_max)
       violation("a stream holds back " + std::to_string(stream.held) + " bytes");
+  }
+}
+
+// However they fail, one of each group's upstreams is there. Groups stay the same over reloads
+// here.
+void CheckedGateway::check_groups() const {
+  for (const Route& route : snapshot_->routes()) {
+    auto is_out = [this](const Upstream& upstream) {
+      return snapshot_->board().health(upstream.id).ejected_until_ms != 0;
+    };
+    if (route.upstreams.size() > 1 && std::ranges::all_of(route.upstreams, is_out))
+      violation("every upstream of " + route.path + " is ejected");
+  }
+}
+
+// Each attempt begins once and ends once.
+void CheckedGateway::check_attempts() {
+  for (uint32_t id = 0; id < snapshot_->upstream_urls().size(); ++id) {
+    uint64_t outstanding = snapshot_->board().outstanding(id);
+    uint64_t under_way = gateway_.metrics().of_upstream(id).under_way();
+    if (outstanding + under_way > 0)
+      violation(std::to_string(outstanding) + " attempts are outstanding and " +
+                std::to_string(under_way) + " under way, though nothing is there");
+    if (snapshot_->board().health(id).trial != 0) violation("nobody tries an upstream, for ever");
   }
 }
 
@@ -248,6 +273,7 @@ void CheckedGateway::run_until_idle(uint64_t rounds) {
   if (memory_limit_.bytes != sse_event_.bytes() + http_response_.bytes() || memory_limit_.heap != 0)
     violation("memory is accounted for that nobody has");
   check_snapshots();
+  check_attempts();
   if (memory_.nodes.in_use() > 0) violation("nodes are in use though nothing is there");
   // The listener, if it has not been closed.
   if (kernel_.open_fds() > (gateway_.context().draining ? 0 : 1))

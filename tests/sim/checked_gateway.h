@@ -57,6 +57,8 @@ class CheckedGateway {
   uint64_t all_timeouts_ms() const;
   void check_pool(const SlotPool& pool) const;
   void check_streams() const;
+  void check_groups() const;
+  void check_attempts();
   void check_exhausted(const SlotPool& pool, uint64_t& since_ns);
   bool connections_left() const;
 
