@@ -219,3 +219,43 @@ def test_a_drained_upstream_gets_nothing_new(rig):
     assert sum(count(rig, gateway, 6).values()) == 6, "where all are drained they serve on"
     assert gateway.admin(f"/upstreams/undrain?url={a.url}", method="POST")[0].status == 200
     assert count(rig, gateway, 6) == {(200, b"a"): 6}
+
+
+# --- what routes share ---
+
+
+def test_a_route_of_its_own_goes_on_using_what_a_group_has_ejected(rig):
+    alive, broken = rig.upstream(named("alive")), rig.upstream(failing)
+    gateway = rig.gateway(None, *group(alive.url, broken.url), "--eject-after", "1",
+                          "--route", f"path=/own,upstream={broken.url}")
+    wait_until(lambda: get(rig, gateway)[0] == 503, "the failure that ejects")
+    assert upstreams(gateway)[broken.url]["state"] == "open"
+    assert count(rig, gateway, 4, "/own") == {(503, b"no"): 4}
+    assert upstreams(gateway)[broken.url]["state"] == "open"
+    assert count(rig, gateway, 4) == {(200, b"alive"): 4}
+
+
+def test_a_group_of_none_but_ejected_ones_uses_them(rig, tmp_path):
+    """A reload has put them together. The first answer brings one back before its time."""
+    well = threading.Event()
+
+    def handler(name):
+        return lambda server, request: (named(name) if well.is_set() else failing)(server, request)
+
+    alive, x, y = rig.upstream(named("alive")), rig.upstream(handler("x")), rig.upstream(handler("y"))
+    config = tmp_path / "sluice.toml"
+    config.write_text(f'eject-after = 1\nupstream = ["{alive.url}", "{x.url}", "{y.url}"]\n')
+    gateway = rig.gateway(None, "--config", str(config))
+
+    def states():
+        return [upstreams(gateway)[one.url]["state"] for one in (x, y)]
+
+    wait_until(lambda: get(rig, gateway) and states() == ["open", "open"], "both are ejected")
+    config.write_text(f'eject-after = 1\nupstream = ["{x.url}", "{y.url}"]\n')
+    assert gateway.admin("/reload", method="POST")[0].status == 200
+    assert count(rig, gateway, 4) == {(503, b"no"): 4}
+    well.set()
+    status, name = get(rig, gateway)
+    assert status == 200
+    assert sorted(states()) == ["closed", "open"]
+    assert count(rig, gateway, 4) == {(200, name): 4}
