@@ -65,7 +65,8 @@ class UpstreamSource {
   // The head of a request whose upstream is to be chosen.
   virtual void on_request_head(const Stream& stream, const Head& head) = 0;
   // Sets which of its route's upstreams the request goes to: none of those whose bit in `tried` is
-  // set. False: none is left.
+  // set. False: none is left that an attempt after another should go to. The first finds one
+  // always.
   virtual bool choose(Stream& stream, uint64_t tried) = 0;
   // Asks for a connection to that upstream. Stream::on_upstream() or a refusal follows, maybe at
   // once.

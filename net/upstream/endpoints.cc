@@ -113,8 +113,9 @@ void Endpoints::acquire(Stream& stream, bool fresh) {
     pool = &chosen.pool(settings);
     pool->set_retired(!in_use(chosen.id(), settings));
   }
-  if (trial_not_begun_ && trial_not_begun_->breaker().tried_by(stream.id()))
-    trial_not_begun_ = nullptr;
+  // A second attempt there, after a stale connection, say, goes on with what the first one tried.
+  if (!chosen.breaker().tried_by(stream.id())) (void)begins_trial_if_due(stream, stream.upstream());
+  if (chosen.breaker().tried_by(stream.id())) trial_not_begun_ = nullptr;
   chosen.attempt_begun();
   pool->acquire(stream, fresh);
 }
@@ -157,6 +158,7 @@ void Endpoints::tell_breaker(const Stream& stream, std::optional<EjectReason> fa
 bool Endpoints::begins_trial_if_due(const Stream& stream, const Upstream& upstream) {
   if (board().health(upstream.id).ejected_until_ms.load(std::memory_order_relaxed) == 0)
     return true;
+  drop_trial_not_begun();
   Endpoint& chosen = endpoint(upstream);
   if (!chosen.breaker().begin_trial(stream.id())) return false;
   trial_not_begun_ = &chosen;

@@ -110,12 +110,14 @@ def test_a_backup_waits_until_no_other_is_left(rig, dead):
 # --- health ---
 
 
-def test_one_dead_of_two_fails_few_requests(rig, dead):
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_one_dead_of_two_fails_few_requests(rig, dead, threads):
+    """As few with two workers: one goes by what the other has seen."""
     alive = rig.upstream(named("alive"))
-    gateway = rig.gateway(None, *group(alive.url, dead))
+    gateway = rig.gateway(None, *group(alive.url, dead), "--threads", threads)
     statuses = [get(rig, gateway)[0] for _ in range(40)]
     assert statuses.count(502) == 5, "eject-after"
-    assert set(statuses[10:]) == {200}
+    assert set(statuses[20:]) == {200}
     assert upstreams(gateway)[dead]["state"] == "open"
     assert upstreams(gateway)[dead]["last_ejections"][0]["reason"] == "connect"
     assert upstreams(gateway)[alive.url]["state"] == "closed"
