@@ -171,6 +171,7 @@ void SlotPool::on_turn_end() {
   }
   replenish();
   wake_waiters();
+  if (has_writers_waiting()) wake_writers();
 }
 
 void SlotPool::replenish() {
@@ -199,6 +200,17 @@ void SlotPool::wake_waiters() {
   // The queue's next waiter runs even if the one just woken no longer needs a slot: without this,
   // it would wait for a turn that nothing brings about.
   if (has_waiters() && provided_ > 0) loop_.turn_again();
+}
+
+// Who finds none again goes back to the queue's end.
+void SlotPool::wake_writers() {
+  for (uint32_t most = free_ + memory_limit_.spare_blocks; most > 0 && has_writers_waiting();
+       --most) {
+    SlotWaiter& waiter = *waiting_to_write_.front();
+    stop_waiting_to_write(waiter);
+    waiter.on_slot_available();
+  }
+  if (has_writers_waiting() && may_write()) loop_.turn_again();
 }
 
 void SlotPool::trim() {

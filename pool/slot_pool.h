@@ -17,6 +17,7 @@
 
 #include "core/intrusive_list.h"
 #include "core/loop.h"
+#include "pool/limits.h"
 #include "pool/region.h"
 #include "pool/slot.h"
 
@@ -37,6 +38,7 @@ struct MemoryLimit {
   uint64_t heap_max = 0;
   uint64_t bytes = 0;
   uint64_t heap = 0;
+  uint32_t spare_blocks = limits::kSpareBlocks;  // not in use
   std::bitset<Ring::kFixedBuffersMax> fixed_in_use = {};
 
   // Accounts for `now` bytes in the place of `*before`. False: more is asked for than is left, and
@@ -93,9 +95,16 @@ class SlotPool final : public TurnHook {
   void wait(SlotWaiter& waiter);
   void stop_waiting(SlotWaiter& waiter);
   bool has_waiters() const { return !waiting_.empty(); }
-  // Receives wait, and the class has neither a slot for them nor room to grow.
+  // Queues for a slot to write into, or a spare block. The reserve is theirs, so they do not stand
+  // behind receives.
+  void wait_to_write(SlotWaiter& waiter) { waiting_to_write_.push_back(waiter); }
+  void stop_waiting_to_write(SlotWaiter& waiter) { waiting_to_write_.remove(waiter); }
+  bool has_writers_waiting() const { return !waiting_to_write_.empty(); }
+  bool awaited() const { return has_waiters() || has_writers_waiting(); }
+  // Receives or writers wait, and the class has neither a slot for them nor room to grow.
   bool exhausted() const {
-    return has_waiters() && provided_ == 0 && trim_turns_ == 0 && !group_gone_;
+    bool receives = has_waiters() && provided_ == 0 && trim_turns_ == 0 && !group_gone_;
+    return receives || (has_writers_waiting() && !may_write());
   }
 
   // Fits the number of slots with the kernel to the use of recent turns, and gives back grown
@@ -135,6 +144,8 @@ class SlotPool final : public TurnHook {
   Slot& slot(uint16_t id) { return regions_[id / options_.slots].slots[id % options_.slots]; }
   void replenish();
   void wake_waiters();
+  void wake_writers();
+  bool may_write() const { return free_ > 0 || memory_limit_.spare_blocks > 0; }
   void finish_trim();
 
   Loop& loop_;
@@ -156,6 +167,7 @@ class SlotPool final : public TurnHook {
   bool group_gone_ = false;           // the kernel has no slot of ours
   std::vector<RegionSlots> regions_;  // a region's place is its id
   IntrusiveQueue<SlotWaiter, &SlotWaiter::in_queue_> waiting_;
+  IntrusiveQueue<SlotWaiter, &SlotWaiter::in_queue_> waiting_to_write_;
   PoolCounters counters_;
 };
 

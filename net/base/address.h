@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <netinet/in.h>
 #include <optional>
 #include <string>
@@ -19,6 +20,9 @@ struct Address {
 
   const sockaddr* sa() const { return reinterpret_cast<const sockaddr*>(&storage); }
   sockaddr* sa() { return reinterpret_cast<sockaddr*>(&storage); }
+  bool operator==(const Address& other) const {
+    return size == other.size && std::memcmp(&storage, &other.storage, size) == 0;
+  }
   bool is_unix() const { return storage.ss_family == AF_UNIX; }
   // Only a TCP address has a port and an IP address.
   uint16_t port() const;

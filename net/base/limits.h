@@ -31,6 +31,8 @@ inline constexpr uint32_t kSpillFraction = 2;
 
 // Bytes of further requests read ahead while one is being answered.
 inline constexpr size_t kPipelineBytes = 16 * 1024;
+// One receive of a handshake, before the protocol has a say.
+inline constexpr size_t kHandshakeReceiveBytes = 16 * 1024;
 // The bytes that an idle upstream connection may receive unasked: enough to see a close.
 inline constexpr size_t kIdleReceiveBytes = 4096;
 // The least time by which Linux delays an ACK (TCP_DELACK_MIN), and the number of reads within that

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "core/check.h"
 #include "net/base/limits.h"
@@ -38,13 +39,30 @@ void Clients::reload() {
   });
 }
 
-void Clients::accepted(int fd) {
+// Connections delete themselves when they have closed, or handed over.
+void Clients::accepted(int fd, std::unique_ptr<Transform> transform) {
   limit_.enter();
   ++context().metrics.client_connections;
-  // Deletes itself when it has closed.
-  auto* conn = new ClientConn(*this, fd);
+  AcceptedConn* conn = nullptr;
+  if (transform) {
+    auto wire = std::make_unique<WireQueue>(context().memory, std::move(transform));
+    conn = new Handshake(context().loop, context().memory, *this, {fd, std::move(wire)},
+                         context().default_settings().header_timeout_ms);
+  } else {
+    conn = &make_client({fd});
+  }
   conn->place = clients_.size();
   clients_.push_back(conn);
+}
+
+void Clients::handshake_done(Handshake& handshake, ConnStart start) {
+  AcceptedConn& conn = make_client(std::move(start));
+  conn.place = handshake.place;
+  clients_[conn.place] = &conn;
+}
+
+AcceptedConn& Clients::make_client(ConnStart start) {
+  return *new ClientConn(*this, std::move(start));
 }
 
 void Clients::on_full() {
@@ -68,7 +86,7 @@ void Clients::warn_seldom(uint64_t& due_ms, std::string_view text) {
   context().warn(text);
 }
 
-void Clients::client_closed(ClientConn& conn) {
+void Clients::client_closed(AcceptedConn& conn) {
   limit_.leave();
   ++context().metrics.client_connections_closed;
   clients_[conn.place] = clients_.back();
@@ -85,7 +103,7 @@ void Clients::housekeep() {
 void Clients::drain() {
   for (Listening& listening : listeners_) listening.listener->close();
   listeners_.clear();
-  for (ClientConn* conn : clients_) conn->drain();
+  for (AcceptedConn* conn : clients_) conn->drain();
 }
 
 // From the back: a client that leaves meanwhile gives its place to the last one, so that clients
@@ -101,7 +119,7 @@ bool Clients::end_some() {
 }
 
 void Clients::drop_all() {
-  for (ClientConn* conn : clients_) conn->drop();
+  for (AcceptedConn* conn : clients_) conn->drop();
 }
 
 }  // namespace sluice

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "net/context/worker_context.h"
 #include "net/http1/client_conn.h"
 #include "net/transport/client_limit.h"
+#include "net/transport/handshake.h"
 #include "net/transport/listener.h"
 
 namespace sluice {
@@ -45,20 +47,26 @@ class Clients final : public ClientSink, public ClientKeeper {
   bool end_some();
   void drop_all();
 
+  // A connected socket, owned from here on, whose bytes are the transform's; null: plain.
+  void accepted(int fd, std::unique_ptr<Transform> transform);
+
   // ClientSink
-  void accepted(int fd) override;
+  void accepted(int fd) override { accepted(fd, nullptr); }
   void on_full() override;
   void on_accept_error(int error) override;
   // ClientKeeper
-  void client_closed(ClientConn& conn) override;
+  void client_closed(AcceptedConn& conn) override;
+  void handshake_done(Handshake& handshake, ConnStart start) override;
 
  private:
   WorkerContext& context() const { return streams().context(); }
+  // The one place that says which protocol a connection carries.
+  AcceptedConn& make_client(ConnStart start);
   void warn_seldom(uint64_t& due_ms, std::string_view text);
 
   ClientLimit& limit_;
   CloseWatcher& watcher_;
-  std::vector<ClientConn*> clients_;
+  std::vector<AcceptedConn*> clients_;
   uint64_t full_warning_due_ms_ = 0;
   uint64_t accept_warning_due_ms_ = 0;
   uint64_t ending_steps_ = 0;  // done, of end_some()

@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <poll.h>
+#include <utility>
 
 #include "core/check.h"
 #include "core/socket.h"
@@ -19,8 +20,9 @@ ClientConn::RouteTraits ClientConn::RouteTraits::of(const StreamSettings& settin
           .notsent_lowat = static_cast<uint32_t>(settings.client_notsent_lowat)};
 }
 
-ClientConn::ClientConn(ClientKeeper& keeper, int fd)
-    : Conn(keeper.streams().context().loop, keeper.streams().context().memory, fd),
+ClientConn::ClientConn(ClientKeeper& keeper, ConnStart start)
+    : AcceptedConn(keeper.streams().context().loop, keeper.streams().context().memory,
+                   std::move(start)),
       keeper_(keeper),
       state_since_ms_(loop_.now_ms()),
       route_(RouteTraits::of(context().default_settings())) {
@@ -191,6 +193,12 @@ SlotPool& ClientConn::receive_pool() {
   return memory_.http_message;
 }
 
+// As where its bytes were received: stalled event streams cannot keep others from being answered.
+SlotPool& ClientConn::send_pool() {
+  bool small = stream_ && stream_->event_stream() && !stream_->wide();
+  return small ? memory_.sse_event : memory_.http_message;
+}
+
 // --- the client leaves ---
 
 uint32_t ClientConn::watch_events() {
@@ -292,7 +300,7 @@ bool ClientConn::reusable() const {
   // After a FIN that was allowed, requests that came before it are still to be answered.
   bool more_to_come = !receive_ended() || ahead_;
   return state_ == State::kResponding && stream_->keep_alive() && more_to_come && !lost_ahead_ &&
-         !context().draining;
+         !context().draining && !sending_ended();
 }
 
 void ClientConn::finish_response() {

@@ -12,18 +12,14 @@
 #include "net/http1/writer.h"
 #include "net/stream/stream.h"
 #include "net/stream/streams.h"
-#include "net/transport/conn.h"
+#include "net/transport/accepted_conn.h"
 
 namespace sluice {
 
-class ClientConn;
-
-// Where client connections are kept.
-class ClientKeeper {
+// Where client connections are kept, and get their streams from.
+class ClientKeeper : public AcceptedKeeper {
  public:
   Streams& streams() const { return streams_; }
-  // It has closed, and is deleted at the turn's end.
-  virtual void client_closed(ClientConn& conn) = 0;
 
  protected:
   explicit ClientKeeper(Streams& streams) : streams_(streams) {}
@@ -33,17 +29,14 @@ class ClientKeeper {
   Streams& streams_;
 };
 
-class ClientConn final : public Conn, public ClientHalf {
+class ClientConn final : public AcceptedConn, public ClientHalf {
  public:
-  ClientConn(ClientKeeper& keeper, int fd);
+  ClientConn(ClientKeeper& keeper, ConnStart start);
   ~ClientConn() override;
 
-  // No further request on this connection; closes now if none is under way.
-  void drain();
-  // Ends it and its stream, now.
-  void shut_down();
-  // Where its keeper has it.
-  size_t place = 0;
+  // AcceptedConn
+  void drain() override;
+  void shut_down() override;
 
   // ClientHalf
   void response_ready() override { wake(); }
@@ -91,6 +84,7 @@ class ClientConn final : public Conn, public ClientHalf {
   bool batch_ends_sending() override { return stream_->response().batch_is_last() && !reusable(); }
   uint64_t receive_credit() override;
   SlotPool& receive_pool() override;
+  SlotPool& send_pool() override;
   uint32_t watch_events() override;
 
   bool reads_requests() const;

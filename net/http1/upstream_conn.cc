@@ -1,6 +1,7 @@
 #include "net/http1/upstream_conn.h"
 
 #include <cerrno>
+#include <utility>
 
 #include "core/check.h"
 #include "core/socket.h"
@@ -10,8 +11,8 @@
 
 namespace sluice {
 
-UpstreamConn::UpstreamConn(WorkerContext& context, UpstreamPool& pool, int fd)
-    : Conn(context.loop, context.memory, fd),
+UpstreamConn::UpstreamConn(WorkerContext& context, UpstreamPool& pool, ConnStart start)
+    : Conn(context.loop, context.memory, std::move(start)),
       context_(context),
       pool_(pool),
       parser_(Http1Parser::Role::kResponse, context.head_limits()) {
@@ -173,12 +174,10 @@ void UpstreamConn::end_of_bytes(int error) {
     close(CloseMode::kOrderly);
   else if (error == 0 && in_message_ && parser_.finish())
     finish_response(false);
+  else if (error == 0 || error == kCutShort)
+    lose(Ending::kUpstreamTruncated, !in_message_ ? "no_answer" : head_done_ ? "" : "in_the_head");
   else
-    lose(error == 0 ? Ending::kUpstreamTruncated : Ending::kUpstreamReset,
-         error != 0     ? error_name(error)
-         : !in_message_ ? "no_answer"
-         : head_done_   ? ""
-                        : "in_the_head");
+    lose(Ending::kUpstreamReset, error_name(error));
 }
 
 // The upstream reads no more. It may have answered before it closed, so the receive decides. EPIPE

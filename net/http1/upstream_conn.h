@@ -18,7 +18,7 @@ namespace sluice {
 class UpstreamConn final : public Conn, public UpstreamHalf, public PooledConn {
  public:
   // Starts to connect.
-  UpstreamConn(WorkerContext& context, UpstreamPool& pool, int fd);
+  UpstreamConn(WorkerContext& context, UpstreamPool& pool, ConnStart start);
   ~UpstreamConn() override;
 
   // PooledConn
@@ -77,7 +77,7 @@ class Http1Connector final : public Connector {
   explicit Http1Connector(WorkerContext& context) : context_(context) {}
 
   PooledConn& connect(UpstreamPool& pool, int fd) override {
-    return *new UpstreamConn(context_, pool, fd);  // deletes itself when it has closed
+    return *new UpstreamConn(context_, pool, {fd});  // deletes itself when it has closed
   }
   const RequestWriter& writer() const override { return http1_request_writer(); }
 

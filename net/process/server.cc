@@ -165,6 +165,7 @@ std::string Server::add_demo(Config& config) const {
 // is wrong, and then nothing is open.
 std::string Server::open_listeners(std::vector<Address> addresses, Sockets& into) {
   into.resize(worker_count());
+  std::vector<std::string> lines;  // said once all of them are open
   for (Address& address : addresses) {
     std::string name = address.text();
     for (unsigned i = 0; i < into.size(); ++i) {
@@ -177,8 +178,9 @@ std::string Server::open_listeners(std::vector<Address> addresses, Sockets& into
       if (i == 0) address.size = local_address(fd, &address.storage);
       into[i].push_back({name, fd});
     }
-    say("listening on " + address.text());
+    lines.push_back("listening on " + address.text());
   }
+  for (const std::string& line : lines) say(line);
   return "";
 }
 

@@ -116,6 +116,8 @@ class Stream final : public TimerOwner {
   // The window has room for many slots, so that large ones are cheapest.
   bool wide() const { return window_ >= limits::kWideWindow; }
   const Route& route() const { return *route_; }
+  // The configuration that it began with.
+  const ConfigSnapshot& snapshot() const { return *snapshot_; }
   const StreamSettings& settings() const { return route_->settings; }
 
   // --- called by Streams ---

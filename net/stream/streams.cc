@@ -60,7 +60,7 @@ void Streams::on_turn_end() {
   relieve_memory();
   // Slots that came back here have missed this turn's waiters.
   bool some_came_back = events.leased() + others.leased() < leased;
-  if (some_came_back && (events.has_waiters() || others.has_waiters())) context_.loop.turn_again();
+  if (some_came_back && (events.awaited() || others.awaited())) context_.loop.turn_again();
 }
 
 // Nothing is left to receive into: events that are held for being incomplete, and requests that are

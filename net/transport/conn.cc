@@ -12,13 +12,18 @@
 
 namespace sluice {
 
-Conn::Conn(Loop& loop, Memory& memory, int fd)
+Conn::Conn(Loop& loop, Memory& memory, ConnStart start)
     : loop_(loop),
       memory_(memory),
-      fd_(fd),
+      fd_(start.fd),
       index_(loop.attach(this)),
+      wire_(std::move(start.wire)),
       last_received_ms_(loop.now_ms()),
-      timer_(this) {}
+      timer_(this) {
+  if (!wire_) return;
+  wire_->belongs_to(loop, *this);
+  if (!wire_->ready()) state_ = State::kGreeting;
+}
 
 Conn::~Conn() {
   SLUICE_CHECK(fd_ < 0);
@@ -32,17 +37,34 @@ void Conn::connect(const sockaddr* address, socklen_t size) {
 
 void Conn::close(CloseMode mode) {
   if (state_ == State::kClosing) return;
+  bool connected = state_ != State::kConnecting;
   state_ = State::kClosing;
   loop_.timers().cancel(timer_);
   if (starved_) recv_pool_->stop_waiting(*this);
+  bool farewell = wire_ && connected && mode == CloseMode::kOrderly && send_farewell();
+  if (wire_) wire_->stop_waiting();
   // A shutdown would send a FIN before the reset, which would read as an end in good order.
   if (mode == CloseMode::kReset)
     reset_on_close(fd_);
-  else if (loop_.outstanding(index_) > 0)
+  else if (!farewell && loop_.outstanding(index_) > 0)
     shutdown_socket(fd_);  // ends what is in flight
   cancel_all();
   // Not from here, within a handler: the flush phase closes a connection with nothing in flight.
   wake();
+}
+
+// The transform's ending, or what it has to say about bytes that were not valid. Only what the
+// socket takes at once: the cancel follows right behind it. False: nothing is on its way.
+bool Conn::send_farewell() {
+  if (send_in_flight_ || !wire_->idle()) return false;
+  wire_->end();
+  wire_->seal({}, send_pool());
+  std::array<iovec, limits::kSendBatchPieces> pieces;
+  size_t count = wire_->fill(pieces);
+  if (count == 0) return false;
+  send_in_flight_ = true;
+  loop_.ring().send(fd_, {pieces.data(), count}, /*more=*/true, loop_.begin(index_, OpKind::kSend));
+  return true;
 }
 
 void Conn::cancel_all() {
@@ -60,6 +82,8 @@ void Conn::cancel_again() {
   cancel_missed_ = false;
   if (state_ == State::kClosing)
     cancel_all();
+  else if (state_ == State::kLeaving && recv_in_flight_)
+    cancel(OpKind::kRecv);
   else if (send_in_flight_)
     cancel_send();
 }
@@ -73,18 +97,44 @@ void Conn::finish_close() {
   loop_.destroy_later(std::unique_ptr<OpTarget>(this));
 }
 
+void Conn::leave() {
+  state_ = State::kLeaving;
+  if (recv_in_flight_) cancel(OpKind::kRecv);
+  wake();
+}
+
+void Conn::finish_leaving() {
+  loop_.timers().cancel(timer_);
+  if (starved_) recv_pool_->stop_waiting(*this);
+  charge(0);
+  state_ = State::kClosing;  // with no fd: nothing is left to do
+  cancel_missed_ = false;
+  loop_.detach(index_);
+  on_left({std::exchange(fd_, -1), std::move(wire_)});
+  loop_.destroy_later(std::unique_ptr<OpTarget>(this));
+}
+
 void Conn::linger(uint64_t most_ms, uint64_t silence_ms) {
-  shutdown_sending(fd_);
-  if (receive_ended_) {
-    close(CloseMode::kOrderly);
-    return;
+  fin_due_ = true;
+  if (wire_) {
+    wire_->end();
+    wire_->drop_unopened();
   }
   state_ = State::kLingering;
+  send_fin();
+  if (state_ == State::kClosing) return;
   linger_until_ms_ = loop_.now_ms() + most_ms;
   linger_silence_ms_ = static_cast<uint32_t>(silence_ms);
   last_received_ms_ = loop_.now_ms();
   loop_.timers().schedule(timer_, loop_.now_ms() + std::min(most_ms, silence_ms));
   wake();
+}
+
+void Conn::send_fin() {
+  if (wire_ && (send_in_flight_ || wire_->has_output())) return;
+  fin_due_ = false;
+  shutdown_sending(fd_);
+  if (receive_ended_) close(CloseMode::kOrderly);
 }
 
 void Conn::check_linger() {
@@ -107,6 +157,11 @@ void Conn::on_completion(OpKind kind, const Completion& completion) {
       connect_in_flight_ = false;
       if (state_ == State::kClosing) break;
       state_ = State::kOpen;
+      if (completion.result == 0 && wire_ && !wire_->ready()) {
+        state_ = State::kGreeting;
+        wake();
+        break;
+      }
       on_connected(completion.result < 0 ? -completion.result : 0);
       break;
     case OpKind::kWatch:
@@ -140,17 +195,66 @@ void Conn::on_recv(const Completion& completion) {
     uint64_t previous_ms = std::exchange(last_received_ms_, loop_.now_ms());
     if (state_ == State::kLingering) return;
     SLUICE_CHECK(lease);  // bytes come in a slot, always
-    on_bytes(lease, {lease.data(), static_cast<size_t>(result)}, last_received_ms_ - previous_ms);
+    std::string_view bytes(lease.data(), static_cast<size_t>(result));
+    uint64_t after_ms = last_received_ms_ - previous_ms;
+    if (!wire_) {
+      on_bytes(lease, bytes, after_ms);
+    } else if (!receive_ended_) {
+      wire_->received(lease, bytes);
+      open_wire(after_ms);
+      if (wire_->has_output()) wake();  // it answers
+    }
   } else if (result == -ENOBUFS) {
     if (!starved_) recv_pool_->wait(*this);
     starved_ = true;
   } else if (result != -ECANCELED && result != -EINTR && result != -EAGAIN) {
+    if (wire_ && state_ != State::kLingering) {
+      wire_->receive_ended(-result);
+      open_wire(0);
+      return;
+    }
     receive_ended_ = true;
     if (state_ == State::kLingering)
       close(CloseMode::kOrderly);
     else
       on_receive_end(-result);
   }
+}
+
+// Hands on what the wire amounts to, as long as the protocol takes it, and then how it has ended.
+void Conn::open_wire(uint64_t after_ms) {
+  if (!recv_in_flight_) recv_pool_ = &receive_pool();
+  while (takes_bytes() && wire_->unopened()) {
+    Transform::Opened opened = wire_->open(*recv_pool_);
+    switch (opened.kind) {
+      case Transform::Opened::Kind::kBytes:
+        on_bytes(opened.lease, opened.bytes, std::exchange(after_ms, 0));
+        break;
+      case Transform::Opened::Kind::kReady:
+        state_ = State::kOpen;
+        on_connected(0);
+        break;
+      case Transform::Opened::Kind::kNeedMore:
+        break;
+      case Transform::Opened::Kind::kEnd:
+        end_receiving(0);
+        break;
+      case Transform::Opened::Kind::kBroken:
+        end_receiving(EPROTO);
+        break;
+    }
+  }
+  std::optional<int> end = wire_->receive_end();
+  if (takes_bytes() && end) end_receiving(*end == 0 ? kCutShort : *end);
+}
+
+void Conn::end_receiving(int error) {
+  receive_ended_ = true;
+  wire_->drop_unopened();
+  if (state_ == State::kGreeting)
+    on_connected(error != 0 ? error : kCutShort);
+  else
+    on_receive_end(error);
 }
 
 void Conn::on_send(const Completion& completion) {
@@ -160,10 +264,32 @@ void Conn::on_send(const Completion& completion) {
   int result = completion.result;
   if (result >= 0) {
     send_progress_ms_ = loop_.now_ms();
-    on_sent(static_cast<uint64_t>(result));
+    if (wire_)
+      on_wire_sent(static_cast<uint64_t>(result));
+    else
+      on_sent(static_cast<uint64_t>(result));
   } else if (result != -EINTR && result != -EAGAIN) {
-    on_send_error(-result);
+    if (wire_)
+      on_wire_send_error(-result);
+    else
+      on_send_error(-result);
   }
+}
+
+void Conn::on_wire_sent(uint64_t bytes) {
+  bool carried_plain = wire_->carries_plain();
+  uint64_t plain = wire_->sent(bytes);
+  if (carried_plain) on_sent(plain);
+}
+
+void Conn::on_wire_send_error(int error) {
+  wire_->stop_sending();
+  if (state_ == State::kGreeting)
+    on_connected(error);
+  else if (state_ == State::kLingering)
+    close(CloseMode::kOrderly);
+  else
+    on_send_error(error);
 }
 
 void Conn::on_flush() {
@@ -173,29 +299,53 @@ void Conn::on_flush() {
     return;
   }
   if (state_ == State::kConnecting) return;
+  if (wire_ && wire_->unopened() && takes_bytes()) open_wire(0);
   if (state_ == State::kOpen) prepare_flush();
-  if (state_ == State::kOpen) try_send();
-  if (state_ == State::kOpen || state_ == State::kLingering) try_receive();
+  if (state_ == State::kOpen || (wire_ && sends_own())) try_send();
+  if (fin_due_) send_fin();
+  if (state_ == State::kOpen || state_ == State::kLingering || state_ == State::kGreeting)
+    try_receive();
+  if (state_ == State::kLeaving && loop_.outstanding(index_) == 0) finish_leaving();
 }
 
 void Conn::try_send() {
   if (send_in_flight_) return;
-  if (!has_output()) return;
+  if (!wire_ && !has_output()) return;
   std::array<iovec, limits::kSendBatchPieces> pieces;
-  size_t count = build_batch(pieces);
+  bool last = false;
+  size_t count = wire_ ? seal_batch(pieces, &last) : build_batch(pieces);
   if (count == 0) return;
+  if (!wire_) last = batch_ends_sending();
   send_in_flight_ = true;
   send_progress_ms_ = loop_.now_ms();
   unacknowledged_ = 0;
-  loop_.ring().send(fd_, {pieces.data(), count}, batch_ends_sending(),
-                    loop_.begin(index_, OpKind::kSend));
+  loop_.ring().send(fd_, {pieces.data(), count}, last, loop_.begin(index_, OpKind::kSend));
+}
+
+// What is sealed and has not left, else the next batch. What the transform says last goes with it.
+size_t Conn::seal_batch(std::span<iovec> pieces, bool* last) {
+  if (wire_->idle()) {
+    bool plain = state_ == State::kOpen && !wire_->ended() && has_output();
+    size_t count = plain ? build_batch(pieces) : 0;
+    bool all = wire_->seal(pieces.first(count), send_pool());
+    if (all && count > 0 && batch_ends_sending()) {
+      wire_->end();
+      wire_->seal({}, send_pool());
+    }
+  }
+  *last = wire_->ended();
+  return wire_->fill(pieces);
+}
+
+uint64_t Conn::bytes_to_receive() {
+  if (state_ == State::kLingering) return limits::kLingerReceiveBytes;
+  if (receive_ended_) return 0;
+  return state_ == State::kGreeting ? limits::kHandshakeReceiveBytes : receive_credit();
 }
 
 void Conn::try_receive() {
   if (recv_in_flight_) return;
-  uint64_t credit = state_ == State::kLingering ? limits::kLingerReceiveBytes
-                    : receive_ended_            ? 0
-                                                : receive_credit();
+  uint64_t credit = bytes_to_receive();
   if (credit > 0 && !starved_) {
     recv_pool_ = &receive_pool();
     // A connection that has waited goes first: a fast peer must not overtake the queue for slots.

@@ -8,17 +8,23 @@
 // socket down and cancel it, wait until nothing is outstanding, close the fd, on_closed(). The
 // kernel finds no operation that is on its way from one of its lists to another (a connect to a
 // unix socket whose queue is full, on its way to a thread that waits): such a cancel is repeated.
+//
+// A transform may stand between the socket and the protocol (net/transport/wire_queue.h). What is
+// said of bytes below is then said of plain ones; on_connected() comes when its handshake is done.
 #pragma once
 
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <sys/uio.h>
 
 #include "core/loop.h"
 #include "core/timer_wheel.h"
+#include "net/transport/wire_queue.h"
 #include "pool/chain.h"
 
 namespace sluice {
@@ -26,6 +32,10 @@ namespace sluice {
 // How a connection ends: in order (FIN after what was sent), or by a reset, where the end of the
 // connection would otherwise read as the end of the message.
 enum class CloseMode : uint8_t { kOrderly, kReset };
+
+// The error of a receive that ends with a FIN where the transform's own ending is missing: what has
+// come may have been cut.
+inline constexpr int kCutShort = ECONNABORTED;
 
 class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerOwner {
  public:
@@ -49,23 +59,29 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   }
 
  protected:
-  Conn(Loop& loop, Memory& memory, int fd);
+  Conn(Loop& loop, Memory& memory, ConnStart start);
 
   // Connects; on_connected() follows.
   void connect(const sockaddr* address, socklen_t size);
+  // Gives the socket up, to a connection of another kind: on_left() follows once nothing is in
+  // flight. What comes meanwhile goes along unopened.
+  void leave();
 
   // Bytes arrived, in a slot that the lease keeps alive, so long after the ones before.
   virtual void on_bytes(const Lease& lease, std::string_view bytes, uint64_t after_ms) = 0;
-  // Nothing more will arrive: 0 for a FIN, else the errno.
+  // Nothing more will arrive: 0 for an end in order (a FIN, the transform's ending), else the
+  // errno.
   virtual void on_receive_end(int error) = 0;
   virtual void on_connected(int /*error*/) {}
-  // So many bytes of the batch under way have left.
+  // So many bytes of the batch under way have left; 0: no more than a part of them, sealed.
   virtual void on_sent(uint64_t bytes) = 0;
   virtual void on_send_error(int error) = 0;
   // The peer hung up (poll(2) says how: POLLRDHUP alone is a FIN) while nothing was being received.
   virtual void on_hang_up(uint32_t /*events*/) {}
   // No operation is left and the fd is closed. The object is deleted at the turn's end.
   virtual void on_closed() = 0;
+  // In the place of on_closed(), after leave().
+  virtual void on_left(ConnStart /*start*/) {}
   // Before sends and receives of a flush.
   virtual void prepare_flush() {}
 
@@ -79,17 +95,20 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   // Bytes to receive now; 0 = leave the socket alone.
   virtual uint64_t receive_credit() = 0;
   virtual SlotPool& receive_pool() = 0;
+  // Where a transform seals into: such a slot is held until the peer has taken what lies in it.
+  virtual SlotPool& send_pool() { return memory_.http_message; }
   // poll(2) events to wait for while nothing is being received; 0 = none.
   virtual uint32_t watch_events() { return 0; }
 
-  // Sends a FIN and drops what still arrives until the peer's FIN, but no longer than `most_ms`,
-  // and than `silence_ms` without a byte; then closes.
+  // Sends the transform's ending and a FIN, and drops what still arrives until the peer's FIN, but
+  // no longer than `most_ms`, and than `silence_ms` without a byte; then closes.
   void linger(uint64_t most_ms, uint64_t silence_ms);
   // For on_timer() while lingering: closes if it is time, and comes back else.
   void check_linger();
   bool lingering() const { return state_ == State::kLingering; }
-  bool connecting() const { return state_ == State::kConnecting; }
   bool receive_ended() const { return receive_ended_; }
+  // The transform's ending is on its way or has left: no byte follows on this connection.
+  bool sending_ended() const { return wire_ && wire_->ended(); }
 
   bool receive_in_flight() const { return recv_in_flight_; }
   // Asks for the end of the send in flight, for good: no other follows.
@@ -111,12 +130,27 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   Memory& memory_;
 
  private:
-  enum class State : uint8_t { kConnecting, kOpen, kLingering, kClosing };
+  // kGreeting: connected, and the transform's handshake is not done.
+  enum class State : uint8_t { kConnecting, kGreeting, kOpen, kLingering, kLeaving, kClosing };
 
   void on_recv(const Completion& completion);
   void on_send(const Completion& completion);
   void try_send();
+  size_t seal_batch(std::span<iovec> pieces, bool* last);
+  void on_wire_sent(uint64_t bytes);
+  void on_wire_send_error(int error);
   void try_receive();
+  uint64_t bytes_to_receive();
+  bool takes_bytes() const {
+    return (state_ == State::kOpen || state_ == State::kGreeting) && !receive_ended_;
+  }
+  void open_wire(uint64_t after_ms);
+  void end_receiving(int error);
+  // States in which what the transform has to say leaves, and nothing else.
+  bool sends_own() const { return state_ == State::kGreeting || state_ == State::kLingering; }
+  void send_fin();
+  bool send_farewell();
+  void finish_leaving();
   void finish_close();
   void cancel(OpKind kind);
   void cancel_all();
@@ -137,14 +171,16 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   bool starved_ = false;        // waits for a slot
   bool slot_granted_ = false;   // has waited for one
   bool receive_ended_ = false;
-  SlotPool* recv_pool_ = nullptr;  // of the receive in flight
+  bool fin_due_ = false;  // once the transform's ending has left
+  uint32_t charged_ = 0;
+  SlotPool* recv_pool_ = nullptr;    // of the receive in flight
+  std::unique_ptr<WireQueue> wire_;  // null: plain
   uint64_t last_received_ms_;
   uint64_t recv_armed_ms_ = 0;
   uint64_t send_progress_ms_ = 0;
   uint64_t linger_until_ms_ = 0;
   uint32_t linger_silence_ms_ = 0;
   uint32_t unacknowledged_ = 0;
-  uint32_t charged_ = 0;
 
  protected:
   Timer timer_;

@@ -14,7 +14,7 @@
 
 namespace sluice {
 
-class Endpoint {
+class Endpoint final : public PoolOwner {
  public:
   Endpoint(PoolContext& shared, const Upstream& upstream)
       : shared_(shared),
@@ -23,10 +23,14 @@ class Endpoint {
 
   uint32_t id() const { return upstream_.id; }
 
-  // The pool for connections of that kind.
-  UpstreamPool& pool(const ConnectionSettings& settings);
-  // Null: there is none.
-  UpstreamPool* find_pool(const ConnectionSettings& settings);
+  // The stream's request is to have a connection.
+  void acquire(Stream& stream, bool fresh);
+  void forget(Stream& stream) { queue_.waiting.remove(stream); }
+  // How many connections there may be, 0 = any number; streams that wait get what comes free.
+  void limit(uint64_t connections_max);
+
+  // Null: there is none for such connections.
+  UpstreamPool* find_pool(const Upstream& upstream, const ConnectionSettings& settings) const;
 
   // A stream begins an attempt here; every one ends once.
   void attempt_begun();
@@ -37,18 +41,26 @@ class Endpoint {
   // For a change of the configuration: all its pools are retired first, then those that a route
   // uses are taken back, and then those that are left keep no idle connection.
   void retire_pools();
-  void close_retired();
+  // `at_us`: when the next of them closes, in the loop's time.
+  void close_retired(uint64_t& at_us);
   // Deletes retired pools that are empty; true where none is left.
   bool shrink();
   void close_idle();
 
+  // PoolOwner
+  void place_is_free() override;
+  void make_room(const UpstreamPool& for_pool) override;
+  bool belongs_to(const Stream& stream, const UpstreamPool& pool) const override;
+
  private:
   UpstreamBoard& board() const { return shared_.context.snapshot->board(); }
+  UpstreamPool& pool_of(const Stream& stream);
   UpstreamMetrics& metrics() { return shared_.context.metrics.of_upstream(id()); }
 
   PoolContext& shared_;
   const Upstream upstream_;
   Breaker breaker_;
+  ConnectionQueue queue_;
   std::vector<std::unique_ptr<UpstreamPool>> pools_;
 };
 

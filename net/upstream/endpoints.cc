@@ -15,10 +15,6 @@ namespace sluice {
 
 namespace {
 
-ConnectionSettings connections_of(const Stream& stream) {
-  return ConnectionSettings::of(stream.settings());
-}
-
 // What of a request decides where it goes; nullopt where it has no such thing.
 std::optional<uint64_t> hash_key(const Balance& balance, const Head& head, const Stream& stream) {
   switch (balance.key) {
@@ -107,21 +103,15 @@ Endpoints::Rank Endpoints::rank_of(const Upstream& upstream) const {
 
 void Endpoints::acquire(Stream& stream, bool fresh) {
   Endpoint& chosen = endpoint(stream.upstream());
-  ConnectionSettings settings = connections_of(stream);
-  UpstreamPool* pool = chosen.find_pool(settings);
-  if (!pool) {
-    pool = &chosen.pool(settings);
-    pool->set_retired(!in_use(chosen.id(), settings));
-  }
   // A second attempt there, after a stale connection, say, goes on with what the first one tried.
   if (!chosen.breaker().tried_by(stream.id())) (void)begins_trial_if_due(stream, stream.upstream());
   if (chosen.breaker().tried_by(stream.id())) trial_not_begun_ = nullptr;
   chosen.attempt_begun();
-  pool->acquire(stream, fresh);
+  chosen.acquire(stream, fresh);
 }
 
 void Endpoints::forget(Stream& stream) {
-  endpoint(stream.upstream()).pool(connections_of(stream)).forget(stream);
+  endpoint(stream.upstream()).forget(stream);
 }
 
 void Endpoints::attempt_answered(const Stream& stream, int status) {
@@ -191,15 +181,26 @@ bool Endpoints::others_left(uint32_t id) const {
 Endpoint& Endpoints::endpoint(const Upstream& upstream) {
   if (endpoints_.size() <= upstream.id) endpoints_.resize(upstream.id + 1);
   std::unique_ptr<Endpoint>& place = endpoints_[upstream.id];
-  if (!place) place = std::make_unique<Endpoint>(shared_, upstream);
+  if (!place) {
+    place = std::make_unique<Endpoint>(shared_, upstream);
+    if (std::optional<uint64_t> limit = limits()[upstream.id]) place->limit(*limit);
+  }
   return *place;
 }
 
-bool Endpoints::in_use(uint32_t id, const ConnectionSettings& settings) const {
-  return std::ranges::any_of(shared_.context.snapshot->routes(), [&](const Route& route) {
-    return std::ranges::count(route.upstreams, id, &Upstream::id) > 0 &&
-           ConnectionSettings::of(route.settings) == settings;
-  });
+// Of routes that name the same upstream the strictest holds; nullopt: none names it.
+std::vector<std::optional<uint64_t>> Endpoints::limits() const {
+  const ConfigSnapshot& snapshot = *shared_.context.snapshot;
+  std::vector<std::optional<uint64_t>> all(snapshot.upstream_urls().size());
+  for (const Route& route : snapshot.routes()) {
+    uint64_t limit = route.settings.upstream_max_connections;
+    for (const Upstream& upstream : route.upstreams) {
+      std::optional<uint64_t>& strictest = all[upstream.id];
+      bool stricter = limit != 0 && (strictest.value_or(0) == 0 || limit < *strictest);
+      if (!strictest || stricter) strictest = limit;
+    }
+  }
+  return all;
 }
 
 void Endpoints::reload() {
@@ -209,12 +210,17 @@ void Endpoints::reload() {
     ConnectionSettings settings = ConnectionSettings::of(route.settings);
     for (const Upstream& upstream : route.upstreams) {
       if (upstream.id >= endpoints_.size() || !endpoints_[upstream.id]) continue;
-      if (UpstreamPool* pool = endpoints_[upstream.id]->find_pool(settings))
+      if (UpstreamPool* pool = endpoints_[upstream.id]->find_pool(upstream, settings))
         pool->set_retired(false);
     }
   }
-  for (auto& endpoint : endpoints_)
-    if (endpoint) endpoint->close_retired();
+  std::vector<std::optional<uint64_t>> limits = this->limits();
+  uint64_t close_at_us = shared_.context.loop.now_ms() * 1000;
+  for (auto& endpoint : endpoints_) {
+    if (!endpoint) continue;
+    endpoint->close_retired(close_at_us);
+    if (limits[endpoint->id()]) endpoint->limit(*limits[endpoint->id()]);
+  }
 }
 
 void Endpoints::housekeep() {

@@ -51,8 +51,7 @@ class Endpoints final : public UpstreamSource {
   bool others_left(uint32_t id) const;
   uint64_t now_ms() const { return shared_.context.loop.now_ms(); }
   UpstreamBoard& board() const { return shared_.context.snapshot->board(); }
-  // A route of the current configuration has such connections to that upstream.
-  bool in_use(uint32_t id, const ConnectionSettings& settings) const;
+  std::vector<std::optional<uint64_t>> limits() const;
 
   PoolContext shared_;
   std::vector<std::unique_ptr<Endpoint>> endpoints_;  // by their numbers; null where there is none

@@ -7,9 +7,15 @@
 
 namespace sluice {
 
+namespace {
+
+// Closing a connection takes some ten microseconds.
+constexpr uint64_t kCloseEveryUs = 20;
+
+}  // namespace
+
 ConnectionSettings ConnectionSettings::of(const StreamSettings& settings) {
-  return {.connections_max = settings.upstream_max_connections,
-          .idle_max = settings.upstream_keepalive,
+  return {.idle_max = settings.upstream_keepalive,
           .idle_ms = settings.upstream_keepalive_timeout_ms,
           .tcp_keepalive_ms = settings.upstream_tcp_keepalive_ms,
           .receive_buffer = settings.upstream_rcvbuf,
@@ -29,22 +35,22 @@ void UpstreamPool::acquire(Stream& stream, bool fresh) {
     conn->assign(stream, true);
     return;
   }
-  bool room = settings_.connections_max == 0 || connections_ < settings_.connections_max;
-  if (room) {
-    if (!open(stream)) stream.on_no_upstream(Ending::kUnavailable, "no_socket");
+  if (queue_.room()) {
+    open_for(stream);
     return;
   }
-  enqueue(stream, fresh);
+  stream.needs_fresh = fresh;
+  // A stream that tries again has waited its turn before, and goes to the front.
+  if (fresh)
+    queue_.waiting.push_front(stream);
+  else
+    queue_.waiting.push_back(stream);
   stream.on_queued();
+  owner_.make_room(*this);
 }
 
-// A stream that tries again has waited its turn before, and goes to the front.
-void UpstreamPool::enqueue(Stream& stream, bool front) {
-  stream.needs_fresh = front;
-  if (front)
-    waiting_.push_front(stream);
-  else
-    waiting_.push_back(stream);
+void UpstreamPool::open_for(Stream& stream) {
+  if (!open(stream)) stream.on_no_upstream(Ending::kUnavailable, "no_socket");
 }
 
 bool UpstreamPool::open(Stream& stream) {
@@ -52,7 +58,7 @@ bool UpstreamPool::open(Stream& stream) {
   int fd = open_stream_socket(address().storage.ss_family);
   if (fd < 0) {
     ++context().metrics.upstream_connect_errors;
-    context().warn("no socket for " + upstream_.url + ": " + std::strerror(errno));
+    context().warn("no socket for " + url_ + ": " + std::strerror(errno));
     return false;
   }
   // Before the connect: the window that is announced follows from it.
@@ -60,18 +66,20 @@ bool UpstreamPool::open(Stream& stream) {
   if (!address().is_unix() && settings_.tcp_keepalive_ms > 0)
     set_keepalive(fd, settings_.tcp_keepalive_ms);
   ++connections_;
+  ++queue_.connections;
   ++shared_.counts.connections;
   shared_.connector.connect(*this, fd).assign(stream, false);
   return true;
 }
 
 void UpstreamPool::release(PooledConn& conn) {
-  // Waiting requests may not be repeatable. If the connection ends, conn_closed() opens another.
-  bool passed_on = !waiting_.empty() && conn.usable();
-  bool kept =
-      waiting_.empty() && !retired_ && !context().draining && idle_count_ < settings_.idle_max;
-  Stream* next = passed_on ? pop_waiting(/*reused=*/true) : nullptr;
+  // Waiting requests may not be repeatable, or may want another kind of connection. If this one
+  // ends, its place is theirs.
+  bool waited_for = !queue_.waiting.empty();
+  bool kept = !waited_for && !retired_ && !context().draining && idle_count_ < settings_.idle_max;
+  Stream* next = waited_for && conn.usable() ? next_waiting() : nullptr;
   if (next) {
+    queue_.waiting.remove(*next);
     ++context().metrics.upstream_reuses;
     conn.assign(*next, true);
   } else if (!kept) {
@@ -84,14 +92,11 @@ void UpstreamPool::release(PooledConn& conn) {
 
 void UpstreamPool::conn_closed(PooledConn& conn) {
   --connections_;
+  --queue_.connections;
   --shared_.counts.connections;
   ++context().metrics.upstream_connections_closed;
   remove_idle(conn);
-  Stream* stream = pop_waiting(/*reused=*/false);
-  while (stream && !open(*stream)) {
-    stream->on_no_upstream(Ending::kUnavailable, "no_socket");
-    stream = pop_waiting(/*reused=*/false);
-  }
+  owner_.place_is_free();
   shared_.watcher.connection_closed();
 }
 
@@ -108,20 +113,29 @@ void UpstreamPool::remove_idle(PooledConn& conn) {
   --shared_.counts.idle;
 }
 
-// The first in the queue; for a reused connection the first that may have one.
-Stream* UpstreamPool::pop_waiting(bool reused) {
-  Stream* stream = waiting_.front();
-  while (stream && reused && stream->needs_fresh) stream = waiting_.next(*stream);
-  if (stream) forget(*stream);
-  return stream;
-}
-
-void UpstreamPool::forget(Stream& stream) {
-  waiting_.remove(stream);
+// The first in the queue that may have a kept-alive connection. Null, where that one wants another
+// kind: nobody behind it is served before it.
+Stream* UpstreamPool::next_waiting() const {
+  Stream* stream = queue_.waiting.front();
+  while (stream && stream->needs_fresh) stream = queue_.waiting.next(*stream);
+  return stream && owner_.belongs_to(*stream, *this) ? stream : nullptr;
 }
 
 void UpstreamPool::close_idle() {
   for (PooledConn* conn = idle_.front(); conn; conn = idle_.next(*conn)) conn->retire();
+}
+
+void UpstreamPool::close_idle_from(uint64_t& at_us) {
+  for (PooledConn* conn = idle_.front(); conn; conn = idle_.next(*conn), at_us += kCloseEveryUs)
+    conn->rest(at_us / 1000);
+}
+
+bool UpstreamPool::close_one_idle() {
+  PooledConn* oldest = idle_.front();
+  for (PooledConn* conn = oldest; conn; conn = idle_.next(*conn)) oldest = conn;
+  if (!oldest) return false;
+  oldest->retire();
+  return true;
 }
 
 }  // namespace sluice

@@ -1,11 +1,13 @@
 // The connections of one kind from one worker to one upstream: idle ones to use again (last in,
-// first out), a limit, and the queue of streams that wait for one. Owned by its endpoint, used on
-// its worker's thread. Retired, where the configuration has no use for it any more, it serves the
-// streams that it has, keeps nothing idle, and goes once it is empty.
+// first out). How many there may be, and the queue of streams that wait for one, are the
+// endpoint's, for all its pools together. Owned by its endpoint, used on its worker's thread.
+// Retired, where the configuration has no use for it any more, it serves the streams that it has,
+// keeps nothing idle, and goes once it is empty.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "core/intrusive_list.h"
 #include "net/config/config.h"
@@ -63,12 +65,36 @@ struct PoolContext {
   UpstreamCounts counts = {};
 };
 
+// The connections to an endpoint, of all its pools, and the streams that wait for one.
+struct ConnectionQueue {
+  bool room() const { return connections_max == 0 || connections < connections_max; }
+
+  uint64_t connections_max = 0;  // 0 = unlimited
+  size_t connections = 0;
+  IntrusiveQueue<Stream, &Stream::in_queue> waiting;
+};
+
+class UpstreamPool;
+
+// A pool's endpoint, as the pool knows it.
+class PoolOwner {
+ public:
+  // A connection has closed: its place is the next waiting stream's.
+  virtual void place_is_free() = 0;
+  // A stream waits for a place: an idle connection of another pool gives way.
+  virtual void make_room(const UpstreamPool& for_pool) = 0;
+  // It would be served by that pool.
+  virtual bool belongs_to(const Stream& stream, const UpstreamPool& pool) const = 0;
+
+ protected:
+  ~PoolOwner() = default;
+};
+
 // What of a route's settings its connections to upstreams are made with.
 struct ConnectionSettings {
   static ConnectionSettings of(const StreamSettings& settings);
   bool operator==(const ConnectionSettings&) const = default;
 
-  uint64_t connections_max;  // 0 = unlimited
   uint64_t idle_max;
   uint64_t idle_ms;  // 0 = for ever
   uint64_t tcp_keepalive_ms;
@@ -78,41 +104,54 @@ struct ConnectionSettings {
 
 class UpstreamPool {
  public:
-  UpstreamPool(PoolContext& shared, const Upstream& upstream, const ConnectionSettings& settings)
-      : shared_(shared), upstream_(upstream), settings_(settings) {}
+  UpstreamPool(PoolContext& shared, PoolOwner& owner, ConnectionQueue& queue,
+               const Upstream& upstream, const ConnectionSettings& settings)
+      : shared_(shared),
+        owner_(owner),
+        queue_(queue),
+        url_(upstream.url),
+        address_(upstream.address),
+        settings_(settings) {}
 
   // Gives the stream a connection: idle (unless it needs a fresh one), new, or once one is free.
   void acquire(Stream& stream, bool fresh);
+  // Opens a connection for a stream that has waited.
+  void open_for(Stream& stream);
   // A connection that has done its response and may carry another request.
   void release(PooledConn& conn);
   void conn_closed(PooledConn& conn);
-  void forget(Stream& stream);
   void close_idle();
+  // The same, but the i-th closes at the i-th of those times: so many at once would hold up
+  // streams.
+  void close_idle_from(uint64_t& at_us);
+  // The one that was used least recently. False: there is none.
+  bool close_one_idle();
 
   bool retired() const { return retired_; }
   void set_retired(bool retired) { retired_ = retired; }
-  bool empty() const { return connections_ == 0 && waiting_.empty(); }
+  bool empty() const { return connections_ == 0; }
 
   const ConnectionSettings& settings() const { return settings_; }
-  const Address& address() const { return upstream_.address; }
+  const Address& address() const { return address_; }
 
  private:
   bool open(Stream& stream);
   void push_idle(PooledConn& conn);
   void remove_idle(PooledConn& conn);
-  void enqueue(Stream& stream, bool front);
-  Stream* pop_waiting(bool reused);
+  Stream* next_waiting() const;
 
   WorkerContext& context() const { return shared_.context; }
 
   PoolContext& shared_;
-  const Upstream& upstream_;
+  PoolOwner& owner_;
+  ConnectionQueue& queue_;
+  const std::string url_;
+  const Address address_;
   const ConnectionSettings settings_;
   bool retired_ = false;
   size_t connections_ = 0;
   IntrusiveList<PooledConn, &PooledConn::in_idle> idle_;  // the one used last comes first
   size_t idle_count_ = 0;
-  IntrusiveQueue<Stream, &Stream::in_queue> waiting_;
 };
 
 }  // namespace sluice

@@ -31,6 +31,18 @@ const StreamSettings& Judge::settings(const Script& script) const {
   return scene_.config->routes[script.route].settings;
 }
 
+// Connections to one of its upstreams are limited, by its own route or by another that names it.
+bool Judge::limited(const Script& script) const {
+  const std::vector<Route>& routes = scene_.config->routes;
+  return std::ranges::any_of(routes, [&](const Route& route) {
+    return route.settings.upstream_max_connections > 0 &&
+           std::ranges::any_of(route.upstreams, [&](const Upstream& upstream) {
+             return std::ranges::count(routes[script.route].upstreams, upstream.url,
+                                       &Upstream::url) > 0;
+           });
+  });
+}
+
 const UpstreamTraits& Judge::worst(const Script& script) const {
   return scene_.worst[script.route];
 }
@@ -113,10 +125,9 @@ void Judge::on_reached(const Script& script) {
   const StreamSettings& of_route = settings(script);
   const UpstreamTraits& traits = worst(script);
   const Exchange& this_one = exchange(script);
-  bool queues = of_route.upstream_max_connections > 0 &&
-                scene_.config->routes[script.route].upstreams.size() == 1;
+  bool queues = limited(script) && scene_.config->routes[script.route].upstreams.size() == 1;
   bool plain = traits.refuses + traits.ignores == 0 && traits.reads() && !scene_.stale &&
-               scene_.punctual && scene_.sockets && !scene_.reloads;
+               scene_.punctual && scene_.sockets;
   if (!queues || !plain || this_one.behind || this_one.tries > 1) return;
   uint64_t began_ns = std::max(this_one.begun_ns(), this_one.asked_ns);
   for (const Script& other : scene_.scripts) {
@@ -248,7 +259,7 @@ void Judge::on_refused(const Script& script, int status, std::string_view body) 
       break;
     case 503:
       if (says("No upstream connection is free")) {
-        right = of_route.upstream_max_connections > 0 || !scene_.sockets;
+        right = limited(script) || !scene_.sockets;
         if (scene_.sockets)
           not_before(script, of.asked_ns, of_route.connect_timeout_ms, "the wait for a connection");
       } else {
@@ -283,7 +294,7 @@ void Judge::on_timed_out(const Script& script, std::string_view body) const {
   } else if (says("did not accept in time")) {
     if (traits.ignores == 0 && scene_.punctual) wrong(script, "all upstreams accept");
     not_before(script, of.asked_ns, of_route.connect_timeout_ms, "connect-timeout");
-    if (of_route.upstream_max_connections == 0)
+    if (!limited(script))
       not_after(script, std::max(of.begun_ns(), of.head_written_ns), of_route.connect_timeout_ms,
                 "connect-timeout");
   } else if (says("did not answer in time")) {
@@ -311,7 +322,7 @@ void Judge::on_aborted(const Script& script, bool at_boundary) {
     not_after(script, since_ns + of_route.pace_ms * kMillisecond, of_route.stream_idle_timeout_ms,
               "stream-idle-timeout");
   if (cut_by_upstream(script) && !silent) return;
-  if (of.early_head && of.tries == 0 && of_route.upstream_max_connections > 0) {
+  if (of.early_head && of.tries == 0 && limited(script)) {
     if (excuse(script).empty() || excuse(script) == kCut)
       not_before(script, of.asked_ns, of_route.connect_timeout_ms, "the wait for a connection");
     return;

@@ -49,6 +49,7 @@ class Judge {
  private:
   const StreamSettings& settings(const Script& script) const;
   const UpstreamTraits& worst(const Script& script) const;
+  bool limited(const Script& script) const;
   Exchange& exchange(const Script& script) const;
   [[noreturn]] void wrong(const Script& script, const std::string& what) const;
   // A time-out that began at `since_ns` has struck: no earlier than it may, and no later.

@@ -47,7 +47,6 @@ struct Scene {
   bool ample = false;                      // it cannot be
   bool punctual = true;                    // the kernel holds nobody up for long
   bool sockets = true;                     // there are some
-  bool reloads = false;                    // connections of another kind have a queue of their own
   bool stale = false;                      // connections that were kept alive close
   uint64_t says_close_ns = kNever;  // the process is about to end: answers end their connections
   uint64_t drains_ns = kNever;      // nobody is accepted any more

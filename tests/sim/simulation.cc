@@ -129,8 +129,7 @@ void Simulation::drain_later() {
 // In every fourth seed. Drawn apart, so that all else is as it would be without.
 void Simulation::reload_now_and_then(uint64_t seed) {
   Random random(~seed);
-  scene_.reloads = random.chance(0.25);
-  if (!scene_.reloads) return;
+  if (!random.chance(0.25)) return;
   const Config& config = gateway_->config();
   for (uint64_t i = random.magnitude(1, 30); i > 0; --i)
     world_.after(random.magnitude(1, 6 * kSecond), [this, next = reloaded(config, random)] {

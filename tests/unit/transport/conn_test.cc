@@ -73,7 +73,7 @@ class ConnTest : public testing::Test {
     Pair& pair = pairs_.emplace_back();
     pair.peer = std::make_unique<Peer>(theirs);
     pair.conn =
-        new TestConn(loop_, memory_, accept4(listener, nullptr, nullptr, SOCK_CLOEXEC), pair.log);
+        new TestConn(loop_, memory_, {accept4(listener, nullptr, nullptr, SOCK_CLOEXEC)}, pair.log);
     close_socket(listener);
     return pair;
   }
@@ -81,7 +81,7 @@ class ConnTest : public testing::Test {
   Pair& connect_to(uint16_t port) {
     Pair& pair = pairs_.emplace_back();
     pair.address = test::loopback(port);  // the kernel reads it when the turn submits
-    pair.conn = new TestConn(loop_, memory_, open_stream_socket(AF_INET), pair.log);
+    pair.conn = new TestConn(loop_, memory_, {open_stream_socket(AF_INET)}, pair.log);
     pair.conn->connect(pair.address.sa(), pair.address.size);
     return pair;
   }

@@ -34,6 +34,7 @@ struct ConnLog {
   std::vector<int> connects;
   std::vector<int> send_errors;
   unsigned short_sends = 0;
+  unsigned parts_sent = 0;  // of sealed bytes
   unsigned hang_ups = 0;
   unsigned closes = 0;
   bool deleted = false;
@@ -41,8 +42,8 @@ struct ConnLog {
 
 class TestConn final : public Conn {
  public:
-  TestConn(Loop& loop, Memory& memory, int fd, ConnLog& log)
-      : Conn(loop, memory, fd), response(memory, memory.http_message), log_(log) {}
+  TestConn(Loop& loop, Memory& memory, ConnStart start, ConnLog& log)
+      : Conn(loop, memory, std::move(start)), response(memory, memory.http_message), log_(log) {}
   ~TestConn() override { log_.deleted = true; }
 
   // Lets it receive so many bytes.
@@ -59,6 +60,8 @@ class TestConn final : public Conn {
   uint64_t credit = 0;
   uint32_t watched = 0;
   bool keeps_leases = false;
+  bool ends_with_response = false;
+  bool stays_after_send_error = false;
   Outbox response;
 
   void on_timer() override { close(CloseMode::kOrderly); }
@@ -76,16 +79,18 @@ class TestConn final : public Conn {
   }
   void on_sent(uint64_t bytes) override {
     response.sent(bytes);
+    log_.parts_sent += bytes == 0 ? 1 : 0;
     log_.short_sends += response.batch_under_way() ? 1 : 0;
   }
   void on_send_error(int error) override {
     log_.send_errors.push_back(error);
-    close(CloseMode::kOrderly);
+    if (!stays_after_send_error) close(CloseMode::kOrderly);
   }
   void on_hang_up(uint32_t) override { ++log_.hang_ups; }
   void on_closed() override { ++log_.closes; }
   bool has_output() override { return response.has_work(); }
   size_t build_batch(std::span<iovec> pieces) override { return response.build(pieces); }
+  bool batch_ends_sending() override { return ends_with_response && response.batch_is_last(); }
   uint64_t receive_credit() override { return credit; }
   SlotPool& receive_pool() override { return memory_.http_message; }
   uint32_t watch_events() override { return watched; }

@@ -1,0 +1,42 @@
+// A connection that has come in through a listener, as whoever takes clients in knows it: a
+// Handshake at first where the listener has a transform, then a connection of the protocol that the
+// two have agreed on. Kept in a table, used on its worker's thread; deletes itself once closed.
+#pragma once
+
+#include <cstddef>
+
+#include "net/transport/conn.h"
+
+namespace sluice {
+
+class AcceptedConn : public Conn {
+ public:
+  // No further request on this connection; closes now if none is under way.
+  virtual void drain() = 0;
+  // Ends it and what it carries, now.
+  virtual void shut_down() = 0;
+  // Ends the connection now.
+  virtual void drop() = 0;
+
+  // Where its keeper has it.
+  size_t place = 0;
+
+ protected:
+  using Conn::Conn;
+};
+
+class Handshake;
+
+// Where such connections are kept.
+class AcceptedKeeper {
+ public:
+  // The connection that follows begins with `start` and takes the handshake's place.
+  virtual void handshake_done(Handshake& handshake, ConnStart start) = 0;
+  // It has closed, and is deleted at the turn's end.
+  virtual void client_closed(AcceptedConn& conn) = 0;
+
+ protected:
+  ~AcceptedKeeper() = default;
+};
+
+}  // namespace sluice

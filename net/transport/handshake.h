@@ -1,0 +1,55 @@
+// A client's connection while its transform shakes hands: what it will carry is not known before.
+// Sends and receives what the transform says and hears, and hands its socket over with transform
+// and unread bytes once that is done; whoever made it makes the connection of the protocol then.
+// Owned by nobody, used on its worker's thread; deletes itself when it has handed over or closed.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include "net/transport/accepted_conn.h"
+
+namespace sluice {
+
+class Handshake final : public AcceptedConn {
+ public:
+  // It closes when it takes longer than `timeout_ms`; 0: it may take its time.
+  Handshake(Loop& loop, Memory& memory, AcceptedKeeper& keeper, ConnStart start,
+            uint64_t timeout_ms)
+      : AcceptedConn(loop, memory, std::move(start)), keeper_(keeper) {
+    if (timeout_ms > 0) loop.timers().schedule(timer_, loop.now_ms() + timeout_ms);
+    wake();
+  }
+
+  // AcceptedConn
+  void drain() override { close(CloseMode::kOrderly); }
+  void shut_down() override { close(CloseMode::kOrderly); }
+  void drop() override { close(CloseMode::kOrderly); }
+
+  // TimerOwner
+  void on_timer() override { close(CloseMode::kOrderly); }
+
+ private:
+  void on_connected(int error) override {
+    if (error == 0)
+      leave();
+    else
+      close(CloseMode::kOrderly);
+  }
+  void on_send_error(int /*error*/) override { close(CloseMode::kOrderly); }
+  void on_closed() override { keeper_.client_closed(*this); }
+  void on_left(ConnStart start) override { keeper_.handshake_done(*this, std::move(start)); }
+
+  // There is no protocol yet, and so nothing to hear, to say or to ask for.
+  void on_bytes(const Lease&, std::string_view, uint64_t) override {}
+  void on_receive_end(int) override {}
+  void on_sent(uint64_t) override {}
+  bool has_output() override { return false; }
+  size_t build_batch(std::span<iovec>) override { return 0; }
+  uint64_t receive_credit() override { return 0; }
+  SlotPool& receive_pool() override { return memory_.http_message; }
+
+  AcceptedKeeper& keeper_;
+};
+
+}  // namespace sluice
