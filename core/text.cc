@@ -29,6 +29,20 @@ std::optional<double> parse_real(std::string_view text) {
   return parse_whole<double>(text);
 }
 
+// The finalizer of splitmix64.
+uint64_t mix(uint64_t value) {
+  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
+  value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
+  return value ^ (value >> 31);
+}
+
+// FNV-1a, mixed.
+uint64_t hash_text(std::string_view text) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return mix(hash);
+}
+
 void append_number(std::string& out, uint64_t value) {
   std::array<char, 20> digits{};
   char* end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;

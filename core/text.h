@@ -17,6 +17,11 @@ std::optional<double> parse_real(std::string_view text);
 
 void append_number(std::string& out, uint64_t value);
 
+// Spread over all 64 bits, and the same in every process.
+uint64_t hash_text(std::string_view text);
+// The bits of `value`, well mixed.
+uint64_t mix(uint64_t value);
+
 // The name of an errno ("ECONNREFUSED"), which lives as long as the program.
 const char* error_name(int error);
 

@@ -7,8 +7,10 @@
 #include <unistd.h>
 #include <utility>
 
+#include "core/clock.h"
 #include "core/text.h"
 #include "net/base/version.h"
+#include "net/observe/upstreams_json.h"
 
 namespace sluice {
 
@@ -87,6 +89,34 @@ void append_stream(std::string& out, const StreamInfo& stream) {
   out += std::string(",\"stalled\":") + (stream.stalled ? "true}" : "false}");
 }
 
+// A browser may be made to send an order by any page that it shows; it says so in Origin.
+bool refused_from_page(const HttpdRequest& request, const HttpdResponder& responder) {
+  if (!request.header("origin")) return false;
+  responder.problem(403, "Orders are not for pages of a browser.");
+  return true;
+}
+
+// nullopt: it is no such text.
+std::optional<std::string> percent_decoded(std::string_view text) {
+  auto digit = [](char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    char lower = static_cast<char>(c | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+  };
+  std::string decoded;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      decoded += text[i];
+      continue;
+    }
+    if (text.size() - i < 3 || digit(text[i + 1]) < 0 || digit(text[i + 2]) < 0)
+      return std::nullopt;
+    decoded += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
+    i += 2;
+  }
+  return decoded;
+}
+
 }  // namespace
 
 Admin::Admin(std::shared_ptr<const ConfigSnapshot> snapshot,
@@ -116,6 +146,13 @@ Admin::Admin(std::shared_ptr<const ConfigSnapshot> snapshot,
   });
   server_.route("GET", "/streams",
                 [this](const HttpdRequest&, HttpdResponder responder) { on_streams(responder); });
+  server_.route("GET", "/upstreams",
+                [this](const HttpdRequest&, HttpdResponder responder) { on_upstreams(responder); });
+  for (bool drained : {true, false})
+    server_.route("POST", drained ? "/upstreams/drain" : "/upstreams/undrain",
+                  [this, drained](const HttpdRequest& request, HttpdResponder responder) {
+                    on_drain(request, responder, drained);
+                  });
   server_.route("POST", "/reload", [this](const HttpdRequest& request, HttpdResponder responder) {
     on_reload(request, responder);
   });
@@ -150,6 +187,7 @@ ProcessFacts Admin::process_facts() const {
   process.version = kVersion;
   process.uptime_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
+  process.now_ms = monotonic_ns() / 1'000'000;
   process.open_fds = count_open_fds();
   process.resident_bytes = resident_bytes();
   process.log_lines_dropped = log_.dropped();
@@ -177,12 +215,42 @@ void Admin::on_streams(const HttpdResponder& responder) {
                });
 }
 
-// A browser may be made to send this by any page that it shows; it says so in Origin.
-void Admin::on_reload(const HttpdRequest& request, const HttpdResponder& responder) {
-  if (request.header("origin")) {
-    responder.problem(403, "Reloads are not for pages of a browser.");
+void Admin::on_upstreams(const HttpdResponder& responder) {
+  metrics_.add(responder,
+               [this](const std::vector<WorkerSnapshot>& workers, const HttpdResponder& to) {
+                 to.respond(200, "application/json",
+                            render_upstreams(*snapshot_, workers, monotonic_ns() / 1'000'000));
+               });
+}
+
+// Workers look at the board when they choose, so it is in force at once.
+void Admin::on_drain(const HttpdRequest& request, const HttpdResponder& responder, bool drained) {
+  if (refused_from_page(request, responder)) return;
+  std::optional<std::string> url;
+  if (auto given = request.parameter("url")) url = percent_decoded(*given);
+  if (!url) {
+    responder.problem(400, "Name the upstream: ?url=http://HOST:PORT");
     return;
   }
+  std::optional<uint32_t> id = snapshot_->find_upstream(*url);
+  if (!id) {
+    responder.problem(404, "No route has an upstream of that url; /upstreams lists them.");
+    return;
+  }
+  UpstreamHealth& health = snapshot_->board().health(*id);
+  uint64_t now_ms = monotonic_ns() / 1'000'000;
+  if (drained)
+    health.drain(now_ms);
+  else
+    health.undrain(now_ms);
+  std::string body = "{\"url\":\"";
+  append_json_escaped(body, *url);
+  body += std::string("\",\"state\":\"") + upstream_state_name(health.state(now_ms)) + "\"}\n";
+  responder.respond(200, "application/json", body);
+}
+
+void Admin::on_reload(const HttpdRequest& request, const HttpdResponder& responder) {
+  if (refused_from_page(request, responder)) return;
   {
     std::lock_guard lock(reload_mutex_);
     std::erase_if(reload_requests_, [](const HttpdResponder& asker) { return !asker.open(); });

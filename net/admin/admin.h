@@ -1,5 +1,5 @@
-// The admin port: /metrics, /healthz, /readyz and /streams, a page at / that shows them live, and
-// POST /reload, which the main thread carries out.
+// The admin port: /metrics, /healthz, /readyz, /streams and /upstreams, a page at / that shows them
+// live, POST /upstreams/drain and /undrain, and POST /reload, which the main thread carries out.
 // Owned by the server; runs on a thread of its own, off the data path. A scrape sends each worker
 // one message (net/admin/scrape.h), so that workers share no memory that is written. Only the
 // scraper waits for the answers. The workers' threads end before the admin port does.
@@ -49,6 +49,8 @@ class Admin {
  private:
   void on_metrics(const HttpdRequest& request, const HttpdResponder& responder);
   void on_streams(const HttpdResponder& responder);
+  void on_upstreams(const HttpdResponder& responder);
+  void on_drain(const HttpdRequest& request, const HttpdResponder& responder, bool drained);
   void on_reload(const HttpdRequest& request, const HttpdResponder& responder);
   ProcessFacts process_facts() const;
 

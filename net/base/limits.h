@@ -83,6 +83,14 @@ inline constexpr size_t kRequestIdBytes = 128;
 // Streams listed by /streams, per worker.
 inline constexpr size_t kStreamsListed = 1000;
 
+// An upstream that fails again and again is ejected for no longer than this. If it then stays well
+// for so long, its next ejection is as short as its first. (--eject-time may be no more.)
+inline constexpr uint64_t kEjectMsMax = 300'000;
+// The weight with which --slow-start begins, as a part of the whole.
+inline constexpr double kSlowStartLeast = 0.05;
+// --balance hash passes over an upstream that has more than this times its share.
+inline constexpr double kHashLoadMax = 1.25;
+
 // Upstreams of a route: those that a stream has tried are bits of a word.
 inline constexpr size_t kUpstreamsMax = 64;
 

@@ -76,9 +76,14 @@ void check_stream(const Draft& draft) {
 }
 
 void check_group(const Draft& draft) {
-  if (draft.route.upstreams.size() <= limits::kUpstreamsMax) return;
-  throw ConfigError(origin(draft, {"upstream"}),
-                    "a route has at most " + std::to_string(limits::kUpstreamsMax) + " upstreams");
+  const std::vector<Upstream>& group = draft.route.upstreams;
+  if (group.size() > limits::kUpstreamsMax)
+    throw ConfigError(
+        origin(draft, {"upstream"}),
+        "a route has at most " + std::to_string(limits::kUpstreamsMax) + " upstreams");
+  if (!group.empty() && std::ranges::all_of(group, &Upstream::backup))
+    throw ConfigError(origin(draft, {"upstream"}),
+                      "a route needs an upstream that is no backup for others");
 }
 
 void check_pool(const Draft& defaults, const Config& config) {

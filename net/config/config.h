@@ -20,6 +20,16 @@ namespace sluice {
 // between two), at the end of a line, or wherever it was read.
 enum class EventFraming : uint8_t { kEvent, kLine, kOff };
 
+// How a route's group shares its requests out, and for kHash what of a request is hashed.
+struct Balance {
+  enum class Method : uint8_t { kLeast, kRoundRobin, kRandomTwo, kHash };
+  enum class Key : uint8_t { kField, kCookie, kClient, kPath };
+
+  Method method = Method::kLeast;
+  Key key = Key::kPath;
+  std::string name = {};  // of the field or cookie
+};
+
 // What each stream flag says; a route starts from the global values and overrides some.
 // Times in milliseconds, 0 = off; sizes in bytes.
 struct StreamSettings {
@@ -44,6 +54,10 @@ struct StreamSettings {
   uint64_t upstream_max_connections = 0;  // per upstream and worker; 0 = unlimited
   uint64_t upstream_keepalive = 64;       // idle connections kept, per upstream and worker
   uint64_t upstream_keepalive_timeout_ms = 30'000;
+  Balance balance;
+  uint64_t eject_after = 5;         // failures in a row; 0 = off
+  uint64_t eject_time_ms = 10'000;  // the first time; each further one is twice as long
+  uint64_t slow_start_ms = 10'000;
   // TCP's keep-alive: a peer that is gone is noticed within twice the time.
   uint64_t upstream_tcp_keepalive_ms = 60'000;
   uint64_t client_tcp_keepalive_ms = 60'000;
@@ -54,16 +68,20 @@ struct StreamSettings {
   uint64_t client_notsent_lowat = 16ULL * 1024;
 };
 
+// An upstream as one route names it: two routes may give the same url other options.
 struct Upstream {
   std::string url;   // as given, "http://127.0.0.1:9000" or "unix:/run/app.sock"
   std::string host;  // authority of the url; "localhost" for a unix socket
   Address address;
-  uint32_t id = 0;  // the same in every snapshot that names its url
+  uint32_t weight = 1;
+  bool backup = false;    // gets requests only where no other of its group can
+  uint32_t id = 0;        // the same in every snapshot that names its url
+  uint64_t url_hash = 0;  // for --balance hash
 };
 
 struct Route {
   std::string path;                 // a prefix of the request's path; "/" is the default route
-  std::vector<Upstream> upstreams;  // round robin
+  std::vector<Upstream> upstreams;  // the group
   StreamSettings settings;
   uint32_t id = 0;  // the same in every snapshot that has its path
 };

@@ -46,10 +46,11 @@ Setting upstream_setting() {
   return {.name = "upstream",
           .scope = Scope::kStream,
           .form = Form::kList,
-          .value_name = "URL",
+          .value_name = "URL[;OPTION]...",
           .help =
               "http://HOST:PORT or unix:/PATH that requests go to when no other route matches; "
-              "repeated, they take turns (round robin)",
+              "repeat it for a group. Options: weight=N (1 to 1000) for its share, backup where "
+              "requests go there only while no other can take them",
           .set =
               [](SettingTarget target, std::string_view text) {
                 Upstream upstream;
@@ -180,7 +181,7 @@ Setting admin_setting() {
   return {.name = "admin",
           .value_name = "ADDR|off",
           .default_text = kDefaultAdmin,
-          .help = "Address of /metrics, /healthz, /readyz and /streams",
+          .help = "Address of /metrics, /healthz, /readyz, /streams and /upstreams",
           .set =
               [](SettingTarget target, std::string_view text) {
                 std::string error;
@@ -312,6 +313,36 @@ std::vector<Setting> stream_settings() {
           Choices<bool>{{"off", false}, {"on", true}},
           "Whether a POST or PATCH, too, is sent again where a kept-alive connection ends "
           "without an answer: its upstream may then have executed it twice"),
+  };
+}
+
+Setting balance_setting() {
+  return {.name = "balance",
+          .scope = Scope::kStream,
+          .value_name = "METHOD",
+          .default_text = "least",
+          .help =
+              "How a group shares requests out: least (the fewest outstanding for its weight), "
+              "round-robin, random-two (the lesser of two), or the same upstream for the same "
+              "hash:client, hash:path, hash:field:NAME or hash:cookie:NAME, as long as that has "
+              "no more than 1.25 times its share",
+          .set = [](SettingTarget target, std::string_view text) {
+            return parse_balance(text, &target.route.settings.balance);
+          }};
+}
+
+std::vector<Setting> group_settings() {
+  using S = StreamSettings;
+  return {
+      balance_setting(),
+      number_setting(
+          "eject-after", &S::eject_after, kCount, {1, 1000, true},
+          "Requests in a row that an upstream of a group refuses, lets time out, breaks "
+          "off before its head or answers 5xx until it is left out for a while; 0 = off"),
+      number_setting("eject-time", &S::eject_time_ms, kTime, {100, limits::kEjectMsMax},
+                     "For how long, the first time; twice as long each further time, up to 5m"),
+      number_setting("slow-start", &S::slow_start_ms, kTime, kTimeout,
+                     "Time over which the weight of an upstream grows after its return; 0 = off"),
   };
 }
 
@@ -455,6 +486,7 @@ std::vector<Setting> build_settings() {
   add("Command", command_settings());
   add("Routing", routing_settings());
   add("Streams (per route, too)", stream_settings());
+  add("Groups of upstreams (per route, too)", group_settings());
   add("Time-outs (per route, too)", timeout_settings());
   add("Connections (per route, too)", connection_settings());
   add("Limits and memory", limit_settings());

@@ -4,6 +4,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "core/text.h"
+
 namespace sluice {
 namespace {
 
@@ -38,6 +40,9 @@ ConfigSnapshot::ConfigSnapshot(Config config, const ConfigSnapshot* before)
     generation_ = before->generation_ + 1;
     route_paths_ = before->route_paths_;
     upstream_urls_ = before->upstream_urls_;
+    board_ = before->board_;
+  } else {
+    board_ = std::make_shared<UpstreamBoard>();
   }
   number_them();
   std::ranges::sort(config_.routes, {}, &Route::path);
@@ -51,8 +56,12 @@ void ConfigSnapshot::number_them() {
   Numbers upstreams(upstream_urls_);
   for (Route& route : config_.routes) {
     route.id = routes.of(route.path);
-    for (Upstream& upstream : route.upstreams) upstream.id = upstreams.of(upstream.url);
+    for (Upstream& upstream : route.upstreams) {
+      upstream.id = upstreams.of(upstream.url);
+      upstream.url_hash = hash_text(upstream.url);
+    }
   }
+  board_->reserve(upstream_urls_.size());
 }
 
 // Paths that begin with the same prefix stand together, behind that prefix. So the nearest prefix
@@ -78,6 +87,21 @@ const Route* ConfigSnapshot::find_route(std::string_view path) const {
     at = prefixes_[at];
   }
   return nullptr;
+}
+
+std::vector<uint32_t> ConfigSnapshot::upstreams_in_use() const {
+  std::vector<uint32_t> ids;
+  for (const Route& route : config_.routes)
+    for (const Upstream& upstream : route.upstreams) ids.push_back(upstream.id);
+  std::ranges::sort(ids);
+  ids.erase(std::ranges::unique(ids).begin(), ids.end());
+  return ids;
+}
+
+std::optional<uint32_t> ConfigSnapshot::find_upstream(std::string_view url) const {
+  for (uint32_t id : upstreams_in_use())
+    if (upstream_urls_[id] == url) return id;
+  return std::nullopt;
 }
 
 }  // namespace sluice

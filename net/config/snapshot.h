@@ -7,11 +7,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "net/config/config.h"
+#include "net/config/upstream_board.h"
 
 namespace sluice {
 
@@ -38,6 +40,12 @@ class ConfigSnapshot {
   // By the numbers of routes and upstreams: also of those that only former snapshots had.
   const std::vector<std::string>& route_paths() const { return route_paths_; }
   const std::vector<std::string>& upstream_urls() const { return upstream_urls_; }
+  // The numbers of those that its own routes name, in order.
+  std::vector<uint32_t> upstreams_in_use() const;
+  // The number of that url among them.
+  std::optional<uint32_t> find_upstream(std::string_view url) const;
+  // What workers know of upstreams by those numbers; it outlives the snapshot, like them.
+  UpstreamBoard& board() const { return *board_; }
 
  private:
   static constexpr uint32_t kNone = UINT32_MAX;
@@ -52,6 +60,7 @@ class ConfigSnapshot {
   std::vector<uint32_t> prefixes_;
   std::vector<std::string> route_paths_;
   std::vector<std::string> upstream_urls_;
+  std::shared_ptr<UpstreamBoard> board_;
 };
 
 }  // namespace sluice

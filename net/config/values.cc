@@ -1,6 +1,8 @@
 #include "net/config/values.h"
 
+#include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "core/text.h"
 
@@ -9,6 +11,7 @@ namespace {
 
 constexpr Bounds kSlotBytes{512, 64ULL * 1024};
 constexpr Bounds kSlots{16, 32768};
+constexpr Bounds kUpstreamWeight{1, 1000};
 
 std::optional<uint64_t> parse_count(std::string_view text) {
   return parse_decimal(text);
@@ -26,6 +29,16 @@ bool has_scheme(std::string_view url, std::string_view scheme) {
     if (c != scheme[i]) return false;
   }
   return true;
+}
+
+// A token (RFC 9110 section 5.6.2), as a field's name and a cookie's are.
+bool is_name(std::string_view text) {
+  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
+  return !text.empty() && std::ranges::all_of(text, [&](char c) {
+    char lower = static_cast<char>(c | 0x20);
+    return (c >= '0' && c <= '9') || (lower >= 'a' && lower <= 'z') ||
+           kMarks.find(c) != kMarks.npos;
+  });
 }
 
 bool names_port(std::string_view authority) {
@@ -92,6 +105,36 @@ std::string parse_pool(std::string_view text, PoolSettings* pool) {
   return wrong.empty() ? "" : "the count " + wrong;
 }
 
+std::string parse_balance(std::string_view text, Balance* balance) {
+  using enum Balance::Method;
+  using enum Balance::Key;
+  constexpr std::pair<std::string_view, Balance::Method> kMethods[] = {
+      {"least", kLeast}, {"round-robin", kRoundRobin}, {"random-two", kRandomTwo}};
+  constexpr std::pair<std::string_view, Balance::Key> kKeys[] = {{"hash:client", kClient},
+                                                                 {"hash:path", kPath}};
+  constexpr std::pair<std::string_view, Balance::Key> kNamedKeys[] = {{"hash:field:", kField},
+                                                                      {"hash:cookie:", kCookie}};
+  for (auto [word, method] : kMethods) {
+    if (text != word) continue;
+    *balance = {.method = method};
+    return "";
+  }
+  for (auto [word, key] : kKeys) {
+    if (text != word) continue;
+    *balance = {.method = kHash, .key = key};
+    return "";
+  }
+  for (auto [word, key] : kNamedKeys) {
+    if (!text.starts_with(word)) continue;
+    std::string_view name = text.substr(word.size());
+    if (!is_name(name)) return quoted(name) + " is no name of a field or cookie";
+    *balance = {.method = kHash, .key = key, .name = std::string(name)};
+    return "";
+  }
+  return not_one_of(text, {"least", "round-robin", "random-two", "hash:client", "hash:path",
+                           "hash:field:NAME", "hash:cookie:NAME"});
+}
+
 namespace {
 
 constexpr std::string_view kUnixScheme = "unix:";
@@ -105,6 +148,22 @@ std::string parse_unix_upstream(std::string_view text, Upstream* upstream) {
   return "";
 }
 
+// "weight=3" or "backup". "" or what is wrong.
+std::string parse_upstream_option(std::string_view text, Upstream* upstream) {
+  constexpr std::string_view kWeightKey = "weight=";
+  if (text == "backup") {
+    upstream->backup = true;
+    return "";
+  }
+  if (!text.starts_with(kWeightKey))
+    return quoted(text) + " is no option of an upstream: weight=N or backup";
+  uint64_t weight = 0;
+  std::string wrong =
+      parse_number(kCount, kUpstreamWeight, text.substr(kWeightKey.size()), &weight);
+  upstream->weight = static_cast<uint32_t>(weight);
+  return wrong.empty() ? "" : "the weight " + wrong;
+}
+
 // A zone is for this host to know and means nothing to the upstream (RFC 6874 section 4).
 std::string without_zone(std::string_view authority) {
   std::string host(authority);
@@ -113,9 +172,7 @@ std::string without_zone(std::string_view authority) {
   return host;
 }
 
-}  // namespace
-
-std::string parse_upstream(std::string_view text, Upstream* upstream) {
+std::string parse_url(std::string_view text, Upstream* upstream) {
   if (has_scheme(text, "https:")) return "TLS to upstreams comes later: use http://";
   if (has_scheme(text, kUnixScheme)) return parse_unix_upstream(text, upstream);
   constexpr std::string_view kScheme = "http://";
@@ -140,6 +197,19 @@ std::string parse_upstream(std::string_view text, Upstream* upstream) {
   if (address->port() == 0) return "port 0 cannot be connected to";
   *upstream = {std::string(text), without_zone(authority), *address};
   return "";
+}
+
+}  // namespace
+
+std::string parse_upstream(std::string_view text, Upstream* upstream) {
+  size_t end = text.find(';');
+  std::string wrong = parse_url(text.substr(0, end), upstream);
+  while (wrong.empty() && end != text.npos) {
+    text.remove_prefix(end + 1);
+    end = text.find(';');
+    wrong = parse_upstream_option(text.substr(0, end), upstream);
+  }
+  return wrong;
 }
 
 }  // namespace sluice

@@ -37,6 +37,7 @@ std::string parse_number(const NumberKind& kind, Bounds bounds, std::string_view
                          uint64_t* value);
 std::string parse_switch(std::string_view text, bool* value);
 std::string parse_pool(std::string_view text, PoolSettings* pool);
+std::string parse_balance(std::string_view text, Balance* balance);
 std::string parse_upstream(std::string_view text, Upstream* upstream);
 std::string not_one_of(std::string_view text, const std::vector<std::string>& names);
 std::string quoted(std::string_view text);

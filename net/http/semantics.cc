@@ -86,4 +86,19 @@ bool has_no_transform(const Head& head) {
   return head.lists_token("cache-control", "no-transform");
 }
 
+std::optional<std::string_view> find_cookie(const Head& request, std::string_view name) {
+  for (size_t i = 0; i < request.field_count(); ++i) {
+    if (!equals_ignoring_case(request.field(i).name, "cookie")) continue;
+    std::string_view rest = request.field(i).value;
+    while (!rest.empty()) {
+      size_t end = std::min(rest.find(';'), rest.size());
+      std::string_view pair = trim_blanks(rest.substr(0, end));
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+      if (pair.size() > name.size() && pair.starts_with(name) && pair[name.size()] == '=')
+        return pair.substr(name.size() + 1);
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace sluice

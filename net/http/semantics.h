@@ -29,6 +29,9 @@ bool is_event_stream(const Head& response);
 // Cache-Control lists no-transform (requests and responses).
 bool has_no_transform(const Head& head);
 
+// The first cookie of that name (RFC 6265 section 5.4).
+std::optional<std::string_view> find_cookie(const Head& request, std::string_view name);
+
 // TRACE and OPTIONS: Max-Forwards counts (RFC 9110 section 7.6.2).
 bool limits_forwards(const Head& request);
 // nullopt: absent or not a number. Too large a number counts as the largest.

@@ -185,7 +185,6 @@ void render_upstreams(Page& page, const ConfigSnapshot& snapshot, const Workers&
   for (const WorkerSnapshot& worker : workers) {
     for (size_t id = 0; id < std::min(upstreams.size(), worker.metrics.upstreams.size()); ++id) {
       const UpstreamMetrics& one = worker.metrics.upstreams[id];
-      upstreams[id].begun += one.begun;
       for (unsigned i = 0; i < kEndings; ++i) upstreams[id].ended[i] += one.ended[i];
     }
   }
@@ -197,10 +196,28 @@ void render_upstreams(Page& page, const ConfigSnapshot& snapshot, const Workers&
       if (uint64_t count = upstreams[id].ended[i]; count > 0)
         page.add(count, {{"upstream", snapshot.upstream_urls()[id]},
                          {"ending", std::string(ending_name(static_cast<Ending>(i)))}});
-  page.gauge("sluice_upstream_attempts_under_way", "Requests under way, by upstream.");
-  for (size_t id = 0; id < upstreams.size(); ++id)
-    if (upstreams[id].begun > 0)
-      page.add(upstreams[id].under_way(), {{"upstream", snapshot.upstream_urls()[id]}});
+}
+
+// Of the upstreams that the configuration names; of others what they have counted stays true.
+void render_health(Page& page, const ConfigSnapshot& snapshot, uint64_t now_ms) {
+  const UpstreamBoard& board = snapshot.board();
+  const std::vector<std::string>& urls = snapshot.upstream_urls();
+  page.gauge("sluice_upstream_outstanding", "Requests under way, by upstream.");
+  for (uint32_t id : snapshot.upstreams_in_use())
+    page.add(board.outstanding(id), {{"upstream", urls[id]}});
+  page.gauge("sluice_upstream_state", "1 for the state that the upstream is in.");
+  for (uint32_t id : snapshot.upstreams_in_use())
+    for (unsigned i = 0; i < kUpstreamStates; ++i) {
+      auto state = static_cast<UpstreamState>(i);
+      page.add(board.health(id).state(now_ms) == state ? 1 : 0,
+               {{"upstream", urls[id]}, {"state", upstream_state_name(state)}});
+    }
+  page.counter("sluice_upstream_ejections", "Times an upstream was left out, by its last failure.");
+  for (uint32_t id = 0; id < urls.size(); ++id)
+    for (unsigned i = 0; i < kEjectReasons; ++i)
+      page.add(
+          board.health(id).ejections[i],
+          {{"upstream", urls[id]}, {"reason", eject_reason_name(static_cast<EjectReason>(i))}});
 }
 
 void render_endings(Page& page, const Workers& workers) {
@@ -389,6 +406,7 @@ std::string render_metrics(const ConfigSnapshot& snapshot,
   Page page(format);
   render_requests(page, snapshot, workers);
   render_upstreams(page, snapshot, workers);
+  render_health(page, snapshot, process.now_ms);
   render_gauges(page, workers);
   for (const SimpleCounter& counter : kCounters) {
     page.counter(counter.name, counter.help);

@@ -19,6 +19,7 @@ std::string_view metrics_content_type(MetricsFormat format);
 struct ProcessFacts {
   std::string_view version;
   double uptime_seconds = 0;
+  uint64_t now_ms = 0;  // of the monotonic clock
   uint64_t open_fds = 0;
   uint64_t resident_bytes = 0;
   uint64_t log_lines_dropped = 0;

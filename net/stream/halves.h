@@ -12,6 +12,7 @@
 
 namespace sluice {
 
+class Head;
 class Stream;
 
 // What a stream asks of the connection that its client is on.
@@ -61,12 +62,17 @@ struct AttemptOutcome {
 // The source of streams' upstream halves.
 class UpstreamSource {
  public:
+  // The head of a request whose upstream is to be chosen.
+  virtual void on_request_head(const Stream& stream, const Head& head) = 0;
   // Sets which of its route's upstreams the request goes to: none of those whose bit in `tried` is
-  // set. False: none is left.
+  // set. False: none is left that an attempt after another should go to. The first finds one
+  // always.
   virtual bool choose(Stream& stream, uint64_t tried) = 0;
   // Asks for a connection to that upstream. Stream::on_upstream() or a refusal follows, maybe at
   // once.
   virtual void acquire(Stream& stream, bool fresh) = 0;
+  // That upstream has answered with that status.
+  virtual void attempt_answered(const Stream& stream, int status) = 0;
   // It has come to that, as far as this attempt at that upstream goes; once for each acquire().
   virtual void attempt_ended(const Stream& stream, const AttemptOutcome& outcome) = 0;
   // The stream no longer waits.

@@ -82,6 +82,7 @@ void Stream::on_response_head(const Head& head) {
     return;
   }
   attempt_.status = static_cast<uint16_t>(head.status());
+  streams_.upstreams().attempt_answered(*this, head.status());
   if (head_queued_) {
     if (head.status() == 200 && is_event_stream(head)) {
       no_transform_ |= has_no_transform(head);

@@ -51,6 +51,7 @@ void Stream::on_request_head(std::unique_ptr<Head> arrived, bool keep_alive) {
   // A client of HTTP/1.0 waits for nobody (RFC 9110 section 10.1.1).
   if (head.body() != BodyKind::kNone && client_->writer().knows_interim() && head.find("expect"))
     awaits_go_ahead_ = true;
+  streams_.upstreams().on_request_head(*this, head);
   streams_.upstreams().choose(*this, 0);
   bool written = write_request(head);
   keep_head(std::move(arrived));

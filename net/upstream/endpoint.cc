@@ -2,6 +2,16 @@
 
 namespace sluice {
 
+void Endpoint::attempt_begun() {
+  ++metrics().begun;
+  board().attempt_begun(shared_.context.number, id());
+}
+
+void Endpoint::attempt_ended(const AttemptOutcome& outcome) {
+  ++metrics().ended[static_cast<unsigned>(outcome.ending)];
+  board().attempt_ended(shared_.context.number, id());
+}
+
 UpstreamPool* Endpoint::find_pool(const Upstream& upstream,
                                   const ConnectionSettings& settings) const {
   for (const auto& pool : pools_)

@@ -1,20 +1,25 @@
-// One upstream as a worker knows it while it runs: what requests to it are counted, and its pools
-// of connections. All routes that name its url share it, and it outlives reloads that keep it.
-// Connections are made as the route says (socket buffers, keep-alive, limits), so there is a pool
-// for each kind of them: most often one. Owned by Endpoints, used on its worker's thread.
+// One upstream as a worker knows it while it runs: what requests to it are counted, its breaker,
+// and its pools of connections. All routes that name its url share it, and it outlives reloads that
+// keep it. Connections are made as the route says (socket buffers, keep-alive, limits), so there is
+// a pool for each kind of them: most often one. Owned by Endpoints, used on its worker's thread.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "net/upstream/breaker.h"
 #include "net/upstream/pool.h"
 
 namespace sluice {
 
 class Endpoint final : public PoolOwner {
  public:
-  Endpoint(PoolContext& shared, const Upstream& upstream) : shared_(shared), upstream_(upstream) {}
+  Endpoint(PoolContext& shared, const Upstream& upstream)
+      : shared_(shared),
+        upstream_(upstream),
+        breaker_(board().health(upstream.id), shared.context.number) {}
 
   uint32_t id() const { return upstream_.id; }
 
@@ -28,10 +33,10 @@ class Endpoint final : public PoolOwner {
   UpstreamPool* find_pool(const Upstream& upstream, const ConnectionSettings& settings) const;
 
   // A stream begins an attempt here; every one ends once.
-  void attempt_begun() { ++metrics().begun; }
-  void attempt_ended(const AttemptOutcome& outcome) {
-    ++metrics().ended[static_cast<unsigned>(outcome.ending)];
-  }
+  void attempt_begun();
+  void attempt_ended(const AttemptOutcome& outcome);
+  Breaker& breaker() { return breaker_; }
+  const std::string& url() const { return upstream_.url; }
 
   // For a change of the configuration: all its pools are retired first, then those that a route
   // uses are taken back, and then those that are left keep no idle connection.
@@ -48,11 +53,13 @@ class Endpoint final : public PoolOwner {
   bool belongs_to(const Stream& stream, const UpstreamPool& pool) const override;
 
  private:
+  UpstreamBoard& board() const { return shared_.context.snapshot->board(); }
   UpstreamPool& pool_of(const Stream& stream);
   UpstreamMetrics& metrics() { return shared_.context.metrics.of_upstream(id()); }
 
   PoolContext& shared_;
   const Upstream upstream_;
+  Breaker breaker_;
   ConnectionQueue queue_;
   std::vector<std::unique_ptr<UpstreamPool>> pools_;
 };

@@ -1,7 +1,8 @@
-// All upstreams of one worker, by their numbers, and the choice within a route's group. An endpoint
-// is made when it is first asked for, and goes when no route names it any more and its last
-// connection has closed: a stream of an older configuration that asks once more just has it made
-// anew. Owned by the gateway, used on its worker's thread.
+// All upstreams of one worker, by their numbers, and the choice within a route's group: which of
+// its upstreams may have a request (the board and the breakers say), and which of those gets it
+// (the balancer says). An endpoint is made when it is first asked for, and goes when no route names
+// it any more and its last connection has closed: a stream of an older configuration that asks once
+// more just has it made anew. Owned by the gateway, used on its worker's thread.
 #pragma once
 
 #include <cstddef>
@@ -10,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "net/upstream/balance.h"
 #include "net/upstream/endpoint.h"
 
 namespace sluice {
@@ -17,12 +19,14 @@ namespace sluice {
 class Endpoints final : public UpstreamSource {
  public:
   Endpoints(WorkerContext& context, Connector& connector, CloseWatcher& watcher)
-      : shared_{context, connector, watcher} {}
+      : shared_{context, connector, watcher}, balancer_(context.number) {}
 
   // UpstreamSource
+  void on_request_head(const Stream& stream, const Head& head) override;
   bool choose(Stream& stream, uint64_t tried) override;
   void acquire(Stream& stream, bool fresh) override;
   void forget(Stream& stream) override;
+  void attempt_answered(const Stream& stream, int status) override;
   void attempt_ended(const Stream& stream, const AttemptOutcome& outcome) override;
   const RequestWriter& writer(const Stream&) const override { return shared_.connector.writer(); }
 
@@ -35,12 +39,28 @@ class Endpoints final : public UpstreamSource {
   size_t idle() const { return shared_.counts.idle; }
 
  private:
+  // How willingly a group's requests are given to an upstream: the lowest rank that there is has
+  // them all.
+  enum class Rank : uint8_t { kServes, kBacksUp, kEjected, kDrained, kTried };
+
   Endpoint& endpoint(const Upstream& upstream);
+  Rank rank_of(const Upstream& upstream) const;
+  bool begins_trial_if_due(const Stream& stream, const Upstream& upstream);
+  void drop_trial_not_begun();
+  void tell_breaker(const Stream& stream, std::optional<EjectReason> failure);
+  bool others_left(uint32_t id) const;
+  uint64_t now_ms() const { return shared_.context.loop.now_ms(); }
+  UpstreamBoard& board() const { return shared_.context.snapshot->board(); }
   std::vector<std::optional<uint64_t>> limits() const;
 
   PoolContext shared_;
   std::vector<std::unique_ptr<Endpoint>> endpoints_;  // by their numbers; null where there is none
-  std::vector<uint32_t> turns_;                       // of each route, by its number: round robin
+  Balancer balancer_;
+  // Of the stream whose head came last: what of it is hashed.
+  uint64_t keyed_stream_ = UINT64_MAX;
+  std::optional<uint64_t> key_;
+  // Chosen for a trial by a stream that has not asked for it yet, and may never do.
+  Endpoint* trial_not_begun_ = nullptr;
 };
 
 }  // namespace sluice

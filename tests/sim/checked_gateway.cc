@@ -145,9 +145,10 @@ void CheckedGateway::check_turn() {
               std::to_string(memory_limit_.heap) + " of " + std::to_string(memory_limit_.heap_max));
   check_pool(sse_event_);
   check_pool(http_response_);
+  check_streams();
   check_exhausted(sse_event_, events_exhausted_since_ns_);
   check_exhausted(http_response_, others_exhausted_since_ns_);
-  check_streams();
+  check_groups();
   if (loop_.counters().stale_completions > 0) violation("a completion for nobody");
   if (loop_.operations() != kernel_.operations())
     violation("the kernel has " + std::to_string(kernel_.operations()) +
@@ -167,11 +168,11 @@ void CheckedGateway::check_pool(const SlotPool& pool) const {
 
 // Whose peer takes nothing gives way to those that wait, after a while (limits::kShedAfterMs, and a
 // second until that is looked at). Where the process itself stood still, nobody could; and a stream
-// alone waits for none but its own slots, which its client may take a byte at a time.
+// alone waits for none but its own slots. A client may take a byte at a time: it takes something.
 void CheckedGateway::check_exhausted(const SlotPool& pool, uint64_t& since_ns) {
   const Metrics& metrics = gateway_.metrics();
   bool alone = metrics.streams_started - metrics.streams_ended <= 1;
-  if (!pool.exhausted() || alone || kernel_.state().liberties.stopped > 0)
+  if (!pool.exhausted() || alone || trickles_ || kernel_.state().liberties.stopped > 0)
     since_ns = 0;
   else if (since_ns == 0)
     since_ns = world_.now_ns();
@@ -183,11 +184,16 @@ void CheckedGateway::check_exhausted(const SlotPool& pool, uint64_t& since_ns) {
 // Credit: what a stream has on its way is never more than the largest window and the slot that
 // crossed the line. Of an event stream what was held comes on top, once its event is complete; and
 // that is bounded by --event-hold.
-void CheckedGateway::check_streams() const {
+void CheckedGateway::check_streams() {
   std::vector<StreamInfo> streams;
   gateway_.list_streams(streams);
   uint64_t slot = std::max(sse_event_.slot_bytes(), http_response_.slot_bytes());
+  std::map<uint64_t, uint64_t> backlogs;
+  trickles_ = false;
   for (const StreamInfo& stream : streams) {
+    backlogs[stream.id] = stream.backlog;
+    auto before = backlogs_.find(stream.id);
+    trickles_ |= stream.backlog > 0 && before != backlogs_.end() && stream.backlog < before->second;
     uint64_t granted_max = window_max_ + slot;
     uint64_t held_max = stream.event_stream ? hold_max_ + granted_max : 0;
     if (stream.backlog > granted_max + held_max)
@@ -195,6 +201,31 @@ void CheckedGateway::check_streams() const {
                 std::to_string(stream.window));
     if (stream.held > held_max)
       violation("a stream holds back " + std::to_string(stream.held) + " bytes");
+  }
+  backlogs_ = std::move(backlogs);
+}
+
+// However they fail, one of each group's upstreams is there. Groups stay the same over reloads
+// here.
+void CheckedGateway::check_groups() const {
+  for (const Route& route : snapshot_->routes()) {
+    auto is_out = [this](const Upstream& upstream) {
+      return snapshot_->board().health(upstream.id).ejected_until_ms != 0;
+    };
+    if (route.upstreams.size() > 1 && std::ranges::all_of(route.upstreams, is_out))
+      violation("every upstream of " + route.path + " is ejected");
+  }
+}
+
+// Each attempt begins once and ends once.
+void CheckedGateway::check_attempts() {
+  for (uint32_t id = 0; id < snapshot_->upstream_urls().size(); ++id) {
+    uint64_t outstanding = snapshot_->board().outstanding(id);
+    uint64_t under_way = gateway_.metrics().of_upstream(id).under_way();
+    if (outstanding + under_way > 0)
+      violation(std::to_string(outstanding) + " attempts are outstanding and " +
+                std::to_string(under_way) + " under way, though nothing is there");
+    if (snapshot_->board().health(id).trial != 0) violation("nobody tries an upstream, for ever");
   }
 }
 
@@ -248,6 +279,7 @@ void CheckedGateway::run_until_idle(uint64_t rounds) {
   if (memory_limit_.bytes != sse_event_.bytes() + http_response_.bytes() || memory_limit_.heap != 0)
     violation("memory is accounted for that nobody has");
   check_snapshots();
+  check_attempts();
   if (memory_.nodes.in_use() > 0) violation("nodes are in use though nothing is there");
   // The listener, if it has not been closed.
   if (kernel_.open_fds() > (gateway_.context().draining ? 0 : 1))

@@ -64,6 +64,9 @@ Simulation::Simulation(uint64_t seed, bool traced)
       weather_(make_weather(world_.random)),
       kernel_(world_, weather_.kernel) {
   Config config = make_config(world_.random, weather_);
+  // Drawn apart, so that all else is as it would be without.
+  Random groups(seed ^ 0x67726f757073);
+  if (groups.chance(0.8)) vary_groups(config, groups);
   Features features = make_features(world_.random);
   uint64_t clients_max = world_.random.chance(0.1)   ? kFewClients
                          : world_.random.chance(0.1) ? kFewMoreThanBacklogs

@@ -138,6 +138,26 @@ Config make_config(Random& random, const Weather& weather) {
   return config;
 }
 
+void vary_groups(Config& config, Random& random) {
+  using enum Balance::Method;
+  constexpr Balance::Method kMethods[] = {kLeast, kRoundRobin, kRandomTwo, kHash};
+  constexpr Balance::Key kKeys[] = {Balance::Key::kField, Balance::Key::kClient,
+                                    Balance::Key::kPath};
+  for (Route& route : config.routes) {
+    StreamSettings& settings = route.settings;
+    settings.balance = {.method = kMethods[random.between(0, 3)],
+                        .key = kKeys[random.between(0, 2)],
+                        .name = "x-attempt"};
+    settings.eject_after = random.between(0, 3);
+    settings.eject_time_ms = random.magnitude(100, 10'000);
+    settings.slow_start_ms = random.chance(0.5) ? 0 : random.magnitude(1, 5'000);
+    for (Upstream& upstream : route.upstreams) {
+      upstream.weight = static_cast<uint32_t>(random.magnitude(1, 10));
+      upstream.backup = random.chance(0.2);
+    }
+  }
+}
+
 Config reloaded(const Config& config, Random& random) {
   Config changed = config;
   for (Route& route : changed.routes)

@@ -32,6 +32,8 @@ Weather make_weather(Random& random);
 
 // Several routes, each with settings and some of the upstreams of its own, the one of "/" last.
 Config make_config(Random& random, const Weather& weather);
+// How its groups choose, and what they bear of their upstreams.
+void vary_groups(Config& config, Random& random);
 // The same as far as requests can tell: other routes beside those, another order, and connections
 // to upstreams that are made otherwise, so that those from before are of no more use.
 Config reloaded(const Config& config, Random& random);

@@ -25,19 +25,17 @@ using ::testing::StartsWith;
 class AdminTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    config_.admin = loopback(0);
     for (unsigned i = 0; i < 2; ++i) {
       uint16_t port = 0;
       int listener = listen_on_loopback(&port);
       if (i == 0) port_ = port;
-      workers_.push_back(std::make_unique<Worker>(
-          Worker::Options{.index = i,
-                          .cpu = -1,
-                          .snapshot = std::make_shared<ConfigSnapshot>(config_),
-                          .features = features_here(),
-                          .client_limit = &client_limit_,
-                          .sockets = {{"test", listener}},
-                          .log = &log_.add_queue()}));
+      workers_.push_back(std::make_unique<Worker>(Worker::Options{.index = i,
+                                                                  .cpu = -1,
+                                                                  .snapshot = snapshot_,
+                                                                  .features = features_here(),
+                                                                  .client_limit = &client_limit_,
+                                                                  .sockets = {{"test", listener}},
+                                                                  .log = &log_.add_queue()}));
       ASSERT_EQ(workers_.back()->start(), "");
     }
     for (auto& worker : workers_) ASSERT_EQ(worker->serve([] {}), "");
@@ -45,8 +43,7 @@ class AdminTest : public ::testing::Test {
   }
   // Anew, if it has been started before.
   void start(const Admin::Options& options) {
-    admin_ =
-        std::make_unique<Admin>(std::make_shared<ConfigSnapshot>(config_), workers_, log_, options);
+    admin_ = std::make_unique<Admin>(snapshot_, workers_, log_, options);
     ASSERT_EQ(admin_->start(), "");
   }
   void TearDown() override {
@@ -73,10 +70,12 @@ class AdminTest : public ::testing::Test {
   Upstreams upstreams_;
   Config config_ = [this] {
     Config config = config_to(upstreams_.port());
+    config.admin = loopback(0);
     config.admin_name = "admin.test";
     config.admin_hosts = {"sluice.test"};
     return config;
   }();
+  std::shared_ptr<const ConfigSnapshot> snapshot_ = std::make_shared<ConfigSnapshot>(config_);
   ClientLimit client_limit_{200};
   LogWriter log_;
   uint16_t port_ = 0;
@@ -90,17 +89,58 @@ TEST_F(AdminTest, ShowsAPage) {
 }
 
 TEST_F(AdminTest, AnswersEveryPathAlsoToAHead) {
-  for (const char* path : {"/", "/metrics", "/streams", "/healthz", "/readyz"})
+  for (const char* path : {"/", "/metrics", "/streams", "/upstreams", "/healthz", "/readyz"})
     EXPECT_THAT(fetch(path, "", "HEAD"),
                 AllOf(StartsWith("HTTP/1.1 200 "), HasSubstr("Content-Length: ")))
         << path;
 }
 
 TEST_F(AdminTest, RefusesOtherMethods) {
-  for (const char* path : {"/", "/metrics", "/streams", "/healthz", "/readyz"})
+  for (const char* path : {"/", "/metrics", "/streams", "/upstreams", "/healthz", "/readyz"})
     EXPECT_THAT(fetch(path, "Content-Length: 0\r\n", "POST"),
                 AllOf(StartsWith("HTTP/1.1 405 "), HasSubstr("\r\nAllow: GET, HEAD\r\n")))
         << path;
+}
+
+// --- upstreams ---
+
+TEST_F(AdminTest, ListsUpstreams) {
+  const Upstream& upstream = config_.routes[0].upstreams[0];
+  EXPECT_THAT(fetch("/upstreams"),
+              AllOf(StartsWith("HTTP/1.1 200 "), HasSubstr("Content-Type: application/json"),
+                    HasSubstr("[{\"url\":\"" + upstream.url +
+                              "\",\"state\":\"closed\",\"state_for_ms\":null,\"outstanding\":0"),
+                    HasSubstr("\"routes\":[{\"path\":\"/\",\"weight\":1,\"backup\":false}]"),
+                    EndsWith("\"last_ejections\":[]}]\n")));
+}
+
+TEST_F(AdminTest, DrainsAnUpstreamAndTakesItBack) {
+  const std::string& url = config_.routes[0].upstreams[0].url;
+  UpstreamHealth& health = snapshot_->board().health(0);
+  EXPECT_THAT(fetch("/upstreams/drain?url=" + url, "Content-Length: 0\r\n", "POST"),
+              AllOf(StartsWith("HTTP/1.1 200 "), HasSubstr("\"state\":\"drained\"")));
+  EXPECT_TRUE(health.drained);
+  EXPECT_THAT(fetch("/upstreams"), HasSubstr("\"state\":\"drained\",\"state_for_ms\":"));
+  EXPECT_THAT(fetch("/metrics"), HasSubstr("\",state=\"drained\"} 1\n"));
+  std::string encoded = "http%3A%2f%2F" + url.substr(7);
+  EXPECT_THAT(fetch("/upstreams/undrain?url=" + encoded, "Content-Length: 0\r\n", "POST"),
+              AllOf(StartsWith("HTTP/1.1 200 "), HasSubstr("\"state\":\"closed\"")));
+  EXPECT_FALSE(health.drained);
+}
+
+TEST_F(AdminTest, RefusesOrdersThatNameNoUpstream) {
+  auto status = [this](const std::string& target, const char* fields = "") {
+    return fetch(target, std::string("Content-Length: 0\r\n") + fields, "POST").substr(9, 3);
+  };
+  for (const char* path : {"/upstreams/drain", "/upstreams/undrain"}) {
+    EXPECT_EQ(status(path), "400");
+    for (const char* url : {"%", "%4", "%4x", "http:%zz"})
+      EXPECT_EQ(status(std::string(path) + "?url=" + url), "400") << url;
+    EXPECT_EQ(status(std::string(path) + "?url=http://127.0.0.1:1"), "404");
+    EXPECT_EQ(status(path + ("?url=" + config_.routes[0].upstreams[0].url), "Origin: http://x\r\n"),
+              "403");
+  }
+  EXPECT_FALSE(snapshot_->board().health(0).drained);
 }
 
 TEST_F(AdminTest, KnowsNoOtherPaths) {
@@ -109,7 +149,8 @@ TEST_F(AdminTest, KnowsNoOtherPaths) {
 }
 
 TEST_F(AdminTest, AnswersUnderItsOwnNamesOnly) {
-  for (const char* path : {"/", "/metrics", "/streams", "/healthz", "/readyz", "/nothing"})
+  for (const char* path :
+       {"/", "/metrics", "/streams", "/upstreams", "/healthz", "/readyz", "/nothing"})
     EXPECT_THAT(fetch(path, "", "GET", "rebound.test:9901"),
                 AllOf(StartsWith("HTTP/1.1 421 Misdirected Request\r\n"),
                       HasSubstr("application/problem+json"), HasSubstr("--admin-host")))

@@ -104,6 +104,15 @@ std::map<std::string, Sample> stream_samples() {
         [](const Config&, const Route& route) {
           return !route.upstreams.empty() && route.upstreams.back().address.port() == 1;
         }}},
+      {"balance",
+       {"hash:field:x-user", "\"hash:field:x-user\"",
+        [](const Config&, const Route& route) {
+          const Balance& balance = route.settings.balance;
+          return balance.method == Balance::Method::kHash && balance.name == "x-user";
+        }}},
+      {"eject-after", size(&S::eject_after, 7)},
+      {"eject-time", time(&S::eject_time_ms)},
+      {"slow-start", time(&S::slow_start_ms)},
       {"heartbeat", time(&S::heartbeat_ms)},
       {"heartbeat-head-after", time(&S::heartbeat_head_after_ms)},
       {"buffer-size", size(&S::buffer_size, 4096)},

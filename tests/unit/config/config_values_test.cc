@@ -1,3 +1,4 @@
+#include <tuple>
 #include <utility>
 
 #include <gmock/gmock.h>
@@ -163,6 +164,34 @@ TEST(Choices, EachMeansWhatItSays) {
     EXPECT_EQ(with("--simd", simd).simd, simd);
 }
 
+TEST(Balance, Forms) {
+  auto with = [](const char* text) {
+    return config_of({"--demo", "--balance", text}).defaults.balance;
+  };
+  EXPECT_EQ(config_of({"--demo"}).defaults.balance.method, Balance::Method::kLeast);
+  EXPECT_EQ(with("least").method, Balance::Method::kLeast);
+  EXPECT_EQ(with("round-robin").method, Balance::Method::kRoundRobin);
+  EXPECT_EQ(with("random-two").method, Balance::Method::kRandomTwo);
+  for (auto [text, key, name] : {std::tuple("hash:client", Balance::Key::kClient, ""),
+                                 std::tuple("hash:path", Balance::Key::kPath, ""),
+                                 std::tuple("hash:field:X-User", Balance::Key::kField, "X-User"),
+                                 std::tuple("hash:cookie:sid", Balance::Key::kCookie, "sid")}) {
+    Balance balance = with(text);
+    EXPECT_EQ(balance.method, Balance::Method::kHash) << text;
+    EXPECT_EQ(balance.key, key) << text;
+    EXPECT_EQ(balance.name, name) << text;
+  }
+}
+
+TEST(Balance, Errors) {
+  auto error = [](const char* text) { return error_of({"--demo", "--balance", text}); };
+  EXPECT_EQ(error("random"),
+            "sluice: --balance: 'random' is not one of least, round-robin, random-two, "
+            "hash:client, hash:path, hash:field:NAME, hash:cookie:NAME");
+  EXPECT_EQ(error("hash:field:"), "sluice: --balance: '' is no name of a field or cookie");
+  EXPECT_EQ(error("hash:cookie:a=b"), "sluice: --balance: 'a=b' is no name of a field or cookie");
+}
+
 TEST(LatencyBudget, Forms) {
   auto budget = [](const char* text) {
     return config_of({"--demo", "--latency-budget", text}).latency_budget_us;
@@ -184,6 +213,42 @@ TEST(LatencyBudget, Errors) {
             "sluice: --latency-budget: 'soon' is not auto, off or a time: a number "
             "with us, ms or s");
   EXPECT_EQ(error("9us"), "sluice: --latency-budget: 9us is out of bounds: 0, or 10us to 20ms");
+}
+
+TEST(Upstream, OptionsStandBehindTheUrl) {
+  Config config =
+      config_of({"--upstream", "http://127.0.0.1:1;weight=3", "--upstream",
+                 "unix:/run/app.sock;backup;weight=1000", "--upstream", "http://127.0.0.1:2",
+                 "--route", "path=/x,upstream=http://127.0.0.1:1;weight=2"});
+  const std::vector<Upstream>& upstreams = config.routes[0].upstreams;
+  ASSERT_EQ(upstreams.size(), 3U);
+  EXPECT_EQ(upstreams[0].url, "http://127.0.0.1:1") << "options are no part of who it is";
+  EXPECT_EQ(upstreams[0].weight, 3U);
+  EXPECT_FALSE(upstreams[0].backup);
+  EXPECT_EQ(upstreams[1].url, "unix:/run/app.sock");
+  EXPECT_EQ(upstreams[1].weight, 1000U);
+  EXPECT_TRUE(upstreams[1].backup);
+  EXPECT_EQ(upstreams[2].weight, 1U);
+  EXPECT_FALSE(upstreams[2].backup);
+  EXPECT_EQ(config.routes[1].upstreams[0].weight, 2U) << "each route has its own";
+}
+
+TEST(Upstream, OptionErrors) {
+  auto error = [](const std::string& options) {
+    return error_of({"--upstream", "http://127.0.0.1:1" + options});
+  };
+  EXPECT_EQ(error(";weight=0"), "sluice: --upstream: the weight 0 is out of bounds: 1 to 1000");
+  EXPECT_EQ(error(";weight=1001"),
+            "sluice: --upstream: the weight 1001 is out of bounds: 1 to 1000");
+  EXPECT_EQ(error(";weight=x"), "sluice: --upstream: the weight 'x' is not a number");
+  for (const char* option : {"", "backup=on", "weight", "Backup"})
+    EXPECT_EQ(error(";" + std::string(option)),
+              "sluice: --upstream: '" + std::string(option) +
+                  "' is no option of an upstream: weight=N or backup");
+  EXPECT_EQ(error(";backup"),
+            "sluice: --upstream: a route needs an upstream that is no backup for others");
+  EXPECT_EQ(file_error("upstream = \"http://127.0.0.1:1;wait\"", {}),
+            "sluice: FILE:1:12: upstream: 'wait' is no option of an upstream: weight=N or backup");
 }
 
 TEST(Upstream, Errors) {

@@ -124,5 +124,17 @@ TEST(ConfigSnapshot, RoutesThatNameAnUpstreamShareItsNumber) {
   EXPECT_EQ(snapshot.find_route("/b")->upstreams[1].id, snapshot.find_route("/a")->upstreams[0].id);
 }
 
+TEST(UpstreamsInUse, AreThoseOfItsOwnRoutes) {
+  Config config = config_with({"/a", "/b", "/c"});
+  config.routes[2].upstreams[0].url = config.routes[0].upstreams[0].url;
+  ConfigSnapshot before(config);
+  EXPECT_THAT(before.upstreams_in_use(), ElementsAre(0, 1));
+  EXPECT_EQ(before.find_upstream("http://at/b"), 1U);
+  EXPECT_EQ(before.find_upstream("http://at/c"), std::nullopt);
+  ConfigSnapshot after(config_with({"/b", "/d"}), &before);
+  EXPECT_THAT(after.upstreams_in_use(), ElementsAre(1, 2));
+  EXPECT_EQ(after.find_upstream("http://at/a"), std::nullopt) << "no route names it any more";
+}
+
 }  // namespace
 }  // namespace sluice

@@ -72,5 +72,12 @@ TEST(JsonEscaped, EveryByteGivesPrintableAscii) {
   }
 }
 
+// Another value would send the keys of --balance hash elsewhere when a new version starts.
+TEST(HashText, IsTheSameInEveryVersion) {
+  EXPECT_EQ(hash_text(""), 0xf52a15e9a9b5e89bU);
+  EXPECT_EQ(hash_text("a"), 0x2c0bdbf481420f8U);
+  EXPECT_EQ(hash_text("http://127.0.0.1:9000"), 0xa5bdd197e8f271afU);
+}
+
 }  // namespace
 }  // namespace sluice

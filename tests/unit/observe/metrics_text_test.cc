@@ -257,5 +257,27 @@ TEST(MetricsContentType, NamesTheFormat) {
             "application/openmetrics-text; version=1.0.0; charset=utf-8");
 }
 
+TEST_P(MetricsText, ShowsTheHealthOfUpstreams) {
+  config_.routes[0].upstreams = {{.url = "http://a", .host = {}, .address = {}},
+                                 {.url = "http://b", .host = {}, .address = {}}};
+  ConfigSnapshot snapshot(config_);
+  UpstreamHealth& health = snapshot.board().health(1);
+  health.ejections[static_cast<unsigned>(EjectReason::kTimeout)] = 3;
+  health.ejected_until_ms = 1000;
+  snapshot.board().attempt_begun(4, 0);
+  process_.now_ms = 999;
+  Page page = read_page(render_metrics(snapshot, workers_, process_, GetParam()));
+  EXPECT_EQ(page["sluice_upstream_outstanding{upstream=\"http://a\"}"], 1);
+  EXPECT_EQ(page["sluice_upstream_outstanding{upstream=\"http://b\"}"], 0);
+  EXPECT_EQ(page["sluice_upstream_state{upstream=\"http://a\",state=\"closed\"}"], 1);
+  EXPECT_EQ(page["sluice_upstream_state{upstream=\"http://b\",state=\"closed\"}"], 0);
+  EXPECT_EQ(page["sluice_upstream_state{upstream=\"http://b\",state=\"open\"}"], 1);
+  EXPECT_EQ(page["sluice_upstream_ejections_total{upstream=\"http://b\",reason=\"timeout\"}"], 3);
+  EXPECT_EQ(page["sluice_upstream_ejections_total{upstream=\"http://a\",reason=\"timeout\"}"], 0);
+  process_.now_ms = 1000;
+  page = read_page(render_metrics(snapshot, workers_, process_, GetParam()));
+  EXPECT_EQ(page["sluice_upstream_state{upstream=\"http://b\",state=\"half_open\"}"], 1);
+}
+
 }  // namespace
 }  // namespace sluice

@@ -1,0 +1,108 @@
+#include "net/config/upstream_board.h"
+
+#include <atomic>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "net/config/snapshot.h"
+
+namespace sluice {
+namespace {
+
+TEST(StablePartsArray, ItemsStayWhereTheyAre) {
+  StablePartsArray<uint32_t> array;
+  EXPECT_EQ(array.find(0), nullptr);
+  std::vector<uint32_t*> places;
+  for (uint32_t i = 0; i < 100; ++i) {
+    places.push_back(&array.at(i));
+    EXPECT_EQ(*places.back(), 0U);
+    *places.back() = i;
+  }
+  for (uint32_t i = 0; i < 100; ++i) {
+    EXPECT_EQ(array.find(i), places[i]);
+    EXPECT_EQ(*array.find(i), i);
+  }
+  EXPECT_EQ(array.find(1000), nullptr);
+  EXPECT_EQ(array.find(UINT32_MAX), nullptr);
+}
+
+TEST(UpstreamBoard, AddsUpWhatAllWorkersHave) {
+  UpstreamBoard board;
+  board.reserve(100);
+  EXPECT_EQ(board.outstanding(99), 0U);
+  board.attempt_begun(0, 99);
+  board.attempt_begun(1023, 99);
+  board.attempt_begun(1023, 98);
+  EXPECT_EQ(board.outstanding(99), 2U);
+  EXPECT_EQ(board.outstanding(98), 1U);
+  board.attempt_ended(0, 99);
+  EXPECT_EQ(board.outstanding(99), 1U);
+  EXPECT_EQ(board.outstanding(0), 0U);
+}
+
+TEST(UpstreamBoard, IsReadWhileWorkersWrite) {
+  constexpr uint32_t kUpstreams = 70;
+  UpstreamBoard board;
+  board.reserve(kUpstreams);
+  std::vector<std::thread> workers;
+  std::atomic<unsigned> left{4};
+  for (unsigned worker = 0; worker < 4; ++worker)
+    workers.emplace_back([&, worker] {
+      for (unsigned i = 0; i < 20'000; ++i) {
+        board.attempt_begun(worker, i % kUpstreams);
+        if (i % 2 == 0) board.attempt_ended(worker, i % kUpstreams);
+      }
+      --left;
+    });
+  uint64_t most = 0;
+  while (left > 0)
+    for (uint32_t id = 0; id < kUpstreams; ++id) most = std::max(most, board.outstanding(id));
+  for (std::thread& worker : workers) worker.join();
+  EXPECT_LE(most, 4U * 20'000 / kUpstreams + 4);
+  uint64_t total = 0;
+  for (uint32_t id = 0; id < kUpstreams; ++id) total += board.outstanding(id);
+  EXPECT_EQ(total, 4U * 10'000);
+}
+
+TEST(UpstreamBoard, OutlivesReloads) {
+  Config config;
+  Route& route = config.routes.emplace_back();
+  route.path = "/";
+  route.upstreams = {{.url = "http://a", .host = {}, .address = {}},
+                     {.url = "http://b", .host = {}, .address = {}}};
+  auto first = std::make_unique<ConfigSnapshot>(config);
+  first->board().attempt_begun(0, 1);
+  first->board().health(1).drain(5);
+  config.routes[0].upstreams = {{.url = "http://c", .host = {}, .address = {}},
+                                {.url = "http://b", .host = {}, .address = {}}};
+  ConfigSnapshot second(config, first.get());
+  first.reset();
+  uint32_t b = second.find_route("/")->upstreams[1].id;
+  EXPECT_EQ(second.board().outstanding(b), 1U);
+  EXPECT_EQ(second.board().health(b).state(6), UpstreamState::kDrained);
+  EXPECT_EQ(second.board().health(2).state(6), UpstreamState::kClosed);
+}
+
+TEST(UpstreamHealth, SaysSinceWhen) {
+  UpstreamHealth health;
+  EXPECT_EQ(health.state(10), UpstreamState::kClosed);
+  EXPECT_EQ(health.since_ms(10), 0U);
+  health.drain(20);
+  health.drain(25);
+  EXPECT_EQ(health.state(30), UpstreamState::kDrained);
+  EXPECT_EQ(health.since_ms(30), 20U) << "once is enough";
+  health.undrain(40);
+  health.undrain(45);
+  EXPECT_EQ(health.state(50), UpstreamState::kClosed);
+  EXPECT_EQ(health.since_ms(50), 40U);
+  health.ejected_until_ms = 70;
+  EXPECT_EQ(health.state(69), UpstreamState::kOpen);
+  EXPECT_EQ(health.state(70), UpstreamState::kHalfOpen);
+  EXPECT_EQ(health.since_ms(80), 70U);
+}
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,36 @@
+#include "net/http/semantics.h"
+
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/http1/http1_cases.h"
+#include "tests/unit/http1/http1_testing.h"
+
+namespace sluice::testing {
+namespace {
+
+std::string cookie(const std::string& fields, std::string_view name) {
+  Head head;
+  parse_head(Role::kRequest, get(fields), head);
+  return std::string(find_cookie(head, name).value_or("none"));
+}
+
+TEST(FindCookie, IsFoundByItsWholeName) {
+  EXPECT_EQ(cookie("Cookie: sid=1\r\n", "sid"), "1");
+  EXPECT_EQ(cookie("Cookie: a=b; sid=1; c=d\r\n", "sid"), "1");
+  EXPECT_EQ(cookie("Cookie: a=b;sid=1 ;\r\n", "sid"), "1");
+  EXPECT_EQ(cookie("cookie: a=b\r\nCOOKIE: sid=x=y\r\n", "sid"), "x=y");
+  EXPECT_EQ(cookie("Cookie: sid=1; sid=2\r\n", "sid"), "1") << "the first";
+  EXPECT_EQ(cookie("Cookie: sid=\r\n", "sid"), "");
+}
+
+TEST(FindCookie, IsNotFoundByAPartOfIt) {
+  for (const char* fields :
+       {"", "Cookie: \r\n", "Cookie: ;;\r\n", "Cookie: sid\r\n", "Cookie: Sid=1\r\n",
+        "Cookie: xsid=1\r\n", "Cookie: sids=1\r\n", "X-Cookie: sid=1\r\n"})
+    EXPECT_EQ(cookie(fields, "sid"), "none") << fields;
+}
+
+}  // namespace
+}  // namespace sluice::testing
