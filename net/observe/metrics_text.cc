@@ -191,14 +191,14 @@ void render_upstreams(Page& page, const ConfigSnapshot& snapshot, const Workers&
   page.counter("sluice_upstream_attempts",
                "Requests sent, or to be sent, to an upstream, by how "
                "that ended; one that is sent again counts twice.");
-  for (size_t id = 0; id < upstreams.size(); ++id)
+  for (uint32_t id : snapshot.upstreams_in_use())
     for (unsigned i = 0; i < kEndings; ++i)
       if (uint64_t count = upstreams[id].ended[i]; count > 0)
         page.add(count, {{"upstream", snapshot.upstream_urls()[id]},
                          {"ending", std::string(ending_name(static_cast<Ending>(i)))}});
 }
 
-// Of the upstreams that the configuration names; of others what they have counted stays true.
+// Of the upstreams that the configuration names, as with routes.
 void render_health(Page& page, const ConfigSnapshot& snapshot, uint64_t now_ms) {
   const UpstreamBoard& board = snapshot.board();
   const std::vector<std::string>& urls = snapshot.upstream_urls();
@@ -213,7 +213,7 @@ void render_health(Page& page, const ConfigSnapshot& snapshot, uint64_t now_ms) 
                {{"upstream", urls[id]}, {"state", upstream_state_name(state)}});
     }
   page.counter("sluice_upstream_ejections", "Times an upstream was left out, by its last failure.");
-  for (uint32_t id = 0; id < urls.size(); ++id)
+  for (uint32_t id : snapshot.upstreams_in_use())
     for (unsigned i = 0; i < kEjectReasons; ++i)
       page.add(
           board.health(id).ejections[i],
