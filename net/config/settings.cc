@@ -250,8 +250,10 @@ Setting access_log_setting() {
           .set = set_access_log};
 }
 
-// "502,503", or "none".
-std::string set_retry_on(SettingTarget target, std::string_view text) {
+// "502,503", or "none". A comma ends a value within --route, where a plus does as well.
+std::string set_retry_on(SettingTarget target, std::string_view given) {
+  std::string text(given);
+  std::ranges::replace(text, '+', ',');
   Statuses statuses{};
   size_t count = 0;
   std::string wrong = text == "none" ? "" : each_item(text, [&](std::string_view item) {
@@ -275,7 +277,7 @@ Setting retry_on_setting() {
           .default_text = joined(statuses, ","),
           .help =
               "Answers of an upstream after which another one of the group is asked, as long as "
-              "there is one and sending the request twice does no harm",
+              "there is one and sending the request twice does no harm; within --route: 502+503",
           .set = set_retry_on};
 }
 
