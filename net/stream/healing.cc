@@ -22,6 +22,7 @@ void Healing::breaks(uint64_t now_ms, Ending by) {
 void Healing::resumes(uint64_t now_ms) {
   resumed_ms = now_ms;
   first_id_seen = dropping = false;
+  asked = ids.last();
 }
 
 void Healing::goes_on() {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "net/base/ending.h"
 #include "net/stream/delivered_ids.h"
@@ -22,6 +23,8 @@ struct Healing {
   uint64_t resumed_ms = 0;       // the latest 200; 0: none since it broke
   uint32_t attempts = 0;         // since then
   Ending broken_by = Ending::kUpstreamReset;
+  std::string asked;           // the latest Last-Event-ID, until it has come by
+  bool came_by = false;        // late, and the client is yet to be told
   bool first_id_seen = false;  // of the resumed stream
   bool dropping = false;       // an event without an id follows one that had been delivered
 

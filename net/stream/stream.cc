@@ -201,6 +201,7 @@ void Stream::append_run(const Lease& lease, std::string_view run, uint32_t event
       note_ids(staged_and(run));
   }
   append_whole(lease, run);
+  if (notes_ids_) tell_late_gap();
   if (events > 0) note_events(events);
   response_grew();
 }

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "core/intrusive_list.h"
 #include "core/loop.h"
@@ -216,6 +217,10 @@ class Stream final : public TimerOwner {
   bool was_delivered(const Pieces& event);
   void note_place(const Pieces& id, bool delivered, bool is_last);
   void tell_gap(Gap gap, std::string_view first_id);
+  void tell_late_gap() {
+    Healing* healing = recovery_->healing.get();
+    if (healing && std::exchange(healing->came_by, false)) tell_gap(Gap::kReplayed, {});
+  }
   // News from the upstream counts; none does once its attempt has been given up.
   bool hears_upstream() const { return !ended_ && phase_ != Phase::kDraining && !retry_; }
   void commit_response(const Head& head);

@@ -65,7 +65,13 @@ void Stream::note_id(const Pieces& id) {
     if (id.empty()) return;
     recovery_->healing = std::make_unique<Healing>(context().memory_limit, settings().heal_ids);
   }
-  recovery_->healing->ids.remember(id);
+  Healing& healing = *recovery_->healing;
+  // It would have been dropped if the ring reached back to where the upstream began.
+  if (!healing.asked.empty() && equal(id, healing.asked)) {
+    healing.asked.clear();
+    healing.came_by = true;
+  }
+  healing.ids.remember(id);
 }
 
 // The rest of an event that was cut through, whose id was looked for then, and whole ones.
@@ -128,6 +134,7 @@ bool Stream::was_delivered(const Pieces& event) {
   bool is_last = equal(*id, healing.ids.last());
   note_place(*id, delivered, is_last);
   healing.dropping = delivered && !is_last;
+  if (is_last) healing.asked.clear();
   if (!delivered) {
     resumes_ = false;
     healing.goes_on();
