@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstring>
 #include <optional>
 
@@ -47,29 +48,50 @@ void DeliveredIds::remember(const Pieces& pieces) {
   std::array<char, limits::kHealIdBytes> room;
   if (pieces.empty() || pieces.size() > room.size()) return;
   std::string_view id = pieces.flat(room);
-  if (!can_be_asked_for(id)) return;
-  note_number(id);
+  std::optional<uint64_t> number = number_of(id);
+  if (!number && !can_be_asked_for(id)) return;
+  bool goes_on = number && is_number_run() && *number == last_number_ + 1;
+  if (!goes_on) push_numbers();
+  if (number) {
+    if (!goes_on) first_number_ = *number;
+    last_number_ = *number;
+  } else if (!push(id)) {
+    return;
+  }
+  last_size_ = static_cast<uint32_t>(id.size());
+}
+
+std::string_view DeliveredIds::last() {
+  if (last_size_ == 0) return {};
+  if (!is_number_run()) return {block_.get() + last_at_, last_size_};
+  std::to_chars(number_text_.data(), number_text_.data() + number_text_.size(), last_number_);
+  return {number_text_.data(), last_size_};
+}
+
+// The run of numbers is over: those of them that are remembered become ids like others.
+void DeliveredIds::push_numbers() {
+  if (!is_number_run()) return;
+  uint64_t count = std::min<uint64_t>(last_number_ - first_number_ + 1, count_max_);
+  for (uint64_t number = last_number_ - count + 1; number <= last_number_; ++number) {
+    char* end =
+        std::to_chars(number_text_.data(), number_text_.data() + number_text_.size(), number).ptr;
+    (void)push({number_text_.data(), static_cast<size_t>(end - number_text_.data())});
+  }
+  first_number_ = 1;
+  last_number_ = 0;
+}
+
+// False: there is no memory for it.
+bool DeliveredIds::push(std::string_view id) {
   if (count_ == count_max_) drop_oldest();
-  if (!make_room(kSizeBytes + id.size())) return;
+  if (!make_room(kSizeBytes + id.size())) return false;
   auto size = static_cast<uint16_t>(id.size());
   std::memcpy(block_.get() + end_, &size, kSizeBytes);
   id.copy(block_.get() + end_ + kSizeBytes, size);
-  last_at_ = end_ + kSizeBytes;
-  last_size_ = size;
-  end_ += kSizeBytes + size;
+  last_at_ = end_ + static_cast<uint32_t>(kSizeBytes);
+  end_ += static_cast<uint32_t>(kSizeBytes) + size;
   ++count_;
-}
-
-void DeliveredIds::note_number(std::string_view id) {
-  std::optional<uint64_t> number = number_of(id);
-  if (!number) {
-    first_number_ = 1;
-    last_number_ = 0;
-    return;
-  }
-  bool goes_on = first_number_ <= last_number_ && *number == last_number_ + 1;
-  if (!goes_on) first_number_ = *number;
-  last_number_ = *number;
+  return true;
 }
 
 void DeliveredIds::drop_oldest() {
@@ -123,7 +145,7 @@ DeliveredIds::Place DeliveredIds::place_of(const Pieces& pieces) const {
   std::array<char, kDigitsMax> room;
   if (pieces.empty() || pieces.size() > room.size()) return Place::kUnknown;
   std::optional<uint64_t> number = number_of(pieces.flat(room));
-  if (!number || first_number_ > last_number_) return Place::kUnknown;
+  if (!number || !is_number_run()) return Place::kUnknown;
   if (*number == last_number_ + 1) return Place::kNext;
   if (*number < first_number_) return Place::kEarlier;
   // Ids with gaps of their own tell nothing.

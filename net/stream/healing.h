@@ -28,7 +28,7 @@ struct Healing {
   bool first_id_seen = false;  // of the resumed stream
   bool dropping = false;       // an event without an id follows one that had been delivered
 
-  bool can_ask() const { return !ids.last().empty(); }
+  bool can_ask() const { return ids.can_ask(); }
   // It has no event stream to go on with.
   bool waits() const { return broken_since_ms != 0 && resumed_ms == 0; }
 

@@ -30,6 +30,7 @@
 namespace sluice {
 
 class Streams;
+struct Field;
 struct WorkerContext;
 
 class Stream final : public TimerOwner {
@@ -210,6 +211,7 @@ class Stream final : public TimerOwner {
 
   // What is delivered, and what comes again (stream_healing.cc).
   bool note_ids(const Pieces& run);
+  bool note_field(const Field& field);
   void note_id(const Pieces& id);
   void note_ids_behind_torn(std::string_view run);
   Pieces staged_and(std::string_view bytes) const;

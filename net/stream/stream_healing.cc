@@ -10,6 +10,7 @@
 #include "net/stream/streams.h"
 #include "sse/events.h"
 #include "sse/fields.h"
+#include "sse/id_lines.h"
 
 namespace sluice {
 
@@ -46,18 +47,30 @@ Pieces Stream::staged_and(std::string_view bytes) const {
 
 // True if there is one.
 bool Stream::note_ids(const Pieces& run) {
+  Pieces lines = events_ == 0 ? without_mark(run) : run;
   bool found = false;
   Field field;
-  for (FieldReader fields(events_ == 0 ? without_mark(run) : run); fields.next(field);) {
-    if (field.kind == FieldKind::kId) {
-      found = true;
-      note_id(field.value);
-    } else if (field.kind == FieldKind::kRetry) {
-      std::array<char, 20> room;
-      recovery_->retry_ms = parse_decimal(shown(field.value, room)).value_or(UINT32_MAX);
-    }
+  if (!lines.in_one_piece()) {
+    for (FieldReader fields(lines); fields.next(field);) found |= note_field(field);
+    return found;
   }
+  size_t at = 0;
+  for (std::string_view line; !(line = next_id_line(lines.first(), at)).empty();)
+    if (FieldReader fields(line); fields.next(field)) found |= note_field(field);
   return found;
+}
+
+// True for an id.
+bool Stream::note_field(const Field& field) {
+  if (field.kind == FieldKind::kId) {
+    note_id(field.value);
+    return true;
+  }
+  if (field.kind == FieldKind::kRetry) {
+    std::array<char, 20> room;
+    recovery_->retry_ms = parse_decimal(shown(field.value, room)).value_or(UINT32_MAX);
+  }
+  return false;
 }
 
 void Stream::note_id(const Pieces& id) {
@@ -155,7 +168,7 @@ void Stream::note_place(const Pieces& id, bool delivered, bool is_last) {
 }
 
 void Stream::tell_gap(Gap gap, std::string_view first_id) {
-  const Healing& healing = *recovery_->healing;
+  Healing& healing = *recovery_->healing;
   ++context().metrics.heal_gaps[static_cast<unsigned>(gap)];
   std::string facts = R"({"last_id":")";
   append_json_escaped(facts, healing.ids.last());

@@ -104,6 +104,10 @@ size_t HealedUpstream::first_event(HealedScript& script) {
     auto begin = script.ids.begin() + static_cast<ptrdiff_t>(next - back);
     auto named = back - static_cast<uint64_t>(std::count(begin, found + 1, ""));
     script.repeats |= !script.consecutive && named > scene_.settings.heal_ids;
+    // Of an event that is cut through the id may not have been seen.
+    script.repeats |= std::ranges::any_of(script.events, [this](const std::string& event) {
+      return event.size() > scene_.settings.event_hold;
+    });
     return next - back;
   }
   if (script.consecutive && next > 1 && next < script.ids.size() &&
