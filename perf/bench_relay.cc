@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include <benchmark/benchmark.h>
 
@@ -19,25 +20,36 @@
 namespace sluice::perf {
 namespace {
 
+constexpr size_t kEventBytes = 220;
+
 // The event in its chunk, as an upstream writes it.
-std::string chunk_of_event(size_t event_bytes) {
+std::string chunk_of_event(size_t event_bytes, const std::string& id = "") {
   std::array<char, 16> size_line{};
   std::snprintf(size_line.data(), size_line.size(), "%zx\r\n", event_bytes);
-  return size_line.data() + ("data: " + std::string(event_bytes - 8, 'x')) + "\n\n\r\n";
+  std::string event = id + "data: ";
+  event.resize(event_bytes - 2, 'x');
+  return size_line.data() + event + "\n\n\r\n";
 }
 
-void relay(benchmark::State& state) {
+// Each event has another id: a number, as many as there are until they repeat themselves.
+std::vector<std::string> chunks_with_ids(size_t event_bytes) {
+  std::vector<std::string> chunks;
+  for (int i = 100'000; i < 110'000; ++i)
+    chunks.push_back(chunk_of_event(event_bytes, "id: " + std::to_string(i) + "\n"));
+  return chunks;
+}
+
+void relay_of(benchmark::State& state, Heal heal, const std::vector<std::string>& chunks) {
   using Clock = std::chrono::steady_clock;
-  constexpr size_t kEventBytes = 220;
   const auto streams = static_cast<size_t>(state.range(0));
   const auto events_a_turn = static_cast<size_t>(state.range(1));
-  Relay relay(to_one_upstream());
+  Relay relay(to_one_upstream(heal));
   while (relay.upstreams().size() < streams) relay.open_stream("/events");
-  const std::string chunk = chunk_of_event(kEventBytes);
   size_t next = 0;
+  size_t sent = 0;
   auto turn = [&] {
     for (size_t i = 0; i < events_a_turn; ++i) {
-      arrive(relay.upstreams()[next], chunk);
+      arrive(relay.upstreams()[next], chunks[sent++ / streams % chunks.size()]);
       // 7 is prime to all the numbers of streams: neighbours in memory are no neighbours in time.
       next = (next + 7) % streams;
     }
@@ -68,12 +80,38 @@ void relay(benchmark::State& state) {
   state.counters["allocs_per_event"] = static_cast<double>(allocations) / count;
 }
 
+void relay(benchmark::State& state) {
+  relay_of(state, Heal::kOff, {chunk_of_event(kEventBytes)});
+}
+void relay_ids(benchmark::State& state) {
+  relay_of(state, Heal::kOff, chunks_with_ids(kEventBytes));
+}
+void relay_ids_healed(benchmark::State& state) {
+  relay_of(state, Heal::kOn, chunks_with_ids(kEventBytes));
+}
+// An event without one is looked at in vain.
+void relay_healed(benchmark::State& state) {
+  relay_of(state, Heal::kOn, {chunk_of_event(kEventBytes)});
+}
+
 // Streams x events a turn: alone; a busy worker's turns, with everything in the cache and not. No
 // turn has more than the slots that the kernel holds at first (limits::kRingSlotsMin).
 BENCHMARK(relay)
     ->ArgNames({"streams", "events_a_turn"})
     ->ArgsProduct({{1}, {1}})
     ->ArgsProduct({{64, 1000, 8000}, {1, 8, 32}})
+    ->UseManualTime();
+BENCHMARK(relay_ids)
+    ->ArgNames({"streams", "events_a_turn"})
+    ->ArgsProduct({{64, 1000}, {32}})
+    ->UseManualTime();
+BENCHMARK(relay_ids_healed)
+    ->ArgNames({"streams", "events_a_turn"})
+    ->ArgsProduct({{64, 1000}, {32}})
+    ->UseManualTime();
+BENCHMARK(relay_healed)
+    ->ArgNames({"streams", "events_a_turn"})
+    ->ArgsProduct({{64, 1000}, {32}})
     ->UseManualTime();
 
 }  // namespace

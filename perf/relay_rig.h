@@ -16,13 +16,14 @@
 
 namespace sluice::perf {
 
-inline Config to_one_upstream() {
+inline Config to_one_upstream(Heal heal = Heal::kOff) {
   std::string error;
   Address address = *parse_address("127.0.0.1:1", &error);
   Config config;
   config.routes.push_back({.path = "/",
                            .upstreams = {{"http://" + address.text(), address.text(), address}},
                            .settings = {}});
+  config.routes[0].settings.heal = heal;
   return config;
 }
 
@@ -85,7 +86,7 @@ class Relay {
   std::unique_ptr<Ring> ring_ = Ring::create(Features{}, &error_);
   int listener_ = open_listener();
   Loop loop_{*ring_};
-  MemoryLimit memory_limit_{.bytes_max = config_.pool_max};
+  MemoryLimit memory_limit_{.bytes_max = config_.pool_max, .heap_max = config_.pool_max};
   SlotPool sse_event_{loop_, memory_limit_, pool_options("sse_event", 0, config_.pool_sse_event)};
   SlotPool http_response_{loop_, memory_limit_,
                           pool_options("http_message", 1, config_.pool_http_message)};

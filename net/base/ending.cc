@@ -30,8 +30,9 @@ constexpr EndingFacts kEndingFacts[kEndings] = {
     {"shutdown", Side::kSelf, 503, "The gateway is shutting down."},
 };
 
-constexpr std::string_view kPhaseNames[kPhases] = {
-    "request", "queued", "connecting", "awaiting_head", "first_event", "streaming", "draining"};
+constexpr std::string_view kPhaseNames[kPhases] = {"request",    "healing",       "queued",
+                                                   "connecting", "awaiting_head", "first_event",
+                                                   "streaming",  "draining"};
 
 constexpr const char* kRefusalNames[kRefusals] = {
     "header_timeout", "body_timeout", "body_too_large", "no_route", "upgrade",

@@ -39,6 +39,7 @@ std::string_view ending_detail(Ending ending);
 // Where in its life a stream is, and where it was when its client left.
 enum class Phase : uint8_t {
   kRequest,  // the request is arriving
+  kHealing,  // between two attempts: the next one is not due
   kQueued,   // waits for an upstream connection
   kConnecting,
   kAwaitingHead,

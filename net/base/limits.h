@@ -91,6 +91,24 @@ inline constexpr double kSlowStartLeast = 0.05;
 // --balance hash passes over an upstream that has more than this times its share.
 inline constexpr double kHashLoadMax = 1.25;
 
+// An id longer than this is not remembered; those that are take one block of at most that size, of
+// which a half is in use. A stream with ids of 500 bytes remembers the last 32.
+inline constexpr size_t kHealIdBytes = 512;
+inline constexpr size_t kHealBlockBytes = 32 * 1024;
+// Between the attempts to heal a stream: anything up to the first time, which doubles up to the
+// second. The second bounds an upstream's `retry:`, too, and the third its Retry-After.
+inline constexpr uint64_t kHealBackoffMs = 250;
+inline constexpr uint64_t kHealBackoffMsMax = 30'000;
+inline constexpr uint64_t kRetryAfterMsMax = 60'000;
+// A resumed stream that lives for so long is whole, even if nothing has come: what breaks it then
+// is another failure.
+inline constexpr uint64_t kHealSettledMs = 5'000;
+// Retries before content: one for so many requests to the upstream, that many to begin with, and no
+// more saved up than these.
+inline constexpr uint32_t kRequestsPerRetry = 5;
+inline constexpr uint32_t kRetriesAtFirst = 10;
+inline constexpr uint32_t kRetriesSaved = 100;
+
 // Upstreams of a route: those that a stream has tried are bits of a word.
 inline constexpr size_t kUpstreamsMax = 64;
 

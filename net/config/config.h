@@ -4,6 +4,7 @@
 // are that one name.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -30,6 +31,13 @@ struct Balance {
   std::string name = {};  // of the field or cookie
 };
 
+// Which event streams go on behind a broken upstream: none, those that broke, or also those that
+// have ended cleanly.
+enum class Heal : uint8_t { kOff, kOn, kAlways };
+
+// The statuses of an upstream's answer that another one may do better than. 0: no more.
+using Statuses = std::array<uint16_t, 8>;
+
 // What each stream flag says; a route starts from the global values and overrides some.
 // Times in milliseconds, 0 = off; sizes in bytes.
 struct StreamSettings {
@@ -50,7 +58,15 @@ struct StreamSettings {
   uint64_t write_timeout_ms = 60'000;
   uint64_t keepalive_timeout_ms = 75'000;  // client connection idle between requests
   bool half_close = false;
-  bool retry_non_idempotent = false;      // also a POST goes out again on a stale connection
+  bool retry_non_idempotent = false;  // also a POST goes out again on a stale connection
+  Heal heal = Heal::kOn;
+  uint64_t heal_ids = 256;
+  uint64_t heal_for_ms = 60'000;
+  uint64_t heal_rate = 500;  // reconnects a second, per upstream and worker; 0 = unlimited
+  bool gap_event = false;    // a resumed stream that begins elsewhere says so
+  uint64_t retries = 2;      // at other upstreams, before the client has content
+  Statuses retry_on = {429, 502, 503, 504};
+  uint64_t retry_buffer = 64ULL * 1024;   // of a request's body, kept for a retry
   uint64_t upstream_max_connections = 0;  // per upstream and worker; 0 = unlimited
   uint64_t upstream_keepalive = 64;       // idle connections kept, per upstream and worker
   uint64_t upstream_keepalive_timeout_ms = 30'000;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/features.h"
+#include "core/text.h"
 #include "net/base/limits.h"
 #include "net/config/values.h"
 
@@ -250,6 +251,37 @@ Setting access_log_setting() {
           .set = set_access_log};
 }
 
+// "502,503", or "none". A comma ends a value within --route, where a plus does as well.
+std::string set_retry_on(SettingTarget target, std::string_view given) {
+  std::string text(given);
+  std::ranges::replace(text, '+', ',');
+  Statuses statuses{};
+  size_t count = 0;
+  std::string wrong = text == "none" ? "" : each_item(text, [&](std::string_view item) {
+    auto status = parse_decimal(item, 599);
+    if (!status || *status < 400) return quoted(item) + " is not a status from 400 to 599";
+    if (count == statuses.size()) return "more than " + std::to_string(count) + " statuses";
+    statuses[count++] = static_cast<uint16_t>(*status);
+    return std::string();
+  });
+  if (wrong.empty()) target.route.settings.retry_on = statuses;
+  return wrong;
+}
+
+Setting retry_on_setting() {
+  std::vector<std::string> statuses;
+  for (uint16_t status : StreamSettings{}.retry_on)
+    if (status != 0) statuses.push_back(std::to_string(status));
+  return {.name = "retry-on",
+          .scope = Scope::kStream,
+          .value_name = "STATUS,...|none",
+          .default_text = joined(statuses, ","),
+          .help =
+              "Answers of an upstream after which another one of the group is asked, as long as "
+              "there is one and sending the request twice does no harm; within --route: 502+503",
+          .set = set_retry_on};
+}
+
 std::vector<Setting> command_settings() {
   return {
       {.name = "config",
@@ -343,6 +375,35 @@ std::vector<Setting> group_settings() {
                      "For how long, the first time; twice as long each further time, up to 5m"),
       number_setting("slow-start", &S::slow_start_ms, kTime, kTimeout,
                      "Time over which the weight of an upstream grows after its return; 0 = off"),
+  };
+}
+
+std::vector<Setting> recovery_settings() {
+  using S = StreamSettings;
+  return {
+      choice_setting(
+          "heal", &S::heal,
+          Choices<Heal>{{"on", Heal::kOn}, {"off", Heal::kOff}, {"always", Heal::kAlways}},
+          "Whether an event stream whose upstream breaks is kept, and resumed behind its last id "
+          "(Last-Event-ID): those of GET requests, once an id has come; always: also after a "
+          "clean end, until the upstream says 204"),
+      number_setting("heal-for", &S::heal_for_ms, kTime, {1, kDayMs},
+                     "How long a broken stream is kept before its client is told by an abort"),
+      number_setting("heal-ids", &S::heal_ids, kCount, {1, 10'000},
+                     "Ids that a stream remembers to drop what comes twice, in 16k bytes at most"),
+      number_setting("heal-rate", &S::heal_rate, kCount, {1, 1'000'000, true},
+                     "Reconnects of broken streams a second, from one worker to one upstream; 0 = "
+                     "unlimited"),
+      choice_setting("gap-event", &S::gap_event, Choices<bool>{{"off", false}, {"on", true}},
+                     "Whether a client is told by an event, sluice.gap, that its resumed stream "
+                     "does not go on where it was"),
+      number_setting("retries", &S::retries, kCount, {1, 64, true},
+                     "Other upstreams of the group that a request is sent to, one after the other, "
+                     "before its client has content; 0 = none"),
+      retry_on_setting(),
+      number_setting("retry-buffer", &S::retry_buffer, kSize, {1, kMiB, true},
+                     "Most of a request that is kept for a retry; 0 = only requests without a "
+                     "body are sent again"),
   };
 }
 
@@ -487,6 +548,7 @@ std::vector<Setting> build_settings() {
   add("Routing", routing_settings());
   add("Streams (per route, too)", stream_settings());
   add("Groups of upstreams (per route, too)", group_settings());
+  add("Recovery (per route, too)", recovery_settings());
   add("Time-outs (per route, too)", timeout_settings());
   add("Connections (per route, too)", connection_settings());
   add("Limits and memory", limit_settings());

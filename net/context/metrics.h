@@ -12,6 +12,7 @@
 #include "core/loop.h"
 #include "core/ring.h"
 #include "net/base/ending.h"
+#include "net/base/failure.h"
 #include "net/http/parse_error.h"
 #include "pool/slot_pool.h"
 
@@ -72,6 +73,13 @@ struct Metrics {
   uint64_t upstream_reuses = 0;  // requests on a kept-alive connection
   uint64_t upstream_connections_closed = 0;
   uint64_t upstream_retries = 0;  // of stale connections
+
+  std::array<uint64_t, kFailures> retries{};  // at another upstream, before content
+  uint64_t retries_denied = 0;                // for want of budget
+  std::array<uint64_t, kFailures> heal_attempts{};
+  std::array<uint64_t, kHealResults> heals{};
+  std::array<uint64_t, kGaps> heal_gaps{};
+  uint64_t duplicate_events = 0;  // that had been delivered, and were dropped
 
   uint64_t streams_started = 0;  // requests that began to arrive
   uint64_t streams_ended = 0;

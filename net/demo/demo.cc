@@ -78,9 +78,19 @@ struct EventStream {
   uint64_t data_bytes;
   Clock::duration period;
   Clock::time_point due;
+  std::shared_ptr<const uint64_t> cuts;  // so far: another one is this stream's end
+  uint64_t cuts_before;
 };
 
+// As an upstream that dies: within an event.
+void cut(const EventStream& stream) {
+  std::string event = demo_event(stream.next_id, stream.data_bytes, unix_time_ms());
+  stream.responder.write(std::string_view(event).substr(0, event.size() / 2));
+  stream.responder.abort();
+}
+
 void send_next_events(const std::shared_ptr<EventStream>& stream) {
+  if (*stream->cuts != stream->cuts_before) return cut(*stream);
   uint64_t stop_id = std::min(stream->last_id, stream->drop_id);
   Clock::time_point now = Clock::now();
   std::string events;
@@ -106,7 +116,8 @@ uint64_t last_event_id(const HttpdRequest& request) {
   return text ? parse_decimal(*text, kMax).value_or(0) : 0;
 }
 
-void serve_events(const HttpdRequest& request, const HttpdResponder& responder) {
+void serve_events(const HttpdRequest& request, const HttpdResponder& responder,
+                  const std::shared_ptr<const uint64_t>& cuts) {
   Parameters parameters(request);
   constexpr uint64_t kMax = std::numeric_limits<uint64_t>::max();
   double rate = parameters.rate("rate", 20);
@@ -129,6 +140,8 @@ void serve_events(const HttpdRequest& request, const HttpdResponder& responder) 
       .data_bytes = data_bytes,
       .period = std::max(period, Clock::duration(1)),
       .due = Clock::now(),
+      .cuts = cuts,
+      .cuts_before = *cuts,
   });
   responder.begin_stream(kEventStream, {{"Cache-Control", "no-cache"}});
   responder.write("retry: 1000\n\n");
@@ -177,7 +190,15 @@ void serve_page(const HttpdRequest&, const HttpdResponder& responder) {
 
 DemoUpstream::DemoUpstream(const HttpdLimits& limits) : server_(limits) {
   server_.route("GET", "/", serve_page);
-  server_.route("GET", "/events", serve_events);
+  auto cuts = std::make_shared<uint64_t>(0);
+  server_.route("GET", "/events",
+                [cuts](const HttpdRequest& request, const HttpdResponder& responder) {
+                  serve_events(request, responder, cuts);
+                });
+  server_.route("POST", "/cut", [cuts](const HttpdRequest&, const HttpdResponder& responder) {
+    ++*cuts;
+    responder.respond(204, "", "");
+  });
   server_.route("GET", "/slow", serve_slow);
   server_.route("GET", "/truncate", serve_truncate);
   server_.route("GET", "/plain", serve_plain);

@@ -31,6 +31,7 @@ constexpr KnownField kKnownFields[] = {
     {"x-real-ip", kForwarded},
     {"max-forwards", kMaxForwards},
     {"x-request-id", kRequestId},
+    {"last-event-id", kLastEventId},
 };
 
 // Like equals_ignoring_case(), but reads '_' as '-'.
@@ -56,6 +57,7 @@ FieldKind kind_of(std::string_view name) {
   if (kind == kEndToEnd &&
       equals_as_variable(name.substr(0, kXForwardedPrefix.size()), kXForwardedPrefix))
     kind = kForwarded;
+  if (kind == kLastEventId) return kind;
   return kind != kEndToEnd && name.find('_') != std::string_view::npos ? kAlias : kind;
 }
 

@@ -29,6 +29,7 @@ enum FieldKind : unsigned {
   // A name with '_' for '-': a server that hands fields on as CGI variables (RFC 3875 section
   // 4.1.18) would take it for the field of one of the kinds above.
   kAlias = 1U << 8,
+  kLastEventId = 1U << 9,
 };
 
 // The kind of the field with that name, in any case.

@@ -13,6 +13,7 @@ struct RequestRewrite {
   std::string_view via = "sluice";  // pseudonym
   std::string_view default_host;    // Host for an HTTP/1.0 client that sent none
   std::string_view request_id;      // "" leaves X-Request-Id out
+  std::string_view last_event_id;   // in the place of the client's; "" leaves that as it is
 };
 
 struct ResponseRewrite {

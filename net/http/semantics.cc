@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <ctime>
 #include <iterator>
 #include <limits>
+#include <string>
 #include <system_error>
 
+#include "core/text.h"
 #include "net/http/text.h"
 
 namespace sluice {
@@ -99,6 +102,21 @@ std::optional<std::string_view> find_cookie(const Head& request, std::string_vie
     }
   }
   return std::nullopt;
+}
+
+std::optional<uint64_t> retry_after_ms(const Head& response, uint64_t wall_ms) {
+  std::optional<std::string_view> value = response.find("retry-after");
+  if (!value) return {};
+  constexpr uint64_t kSecondsMax = 1'000'000'000;
+  if (auto seconds = parse_decimal(*value, kSecondsMax)) return *seconds * 1000;
+  std::tm date{};
+  const std::string text(*value);
+  const char* end = strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &date);
+  if (!end || *end != '\0') return {};
+  std::time_t at_s = timegm(&date);
+  if (at_s < 0) return {};
+  uint64_t at_ms = static_cast<uint64_t>(at_s) * 1000;
+  return at_ms > wall_ms ? at_ms - wall_ms : 0;
 }
 
 }  // namespace sluice

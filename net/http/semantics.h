@@ -37,4 +37,8 @@ bool limits_forwards(const Head& request);
 // nullopt: absent or not a number. Too large a number counts as the largest.
 std::optional<uint64_t> max_forwards(const Head& request);
 
+// Retry-After of a response, in seconds or as a date, as a time from now (`wall_ms` since 1970).
+// nullopt: it has none, or none that can be read.
+std::optional<uint64_t> retry_after_ms(const Head& response, uint64_t wall_ms);
+
 }  // namespace sluice

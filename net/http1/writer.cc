@@ -163,6 +163,7 @@ const BodyFraming* Http1RequestWriter::write_head(const Head& head, const Reques
   unsigned left_out = kHopByHop | kHost | kContentLength | kVia | kXForwarded | kRequestId | kAlias;
   if (!rewrite.client_trusted) left_out |= kForwarded;
   if (limits_forwards(head)) left_out |= kMaxForwards;
+  if (!rewrite.last_event_id.empty()) left_out |= kLastEventId;
   append_fields(head, left_out, out);
 
   if (limits_forwards(head)) append_max_forwards(head, out);
@@ -175,6 +176,7 @@ const BodyFraming* Http1RequestWriter::write_head(const Head& head, const Reques
   append_nearest_hop_field(head, "X-Forwarded-Host", keep, host, out);
   append_via(head, rewrite.via, out);
   if (!rewrite.request_id.empty()) append_field("X-Request-Id", rewrite.request_id, out);
+  if (!rewrite.last_event_id.empty()) append_field("Last-Event-ID", rewrite.last_event_id, out);
   out.append("\r\n");
   return head.body() == BodyKind::kChunked ? &kChunkedFraming : nullptr;
 }

@@ -246,6 +246,36 @@ void render_endings(Page& page, const Workers& workers) {
              {{"reason", parse_error_name(static_cast<ParseError>(i))}});
 }
 
+// Other attempts than the first: before a client has content, and behind it.
+void render_recovery(Page& page, const Workers& workers) {
+  auto each = [&](const char* label, unsigned count, auto name, auto get) {
+    for (unsigned i = 0; i < count; ++i)
+      page.add(sum(workers, [&](const WorkerSnapshot& w) { return get(w.metrics, i); }),
+               {{label, std::string(name(i))}});
+  };
+  auto failure = [](unsigned i) { return failure_name(static_cast<Failure>(i)); };
+  page.counter("sluice_retries",
+               "Requests sent to another upstream before their client had content, by what was "
+               "wrong with the one before.");
+  each("class", kFailures, failure, [](const Metrics& m, unsigned i) { return m.retries[i]; });
+  page.counter("sluice_retries_denied", "Retries that the budget of a fifth did not allow.");
+  page.add(sum(workers, [](const WorkerSnapshot& w) { return w.metrics.retries_denied; }));
+  page.counter("sluice_heal_attempts", "Reconnects of broken event streams, by what broke them.");
+  each("class", kFailures, failure,
+       [](const Metrics& m, unsigned i) { return m.heal_attempts[i]; });
+  page.counter("sluice_heals", "Broken event streams, by what became of them.");
+  each(
+      "result", kHealResults,
+      [](unsigned i) { return heal_result_name(static_cast<HealResult>(i)); },
+      [](const Metrics& m, unsigned i) { return m.heals[i]; });
+  page.counter("sluice_heal_gaps", "Resumed streams that began elsewhere than they were asked to.");
+  each(
+      "reason", kGaps, [](unsigned i) { return gap_name(static_cast<Gap>(i)); },
+      [](const Metrics& m, unsigned i) { return m.heal_gaps[i]; });
+  page.counter("sluice_duplicate_events", "Events of resumed streams that had been delivered.");
+  page.add(sum(workers, [](const WorkerSnapshot& w) { return w.metrics.duplicate_events; }));
+}
+
 void render_gauges(Page& page, const Workers& workers) {
   struct Gauge {
     const char* name;
@@ -417,6 +447,7 @@ std::string render_metrics(const ConfigSnapshot& snapshot,
                     sum(workers, [](const WorkerSnapshot& w) { return w.metrics.stall_ns; })) /
                 1e9);
   render_endings(page, workers);
+  render_recovery(page, workers);
   page.histogram("sluice_time_to_first_event_seconds",
                  "From a request's first byte to its first event.",
                  merged(workers, &Metrics::time_to_first_event));

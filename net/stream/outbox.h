@@ -33,6 +33,8 @@ class Outbox {
     return chain_.append_copy(bytes);
   }
   void append_static(std::string_view bytes) { chain_.append_static(bytes); }
+  // A copy of bytes that are our own: there is always memory for those.
+  void append_own(std::string_view bytes) { (void)chain_.append_block(bytes, /*ours=*/true); }
   // What was staged; that chain is empty then.
   void append_staged(Chain& staged) { chain_.append_chain(staged); }
   // Copies to a chain that is to be appended later, so that both are dense.

@@ -1,16 +1,25 @@
-// What a stream needs beyond its attempt in order to make another: made when it is first needed, so
-// that a stream whose upstream does not fail pays for a pointer. Owned by the stream.
+// What a stream needs beyond its attempt in order to make another: made when it is first needed.
+// Owned by the stream.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "net/http/head.h"
+#include "net/stream/healing.h"
 
 namespace sluice {
 
 struct Recovery {
-  std::unique_ptr<Head> head;  // of the request, to write it anew
+  std::unique_ptr<Head> head;        // of the request, to write it anew
+  std::unique_ptr<Healing> healing;  // null until an id has come
+  std::optional<uint64_t> retry_ms;  // as the upstream gave it for reconnects
+  uint64_t tried = 0;                // upstreams of the group, as bits
+  uint64_t next_attempt_ms = 0;      // 0: none is to begin at a time of its own
+  uint32_t retries = 0;              // before the client had content
+  uint16_t answered = 0;             // a status that was not passed on then; 0: none
+  bool paced = false;                // that time is the upstream's turn (heal-rate)
 };
 
 }  // namespace sluice

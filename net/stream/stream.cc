@@ -55,7 +55,7 @@ void Stream::set_phase(Phase phase) {
 
 void Stream::on_response_begun() {
   attempt_.response_begun = true;
-  if (!keeps_request_) request_.keep_for_replay(false);
+  if (!keeps_request()) request_.keep_for_replay(false);
 }
 
 void Stream::on_response_head(const Head& head) {
@@ -83,9 +83,15 @@ void Stream::on_response_head(const Head& head) {
   }
   attempt_.status = static_cast<uint16_t>(head.status());
   streams_.upstreams().attempt_answered(*this, head.status());
+  if (without_content() && fails_over_from(head)) return;
+  if (healing_waits()) {
+    on_comeback(head);
+    return;
+  }
   if (head_queued_) {
     if (head.status() == 200 && is_event_stream(head)) {
       no_transform_ |= has_no_transform(head);
+      settle_request();
       set_phase(Phase::kFirstEvent);
     } else {
       fail(Ending::kUpstreamBadResponse);  // a 200 event stream has been promised
@@ -119,6 +125,7 @@ void Stream::commit_response(const Head& head) {
     streams_.event_stream_begun();
   else
     response_.spill_to(context().memory.http_message);
+  settle_request();
   head_queued_ = true;
   last_output_ms_ = loop().now_ms();
   window_since_ms_ = low_bits(last_output_ms_);
@@ -177,11 +184,27 @@ std::string_view Stream::without_late_bom(std::string_view bytes) {
 void Stream::append_event_bytes(const Lease& lease, std::string_view bytes) {
   Framer::Result found = attempt_.framer.feed(bytes);
   if (found.whole > 0) {
-    append_whole(lease, bytes.substr(0, found.whole));
-    if (found.events > 0) note_events(found.events);
-    response_grew();
+    std::string_view run = bytes.substr(0, found.whole);
+    if (resumes_)
+      append_resumed(lease, run, found.events);
+    else
+      append_run(lease, run, found.events);
   }
   if (found.whole < bytes.size()) append_unfinished(lease, bytes.substr(found.whole));
+}
+
+// Whole events, behind what was staged of the first.
+void Stream::append_run(const Lease& lease, std::string_view run, uint32_t events) {
+  if (notes_ids_) {
+    if (attempt_.torn)
+      note_ids_behind_torn(run);
+    else
+      note_ids(staged_and(run));
+  }
+  append_whole(lease, run);
+  if (notes_ids_) tell_late_gap();
+  if (events > 0) note_events(events);
+  response_grew();
 }
 
 // A part of an event whose end is yet to come.
@@ -258,6 +281,7 @@ void Stream::shed() {
 }
 
 void Stream::tear_held() {
+  if (notes_ids_ && !may_tear()) return;
   attempt_.torn = true;
   ++context().metrics.torn_events;
   append_staged();
@@ -287,11 +311,18 @@ void Stream::note_events(uint32_t count) {
 
 void Stream::on_response_end() {
   if (!hears_upstream()) return;
+  if (notes_ids_ && settings().heal == Heal::kAlways && heal(Failure::kEnded, Ending::kComplete))
+    return;
   // An event that the upstream ended without its blank line is the client's to discard
   // (html.spec.whatwg.org 9.2.6): bytes are never altered.
   append_staged();
   if (attempt_.late_bom > 1)
     response_.append_static(std::string_view("\xEF\xBB").substr(0, attempt_.late_bom - 1U));
+  on_over();
+}
+
+// The upstream has nothing more to say.
+void Stream::on_over() {
   end_attempt(Ending::kComplete);
   response_.finish();
   set_phase(Phase::kDraining);
@@ -463,6 +494,7 @@ void Stream::end(Ending ending) {
   attempt_.staged.reset();
   loop().timers().cancel(timer_);
   give_head_back();
+  if (recovery_) recovery_->healing.reset();
   if (stalled_since_ns_ != 0) context().metrics.stall_ns += loop().now_ns() - stalled_since_ns_;
   streams_.ended(*this);
 }

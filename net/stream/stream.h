@@ -7,13 +7,16 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "core/intrusive_list.h"
 #include "core/loop.h"
 #include "core/timer_wheel.h"
 #include "net/base/ending.h"
+#include "net/base/failure.h"
 #include "net/base/limits.h"
 #include "net/config/config.h"
 #include "net/context/config_ref.h"
@@ -27,6 +30,7 @@
 namespace sluice {
 
 class Streams;
+struct Field;
 struct WorkerContext;
 
 class Stream final : public TimerOwner {
@@ -177,15 +181,57 @@ class Stream final : public TimerOwner {
     if (!recovery_) recovery_ = std::make_unique<Recovery>();
     return *recovery_;
   }
+  bool keeps_request() const { return keeps_request_ || keeps_until_content_; }
   void set_phase(Phase phase);
   void ask_for_upstream(bool fresh);
   void begin_next_attempt();
+  void clear_attempt();
+
+  // An attempt has failed, and its endpoint has been told: another follows, now or later, or not.
+  void lose_attempt(Ending ending, const char* reason, bool nothing_sent);
+  void lose_silent_attempt(Ending ending);
+  // The client has none of the upstream's content, so that any upstream's will do.
+  bool without_content() const {
+    return !head_queued_ || (early_head_ && response_body_bytes_ == 0);
+  }
+  bool may_heal(const Head& head) const;
+  uint64_t kept_bytes_max() const;
+  bool fail_over(Failure failure, Ending ending, bool nothing_sent);
+  bool fails_over_from(const Head& head);
+  bool heal(Failure failure, Ending ending, std::optional<uint64_t> retry_after_ms = {});
+  void give_up_healing();
+  void leave_attempt();
+  void await_attempt();
+  void on_attempt_due();
+  std::optional<uint32_t> another_upstream(uint64_t tried);
+  bool healing_waits() const {
+    return recovery_ && recovery_->healing && recovery_->healing->waits();
+  }
+  void settle_request();
+  void on_comeback(const Head& head);
+  void on_over();
+
+  // What is delivered, and what comes again (stream_healing.cc).
+  bool note_ids(const Pieces& run);
+  bool note_field(const Field& field);
+  void note_id(const Pieces& id);
+  void note_ids_behind_torn(std::string_view run);
+  Pieces staged_and(std::string_view bytes) const;
+  void append_resumed(const Lease& lease, std::string_view run, uint32_t events);
+  bool was_delivered(const Pieces& event);
+  void note_place(const Pieces& id, bool delivered, bool is_last);
+  void tell_gap(Gap gap, std::string_view first_id);
+  void tell_late_gap() {
+    Healing* healing = recovery_->healing.get();
+    if (healing && std::exchange(healing->came_by, false)) tell_gap(Gap::kReplayed, {});
+  }
   // News from the upstream counts; none does once its attempt has been given up.
   bool hears_upstream() const { return !ended_ && phase_ != Phase::kDraining && !retry_; }
   void commit_response(const Head& head);
   void promise(const WrittenHead& written);
   void append_response(const Lease& lease, std::string_view bytes);
   void append_event_bytes(const Lease& lease, std::string_view bytes);
+  void append_run(const Lease& lease, std::string_view run, uint32_t events);
   void append_unfinished(const Lease& lease, std::string_view bytes);
   void append_whole(const Lease& lease, std::string_view bytes);
   void stage(const Lease& lease, std::string_view bytes);
@@ -193,6 +239,7 @@ class Stream final : public TimerOwner {
   Chain& staged();
   std::string_view without_late_bom(std::string_view bytes);
   void tear_held();
+  bool may_tear();
   void discard_unfinished();
   bool waits_for_client(const SlotPool& pool) const;
   bool waits_for_upstream(const SlotPool& pool) const;
@@ -221,7 +268,10 @@ class Stream final : public TimerOwner {
   // without holes, so that a stream stays within an allocator's class of 512 bytes.
   Phase phase_ = Phase::kRequest;
   Ending ending_ = Ending::kComplete;
-  bool ended_ = false;
+  bool ended_ : 1 = false;
+  bool notes_ids_ : 1 = false;  // of what is delivered, since the stream may have to be resumed
+  bool resumes_ : 1 = false;    // nothing new has come yet: what was delivered is dropped
+  bool keeps_until_content_ : 1 = false;  // the request, for another upstream
   Streams& streams_;
   ClientHalf* client_;
   const Route* route_ = nullptr;  // of snapshot_

@@ -10,7 +10,7 @@ namespace sluice {
 // A head is large. Without room for it another attempt gets the request as it was first written.
 void Stream::keep_head(std::unique_ptr<Head> head) {
   uint32_t charged = 0;
-  bool needed = keeps_request_ && head->body() == BodyKind::kNone;
+  bool needed = keeps_request() && head->body() == BodyKind::kNone;
   if (needed && context().memory_limit.charge(&charged, static_cast<uint32_t>(head->bytes_held())))
     recovery().head = std::move(head);
   else
@@ -25,6 +25,7 @@ void Stream::give_head_back() {
 }
 
 void Stream::ask_for_upstream(bool fresh) {
+  if (!upstream_asked_) streams_.attempt_limits().request_begins(upstream().id);
   upstream_asked_ = true;
   attempt_.under_way = true;
   streams_.upstreams().acquire(*this, fresh);
@@ -37,7 +38,7 @@ void Stream::on_queued() {
 void Stream::on_upstream(UpstreamHalf& upstream, bool reused) {
   attempt_.upstream = &upstream;
   attempt_.reused = reused;
-  request_.keep_for_replay((reused && repeatable_) || (keeps_request_ && !owns_head()));
+  request_.keep_for_replay((reused && repeatable_) || (keeps_request() && !owns_head()));
   set_phase(reused ? Phase::kAwaitingHead : Phase::kConnecting);
   upstream.request_ready();
 }
@@ -48,7 +49,7 @@ void Stream::on_upstream_connected() {
 
 void Stream::on_no_upstream(Ending ending, const char* reason) {
   if (!request_.finished()) keep_alive_ = false;  // what is still to come will not be read
-  fail(ending, reason);
+  lose_attempt(ending, reason, /*nothing_sent=*/true);
 }
 
 // A kept-alive connection that ended before any byte of the response was stale, most likely; but
@@ -63,7 +64,7 @@ void Stream::on_upstream_lost(Ending ending, const char* reason, bool nothing_se
     if (retry_) return;
     if (!repeatable_) reason = "not_idempotent";
   }
-  fail(ending, reason);
+  lose_attempt(ending, reason, nothing_sent);
 }
 
 void Stream::upstream_released() {
@@ -71,7 +72,10 @@ void Stream::upstream_released() {
   if (retry_ && !ended_) {
     retry_ = false;
     retried_ = true;
-    begin_next_attempt();
+    if (recovery_ && recovery_->next_attempt_ms != 0)
+      await_attempt();
+    else
+      begin_next_attempt();
     return;
   }
   request_.abandon();  // nobody is left to send it
@@ -84,17 +88,31 @@ bool Stream::replace_attempt(Ending because) {
   if (!hears_upstream() || !attempt_.upstream) return false;
   if (!owns_head() && !request_.kept_for_replay()) return false;
   end_attempt(because);
-  discard_unfinished();
-  retry_ = true;
-  attempt_.upstream->cancel();
+  leave_attempt();
   return true;
 }
 
-void Stream::begin_next_attempt() {
-  if (!attempt_.response_begun) ++context().metrics.upstream_retries;
+// What has not come whole of an event is dropped. The next attempt begins once this one's
+// connection has let go.
+void Stream::leave_attempt() {
+  discard_unfinished();
+  if (in_queue.linked()) streams_.upstreams().forget(*this);
+  retry_ = attempt_.upstream != nullptr;
+  if (retry_)
+    attempt_.upstream->cancel();
+  else
+    await_attempt();
+}
+
+void Stream::clear_attempt() {
   bool mark_is_late = attempt_.late_bom > 0 || response_body_bytes_ > 0;
   attempt_ = {};
   attempt_.late_bom = mark_is_late ? 1 : 0;
+}
+
+void Stream::begin_next_attempt() {
+  if (attempt_.reused && !attempt_.response_begun) ++context().metrics.upstream_retries;
+  clear_attempt();
   if (owns_head()) {
     request_.abandon();
     if (!write_request(*recovery_->head)) return;

@@ -53,6 +53,9 @@ void Stream::on_request_head(std::unique_ptr<Head> arrived, bool keep_alive) {
     awaits_go_ahead_ = true;
   streams_.upstreams().on_request_head(*this, head);
   streams_.upstreams().choose(*this, 0);
+  bool others = settings().retries > 0 && route_->upstreams.size() > 1;
+  bool kept = head.body() == BodyKind::kNone || settings().retry_buffer > 0;
+  keeps_until_content_ = (others && kept) || may_heal(head);
   bool written = write_request(head);
   keep_head(std::move(arrived));
   if (written) ask_for_upstream(false);
@@ -125,6 +128,7 @@ bool Stream::write_request(const Head& head) {
   rewrite.via = context().via;
   rewrite.default_host = upstream().host;
   rewrite.request_id = facts_.id();
+  if (recovery_ && recovery_->healing) rewrite.last_event_id = recovery_->healing->ids.last();
   std::string& text = context().scratch();
   const BodyFraming* framing = streams_.upstreams().writer(*this).write_head(head, rewrite, text);
   if (text.size() > context().head_limits().head_bytes_max) {
@@ -193,7 +197,7 @@ void Stream::on_request_sent(uint64_t body_bytes) {
   context().metrics.bytes_to_upstreams += body_bytes;
   request_moved_ms_ = low_bits(loop().now_ms());
   if (phase_ == Phase::kAwaitingHead) phase_since_ms_ = loop().now_ms();
-  if (request_.kept_bytes() > limits::kRequestWindow) request_.keep_for_replay(false);
+  if (request_.kept_bytes() > kept_bytes_max()) request_.keep_for_replay(false);
   if (client_ && !request_.finished()) client_->request_window_opened();
 }
 

@@ -38,6 +38,9 @@ uint64_t Stream::deadline_ms() const {
     case Phase::kRequest:
     case Phase::kDraining:
       return kNever;
+    case Phase::kHealing:
+      due = recovery_->next_attempt_ms;
+      break;
     case Phase::kQueued:
     case Phase::kConnecting:
       due = deadline(phase_since_ms_, settings().connect_timeout_ms);
@@ -51,6 +54,8 @@ uint64_t Stream::deadline_ms() const {
       break;
   }
   if (paced_until_ms_ != 0) due = std::min(due, paced_until_ms_);
+  if (healing_waits())
+    due = std::min(due, recovery_->healing->broken_since_ms + settings().heal_for_ms);
   if (heartbeat_possible()) due = std::min(due, last_output_ms_ + settings().heartbeat_ms);
   if (!head_queued_ && wants_event_stream_)
     due = std::min(due, deadline(started_ns_ / 1'000'000, settings().heartbeat_head_after_ms));
@@ -73,18 +78,23 @@ void Stream::on_timer() {
       now_ms >= started_ns_ / 1'000'000 + settings().heartbeat_head_after_ms)
     commit_early_head();
   if (heartbeat_possible() && now_ms >= last_output_ms_ + settings().heartbeat_ms) send_heartbeat();
-  if (phase_ == Phase::kQueued &&
-      now_ms >= deadline(phase_since_ms_, settings().connect_timeout_ms)) {
-    fail(Ending::kUnavailable);
+  if (healing_waits() && now_ms >= recovery_->healing->broken_since_ms + settings().heal_for_ms) {
+    give_up_healing();
+  } else if (phase_ == Phase::kHealing && now_ms >= recovery_->next_attempt_ms) {
+    on_attempt_due();
+  } else if (phase_ == Phase::kQueued &&
+             now_ms >= deadline(phase_since_ms_, settings().connect_timeout_ms)) {
+    lose_silent_attempt(Ending::kUnavailable);
   } else if (phase_ == Phase::kConnecting &&
              now_ms >= deadline(phase_since_ms_, settings().connect_timeout_ms)) {
-    fail(Ending::kUpstreamConnectTimeout);
+    lose_silent_attempt(Ending::kUpstreamConnectTimeout);
   } else if (phase_ == Phase::kAwaitingHead &&
              now_ms >= deadline(phase_since_ms_, head_timeout_ms())) {
-    fail(head_queued_ ? Ending::kUpstreamIdleTimeout : Ending::kUpstreamFirstByteTimeout);
+    lose_silent_attempt(head_queued_ ? Ending::kUpstreamIdleTimeout
+                                     : Ending::kUpstreamFirstByteTimeout);
   } else if ((phase_ == Phase::kFirstEvent || phase_ == Phase::kStreaming) &&
              now_ms >= deadline(last_upstream_ms_, settings().stream_idle_timeout_ms)) {
-    fail(Ending::kUpstreamIdleTimeout);
+    lose_silent_attempt(Ending::kUpstreamIdleTimeout);
   }
   if (ended_ || phase_ == Phase::kDraining) return;
   uint64_t next = deadline_ms();

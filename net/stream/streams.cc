@@ -8,8 +8,23 @@
 
 namespace sluice {
 
+namespace {
+
+// Processes and workers differ, and a simulation repeats itself.
+uint64_t seed_of(const WorkerContext& context) {
+  uint64_t seed = context.number;
+  for (char c : context.config().instance) seed = seed * 31 + static_cast<unsigned char>(c);
+  return seed;
+}
+
+}  // namespace
+
 Streams::Streams(WorkerContext& context, UpstreamSource& upstreams, StreamObserver& observer)
-    : context_(context), upstreams_(upstreams), observer_(observer), staging_(context.memory) {
+    : context_(context),
+      upstreams_(upstreams),
+      observer_(observer),
+      staging_(context.memory),
+      random_(seed_of(context)) {
   context.loop.add_turn_hook(*this);
 }
 

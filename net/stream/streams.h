@@ -6,10 +6,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "core/loop.h"
 #include "net/context/worker_context.h"
+#include "net/stream/attempt_limits.h"
+#include "net/stream/random.h"
 #include "net/stream/staging.h"
 #include "net/stream/stream.h"
 
@@ -36,6 +39,10 @@ class Streams final : public TurnHook {
   WorkerContext& context() const { return context_; }
   UpstreamSource& upstreams() const { return upstreams_; }
   Staging& staging() { return staging_; }
+  AttemptLimits& attempt_limits() { return attempt_limits_; }
+  Random& random() { return random_; }
+  // Room for the pieces of an event; the next caller's.
+  std::vector<std::string_view>& pieces() { return pieces_; }
 
   Stream* make(ClientHalf& client);
   // Ends all, now.
@@ -71,6 +78,9 @@ class Streams final : public TurnHook {
   Stream* relieved_to_ = nullptr;  // the next to be asked for memory, during a round
   uint64_t relieve_again_ms_ = 0;  // no other round before
   uint64_t made_ = 0;
+  AttemptLimits attempt_limits_;
+  Random random_;
+  std::vector<std::string_view> pieces_;
 };
 
 }  // namespace sluice

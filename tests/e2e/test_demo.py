@@ -43,6 +43,21 @@ def test_events_are_numbered_and_resumable(rig):
     assert next_with_id(again) == first + 4
 
 
+def test_a_stream_that_is_cut_goes_on(rig):
+    """The button of the page: every id once and in order, on the connection that the client has."""
+    client = demo_client(rig)
+    client.get("/events?rate=200", "Accept: text/event-stream")
+    client.read_head()
+    seen = [next_with_id(client) for _ in range(5)]
+    for cuts in (1, 2):
+        other = rig.client(rig.gateways[0])
+        other.request("POST", "/cut")
+        assert other.response()[0].status == 204
+        rig.gateways[0].wait_metric("sluice_heals_total", cuts, result="resumed")
+        seen += [next_with_id(client) for _ in range(100)]
+    assert seen == list(range(1, len(seen) + 1))
+
+
 def test_chat_streams(rig):
     client = demo_client(rig)
     client.request("POST", "/v1/chat/completions", "Content-Type: application/json",

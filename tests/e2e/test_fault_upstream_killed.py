@@ -1,4 +1,4 @@
-"""An upstream's process that is killed in mid-event: its clients get the whole events that came
+"""An upstream's process that is killed in mid-event, and whose streams are not healed: its clients get the whole events that came
 before and an abort, the next ones a 502, until it is started again."""
 
 import pytest
@@ -20,7 +20,7 @@ def port():
 def test_killed_and_started_again(port, rig):
     first = UpstreamProcess(port)
     rig.upstreams.append(first)
-    gateway = rig.gateway(first)
+    gateway = rig.gateway(first, "--heal", "off")
     clients = {f"/{i}/{EVENTS}": rig.client(gateway) for i in range(STREAMS)}
     for target, client in clients.items():
         client.get(target)

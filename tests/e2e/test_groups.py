@@ -45,7 +45,8 @@ def dead():
 
 
 def group(*upstreams):
-    return list(itertools.chain(*(("--upstream", upstream) for upstream in upstreams)))
+    # Each failure is to be seen.
+    return ["--retries", "0", *itertools.chain(*(("--upstream", upstream) for upstream in upstreams))]
 
 
 # --- balance ---

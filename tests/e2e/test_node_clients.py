@@ -44,7 +44,7 @@ def test_eventsource_resumes_after_a_cut(rig):
         server.close()
 
     upstream = rig.upstream(numbered)
-    gateway = rig.gateway(upstream)
+    gateway = rig.gateway(upstream, "--heal", "off")
     seen = run("eventsource.js", f"{gateway.url}/events", "20")
     assert seen["ids"] == list(range(1, 21))
     assert seen["errors"] >= 3

@@ -267,7 +267,7 @@ def test_an_end_within_a_pause_is_told(rig, more):
 
 @pytest.mark.parametrize("more", [b"", event(1)], ids=["nothing more", "one more event"])
 def test_an_abort_within_a_pause_is_told(rig, more):
-    client, server = rig.stream("--pace", "300ms")
+    client, server = rig.stream("--pace", "300ms", "--heal", "off")
     server.chunk(event(0))
     assert client.body.event() == event(0)
     if more:
@@ -278,7 +278,7 @@ def test_an_abort_within_a_pause_is_told(rig, more):
 
 
 def test_a_reset_within_a_pause_is_told(rig):
-    client, server = rig.stream("--pace", "300ms")
+    client, server = rig.stream("--pace", "300ms", "--heal", "off")
     server.chunk(event(0))
     assert client.body.event() == event(0)
     server.reset()

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "core/text.h"
-#include "tests/sim/simulation.h"
+#include "tests/sim/healing.h"
 
 // Sanitizers abort where they would exit, so that the seed is named.
 extern "C" const char* __asan_default_options() {  // NOLINT(bugprone-reserved-identifier)
@@ -23,8 +23,9 @@ extern "C" const char* __ubsan_default_options() {  // NOLINT(bugprone-reserved-
 namespace {
 
 constexpr char kUsage[] =
-    "usage: sim [--seed N] [--seeds COUNT] [--forever] [--trace]\n"
+    "usage: sim [--healing] [--seed N] [--seeds COUNT] [--forever] [--trace]\n"
     "\n"
+    "  --healing      streams of upstreams that break, in place of all others\n"
     "  --seed N       the first seed (default 1)\n"
     "  --seeds COUNT  so many, one after the other (default 1)\n"
     "  --forever      no end\n"
@@ -51,6 +52,7 @@ int main(int argc, char** argv) {
   uint64_t seeds = 1;
   bool forever = false;
   bool traced = false;
+  bool healing = false;
   for (int i = 1; i < argc; ++i) {
     std::string_view flag = argv[i];
     bool good = true;
@@ -60,6 +62,8 @@ int main(int argc, char** argv) {
       good = parse(argv[++i], &seeds);
     else if (flag == "--forever")
       forever = true;
+    else if (flag == "--healing")
+      healing = true;
     else if (flag == "--trace")
       traced = true;
     else
@@ -73,20 +77,24 @@ int main(int argc, char** argv) {
   std::signal(SIGSEGV, on_abort);
   sluice::sim::SimulationReport sum;
   for (uint64_t done = 0; forever || done < seeds; ++done, ++seed) {
-    std::snprintf(replay, sizeof(replay), "to repeat: %s --seed %llu --trace\n", argv[0],
-                  static_cast<unsigned long long>(seed));
-    sluice::sim::SimulationReport report = sluice::sim::simulate(seed, traced);
+    std::snprintf(replay, sizeof(replay), "to repeat: %s%s --seed %llu --trace\n", argv[0],
+                  healing ? " --healing" : "", static_cast<unsigned long long>(seed));
+    sluice::sim::SimulationReport report =
+        healing ? sluice::sim::simulate_healing(seed, traced) : sluice::sim::simulate(seed, traced);
     sum.turns += report.turns;
     sum.requests += report.requests;
     sum.complete += report.complete;
     sum.aborted += report.aborted;
     sum.refused += report.refused;
+    sum.healed += report.healed;
     if (forever && (done + 1) % 1000 == 0)
       std::printf("%llu seeds\n", static_cast<unsigned long long>(done + 1));
   }
   std::printf(
-      "%llu seeds: %llu turns, %llu requests: %llu complete, %llu aborted, %llu refused\n",
+      "%llu seeds: %llu turns, %llu requests: %llu complete, %llu aborted, %llu refused, %llu "
+      "healed\n",
       static_cast<unsigned long long>(seeds), static_cast<unsigned long long>(sum.turns),
       static_cast<unsigned long long>(sum.requests), static_cast<unsigned long long>(sum.complete),
-      static_cast<unsigned long long>(sum.aborted), static_cast<unsigned long long>(sum.refused));
+      static_cast<unsigned long long>(sum.aborted), static_cast<unsigned long long>(sum.refused),
+      static_cast<unsigned long long>(sum.healed));
 }

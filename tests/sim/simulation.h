@@ -13,6 +13,7 @@ struct SimulationReport {
   uint64_t complete = 0;
   uint64_t aborted = 0;
   uint64_t refused = 0;
+  uint64_t healed = 0;  // or at least tried to
 };
 
 SimulationReport simulate(uint64_t seed, bool traced);

@@ -38,6 +38,8 @@ uint64_t timeout_ms(Random& random, uint64_t by_default, uint64_t low, uint64_t 
 
 StreamSettings make_settings(Random& random) {
   StreamSettings settings;
+  settings.heal = Heal::kOff;  // where it is not, Breakage says so
+  settings.retries = 0;
   settings.heartbeat_ms = random.chance(0.5) ? random.magnitude(200, 5'000) : 30'000;
   if (random.chance(0.05)) settings.heartbeat_ms = 0;
   if (random.chance(0.4)) settings.heartbeat_head_after_ms = random.magnitude(100, 3'000);

@@ -15,9 +15,10 @@ HALF_AN_EVENT_S = 0.02
 
 
 def serve(server, request):
-    """/NAME/COUNT: a stream of so many events."""
+    """/NAME/COUNT: a stream of so many events, resumable."""
+    first = int(request.get("last-event-id", "-1")) + 1
     server.start_events()
-    for i in range(int(request.target.rsplit("/", 1)[1])):
+    for i in range(first, int(request.target.rsplit("/", 1)[1])):
         text = event(request.target, i)
         for half in (text[:len(text) // 2], text[len(text) // 2:]):
             server.chunk(half)

@@ -1,0 +1,183 @@
+// What a stream does when an attempt fails: before its client has content another upstream may
+// answer; behind that the stream may be resumed. All decisions are here; net/base/failure.h is
+// their table.
+#include <algorithm>
+#include <utility>
+
+#include "core/clock.h"
+#include "net/http/semantics.h"
+#include "net/stream/stream.h"
+#include "net/stream/streams.h"
+
+namespace sluice {
+
+bool Stream::may_heal(const Head& head) const {
+  return settings().heal != Heal::kOff && settings().framing == EventFraming::kEvent &&
+         head.method() == "GET" && head.body() == BodyKind::kNone;
+}
+
+uint64_t Stream::kept_bytes_max() const {
+  return keeps_until_content_ ? settings().retry_buffer : limits::kRequestWindow;
+}
+
+void Stream::lose_attempt(Ending ending, const char* reason, bool nothing_sent) {
+  Failure failure = failure_of(ending, reason);
+  bool goes_on =
+      without_content() ? fail_over(failure, ending, nothing_sent) : heal(failure, ending);
+  if (goes_on) return;
+  // What another upstream has said is a better answer than that this one has said nothing.
+  if (!head_queued_ && recovery_ && recovery_->answered != 0)
+    refuse(recovery_->answered, ending_detail(ending), ending, reason);
+  else
+    fail(ending, reason);
+}
+
+void Stream::lose_silent_attempt(Ending ending) {
+  lose_attempt(ending, "", phase_ <= Phase::kConnecting);
+}
+
+// --- before content ---
+
+// To another upstream of the group, where none can have executed the request twice to any harm.
+bool Stream::fail_over(Failure failure, Ending ending, bool nothing_sent) {
+  bool at_hand = nothing_sent || owns_head() || request_.kept_for_replay();
+  if (!fails_over(failure) || !at_hand || !(nothing_sent || repeatable_)) return false;
+  uint64_t tried = (recovery_ ? recovery_->tried : 0) | uint64_t{1} << upstream_index;
+  if ((recovery_ ? recovery_->retries : 0) >= settings().retries) return false;
+  std::optional<uint32_t> other = another_upstream(tried);
+  if (!other) return false;
+  Metrics& metrics = context().metrics;
+  if (!streams_.attempt_limits().take_retry(route_->upstreams[*other].id)) {
+    ++metrics.retries_denied;
+    return false;
+  }
+  ++metrics.retries[static_cast<unsigned>(failure)];
+  ++recovery().retries;
+  recovery_->tried = tried;
+  recovery_->next_attempt_ms = attempt_.upstream ? 0 : loop().now_ms() + 1;
+  end_attempt(ending);
+  if (in_queue.linked()) streams_.upstreams().forget(*this);
+  upstream_index = *other;
+  leave_attempt();
+  return true;
+}
+
+bool Stream::fails_over_from(const Head& head) {
+  auto status = static_cast<uint16_t>(head.status());
+  if (std::ranges::count(settings().retry_on, status) == 0) return false;
+  if (!fail_over(Failure::kStatus, Ending::kComplete, /*nothing_sent=*/false)) return false;
+  recovery_->answered = status;
+  return true;
+}
+
+// The choice is made, but not taken yet.
+std::optional<uint32_t> Stream::another_upstream(uint64_t tried) {
+  if (route_->upstreams.size() == 1) return {};
+  uint32_t mine = upstream_index;
+  bool found = streams_.upstreams().choose(*this, tried);
+  uint32_t other = std::exchange(upstream_index, mine);
+  return found ? std::optional(other) : std::nullopt;
+}
+
+// There is content now, or will be: what was kept for another upstream goes, unless the stream may
+// be resumed.
+void Stream::settle_request() {
+  notes_ids_ = framed_ && owns_head() && may_heal(*recovery_->head);
+  if (recovery_) recovery_->tried = 0;
+  bool kept = keeps_until_content_ && !keeps_request_;
+  keeps_until_content_ = false;
+  if (!kept) return;
+  request_.keep_for_replay(false);
+  if (!notes_ids_) give_head_back();
+}
+
+// --- behind it ---
+
+// False: it cannot be resumed, or no longer.
+bool Stream::heal(Failure failure, Ending ending, std::optional<uint64_t> retry_after_ms) {
+  if (!notes_ids_ || !heals(failure) || attempt_.torn) return false;
+  if (!owns_head() || !recovery_->healing || !recovery_->healing->can_ask()) return false;
+  Healing& healing = *recovery_->healing;
+  Metrics& metrics = context().metrics;
+  uint64_t now_ms = loop().now_ms();
+  healing.breaks(now_ms, ending);
+  uint64_t due_ms =
+      now_ms + std::max<uint64_t>(
+                   healing.wait_ms(recovery_->retry_ms, retry_after_ms, streams_.random()), 1);
+  if (due_ms >= healing.broken_since_ms + settings().heal_for_ms) {
+    ++metrics.heals[static_cast<unsigned>(HealResult::kGivenUp)];
+    return false;
+  }
+  ++metrics.heal_attempts[static_cast<unsigned>(failure)];
+  end_attempt(ending);
+  resumes_ = false;
+  recovery_->tried |= uint64_t{1} << upstream_index;
+  recovery_->next_attempt_ms = due_ms;
+  recovery_->paced = false;
+  leave_attempt();
+  return true;
+}
+
+void Stream::give_up_healing() {
+  ++context().metrics.heals[static_cast<unsigned>(HealResult::kGivenUp)];
+  Ending by = recovery_->healing->broken_by;
+  fail(by == Ending::kComplete ? Ending::kUnavailable : by, "not_healed");
+}
+
+void Stream::await_attempt() {
+  clear_attempt();
+  set_phase(Phase::kHealing);
+}
+
+// Another upstream of the group comes first. Where all have been tried, all may be again.
+void Stream::on_attempt_due() {
+  if (healing_waits() && !recovery_->paced) {
+    std::optional<uint32_t> other = another_upstream(recovery_->tried);
+    if (!other) {
+      recovery_->tried = 0;
+      other = another_upstream(0);
+    }
+    upstream_index = other.value_or(upstream_index);
+    uint64_t now_ms = loop().now_ms();
+    recovery_->next_attempt_ms =
+        streams_.attempt_limits().take_reconnect(upstream().id, settings().heal_rate, now_ms);
+    recovery_->paced = true;
+    if (recovery_->next_attempt_ms > now_ms) return;
+  }
+  recovery_->next_attempt_ms = 0;
+  begin_next_attempt();
+}
+
+// The answer to a reconnect.
+void Stream::on_comeback(const Head& head) {
+  auto count = [this](HealResult result) {
+    ++context().metrics.heals[static_cast<unsigned>(result)];
+  };
+  switch (comeback_of(head.status(), is_event_stream(head))) {
+    case Comeback::kResumed:
+      count(HealResult::kResumed);
+      recovery_->healing->resumes(loop().now_ms());
+      recovery_->tried = 0;
+      resumes_ = true;
+      no_transform_ |= has_no_transform(head);
+      set_phase(Phase::kFirstEvent);
+      break;
+    case Comeback::kOver:
+      count(HealResult::kEnded);
+      on_over();
+      break;
+    case Comeback::kNotYet: {
+      std::optional<uint64_t> wait_ms = retry_after_ms(head, wall_clock_ms());
+      end_attempt(Ending::kComplete);
+      if (!heal(Failure::kStatus, Ending::kUpstreamBadResponse, wait_ms))
+        fail(Ending::kUpstreamBadResponse, "not_healed");
+      break;
+    }
+    case Comeback::kNever:
+      count(HealResult::kRefused);
+      fail(Ending::kUpstreamBadResponse, "heal_refused");
+      break;
+  }
+}
+
+}  // namespace sluice
