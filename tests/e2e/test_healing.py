@@ -261,7 +261,7 @@ def test_where_all_fail_the_last_answer_is_passed_on(rig):
 
 def test_retries_have_a_budget(rig):
     urls = [rig.upstream(lambda server, _: server.respond(b"no", status="503 No")).url for _ in range(2)]
-    gateway = rig.gateway(None, "--upstream", urls[0], "--upstream", urls[1])
+    gateway = rig.gateway(None, "--upstream", urls[0], "--upstream", urls[1], "--eject-after", "0")
     client = rig.client(gateway)
     for _ in range(200):
         client.get()
