@@ -47,6 +47,8 @@ class Head {
   void clear();
   // The memory that the peer's bytes occupy here.
   size_t bytes_held() const { return arena_.capacity(); }
+  // How many there are.
+  size_t bytes_used() const { return arena_.size(); }
 
  private:
   friend class Http1Parser;  // fills it

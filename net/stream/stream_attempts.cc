@@ -11,17 +11,19 @@ namespace sluice {
 void Stream::keep_head(std::unique_ptr<Head> head) {
   uint32_t charged = 0;
   bool needed = keeps_request() && head->body() == BodyKind::kNone;
-  if (needed && context().memory_limit.charge(&charged, static_cast<uint32_t>(head->bytes_held())))
-    recovery().head = std::move(head);
-  else
-    context().heads.release(std::move(head));
+  if (needed &&
+      context().memory_limit.charge(&charged, static_cast<uint32_t>(head->bytes_used()))) {
+    // A copy, in its own size: those of the pool have room for the largest that they have held.
+    recovery().head = std::make_unique<Head>(*head);
+  }
+  context().heads.release(std::move(head));
 }
 
 void Stream::give_head_back() {
   if (!owns_head()) return;
-  auto charged = static_cast<uint32_t>(recovery_->head->bytes_held());
+  auto charged = static_cast<uint32_t>(recovery_->head->bytes_used());
   context().memory_limit.charge(&charged, 0);
-  context().heads.release(std::move(recovery_->head));
+  recovery_->head.reset();
 }
 
 void Stream::ask_for_upstream(bool fresh) {
