@@ -25,11 +25,12 @@ bool AttemptLimits::take_retry(uint32_t upstream) {
   return true;
 }
 
-uint64_t AttemptLimits::take_reconnect(uint32_t upstream, uint64_t rate, uint64_t now_ms) {
+uint64_t AttemptLimits::take_reconnect(uint32_t upstream, uint64_t rate, uint64_t now_ms,
+                                       uint64_t too_late_ms) {
   if (rate == 0) return now_ms;
   uint64_t& next_us = of(upstream).next_reconnect_us;
   uint64_t at_us = std::max(next_us, now_ms * 1000);
-  next_us = at_us + 1'000'000 / rate;
+  if (at_us / 1000 < too_late_ms) next_us = at_us + 1'000'000 / rate;
   return at_us / 1000;
 }
 

@@ -15,8 +15,9 @@ class AttemptLimits {
   void request_begins(uint32_t upstream);
   // Takes one retry out of its budget. False: that is used up.
   bool take_retry(uint32_t upstream);
-  // The time at which the next reconnect may go there, which is taken; `rate` a second, 0: any.
-  uint64_t take_reconnect(uint32_t upstream, uint64_t rate, uint64_t now_ms);
+  // The time at which the next reconnect may go there; `rate` a second, 0: any. It is taken, unless
+  // it comes too late.
+  uint64_t take_reconnect(uint32_t upstream, uint64_t rate, uint64_t now_ms, uint64_t too_late_ms);
 
  private:
   struct Limits {

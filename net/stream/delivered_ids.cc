@@ -141,6 +141,22 @@ bool DeliveredIds::contains(const Pieces& pieces) const {
   return false;
 }
 
+bool DeliveredIds::repeat() const {
+  for (uint32_t at = begin_; at < end_; at += kSizeBytes + size_at(block_.get() + at)) {
+    const char* entry = block_.get() + at;
+    std::string_view id(entry + kSizeBytes, size_at(entry));
+    if (std::optional<uint64_t> number = number_of(id);
+        number && *number >= first_number_ && *number <= last_number_)
+      return true;
+    for (uint32_t behind = at + kSizeBytes + size_at(entry); behind < end_;) {
+      const char* other = block_.get() + behind;
+      if (id == std::string_view(other + kSizeBytes, size_at(other))) return true;
+      behind += kSizeBytes + size_at(other);
+    }
+  }
+  return false;
+}
+
 DeliveredIds::Place DeliveredIds::place_of(const Pieces& pieces) const {
   std::array<char, kDigitsMax> room;
   if (pieces.empty() || pieces.size() > room.size()) return Place::kUnknown;

@@ -34,6 +34,9 @@ class DeliveredIds {
   bool can_ask() const { return last_size_ > 0; }
   bool contains(const Pieces& id) const;
 
+  // Some of them are the same, so that an id does not tell one event from another.
+  bool repeat() const;
+
   // Where an id that has not been delivered stands, as far as numbers tell. Only behind consecutive
   // ones a jump means that some are missing.
   enum class Place : uint8_t { kUnknown, kNext, kLater, kEarlier };

@@ -62,7 +62,7 @@ void Stream::on_upstream_lost(Ending ending, const char* reason, bool nothing_se
   if (!hears_upstream()) return;
   end_attempt(ending);
   if (attempt_.reused && !attempt_.response_begun && !retried_) {
-    retry_ = nothing_sent || request_.kept_for_replay();
+    retry_ = nothing_sent || (repeatable_ && request_.kept_for_replay());
     if (retry_) return;
     if (!repeatable_) reason = "not_idempotent";
   }

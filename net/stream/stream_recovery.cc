@@ -139,8 +139,9 @@ void Stream::on_attempt_due() {
     }
     upstream_index = other.value_or(upstream_index);
     uint64_t now_ms = loop().now_ms();
-    recovery_->next_attempt_ms =
-        streams_.attempt_limits().take_reconnect(upstream().id, settings().heal_rate, now_ms);
+    uint64_t given_up_ms = recovery_->healing->broken_since_ms + settings().heal_for_ms;
+    recovery_->next_attempt_ms = streams_.attempt_limits().take_reconnect(
+        upstream().id, settings().heal_rate, now_ms, given_up_ms);
     recovery_->paced = true;
     if (recovery_->next_attempt_ms > now_ms) return;
   }
@@ -158,7 +159,8 @@ void Stream::on_comeback(const Head& head) {
       count(HealResult::kResumed);
       recovery_->healing->resumes(loop().now_ms());
       recovery_->tried = 0;
-      resumes_ = true;
+      // Of ids that name several events each, none tells what has come before.
+      resumes_ = !recovery_->healing->ids.repeat();
       no_transform_ |= has_no_transform(head);
       set_phase(Phase::kFirstEvent);
       break;

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::string_view kHeartbeat = ": heartbeat\n\n";
 constexpr uint64_t kNever = TimerWheel::kNever;
+constexpr uint64_t kLetGoMs = 10;
 
 // `since` plus a time-out that is off when 0.
 uint64_t deadline(uint64_t since_ms, uint64_t timeout_ms) {
@@ -65,6 +66,10 @@ uint64_t Stream::deadline_ms() const {
 void Stream::on_timer() {
   if (ended_ || phase_ == Phase::kDraining) return;
   uint64_t now_ms = loop().now_ms();
+  if (retry_) {  // this attempt has timed out already, and its connection is about to let go
+    loop().timers().schedule(timer_, now_ms + kLetGoMs);
+    return;
+  }
   if (paced_until_ms_ != 0 && now_ms >= paced_until_ms_) {
     paced_until_ms_ = 0;
     if (attempt_.upstream) attempt_.upstream->read_on();

@@ -36,6 +36,11 @@ std::optional<EjectReason> failure_of(const AttemptOutcome& outcome) {
 bool Breaker::begin_trial(uint64_t stream) {
   uint32_t nobody = 0;
   if (!health_.trial.compare_exchange_strong(nobody, trial_of_)) return false;
+  // Another worker's trial may have closed the breaker just before.
+  if (health_.ejected_until_ms.load() == 0) {
+    health_.trial.store(0);
+    return false;
+  }
   trier_ = stream;
   return true;
 }

@@ -21,11 +21,15 @@ UpstreamPool* Endpoint::find_pool(const Upstream& upstream,
 
 UpstreamPool& Endpoint::pool_of(const Stream& stream) {
   ConnectionSettings settings = ConnectionSettings::of(stream.settings());
-  if (UpstreamPool* pool = find_pool(stream.upstream(), settings)) return *pool;
+  const bool current = &stream.snapshot() == &*shared_.context.snapshot;
+  if (UpstreamPool* pool = find_pool(stream.upstream(), settings)) {
+    if (current) pool->set_retired(false);
+    return *pool;
+  }
   auto& pool = pools_.emplace_back(
       std::make_unique<UpstreamPool>(shared_, *this, queue_, stream.upstream(), settings));
   // A stream of a former configuration may be the only one to want such connections.
-  pool->set_retired(&stream.snapshot() != &*shared_.context.snapshot);
+  pool->set_retired(!current);
   return *pool;
 }
 

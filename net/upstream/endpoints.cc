@@ -150,7 +150,8 @@ bool Endpoints::begins_trial_if_due(const Stream& stream, const Upstream& upstre
     return true;
   drop_trial_not_begun();
   Endpoint& chosen = endpoint(upstream);
-  if (!chosen.breaker().begin_trial(stream.id())) return false;
+  if (!chosen.breaker().begin_trial(stream.id()))
+    return board().health(upstream.id).ejected_until_ms.load() == 0;
   trial_not_begun_ = &chosen;
   return true;
 }

@@ -270,3 +270,61 @@ def test_retries_have_a_budget(rig):
     workers = 2
     assert 0 < metrics.sum("sluice_retries_total") <= 200 // 5 + 2 * 10 * workers
     assert metrics.sum("sluice_retries_denied_total") > 0
+
+
+def test_a_post_is_not_executed_twice_in_a_group(rig):
+    """Its kept-alive connection ends without an answer, and another upstream is there."""
+    executed = []
+
+    def answer(server, request):
+        if request.method == "POST":
+            executed.append(request.content)
+            server.close()
+        else:
+            server.respond(b"ok")
+
+    urls = [rig.upstream(answer).url for _ in range(2)]
+    gateway = rig.gateway(None, "--upstream", urls[0], "--upstream", urls[1])
+    client = rig.client(gateway)
+    for _ in range(4):  # both have a connection then
+        client.get()
+        assert client.response()[0].status == 200
+    client.request("POST", "/", body=b"once")
+    assert client.response()[0].status == 502
+    assert executed == [b"once"]
+
+
+def test_events_that_share_an_id_are_not_lost(rig):
+    """Their id does not tell what has come before."""
+
+    def same(*numbers, then):
+        def play(server):
+            server.start_events()
+            for number in numbers:
+                server.chunk(b"id: run7\ndata: %d\n\n" % number)
+            server.close() if then == "close" else server.end_chunks()
+        return play
+
+    attempts = Attempts(same(1, 2, 3, then="close"), same(4, 5, 6, then="end"))
+    client = rig.client(rig.gateway(rig.upstream(attempts)))
+    client.get()
+    assert client.read_head().status == 200
+    body = client.body.rest()
+    assert [block.split(b"data: ")[1] for block in body.split(b"\n\n") if block] == [b"1", b"2", b"3", b"4", b"5", b"6"]
+    assert attempts.asked == [None, "run7"]
+
+
+def test_time_outs_of_many_ask_the_other_upstream_once(rig):
+    """One hangs before its head: all its requests go to the other, and none is answered by us."""
+    done = threading.Event()
+    silent = rig.upstream(lambda server, request: done.wait(20))
+    well = rig.upstream(lambda server, request: server.respond(b"ok"))
+    gateway = rig.gateway(None, "--upstream", silent.url, "--upstream", well.url, "--first-byte-timeout", "300ms",
+                          "--eject-after", "0", "--balance", "round-robin")
+    clients = [rig.client(gateway) for _ in range(16)]
+    for client in clients:
+        client.get()
+    for client in clients:
+        assert client.response()[0].status == 200
+    assert gateway.metrics().sum("sluice_retries_total") == 8
+    done.set()

@@ -1,6 +1,7 @@
 #include "net/stream/delivered_ids.h"
 
 #include <array>
+#include <initializer_list>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -22,6 +23,22 @@ class DeliveredIdsTest : public ::testing::Test {
   }
   MemoryLimit memory_{.heap_max = 1 << 20};
 };
+
+TEST_F(DeliveredIdsTest, TellsWhetherSomeRepeat) {
+  auto repeat = [this](std::initializer_list<const char*> all) {
+    DeliveredIds ids(memory_, 5);
+    for (const char* id : all) remember(ids, id);
+    return ids.repeat();
+  };
+  EXPECT_FALSE(repeat({"a", "b", "c"}));
+  EXPECT_FALSE(repeat({"1", "2", "3", "9", "10"}));
+  EXPECT_TRUE(repeat({"a", "b", "a"}));
+  EXPECT_TRUE(repeat({"run7", "run7"}));
+  EXPECT_TRUE(repeat({"5", "5"}));
+  EXPECT_TRUE(repeat({"1", "2", "3", "1", "2"}));
+  EXPECT_FALSE(repeat({"a", "a", "1", "2", "3", "b", "c", "d", "e", "f"}))
+      << "as far as remembered";
+}
 
 TEST_F(DeliveredIdsTest, RemembersTheLastOnesExactly) {
   DeliveredIds ids(memory_, 3);

@@ -127,6 +127,20 @@ TEST_F(StreamAttempt, ARequestWithABodyIsSentAgainAsItWas) {
   EXPECT_EQ(rig_.take_request(), request);
 }
 
+// A kept-alive connection ends without an answer to a POST that may have been executed.
+TEST_F(StreamAttempt, AKeptRequestIsNotExecutedTwice) {
+  rig_.stream().keep_request();
+  rig_.request_head("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 4\r\n\r\n");
+  rig_.request_body("body");
+  rig_.stream().on_request_end();
+  rig_.give_upstream(/*reused=*/true);
+  rig_.take_request();
+  rig_.stream().on_upstream_lost(Ending::kUpstreamTruncated, "", /*nothing_sent=*/false);
+  rig_.release_upstream();
+  EXPECT_FALSE(rig_.queued());
+  EXPECT_TRUE(rig_.send().starts_with("HTTP/1.1 502"));
+}
+
 TEST_F(StreamAttempt, TheSecondHasToAnswerWithAnEventStream) {
   open();
   rig_.body("data: 1\n\n");

@@ -161,7 +161,14 @@ TEST_F(BreakerTest, AGoodWhileForgets) {
   EXPECT_EQ(lasts_ms(), settings_.eject_time_ms);
 }
 
+// Another worker's trial has closed it meanwhile.
+TEST_F(BreakerTest, NoTrialOfOneThatIsClosed) {
+  EXPECT_FALSE(breaker_.begin_trial(kStream));
+  EXPECT_EQ(health_.trial, 0U);
+}
+
 TEST_F(BreakerTest, ItsEndEndsItsTrial) {
+  eject();
   {
     Breaker gone(health_, 3);
     ASSERT_TRUE(gone.begin_trial(kStream));
