@@ -560,8 +560,9 @@ std::vector<Setting> build_settings() {
 }  // namespace
 
 const std::vector<Setting>& settings() {
-  static const std::vector<Setting> table = build_settings();
-  return table;
+  // Never destroyed: a reload that reads a file without an end outlasts main().
+  static const auto* const table = new std::vector<Setting>(build_settings());
+  return *table;
 }
 
 const Setting* find_setting(std::string_view name) {

@@ -46,7 +46,8 @@ std::string joined(const std::vector<std::string>& names) {
 struct Server::Reading {
   ~Reading() { close(done_fd); }
 
-  ConfigResult result;
+  ConfigResult result;  // the reader's until it is done
+  std::atomic<bool> done{false};
   int done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 };
 
@@ -67,6 +68,7 @@ void Server::begin_reload() {
     } catch (const std::exception& error) {
       reading->result = {.config = nullptr, .message = error.what()};
     }
+    reading->done.store(true, std::memory_order_release);
     eventfd_write(reading->done_fd, 1);
   };
   try {
@@ -77,6 +79,7 @@ void Server::begin_reload() {
 }
 
 void Server::end_reload() {
+  if (!reading_->done.load(std::memory_order_acquire)) return;
   std::shared_ptr<Reading> reading = std::exchange(reading_, nullptr);
   std::vector<HttpdResponder> askers = std::exchange(askers_, {});
   Change change;
