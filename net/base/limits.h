@@ -91,6 +91,8 @@ inline constexpr double kSlowStartLeast = 0.05;
 // --balance hash passes over an upstream that has more than this times its share.
 inline constexpr double kHashLoadMax = 1.25;
 
+// So many events without an id, and a stream is taken for one that has none.
+inline constexpr uint64_t kEventsWithoutIdMax = 100;
 // An id longer than this is not remembered; those that are take one block of at most that size, of
 // which a half is in use. A stream with ids of 500 bytes remembers the last 32.
 inline constexpr size_t kHealIdBytes = 512;

@@ -328,3 +328,21 @@ def test_time_outs_of_many_ask_the_other_upstream_once(rig):
         assert client.response()[0].status == 200
     assert gateway.metrics().sum("sluice_retries_total") == 8
     done.set()
+
+
+def test_a_stream_without_ids_for_long_is_searched_no_longer(rig):
+    """It costs nothing then, and breaks as honestly as ever."""
+
+    def play(server):
+        server.start_events()
+        server.chunk(b"data: x\n\n" * 101)
+        server.chunk(event(1))
+        server.chunk(event(2))
+        server.close()
+
+    attempts = Attempts(play)
+    client = rig.client(rig.gateway(rig.upstream(attempts)))
+    client.get()
+    assert client.read_head().status == 200
+    assert client.body.until_abort() == b"data: x\n\n" * 101 + event(1) + event(2)
+    assert attempts.asked == [None]
