@@ -203,12 +203,12 @@ void Stream::append_run(const Lease& lease, std::string_view run, uint32_t event
   }
   append_whole(lease, run);
   if (notes_ids_) tell_late_gap();
+  if (events > 0) note_events(events);
   // An upstream that gives ids does so from the first events on.
   if (notes_ids_ && !recovery_->healing && events_ > limits::kEventsWithoutIdMax) {
     notes_ids_ = false;
     give_head_back();
   }
-  if (events > 0) note_events(events);
   response_grew();
 }
 
