@@ -94,6 +94,8 @@ class Chain {
 
   // The slot that the first unconsumed byte lies in; empty for static bytes.
   Lease front() const;
+  // The same, to compare with: null where there is none.
+  const Slot* front_slot() const { return cursor_ ? cursor_->slot : nullptr; }
 
   // Consumes the first `count` bytes, which have left. While keep_consumed(), they stay for
   // rewind().

@@ -14,7 +14,7 @@ inline constexpr uint64_t kHeapFraction = 16;
 // Each is asked no more often than this.
 inline constexpr unsigned kRelievedPerTurn = 64;
 inline constexpr uint64_t kRelieveEveryMs = 100;
-// Bytes that have waited this long for their peer are then given up, with their stream.
+// A stream whose peer has made no slot free for this long is then given up.
 inline constexpr uint64_t kShedAfterMs = 2000;
 
 // One send: bytes and pieces. Larger batches would hide a slow client's progress.

@@ -111,7 +111,9 @@ uint64_t Outbox::sent(uint64_t bytes) {
   auto suffix = static_cast<uint8_t>(bytes - body);
   suffix_at_ = static_cast<uint8_t>(suffix_at_ + suffix);
   suffix_size_ = static_cast<uint8_t>(suffix_size_ - suffix);
+  const Slot* slot = chain_.front_slot();
   chain_.consume(uint64_t{head} + body);
+  gave_way_ = chain_.front_slot() != slot || chain_.empty();
   return body;
 }
 

@@ -70,6 +70,9 @@ class Outbox {
   // That many bytes of the batch have left; returns the body bytes among them.
   uint64_t sent(uint64_t bytes);
 
+  // What has left last was all that there was, or all that a slot held.
+  bool gave_way() const { return gave_way_; }
+
   // For a request that may have to be sent again on a fresh connection.
   void keep_for_replay(bool keep) { chain_.keep_consumed(keep); }
   bool kept_for_replay() const { return chain_.keeps_consumed(); }
@@ -104,6 +107,7 @@ class Outbox {
   bool in_place_ : 1 = false;  // the batch is one piece: prefix and suffix lie around the body
   bool finished_ : 1 = false;
   bool end_sent_ : 1 = false;
+  bool gave_way_ : 1 = false;
 };
 
 }  // namespace sluice

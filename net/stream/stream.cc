@@ -413,7 +413,8 @@ void Stream::on_client_sent(uint64_t body_bytes) {
     if (unsent_events_ > 0)
       context().metrics.residence.add(now_ns - unsent_since_ns_, unsent_events_);
     unsent_events_ = 0;
-    unsent_since_ns_ = response_.backlog() > 0 ? now_ns : 0;
+    // A client that takes a byte at a time keeps its slot as one does that takes nothing.
+    if (response_.gave_way()) unsent_since_ns_ = response_.backlog() > 0 ? now_ns : 0;
   }
   if (stalled_since_ns_ != 0 && attempt_.upstream) attempt_.upstream->read_on();
 }

@@ -195,7 +195,7 @@ bool Stream::body_due() const {
 
 void Stream::on_request_sent(uint64_t body_bytes) {
   context().metrics.bytes_to_upstreams += body_bytes;
-  request_moved_ms_ = low_bits(loop().now_ms());
+  if (request_.gave_way()) request_moved_ms_ = low_bits(loop().now_ms());
   if (phase_ == Phase::kAwaitingHead) phase_since_ms_ = loop().now_ms();
   if (request_.kept_bytes() > kept_bytes_max()) request_.keep_for_replay(false);
   if (client_ && !request_.finished()) client_->request_window_opened();

@@ -145,9 +145,9 @@ void CheckedGateway::check_turn() {
               std::to_string(memory_limit_.heap) + " of " + std::to_string(memory_limit_.heap_max));
   check_pool(sse_event_);
   check_pool(http_response_);
-  check_streams();
   check_exhausted(sse_event_, events_exhausted_since_ns_);
   check_exhausted(http_response_, others_exhausted_since_ns_);
+  check_streams();
   check_groups();
   if (loop_.counters().stale_completions > 0) violation("a completion for nobody");
   if (loop_.operations() != kernel_.operations())
@@ -168,11 +168,11 @@ void CheckedGateway::check_pool(const SlotPool& pool) const {
 
 // Whose peer takes nothing gives way to those that wait, after a while (limits::kShedAfterMs, and a
 // second until that is looked at). Where the process itself stood still, nobody could; and a stream
-// alone waits for none but its own slots. A client may take a byte at a time: it takes something.
+// alone waits for none but its own slots, which its client may take a byte at a time.
 void CheckedGateway::check_exhausted(const SlotPool& pool, uint64_t& since_ns) {
   const Metrics& metrics = gateway_.metrics();
   bool alone = metrics.streams_started - metrics.streams_ended <= 1;
-  if (!pool.exhausted() || alone || trickles_ || kernel_.state().liberties.stopped > 0)
+  if (!pool.exhausted() || alone || kernel_.state().liberties.stopped > 0)
     since_ns = 0;
   else if (since_ns == 0)
     since_ns = world_.now_ns();
@@ -184,16 +184,11 @@ void CheckedGateway::check_exhausted(const SlotPool& pool, uint64_t& since_ns) {
 // Credit: what a stream has on its way is never more than the largest window and the slot that
 // crossed the line. Of an event stream what was held comes on top, once its event is complete; and
 // that is bounded by --event-hold.
-void CheckedGateway::check_streams() {
+void CheckedGateway::check_streams() const {
   std::vector<StreamInfo> streams;
   gateway_.list_streams(streams);
   uint64_t slot = std::max(sse_event_.slot_bytes(), http_response_.slot_bytes());
-  std::map<uint64_t, uint64_t> backlogs;
-  trickles_ = false;
   for (const StreamInfo& stream : streams) {
-    backlogs[stream.id] = stream.backlog;
-    auto before = backlogs_.find(stream.id);
-    trickles_ |= stream.backlog > 0 && before != backlogs_.end() && stream.backlog < before->second;
     uint64_t granted_max = window_max_ + slot;
     uint64_t held_max = stream.event_stream ? hold_max_ + granted_max : 0;
     if (stream.backlog > granted_max + held_max)
@@ -202,7 +197,6 @@ void CheckedGateway::check_streams() {
     if (stream.held > held_max)
       violation("a stream holds back " + std::to_string(stream.held) + " bytes");
   }
-  backlogs_ = std::move(backlogs);
 }
 
 // However they fail, one of each group's upstreams is there. Groups stay the same over reloads

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <vector>
 
@@ -57,7 +56,7 @@ class CheckedGateway {
   void check_backlog();
   uint64_t all_timeouts_ms() const;
   void check_pool(const SlotPool& pool) const;
-  void check_streams();
+  void check_streams() const;
   void check_groups() const;
   void check_attempts();
   void check_exhausted(const SlotPool& pool, uint64_t& since_ns);
@@ -81,8 +80,6 @@ class CheckedGateway {
   uint64_t others_ = 0;  // places that other workers' clients have
   Gateway gateway_;
   uint64_t turns_ = 0;
-  std::map<uint64_t, uint64_t> backlogs_;  // of streams, by their ids, a turn ago
-  bool trickles_ = false;  // a client has taken a part of what its stream holds, in this turn
   uint64_t unaccepted_since_ns_ = 0;
   uint64_t ends_since_ns_ = 0;
   bool scarce_ = false;
