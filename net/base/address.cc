@@ -77,7 +77,7 @@ std::optional<Address> resolve(const std::string& host, int family, std::string*
   addrinfo* found = nullptr;
   int status = ::getaddrinfo(host.c_str(), nullptr, &hints, &found);
   std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> list(found, &::freeaddrinfo);
-  if (status != 0) {
+  if (status != 0 || found == nullptr) {
     const char* why = status == EAI_SYSTEM ? std::strerror(errno) : ::gai_strerror(status);
     *error = "cannot resolve '" + host + "': " + why;
     return std::nullopt;

@@ -94,7 +94,7 @@ std::vector<uint32_t> ConfigSnapshot::upstreams_in_use() const {
   for (const Route& route : config_.routes)
     for (const Upstream& upstream : route.upstreams) ids.push_back(upstream.id);
   std::ranges::sort(ids);
-  ids.erase(std::ranges::unique(ids).begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   return ids;
 }
 

@@ -22,6 +22,7 @@ namespace {
 std::vector<Address> missing(const std::vector<Address>& wanted,
                              const std::vector<Address>& present) {
   std::vector<std::string> there;
+  there.reserve(present.size());
   for (const Address& address : present) there.push_back(address.text());
   std::vector<Address> all;
   for (const Address& address : wanted) {

@@ -9,9 +9,9 @@
 #include <optional>
 #include <string>
 
+#include "core/random.h"
 #include "net/base/ending.h"
 #include "net/stream/delivered_ids.h"
-#include "net/stream/random.h"
 
 namespace sluice {
 

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "core/loop.h"
+#include "core/random.h"
 #include "net/context/worker_context.h"
 #include "net/stream/attempt_limits.h"
-#include "net/stream/random.h"
 #include "net/stream/staging.h"
 #include "net/stream/stream.h"
 

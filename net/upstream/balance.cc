@@ -70,12 +70,12 @@ const Candidate& Balancer::pick_in_turn(std::span<const Candidate> candidates, T
                                         size_t group_size) {
   if (turns.shares.size() != group_size) turns.shares.assign(group_size, 0);
   double total = 0;
-  const Candidate* best = nullptr;
+  const Candidate* best = &candidates.front();
   for (const Candidate& candidate : candidates) {
     double& due = turns.shares[candidate.index];
     due += candidate.weight;
     total += candidate.weight;
-    if (!best || due > turns.shares[best->index]) best = &candidate;
+    if (due > turns.shares[best->index]) best = &candidate;
   }
   turns.shares[best->index] -= total;
   return *best;
@@ -83,8 +83,8 @@ const Candidate& Balancer::pick_in_turn(std::span<const Candidate> candidates, T
 
 const Candidate& Balancer::pick_of_two(std::span<const Candidate> candidates,
                                        const UpstreamBoard& board) {
-  size_t one = random_below(candidates.size());
-  size_t other = random_below(candidates.size() - 1);
+  size_t one = random_.between(0, candidates.size() - 1);
+  size_t other = random_.between(0, candidates.size() - 2);
   if (other >= one) ++other;
   bool less = load_of(candidates[one], board) <= load_of(candidates[other], board);
   return candidates[less ? one : other];
@@ -111,11 +111,6 @@ const Candidate& Balancer::pick_by_hash(std::span<const Candidate> candidates, u
     best = &candidates[i];
   }
   return *best;
-}
-
-size_t Balancer::random_below(size_t end) {
-  random_ += 0x9e3779b97f4a7c15;
-  return mix(random_) % end;
 }
 
 }  // namespace sluice

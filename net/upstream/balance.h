@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "core/random.h"
 #include "net/config/config.h"
 #include "net/config/upstream_board.h"
 
@@ -48,10 +49,9 @@ class Balancer {
   const Candidate& pick_of_two(std::span<const Candidate> candidates, const UpstreamBoard& board);
   static const Candidate& pick_by_hash(std::span<const Candidate> candidates, uint64_t key,
                                        const UpstreamBoard& board);
-  size_t random_below(size_t end);
 
   std::vector<Turns> turns_;  // by the routes' numbers
-  uint64_t random_;
+  Random random_;
 };
 
 }  // namespace sluice

@@ -47,6 +47,17 @@ def get(rig, gateway, target, port=None):
     return head.status, body
 
 
+def open_stream(rig, gateway, upstream):
+    """A client and the upstream's end of an event stream that both have seen the head of."""
+    client = rig.client(gateway)
+    client.get("/events")
+    server = upstream.accept()
+    server.read_request()
+    server.start_events()
+    assert client.read_head().status == 200
+    return client, server
+
+
 def reload(gateway):
     """The status of POST /reload, and what it says."""
     response, body = gateway.admin("/reload", method="POST")
@@ -90,12 +101,7 @@ def test_a_stream_keeps_what_it_began_with(rig, file):
     upstream, other = rig.upstream(), rig.upstream(named("other"))
     file.write('heartbeat = "100ms"', root=to(upstream))
     gateway = rig.gateway(None, "--config", file.path)
-    client = rig.client(gateway)
-    client.get("/events")
-    server = upstream.accept()
-    server.read_request()
-    server.start_events()
-    assert client.read_head().status == 200
+    client, server = open_stream(rig, gateway, upstream)
     server.chunk(b"data: cut by the rel")
     file.write('heartbeat = "1h"\nstream-idle-timeout = "1ms"', elsewhere=to(other))
     reloaded(gateway, 2)
@@ -138,9 +144,12 @@ def test_what_is_wrong_changes_nothing(rig, file, text, complaint):
     assert status == 422 and complaint in body, body
     gateway.signal(signal.SIGHUP)
     gateway.wait_metric("sluice_config_reloads_total", 2, result="failed")
-    lines = wait_until(lambda: [line for line in gateway.errors().splitlines() if line.startswith("sluice: reload: ")][1:] and
-                       [line for line in gateway.errors().splitlines() if line.startswith("sluice: reload: ")], "two lines")
-    assert len(lines) == 2 and all(complaint in line and line.endswith("; nothing has changed") for line in lines)
+
+    def lines():
+        return [line for line in gateway.errors().splitlines() if line.startswith("sluice: reload: ")]
+
+    wait_until(lambda: len(lines()) == 2, "two lines")
+    assert all(complaint in line and line.endswith("; nothing has changed") for line in lines())
     assert gateway.metrics().sum("sluice_config_generation") == 1
     assert get(rig, gateway, "/") == (200, b"still here")
     wait_until(lambda: gateway.open_fds() <= fds + 2, "nothing is left open")
@@ -376,12 +385,7 @@ def test_no_reload_while_draining(rig, file):
     upstream = rig.upstream()
     file.write(root=to(upstream))
     gateway = rig.gateway(None, "--config", file.path)
-    client = rig.client(gateway)
-    client.get("/events")
-    server = upstream.accept()
-    server.read_request()
-    server.start_events()
-    assert client.read_head().status == 200
+    client, server = open_stream(rig, gateway, upstream)
     gateway.signal(signal.SIGTERM)
     wait_until(lambda: "draining" in gateway.errors(), "it drains")
     status, body = reload(gateway)

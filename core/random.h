@@ -1,5 +1,6 @@
-// Chance for jitter: a worker has one of its own, seeded from its process's name and its number, so
-// that a simulation repeats it. Not for secrets.
+// Chance that can be had again: the same seed gives the same numbers, on every machine (splitmix64,
+// whose every seed is a good one). For jitter, choices and simulations; not for secrets. Owned by
+// one thread.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,6 @@ class Random {
  public:
   explicit Random(uint64_t seed) : state_(seed) {}
 
-  // splitmix64
   uint64_t next() {
     uint64_t z = state_ += 0x9e3779b97f4a7c15;
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
