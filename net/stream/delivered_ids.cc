@@ -6,6 +6,7 @@
 #include <cstring>
 #include <optional>
 
+#include "core/text.h"
 #include "net/base/limits.h"
 
 namespace sluice {
@@ -19,12 +20,7 @@ constexpr size_t kDigitsMax = 18;
 // A number as it is counted: without leading zeros, so that equal numbers are equal ids.
 std::optional<uint64_t> number_of(std::string_view id) {
   if (id.empty() || id.size() > kDigitsMax || (id.front() == '0' && id.size() > 1)) return {};
-  uint64_t number = 0;
-  for (char c : id) {
-    if (c < '0' || c > '9') return {};
-    number = number * 10 + static_cast<uint64_t>(c - '0');
-  }
-  return number;
+  return parse_decimal(id);
 }
 
 // Whether a request's field can say it so that its reader sees the same.

@@ -230,6 +230,11 @@ void Endpoints::housekeep() {
     if (endpoint && endpoint->shrink()) endpoint.reset();
 }
 
+size_t Endpoints::count() const {
+  return static_cast<size_t>(
+      std::ranges::count_if(endpoints_, [](const auto& endpoint) { return endpoint != nullptr; }));
+}
+
 void Endpoints::close_idle() {
   for (auto& endpoint : endpoints_)
     if (endpoint) endpoint->close_idle();

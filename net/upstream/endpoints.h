@@ -35,6 +35,8 @@ class Endpoints final : public UpstreamSource {
   // Once a second: deletes what is no longer used.
   void housekeep();
   void close_idle();
+  // Those that have been asked for and are not gone.
+  size_t count() const;
   size_t connections() const { return shared_.counts.connections; }
   size_t idle() const { return shared_.counts.idle; }
 

@@ -128,6 +128,8 @@ def test_a_stream_keeps_what_it_began_with(rig, file):
      "access-log: cannot open /nowhere/?sluice: fake?[31m: "),
     (None, "cannot be read: No such file"),
     ("listen = \"192.0.2.1:1\"\nupstream = \"http://127.0.0.1:1\"\n", "--listen 192.0.2.1:1: "),
+    ("access-log = \"/dev/null\"\nlisten = \"192.0.2.1:1\"\nupstream = \"http://127.0.0.1:1\"\n",
+     "--listen 192.0.2.1:1: "),
     ("access-log = \"/nowhere/log\"\nupstream = \"http://127.0.0.1:1\"\n",
      "access-log: cannot open /nowhere/log: No such file"),
 ])
@@ -443,3 +445,36 @@ def test_many_streams_through_many_reloads(rig, file):
     wait_until(lambda: len(counts) == streams, "every upstream has ended its stream")
     assert sorted(received) == sorted(counts)
     assert gateway.metrics().sum("sluice_client_connections_closed_total") == others
+
+
+def test_more_listeners_leave_room_for_fewer_clients(rig, file):
+    upstream = rig.upstream(named("ok"))
+
+    def listen(*ports):
+        addresses = ", ".join(f'"127.0.0.1:{port}"' for port in ports)
+        file.write(f"listen = [{addresses}]\n", root=to(upstream))
+
+    def clients_until_full():
+        """So many have connections when the next one is not accepted."""
+        pauses = gateway.metrics().sum("sluice_accept_pauses_total")
+        clients = []
+        while gateway.metrics().sum("sluice_accept_pauses_total") == pauses:
+            clients.append(rig.client(gateway))
+            clients[-1].get()
+            if gateway.metrics().sum("sluice_accept_pauses_total") == pauses:
+                assert clients[-1].response()[1] == b"ok"
+        for client in clients:
+            client.close()
+        wait_until(lambda: gateway.metrics().sum("sluice_client_connections") == 0, "all have left")
+        return len(clients)
+
+    ports = [free_port() for _ in range(4)]
+    listen(*ports[:1])
+    gateway = rig.gateway(None, "--config", file.path, listens=True, open_files=(80, 80))
+    before = clients_until_full()
+    listen(*ports)
+    reloaded(gateway, 2)
+    assert clients_until_full() < before
+    listen(*ports[:1])
+    reloaded(gateway, 3)
+    assert clients_until_full() == before

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <memory>
 #include <string>
+#include <sys/socket.h>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -18,10 +19,11 @@ using ::testing::StartsWith;
 
 class GatewayReload : public ::testing::Test {
  protected:
-  void start() {
+  void start(std::string_view disabled = "") {
     config_.listen = {loopback(1)};  // the name of the one listener
-    int listener = listen_on_loopback(&port_);
-    rig_ = std::make_unique<GatewayRig>(config_, std::vector<int>{listener});
+    listener_ = listen_on_loopback(&port_);
+    rig_ = std::make_unique<GatewayRig>(config_, std::vector<int>{listener_}, 1000, nullptr, 5,
+                                        disabled);
     snapshot_ = rig_->gateway.context().snapshot;
   }
   // Asks, and comes to the end of a turn.
@@ -59,6 +61,7 @@ class GatewayReload : public ::testing::Test {
   Upstreams upstreams_;
   Config config_ = config_to(upstreams_.port());
   uint16_t port_ = 0;
+  int listener_ = -1;
   std::unique_ptr<GatewayRig> rig_;
   ConfigRef snapshot_{std::make_shared<ConfigSnapshot>(Config{})};
   std::weak_ptr<const ConfigSnapshot> latest_;
@@ -131,6 +134,7 @@ TEST_F(GatewayReload, AnUpstreamThatIsGoneKeepsNothingIdleAndServesWhatItHas) {
   rig_->turn_until_true([this] { return connections() == 0; });
   rig_->pass(1000);
   rig_->settle();
+  EXPECT_EQ(rig_->gateway.upstreams().count(), 0U);
   EXPECT_EQ(metrics().of_upstream(0).begun, 2U) << "what it has counted stays";
   EXPECT_EQ(metrics().of_upstream(0).under_way(), 0U);
 }
@@ -208,6 +212,93 @@ TEST_F(GatewayReload, ListenersGoAndComeAndKeepTheirClients) {
     upstream.hang_up();
     rig_->turn_until_true([this] { return connections() == 0; });
   }
+}
+
+TEST_F(GatewayReload, AListenerThatStaysTakesTheNewSettings) {
+  start();
+  auto send_buffer = [this] {
+    int bytes = 0;
+    socklen_t size = sizeof(bytes);
+    getsockopt(listener_, SOL_SOCKET, SO_SNDBUF, &bytes, &size);
+    return bytes;
+  };
+  config_.routes[0].settings.client_sndbuf = 32 * 1024;
+  reload();
+  EXPECT_EQ(send_buffer(), 2 * 32 * 1024) << "the kernel doubles it";
+  config_.routes[0].settings.client_sndbuf = 48 * 1024;
+  reload();
+  EXPECT_EQ(send_buffer(), 2 * 48 * 1024);
+}
+
+// One accept at a time, so that the others are in the queue when their listener goes.
+TEST_F(GatewayReload, ThoseWhoHaveConnectedToAListenerThatGoesAreTakenIn) {
+  start("multishot-accept");
+  std::vector<Wire> clients;
+  for (int i = 0; i < 5; ++i) clients.push_back(connect());
+  config_.listen = {loopback(2)};
+  reload();
+  rig_->turn_until_true([this] { return rig_->snapshot().client_connections == 5; });
+}
+
+// The same name, resolved anew.
+TEST_F(GatewayReload, AnotherAddressGetsTheNewConnections) {
+  start();
+  Wire client = connect();
+  Wire before = ask(client, "/");
+  finish(before, client);
+  Upstreams moved;
+  config_.routes[0].upstreams[0].address = loopback(moved.port());
+  reload();
+  client.send(get("/moved"));
+  rig_->turn_until_true([this] { return metrics().upstream_connects == 2; });
+  rig_->turn_until_true([this] { return rig_->streams()[0].phase == "awaiting_head"; });
+  Wire after = moved.accept();
+  rig_->settle();
+  after.receive_through("/moved HTTP/1.1\r\n");
+  finish(after, client);
+  rig_->pass(1);
+  rig_->turn_until_true([this] { return connections() == 1; });
+}
+
+TEST_F(GatewayReload, AnIdleConnectionOfAnotherKindMakesRoom) {
+  config_.routes[0].settings.upstream_max_connections = 1;
+  Route paced = config_.routes[0];
+  paced.path = "/paced";
+  paced.settings.pace_ms = 10;
+  config_.routes.push_back(paced);
+  start();
+  Wire client = connect();
+  Wire upstream = ask(client, "/");
+  finish(upstream, client);
+  ASSERT_EQ(idle(), 1U);
+  Wire other = ask(client, "/paced");
+  finish(other, client);
+  EXPECT_EQ(connections(), 1U);
+}
+
+// It was made by a stream of the configuration before, for an upstream that nobody had asked.
+TEST_F(GatewayReload, APoolThatIsWantedKeepsItsConnectionsWhoeverMadeIt) {
+  Upstreams second;
+  config_.routes[0].upstreams.push_back(config_to(second.port()).routes[0].upstreams[0]);
+  config_.routes[0].settings.balance.method = Balance::Method::kRoundRobin;
+  config_.routes[0].settings.eject_after = 0;
+  start();
+  Wire old_client = connect();
+  Wire first = ask(old_client, "/old");
+  config_.routes[0].settings.heartbeat_ms = 1000;
+  reload();
+  first.hang_up();
+  rig_->turn_until_true([this] { return metrics().of_upstream(1).begun == 1; });
+  rig_->turn_until_true([this] { return rig_->streams()[0].phase == "awaiting_head"; });
+  Wire old_upstream = second.accept();
+  Wire new_client = connect();
+  new_client.send(get("/new"));
+  rig_->turn_until_true([this] { return metrics().of_upstream(1).begun == 2; });
+  rig_->turn_until_true([this] { return rig_->streams()[0].phase == "awaiting_head"; });
+  Wire new_upstream = second.accept();
+  finish(old_upstream, old_client);
+  finish(new_upstream, new_client);
+  EXPECT_EQ(idle(), 2U);
 }
 
 TEST_F(GatewayReload, WhileItDrainsNewListenersAreClosed) {

@@ -88,6 +88,40 @@ TEST_F(StreamHealing, TheClientIsKeptAliveMeanwhile) {
   EXPECT_THAT(rig_.send_chunks(), ElementsAre(": heartbeat\n\n"));
 }
 
+// Its connection lets go a moment later; until then the time-out is the same one.
+TEST_F(StreamHealing, SilenceIsOneFailure) {
+  open(rig_);
+  rig_.body(event("a"));
+  rig_.send();
+  rig_.pass(5001);
+  ASSERT_EQ(rig_.upstream.cancels, 1);
+  for (int i = 0; i < 10; ++i) rig_.pass(50);
+  EXPECT_EQ(rig_.upstream.cancels, 1);
+  EXPECT_EQ(rig_.metrics().heal_attempts[static_cast<unsigned>(Failure::kIdle)], 1U);
+  rig_.release_upstream();
+  rig_.upstream = {};
+  resume(rig_);
+  EXPECT_EQ(heals(rig_, HealResult::kResumed), 1U);
+}
+
+// One reconnect a second, to an upstream that a stream before has just gone back to.
+TEST_F(StreamHealing, ReconnectsArePaced) {
+  StreamSettings slow = settings();
+  slow.heal_rate = 1;
+  StreamRig rig(slow);
+  for (uint64_t id = 2; id < 4; ++id) {
+    open(rig);
+    rig.body("retry: 0\n\n" + event("a"));
+    rig.send();
+    lose(rig);
+    rig.pass(2);
+    rig.pass(2);
+    EXPECT_EQ(rig.queued(), id == 2) << "the second waits for its turn";
+    resume(rig);
+    rig.next_stream(id + 1);
+  }
+}
+
 TEST_F(StreamHealing, WhatWasDeliveredIsDropped) {
   open(rig_);
   rig_.body(event("a") + event("b") + event("c"));

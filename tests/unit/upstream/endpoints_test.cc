@@ -1,0 +1,69 @@
+// What a worker's endpoints make of the board: the gateway around them is real, and the clock the
+// test's.
+#include "net/upstream/endpoints.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/gateway/gateway_testing.h"
+#include "tests/unit/transport/conn_testing.h"
+
+namespace sluice::test {
+namespace {
+
+class EndpointsTest : public ::testing::Test {
+ protected:
+  EndpointsTest() {
+    Route& route = config_.routes[0];
+    route.upstreams.push_back(config_to(second_.port()).routes[0].upstreams[0]);
+    route.settings.balance.method = Balance::Method::kRoundRobin;
+    route.settings.slow_start_ms = 10'000;
+    int listener = listen_on_loopback(&port_);
+    rig_ = std::make_unique<GatewayRig>(config_, std::vector<int>{listener});
+  }
+  // So many requests, of which the second upstream gets that many.
+  uint64_t to_the_second(uint64_t requests) {
+    Metrics& metrics = rig_->gateway.metrics();
+    uint64_t before = metrics.of_upstream(1).begun;
+    uint64_t all = metrics.of_upstream(0).begun + before + requests;
+    for (uint64_t i = 0; i < requests; ++i) {
+      clients_.push_back(Wire::connect_to(port_));
+      clients_.back().send(get("/"));
+    }
+    rig_->turn_until_true(
+        [&] { return metrics.of_upstream(0).begun + metrics.of_upstream(1).begun == all; });
+    return metrics.of_upstream(1).begun - before;
+  }
+
+  Upstreams first_;
+  Upstreams second_;
+  Config config_ = config_to(first_.port());
+  uint16_t port_ = 0;
+  std::unique_ptr<GatewayRig> rig_;
+  std::vector<Wire> clients_;
+};
+
+TEST_F(EndpointsTest, AnUpstreamThatReturnsStartsSlowly) {
+  EXPECT_EQ(to_the_second(20), 10U);
+  UpstreamHealth& health = rig_->gateway.context().snapshot->board().health(1);
+  health.returned_ms = rig_->loop.now_ms();
+  EXPECT_LE(to_the_second(20), 2U);
+  rig_->pass(5'000);
+  uint64_t half_way = to_the_second(30);
+  EXPECT_GE(half_way, 8U);
+  EXPECT_LE(half_way, 12U) << "half of its weight";
+  rig_->pass(5'000);
+  EXPECT_GE(to_the_second(20), 9U);
+}
+
+TEST_F(EndpointsTest, OneThatIsDrainedGetsNothing) {
+  UpstreamHealth& health = rig_->gateway.context().snapshot->board().health(1);
+  health.drain(rig_->loop.now_ms());
+  EXPECT_EQ(to_the_second(10), 0U);
+}
+
+}  // namespace
+}  // namespace sluice::test
