@@ -20,6 +20,16 @@ add_library(liburing INTERFACE)
 target_include_directories(liburing SYSTEM INTERFACE ${LIBURING_INCLUDE_DIR})
 target_link_libraries(liburing INTERFACE ${LIBURING_LIBRARY})
 
+find_path(CARES_INCLUDE_DIR ares.h)
+find_library(CARES_LIBRARY NAMES cares)
+if(CARES_INCLUDE_DIR AND CARES_LIBRARY)
+  set(CARES_FOUND ON)
+endif()
+sluice_need(CARES_FOUND libc-ares-dev "c-ares")
+add_library(cares INTERFACE)
+target_include_directories(cares SYSTEM INTERFACE ${CARES_INCLUDE_DIR})
+target_link_libraries(cares INTERFACE ${CARES_LIBRARY})
+
 # llhttp: a library where there is a package for it (Debian 13), else the C sources that
 # Debian 12 ships in node-llhttp, built here. STRICT_MODE is 8.x's switch; 9.x is always strict.
 find_path(LLHTTP_INCLUDE_DIR llhttp.h PATHS /usr/include /usr/share/include/llhttp)

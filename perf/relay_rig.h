@@ -10,6 +10,7 @@
 
 #include "core/check.h"
 #include "core/log.h"
+#include "net/dns/cares_resolver.h"
 #include "net/gateway/gateway.h"
 #include "perf/memory_kernel.h"
 #include "pool/chain.h"
@@ -95,8 +96,9 @@ class Relay {
   MessageLog messages_{log_, LogLevel::kError};
   ClientLimit limit_{100'000};
   std::shared_ptr<const ConfigSnapshot> snapshot_ = std::make_shared<ConfigSnapshot>(config_);
+  CaresResolver resolver_{loop_, {}};  // for names, of which there are none
   Gateway gateway_{loop_,     memory_, memory_limit_, snapshot_, {{"test", listener_}},
-                   messages_, log_,    limit_,        0};
+                   messages_, log_,    limit_,        resolver_, 0};
   std::vector<int> clients_;
   std::vector<int> upstreams_;
 };

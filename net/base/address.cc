@@ -69,30 +69,36 @@ Address any_address() {
   return has_ipv6() ? from_v6(in6addr_any) : from_v4(in_addr{INADDR_ANY});
 }
 
-// If a name has both kinds, IPv4: a server on "localhost" most often listens there.
-std::optional<Address> resolve(const std::string& host, int family, std::string* error) {
+using AddressInfo = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
+
+AddressInfo look_up(const std::string& host, int flags, int* status) {
   addrinfo hints{};
-  hints.ai_family = family;
+  hints.ai_flags = flags;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  int status = ::getaddrinfo(host.c_str(), nullptr, &hints, &found);
-  std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> list(found, &::freeaddrinfo);
-  if (status != 0 || found == nullptr) {
+  *status = ::getaddrinfo(host.c_str(), nullptr, &hints, &found);
+  return {*status == 0 ? found : nullptr, &::freeaddrinfo};
+}
+
+Address address_of(const addrinfo& info) {
+  Address address;
+  std::memcpy(&address.storage, info.ai_addr, info.ai_addrlen);
+  address.size = info.ai_addrlen;
+  return address;
+}
+
+// If a name has both kinds, IPv4: what shall reach "localhost" most often goes there.
+std::optional<Address> resolve(const std::string& host, std::string* error) {
+  int status = 0;
+  AddressInfo list = look_up(host, 0, &status);
+  if (!list) {
     const char* why = status == EAI_SYSTEM ? std::strerror(errno) : ::gai_strerror(status);
     *error = "cannot resolve '" + host + "': " + why;
     return std::nullopt;
   }
-  const addrinfo* best = found;
-  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
-    if (one->ai_family == AF_INET) {
-      best = one;
-      break;
-    }
-  }
-  Address address;
-  std::memcpy(&address.storage, best->ai_addr, best->ai_addrlen);
-  address.size = best->ai_addrlen;
-  return address;
+  for (const addrinfo* one = list.get(); one != nullptr; one = one->ai_next)
+    if (one->ai_family == AF_INET) return address_of(*one);
+  return address_of(*list);
 }
 
 }  // namespace
@@ -178,24 +184,26 @@ bool Address::includes(const Address& other) const {
   return is_wildcard() && ip_bytes(*this).size() >= ip_bytes(other).size();
 }
 
-std::optional<Address> parse_address(std::string_view text, std::string* error) {
+std::optional<HostPort> parse_host_port(std::string_view text, std::string* error) {
   // The resolver would not see the bytes behind a zero byte.
   if (text.find('\0') != text.npos) {
     *error = "an address has no zero bytes";
     return std::nullopt;
   }
-  bool bracketed = text.starts_with('[');
-  size_t host_end = bracketed ? text.find(']') : text.rfind(':');
-  size_t colon = bracketed && host_end != text.npos ? host_end + 1 : host_end;
+  HostPort parsed;
+  parsed.bracketed = text.starts_with('[');
+  size_t host_end = parsed.bracketed ? text.find(']') : text.rfind(':');
+  size_t colon = parsed.bracketed && host_end != text.npos ? host_end + 1 : host_end;
   if (colon >= text.size() || text[colon] != ':') {
     *error = "'" + std::string(text) + "' has no port (HOST:PORT)";
     bool digits = !text.empty() && text.find_first_not_of("0123456789") == text.npos;
     if (digits) *error += "; did you mean :" + std::string(text) + "?";
     return std::nullopt;
   }
-  std::string host(text.substr(bracketed, host_end - bracketed));
-  if (!bracketed && host.find(':') != std::string::npos) {
-    *error = "an IPv6 address needs brackets: [" + host + "]" + std::string(text.substr(colon));
+  parsed.host = text.substr(parsed.bracketed, host_end - parsed.bracketed);
+  if (!parsed.bracketed && parsed.host.find(':') != std::string::npos) {
+    *error =
+        "an IPv6 address needs brackets: [" + parsed.host + "]" + std::string(text.substr(colon));
     return std::nullopt;
   }
   auto port = parse_decimal(text.substr(colon + 1), UINT16_MAX);
@@ -203,13 +211,46 @@ std::optional<Address> parse_address(std::string_view text, std::string* error) 
     *error = "'" + std::string(text.substr(colon + 1)) + "' is not a port (0 to 65535)";
     return std::nullopt;
   }
-  std::optional<Address> address;
-  if (host.empty() && !bracketed) {
-    address = any_address();
-  } else {
-    address = resolve(host, bracketed ? AF_INET6 : AF_UNSPEC, error);
+  parsed.port = static_cast<uint16_t>(*port);
+  bool is_v6 = parsed.bracketed && parsed.host.find(':') != std::string::npos;
+  if (parsed.bracketed && !(is_v6 && numeric_address(parsed.host))) {
+    *error = "'[" + parsed.host + "]' is not an IPv6 address";
+    return std::nullopt;
   }
-  if (address) address->set_port(static_cast<uint16_t>(*port));
+  return parsed;
+}
+
+std::optional<Address> numeric_address(const std::string& host) {
+  int status = 0;
+  AddressInfo found = look_up(host, AI_NUMERICHOST, &status);
+  return found ? std::optional(address_of(*found)) : std::nullopt;
+}
+
+bool is_host_name(std::string_view name) {
+  constexpr size_t kNameMax = 253;
+  constexpr size_t kLabelMax = 63;
+  constexpr std::string_view kLabelBytes =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+  if (name.ends_with('.')) name.remove_suffix(1);
+  if (name.size() > kNameMax) return false;
+  std::string_view label;
+  for (bool more = true; more;) {
+    size_t dot = name.find('.');
+    label = name.substr(0, dot);
+    more = dot != name.npos;
+    if (more) name.remove_prefix(dot + 1);
+    if (label.empty() || label.size() > kLabelMax) return false;
+    if (label.find_first_not_of(kLabelBytes) != label.npos) return false;
+  }
+  return label.find_first_not_of("0123456789") != label.npos;
+}
+
+std::optional<Address> parse_address(std::string_view text, std::string* error) {
+  auto parsed = parse_host_port(text, error);
+  if (!parsed) return std::nullopt;
+  std::optional<Address> address =
+      parsed->host.empty() ? any_address() : resolve(parsed->host, error);
+  if (address) address->set_port(parsed->port);
   return address;
 }
 

@@ -1,6 +1,6 @@
-// The address of a stream socket (IPv4, IPv6 or unix) as a value. Names are resolved when the
-// configuration is read (getaddrinfo, which blocks, on no thread that serves); the data path sees
-// addresses only.
+// The address of a stream socket (IPv4, IPv6 or unix) as a value, and how addresses are written.
+// The names of listeners are resolved when the configuration is read (getaddrinfo, which blocks, on
+// no thread that serves); those of upstreams while it runs (net/dns).
 #pragma once
 
 #include <array>
@@ -43,6 +43,7 @@ struct Address {
 // zeros: not known, or of a unix socket.
 struct Ip {
   static Ip of(const Address& address);
+  bool operator==(const Ip&) const = default;
   bool known() const { return bytes != decltype(bytes){}; }
   // With port 0.
   Address address() const;
@@ -54,6 +55,22 @@ struct Ip {
 // too while IPV6_V6ONLY is off). A name with both kinds gives its IPv4 address. On failure nullopt,
 // and *error says why in a few words.
 std::optional<Address> parse_address(std::string_view text, std::string* error);
+
+// "HOST:PORT" taken apart: a name or an IPv4 address, an IPv6 address in brackets, or nothing.
+struct HostPort {
+  std::string host;  // without the brackets
+  bool bracketed = false;
+  uint16_t port = 0;
+};
+std::optional<HostPort> parse_host_port(std::string_view text, std::string* error);
+
+// An IP address in any form that the system takes ("127.1", "fe80::1%eth0"), with port 0; nullopt:
+// a name. Asks no resolver.
+std::optional<Address> numeric_address(const std::string& host);
+
+// Whether DNS can have such a name: labels of letters, digits, hyphens and underscores, the last of
+// them no number (RFC 1123 section 2.1); a final dot keeps the resolver from adding search domains.
+bool is_host_name(std::string_view name);
 
 // "127.0.0.1" or "::1", with port 0; asks no resolver.
 std::optional<Address> parse_ip(std::string_view text);

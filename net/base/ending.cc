@@ -18,6 +18,7 @@ constexpr EndingFacts kEndingFacts[kEndings] = {
     {"client_left", Side::kClient, 499, ""},
     {"client_stalled", Side::kClient, 499, ""},
     {"client_timed_out", Side::kClient, 408, "The request did not arrive in time."},
+    {"upstream_unresolved", Side::kUpstream, 502, "The upstream's name has no address."},
     {"upstream_refused", Side::kUpstream, 502, "The upstream refused the connection."},
     {"upstream_connect_timeout", Side::kUpstream, 504, "The upstream did not accept in time."},
     {"upstream_first_byte_timeout", Side::kUpstream, 504, "The upstream did not answer in time."},
@@ -30,9 +31,9 @@ constexpr EndingFacts kEndingFacts[kEndings] = {
     {"shutdown", Side::kSelf, 503, "The gateway is shutting down."},
 };
 
-constexpr std::string_view kPhaseNames[kPhases] = {"request",    "healing",       "queued",
-                                                   "connecting", "awaiting_head", "first_event",
-                                                   "streaming",  "draining"};
+constexpr std::string_view kPhaseNames[kPhases] = {"request",     "healing",    "queued",
+                                                   "resolving",   "connecting", "awaiting_head",
+                                                   "first_event", "streaming",  "draining"};
 
 constexpr const char* kRefusalNames[kRefusals] = {
     "header_timeout", "body_timeout", "body_too_large", "no_route", "upgrade",

@@ -10,12 +10,13 @@ namespace sluice {
 enum class Side : uint8_t { kNone, kClient, kUpstream, kSelf };
 
 enum class Ending : uint8_t {
-  kComplete,         // the upstream's end, delivered
-  kRefused,          // we answered with an error before we asked any upstream
-  kClientLeft,       // FIN, RST or a failed write
-  kClientStalled,    // --write-timeout
-  kClientTimedOut,   // the request did not come: --header-timeout, --body-timeout
-  kUpstreamRefused,  // no connection
+  kComplete,            // the upstream's end, delivered
+  kRefused,             // we answered with an error before we asked any upstream
+  kClientLeft,          // FIN, RST or a failed write
+  kClientStalled,       // --write-timeout
+  kClientTimedOut,      // the request did not come: --header-timeout, --body-timeout
+  kUpstreamUnresolved,  // its name has no address
+  kUpstreamRefused,     // no connection
   kUpstreamConnectTimeout,
   kUpstreamFirstByteTimeout,
   kUpstreamIdleTimeout,
@@ -38,9 +39,10 @@ std::string_view ending_detail(Ending ending);
 
 // Where in its life a stream is, and where it was when its client left.
 enum class Phase : uint8_t {
-  kRequest,  // the request is arriving
-  kHealing,  // between two attempts: the next one is not due
-  kQueued,   // waits for an upstream connection
+  kRequest,    // the request is arriving
+  kHealing,    // between two attempts: the next one is not due
+  kQueued,     // waits for an upstream connection
+  kResolving,  // waits for the address of its upstream's name
   kConnecting,
   kAwaitingHead,
   kFirstEvent,  // the head is there, no body byte yet

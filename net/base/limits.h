@@ -111,6 +111,21 @@ inline constexpr uint32_t kRequestsPerRetry = 5;
 inline constexpr uint32_t kRetriesAtFirst = 10;
 inline constexpr uint32_t kRetriesSaved = 100;
 
+// Of a name: addresses kept for each family; how long the first answer of a first look-up waits for
+// the other family's (RFC 8305 section 3); and the time between two look-ups at least, however much
+// an answer is doubted.
+inline constexpr size_t kNameAddressesMax = 128;
+inline constexpr uint64_t kDnsOtherFamilyMs = 50;
+inline constexpr uint64_t kDnsRetryMs = 1'000;
+// A look-up asks each server of the system this often, and waits that long the first time.
+inline constexpr int kDnsTries = 2;
+inline constexpr int kDnsTimeoutMs = 1'500;
+// A connect is given so long before the next address is tried beside it (RFC 8305 section 5), and
+// one connection tries so many. An address that did not answer comes last for a while.
+inline constexpr uint64_t kConnectDelayMs = 250;
+inline constexpr size_t kConnectAddressesMax = 16;
+inline constexpr uint64_t kAddressFailedMs = 10'000;
+
 // Upstreams of a route: those that a stream has tried are bits of a word.
 inline constexpr size_t kUpstreamsMax = 64;
 

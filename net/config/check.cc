@@ -40,6 +40,16 @@ bool reaches(const Address& to, const Address& listener) {
   return ours && (listener.includes(to) || (to.is_wildcard() && listener.is_loopback()));
 }
 
+// Of a name none is known yet, but for the one that every machine gives to itself (RFC 6761 section
+// 6.3).
+std::vector<Address> known_addresses(const Upstream& upstream) {
+  if (upstream.name.empty()) return {upstream.address};
+  if (upstream.name != "localhost" && upstream.name != "localhost.") return {};
+  std::vector<Address> all = {*parse_ip("127.0.0.1"), *parse_ip("::1")};
+  for (Address& address : all) address.set_port(upstream.port);
+  return all;
+}
+
 std::string because(int error) {
   return std::string(" (") + std::strerror(error) + ")";
 }
@@ -113,7 +123,8 @@ std::vector<std::string> loops(const Config& config) {
   for (const Route& route : config.routes) {
     for (const Upstream& upstream : route.upstreams) {
       for (const Address& listener : config.listen) {
-        if (!reaches(upstream.address, listener)) continue;
+        auto reaches_it = [&](const Address& to) { return reaches(to, listener); };
+        if (std::ranges::none_of(known_addresses(upstream), reaches_it)) continue;
         all.push_back("route " + route.path + ": upstream " + upstream.url +
                       " is our own --listen " + listener.text() +
                       ", so requests would go round in circles");

@@ -62,11 +62,11 @@ std::string origin(const Draft& draft, std::initializer_list<std::string_view> n
 }
 
 void check_order(const Draft& draft, const char* low_name, uint64_t low, const char* high_name,
-                 uint64_t high) {
+                 uint64_t high, std::string (*format)(uint64_t) = format_size) {
   if (low <= high) return;
   throw ConfigError(origin(draft, {low_name, high_name}),
-                    std::string(low_name) + " (" + format_size(low) + ") is more than " +
-                        high_name + " (" + format_size(high) + ")");
+                    std::string(low_name) + " (" + format(low) + ") is more than " + high_name +
+                        " (" + format(high) + ")");
 }
 
 void check_stream(const Draft& draft) {
@@ -162,6 +162,8 @@ std::shared_ptr<Config> build_config(const Source& file, const Source& flags) {
   check_stream(defaults);
   check_group(defaults);
   check_pool(defaults, *config);
+  check_order(defaults, "dns-ttl-min", config->dns_ttl_min_ms, "dns-ttl-max",
+              config->dns_ttl_max_ms, format_duration_ms);
   config->defaults = defaults.route.settings;
   if (config->listen.empty()) config->listen.push_back(*parse_address(kDefaultListen, nullptr));
   check_ports(defaults, *config);

@@ -88,7 +88,9 @@ struct StreamSettings {
 struct Upstream {
   std::string url;   // as given, "http://127.0.0.1:9000" or "unix:/run/app.sock"
   std::string host;  // authority of the url; "localhost" for a unix socket
-  Address address;
+  Address address;   // where the url has one; of size 0 where it has a name
+  std::string name = {};
+  uint16_t port = 0;  // with the name
   uint32_t weight = 1;
   bool backup = false;    // gets requests only where no other of its group can
   uint32_t id = 0;        // the same in every snapshot that names its url
@@ -126,6 +128,9 @@ struct Config {
   uint64_t max_header_size = 16ULL * 1024;
   uint64_t max_headers = 128;
   std::vector<AddressRange> trusted_proxies;
+  uint64_t dns_ttl_min_ms = 5'000;
+  uint64_t dns_ttl_max_ms = 300'000;
+  std::vector<Address> dns_servers;  // none: the system's
   bool admin_on = true;
   Address admin;
   std::string admin_name;                // the host of --admin, as it was given

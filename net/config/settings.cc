@@ -305,6 +305,47 @@ std::vector<Setting> routing_settings() {
   };
 }
 
+Setting dns_servers_setting() {
+  return {
+      .name = "dns-servers",
+      .form = Form::kList,
+      .value_name = "IP[:PORT],...",
+      .help = "DNS servers to ask in the place of those in /etc/resolv.conf",
+      .set =
+          [](SettingTarget target, std::string_view text) {
+            return each_item(text, [&](std::string_view item) -> std::string {
+              constexpr uint16_t kDnsPort = 53;
+              std::optional<Address> server = parse_ip(item);
+              if (server) {
+                server->set_port(kDnsPort);
+              } else {
+                std::string error;
+                auto parsed = parse_host_port(item, &error);
+                if (parsed) server = parse_ip(parsed->host);
+                if (!server || parsed->port == 0)
+                  return "'" + std::string(item) +
+                         "' is not the address of a server (10.0.0.2, 127.0.0.1:5353, [::1]:53)";
+                server->set_port(parsed->port);
+              }
+              target.config.dns_servers.push_back(*server);
+              return "";
+            });
+          },
+      .clear = [](SettingTarget target) { target.config.dns_servers.clear(); }};
+}
+
+std::vector<Setting> name_settings() {
+  constexpr Bounds kTtl{100, kDayMs};
+  return {
+      number_setting("dns-ttl-min", &Config::dns_ttl_min_ms, kTime, kTtl,
+                     "The name of an upstream is looked up again when its answer has expired, but "
+                     "not sooner than after this"),
+      number_setting("dns-ttl-max", &Config::dns_ttl_max_ms, kTime, kTtl,
+                     "And not later than after this"),
+      until_restart(&Config::dns_servers, dns_servers_setting()),
+  };
+}
+
 std::vector<Setting> stream_settings() {
   using S = StreamSettings;
   constexpr Bounds kBuffer{kKiB, 64 * kMiB};
@@ -551,6 +592,7 @@ std::vector<Setting> build_settings() {
   add("Recovery (per route, too)", recovery_settings());
   add("Time-outs (per route, too)", timeout_settings());
   add("Connections (per route, too)", connection_settings());
+  add("Names", name_settings());
   add("Limits and memory", limit_settings());
   add("Process", process_settings());
   add("Observation", observation_settings());

@@ -191,11 +191,20 @@ std::string parse_url(std::string_view text, Upstream* upstream) {
   if (authority.find('@') != authority.npos) return "an upstream takes no user name";
   if (authority.empty() || authority.starts_with(':')) return quoted(text) + " names no host";
   std::string error;
-  auto address =
-      parse_address(std::string(authority) + (names_port(authority) ? "" : ":80"), &error);
-  if (!address) return error;
-  if (address->port() == 0) return "port 0 cannot be connected to";
-  *upstream = {std::string(text), without_zone(authority), *address};
+  auto parsed =
+      parse_host_port(std::string(authority) + (names_port(authority) ? "" : ":80"), &error);
+  if (!parsed) return error;
+  if (parsed->port == 0) return "port 0 cannot be connected to";
+  *upstream = {std::string(text), without_zone(authority), {}};
+  if (auto address = numeric_address(parsed->host)) {
+    upstream->address = *address;
+    upstream->address.set_port(parsed->port);
+  } else if (is_host_name(parsed->host)) {
+    upstream->name = parsed->host;
+    upstream->port = parsed->port;
+  } else {
+    return quoted(parsed->host) + " is neither a host's name nor an IP address";
+  }
   return "";
 }
 

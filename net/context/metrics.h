@@ -68,7 +68,8 @@ struct Metrics {
   uint64_t client_connections_closed = 0;
   uint64_t accept_pauses = 0;  // at the limit of clients, or after an error
   uint64_t accept_errors = 0;
-  uint64_t upstream_connects = 0;  // attempts
+  std::array<uint64_t, 3> dns_answers{};  // found, none, failed: a look-up of one family each
+  uint64_t upstream_connects = 0;         // attempts
   uint64_t upstream_connect_errors = 0;
   uint64_t upstream_reuses = 0;  // requests on a kept-alive connection
   uint64_t upstream_connections_closed = 0;

@@ -16,11 +16,11 @@ constexpr uint64_t kHousekeepingMs = 1000;
 Gateway::Gateway(Loop& loop, Memory& memory, MemoryLimit& memory_limit,
                  std::shared_ptr<const ConfigSnapshot> snapshot,
                  const std::vector<ListeningSocket>& sockets, MessageLog& messages, LogQueue& log,
-                 ClientLimit& client_limit, unsigned worker)
+                 ClientLimit& client_limit, Resolver& resolver, unsigned worker)
     : context_(loop, memory, memory_limit, std::move(snapshot), messages, worker),
       timer_(this),
       connector_(context_),
-      upstreams_(context_, connector_, *this),
+      upstreams_(context_, resolver, connector_, *this),
       endings_(context_, log),
       streams_(context_, upstreams_, endings_),
       clients_(streams_, client_limit, *this) {

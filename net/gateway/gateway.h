@@ -11,6 +11,7 @@
 #include "core/loop.h"
 #include "core/timer_wheel.h"
 #include "net/context/worker_context.h"
+#include "net/dns/resolver.h"
 #include "net/gateway/clients.h"
 #include "net/http1/upstream_conn.h"
 #include "net/observe/stream_endings.h"
@@ -28,7 +29,7 @@ class Gateway final : public TimerOwner, public TurnHook, public CloseWatcher {
   Gateway(Loop& loop, Memory& memory, MemoryLimit& memory_limit,
           std::shared_ptr<const ConfigSnapshot> snapshot,
           const std::vector<ListeningSocket>& sockets, MessageLog& messages, LogQueue& log,
-          ClientLimit& client_limit, unsigned worker);
+          ClientLimit& client_limit, Resolver& resolver, unsigned worker);
   ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;

@@ -10,6 +10,7 @@
 #include "core/socket.h"
 #include "core/units.h"
 #include "net/base/limits.h"
+#include "net/dns/cares_resolver.h"
 #include "pool/chain.h"
 
 namespace sluice {
@@ -125,13 +126,15 @@ void Worker::serve_until_drained(Ring& ring) {
                                  http_message.first_region().pages() != PageKind::kNormal;
   Memory memory{sse_event, http_message, {}};
   MessageLog messages(*options_.log, config.log_level);
+  CaresResolver resolver(loop, config.dns_servers);
   Gateway gateway(loop, memory, memory_limit, std::exchange(options_.snapshot, {}),
                   std::exchange(options_.sockets, {}), messages, *options_.log,
-                  *options_.client_limit, options_.index);
+                  *options_.client_limit, resolver, options_.index);
   gateway_ = &gateway;
   mailbox_.open(loop);
   serving_.set_value("");
   loop.run();
+  resolver.close();
   stopped_.store(true, std::memory_order_release);
   // Cancelled operations complete, and messages on their way get their answers; then only the
   // mailbox's read is left.

@@ -1,6 +1,7 @@
 #include "net/http1/upstream_conn.h"
 
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "core/check.h"
@@ -11,12 +12,16 @@
 
 namespace sluice {
 
-UpstreamConn::UpstreamConn(WorkerContext& context, UpstreamPool& pool, ConnStart start)
-    : Conn(context.loop, context.memory, std::move(start)),
+UpstreamConn::UpstreamConn(WorkerContext& context, UpstreamPool& pool,
+                           std::unique_ptr<WireQueue> wire)
+    : Conn(context.loop, context.memory, {-1, std::move(wire)}),
       context_(context),
       pool_(pool),
       parser_(Http1Parser::Role::kResponse, context.head_limits()) {
-  connect(pool.address().sa(), pool.address().size);
+  ConnectRace::Owner& owner = *this;
+  race_ = std::make_unique<ConnectRace>(context.loop, owner, pool.addresses_to_try(),
+                                        pool.socket_shape());
+  (void)race_->start();  // assign() finds out
 }
 
 UpstreamConn::~UpstreamConn() = default;
@@ -27,6 +32,7 @@ void UpstreamConn::assign(Stream& stream, bool reused) {
   stream_ = &stream;
   in_message_ = head_done_ = sent_some_ = false;
   stream.on_upstream(*this, reused);
+  if (race_ && race_->lost()) on_race_lost();
 }
 
 // The end may be there and its completion not: a request that cannot be sent again must not be the
@@ -41,6 +47,29 @@ void UpstreamConn::rest(uint64_t until_ms) {
 
 void UpstreamConn::on_timer() {
   close(CloseMode::kOrderly);
+}
+
+void UpstreamConn::on_race_won(int fd, const Address& to) {
+  race_.reset();
+  if (closing()) {
+    close_socket(fd);
+    return;
+  }
+  peer_ = Ip::of(to);
+  pool_.address_connected(to);
+  open(fd);
+}
+
+void UpstreamConn::on_race_lost() {
+  if (closing()) return;
+  int error = race_->error();
+  if (!race_->no_socket()) {
+    on_connected(error);
+    return;
+  }
+  ++context_.metrics.upstream_connect_errors;
+  context_.warn("no socket for " + pool_.url() + ": " + std::strerror(error));
+  lose(Ending::kUnavailable, "no_socket");
 }
 
 void UpstreamConn::on_connected(int error) {
@@ -128,7 +157,7 @@ void UpstreamConn::on_bytes(const Lease& lease, std::string_view bytes, uint64_t
 // the kernel acknowledges at once again: hence seldom, and not before events do flow.
 void UpstreamConn::delay_acks_if_quick(uint64_t after_ms) {
   if (after_ms >= limits::kDelayedAckMs) return;
-  if (++quick_reads_ % limits::kQuickReads != 0 || pool_.address().is_unix()) return;
+  if (++quick_reads_ % limits::kQuickReads != 0 || pool_.is_unix()) return;
   if (stream_ && !stream_->settings().upstream_quickack) delay_acks(fd());
 }
 
@@ -166,7 +195,7 @@ void UpstreamConn::prepare_flush() {
 // A unix socket that is reset in the middle of a send says how much it had sent, and then no more
 // of the reset: where a part of the request has not left, what reads as a FIN is taken for one.
 int UpstreamConn::reset_behind_fin() const {
-  bool part_left = pool_.address().is_unix() && stream_ && stream_->request().has_work();
+  bool part_left = pool_.is_unix() && stream_ && stream_->request().has_work();
   return reset_heard_ == 0 && part_left ? ECONNRESET : reset_heard_;
 }
 
@@ -187,7 +216,7 @@ void UpstreamConn::end_of_bytes(int error) {
 void UpstreamConn::on_send_error(int error) {
   if (error == ECANCELED) return;
   sends_no_more_ = true;
-  if (error != EPIPE || pool_.address().is_unix()) reset_heard_ = error;
+  if (error != EPIPE || pool_.is_unix()) reset_heard_ = error;
 }
 
 void UpstreamConn::on_sent(uint64_t bytes) {
@@ -201,6 +230,7 @@ void UpstreamConn::lose(Ending ending, const char* reason) {
 }
 
 void UpstreamConn::on_closed() {
+  race_.reset();
   if (head_) context_.heads.release(std::move(head_));
   Stream* stream = stream_;
   stream_ = nullptr;

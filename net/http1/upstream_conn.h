@@ -11,14 +11,19 @@
 #include "net/http1/writer.h"
 #include "net/stream/stream.h"
 #include "net/transport/conn.h"
+#include "net/transport/connect_race.h"
 #include "net/upstream/pool.h"
 
 namespace sluice {
 
-class UpstreamConn final : public Conn, public UpstreamHalf, public PooledConn {
+class UpstreamConn final : public Conn,
+                           public UpstreamHalf,
+                           public PooledConn,
+                           public ConnectRace::Owner {
  public:
   // Starts to connect.
-  UpstreamConn(WorkerContext& context, UpstreamPool& pool, ConnStart start);
+  UpstreamConn(WorkerContext& context, UpstreamPool& pool,
+               std::unique_ptr<WireQueue> wire = nullptr);
   ~UpstreamConn() override;
 
   // PooledConn
@@ -27,12 +32,18 @@ class UpstreamConn final : public Conn, public UpstreamHalf, public PooledConn {
   void assign(Stream& stream, bool reused) override;
   void rest(uint64_t until_ms) override;
   void retire() override { close(CloseMode::kOrderly); }
+  const Ip& peer() const override { return peer_; }
 
   // UpstreamHalf
   void request_ready() override { wake(); }
   void read_on() override { wake(); }
   void cancel() override { close(CloseMode::kOrderly); }
   bool receiving() const override { return receive_in_flight(); }
+
+  // ConnectRace::Owner
+  void on_race_won(int fd, const Address& to) override;
+  void on_race_lost() override;
+  void on_address_failed(const Address& address) override { pool_.address_failed(address); }
 
   // TimerOwner
   void on_timer() override;
@@ -59,6 +70,7 @@ class UpstreamConn final : public Conn, public UpstreamHalf, public PooledConn {
   WorkerContext& context_;
   UpstreamPool& pool_;
   Http1Parser parser_;
+  std::unique_ptr<ConnectRace> race_;  // null: it has a socket
   Stream* stream_ = nullptr;
   std::unique_ptr<Head> head_;
   bool in_message_ = false;     // the parser is between begin() and kEnd
@@ -67,8 +79,9 @@ class UpstreamConn final : public Conn, public UpstreamHalf, public PooledConn {
   bool fin_in_doubt_ = false;   // what read as a FIN may be a reset that the send has heard of
   bool sends_no_more_ = false;  // a send failed
   bool sent_some_ = false;      // of this stream's request
-  int reset_heard_ = 0;         // its errno, where that may have cut what was to be received
-  uint32_t quick_reads_ = 0;    // that came before a delayed ACK for the one before would have
+  Ip peer_;
+  int reset_heard_ = 0;       // its errno, where that may have cut what was to be received
+  uint32_t quick_reads_ = 0;  // that came before a delayed ACK for the one before would have
 };
 
 // Makes them.
@@ -76,8 +89,8 @@ class Http1Connector final : public Connector {
  public:
   explicit Http1Connector(WorkerContext& context) : context_(context) {}
 
-  PooledConn& connect(UpstreamPool& pool, int fd) override {
-    return *new UpstreamConn(context_, pool, {fd});  // deletes itself when it has closed
+  PooledConn& connect(UpstreamPool& pool) override {
+    return *new UpstreamConn(context_, pool);  // deletes itself when it has closed
   }
   const RequestWriter& writer() const override { return http1_request_writer(); }
 

@@ -246,6 +246,16 @@ void render_endings(Page& page, const Workers& workers) {
              {{"reason", parse_error_name(static_cast<ParseError>(i))}});
 }
 
+void render_names(Page& page, const Workers& workers) {
+  constexpr const char* kResults[] = {"found", "none", "failed"};
+  page.counter("sluice_dns_answers",
+               "What came of looking the names of upstreams up: a question for each of the two "
+               "address families.");
+  for (unsigned i = 0; i < std::size(kResults); ++i)
+    page.add(sum(workers, [i](const WorkerSnapshot& w) { return w.metrics.dns_answers[i]; }),
+             {{"result", kResults[i]}});
+}
+
 // Other attempts than the first: before a client has content, and behind it.
 void render_recovery(Page& page, const Workers& workers) {
   auto each = [&](const char* label, unsigned count, auto name, auto get) {
@@ -447,6 +457,7 @@ std::string render_metrics(const ConfigSnapshot& snapshot,
                     sum(workers, [](const WorkerSnapshot& w) { return w.metrics.stall_ns; })) /
                 1e9);
   render_endings(page, workers);
+  render_names(page, workers);
   render_recovery(page, workers);
   page.histogram("sluice_time_to_first_event_seconds",
                  "From a request's first byte to its first event.",

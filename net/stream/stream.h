@@ -80,6 +80,8 @@ class Stream final : public TimerOwner {
   // --- called by the upstream's half and the upstream pool ---
 
   void on_queued();
+  // It waits for the upstream's address first.
+  void on_resolving();
   // A connection for this stream: kept alive from before, or about to connect.
   void on_upstream(UpstreamHalf& upstream, bool reused);
   void on_upstream_connected();

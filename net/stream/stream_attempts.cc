@@ -37,6 +37,10 @@ void Stream::on_queued() {
   set_phase(Phase::kQueued);
 }
 
+void Stream::on_resolving() {
+  set_phase(Phase::kResolving);
+}
+
 void Stream::on_upstream(UpstreamHalf& upstream, bool reused) {
   attempt_.upstream = &upstream;
   attempt_.reused = reused;

@@ -43,6 +43,7 @@ uint64_t Stream::deadline_ms() const {
       due = recovery_->next_attempt_ms;
       break;
     case Phase::kQueued:
+    case Phase::kResolving:
     case Phase::kConnecting:
       due = deadline(phase_since_ms_, settings().connect_timeout_ms);
       break;
@@ -90,6 +91,9 @@ void Stream::on_timer() {
   } else if (phase_ == Phase::kQueued &&
              now_ms >= deadline(phase_since_ms_, settings().connect_timeout_ms)) {
     lose_silent_attempt(Ending::kUnavailable);
+  } else if (phase_ == Phase::kResolving &&
+             now_ms >= deadline(phase_since_ms_, settings().connect_timeout_ms)) {
+    lose_silent_attempt(Ending::kUpstreamUnresolved);
   } else if (phase_ == Phase::kConnecting &&
              now_ms >= deadline(phase_since_ms_, settings().connect_timeout_ms)) {
     lose_silent_attempt(Ending::kUpstreamConnectTimeout);

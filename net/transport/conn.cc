@@ -20,23 +20,26 @@ Conn::Conn(Loop& loop, Memory& memory, ConnStart start)
       wire_(std::move(start.wire)),
       last_received_ms_(loop.now_ms()),
       timer_(this) {
-  if (!wire_) return;
-  wire_->belongs_to(loop, *this);
-  if (!wire_->ready()) state_ = State::kGreeting;
+  if (wire_) wire_->belongs_to(loop, *this);
+  if (fd_ < 0)
+    state_ = State::kConnecting;
+  else if (wire_ && !wire_->ready())
+    state_ = State::kGreeting;
 }
 
 Conn::~Conn() {
   SLUICE_CHECK(fd_ < 0);
 }
 
-void Conn::connect(const sockaddr* address, socklen_t size) {
-  state_ = State::kConnecting;
-  connect_in_flight_ = true;
-  loop_.ring().connect(fd_, address, size, loop_.begin(index_, OpKind::kConnect));
+void Conn::open(int fd) {
+  fd_ = fd;
+  state_ = wire_ && !wire_->ready() ? State::kGreeting : State::kOpen;
+  wake();
+  if (state_ == State::kOpen) on_connected(0);
 }
 
 void Conn::close(CloseMode mode) {
-  if (state_ == State::kClosing) return;
+  if (closing()) return;
   bool connected = state_ != State::kConnecting;
   state_ = State::kClosing;
   loop_.timers().cancel(timer_);
@@ -44,7 +47,7 @@ void Conn::close(CloseMode mode) {
   bool farewell = wire_ && connected && mode == CloseMode::kOrderly && send_farewell();
   if (wire_) wire_->stop_waiting();
   // A shutdown would send a FIN before the reset, which would read as an end in good order.
-  if (mode == CloseMode::kReset)
+  if (mode == CloseMode::kReset && fd_ >= 0)
     reset_on_close(fd_);
   else if (!farewell && loop_.outstanding(index_) > 0)
     shutdown_socket(fd_);  // ends what is in flight
@@ -71,7 +74,6 @@ void Conn::cancel_all() {
   if (recv_in_flight_) cancel(OpKind::kRecv);
   if (send_in_flight_) cancel(OpKind::kSend);
   if (watch_in_flight_) cancel(OpKind::kWatch);
-  if (connect_in_flight_) cancel(OpKind::kConnect);
 }
 
 void Conn::cancel(OpKind kind) {
@@ -89,8 +91,8 @@ void Conn::cancel_again() {
 }
 
 void Conn::finish_close() {
-  close_socket(fd_);
-  fd_ = -1;
+  if (fd_ >= 0) close_socket(std::exchange(fd_, -1));
+  state_ = State::kClosed;
   charge(0);
   loop_.detach(index_);
   on_closed();
@@ -107,7 +109,7 @@ void Conn::finish_leaving() {
   loop_.timers().cancel(timer_);
   if (starved_) recv_pool_->stop_waiting(*this);
   charge(0);
-  state_ = State::kClosing;  // with no fd: nothing is left to do
+  state_ = State::kClosed;
   cancel_missed_ = false;
   loop_.detach(index_);
   on_left({std::exchange(fd_, -1), std::move(wire_)});
@@ -153,17 +155,6 @@ void Conn::on_completion(OpKind kind, const Completion& completion) {
     case OpKind::kSend:
       on_send(completion);
       break;
-    case OpKind::kConnect:
-      connect_in_flight_ = false;
-      if (state_ == State::kClosing) break;
-      state_ = State::kOpen;
-      if (completion.result == 0 && wire_ && !wire_->ready()) {
-        state_ = State::kGreeting;
-        wake();
-        break;
-      }
-      on_connected(completion.result < 0 ? -completion.result : 0);
-      break;
     case OpKind::kWatch:
       watch_in_flight_ = false;
       if (state_ == State::kOpen && completion.result > 0)
@@ -174,6 +165,7 @@ void Conn::on_completion(OpKind kind, const Completion& completion) {
       cancel_missed_ = true;
       wake();
       break;
+    case OpKind::kConnect:
     case OpKind::kAccept:
     case OpKind::kWake:
       break;
@@ -294,10 +286,8 @@ void Conn::on_wire_send_error(int error) {
 
 void Conn::on_flush() {
   if (cancel_missed_ && loop_.outstanding(index_) == in_flight()) cancel_again();
-  if (state_ == State::kClosing) {
-    if (loop_.outstanding(index_) == 0 && fd_ >= 0) finish_close();
-    return;
-  }
+  if (state_ == State::kClosing && loop_.outstanding(index_) == 0) finish_close();
+  if (closing()) return;
   if (state_ == State::kConnecting) return;
   if (wire_ && wire_->unopened() && takes_bytes()) open_wire(0);
   if (state_ == State::kOpen) prepare_flush();

@@ -3,7 +3,8 @@
 // mean. Owned by the gateway, used on its worker's thread; deletes itself (through the loop) when
 // it has closed and its last operation has completed.
 //
-// At most one receive, one send, one connect and one watch are in flight. Work is done once a
+// At most one receive, one send and one watch are in flight. A connection that begins without a
+// socket is connecting until it is given one. Work is done once a
 // turn, in the flush phase: wake() asks for it. Closing: where anything is in flight, shut the
 // socket down and cancel it, wait until nothing is outstanding, close the fd, on_closed(). The
 // kernel finds no operation that is on its way from one of its lists to another (a connect to a
@@ -46,7 +47,7 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   // Asks for on_flush() in this turn: sends what there is, reads where there is credit.
   void wake() { loop_.flush_later(*this); }
   void close(CloseMode mode);
-  bool closing() const { return state_ == State::kClosing; }
+  bool closing() const { return state_ >= State::kClosing; }
   bool send_in_flight() const { return send_in_flight_; }
   int fd() const { return fd_; }
 
@@ -61,8 +62,8 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
  protected:
   Conn(Loop& loop, Memory& memory, ConnStart start);
 
-  // Connects; on_connected() follows.
-  void connect(const sockaddr* address, socklen_t size);
+  // The socket of a connection that began without one is there; on_connected() follows.
+  void open(int fd);
   // Gives the socket up, to a connection of another kind: on_left() follows once nothing is in
   // flight. What comes meanwhile goes along unopened.
   void leave();
@@ -131,7 +132,15 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
 
  private:
   // kGreeting: connected, and the transform's handshake is not done.
-  enum class State : uint8_t { kConnecting, kGreeting, kOpen, kLingering, kLeaving, kClosing };
+  enum class State : uint8_t {
+    kConnecting,
+    kGreeting,
+    kOpen,
+    kLingering,
+    kLeaving,
+    kClosing,
+    kClosed,
+  };
 
   void on_recv(const Completion& completion);
   void on_send(const Completion& completion);
@@ -156,9 +165,7 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   void cancel_all();
   void cancel_again();
   // Without the cancels.
-  unsigned in_flight() const {
-    return recv_in_flight_ + send_in_flight_ + watch_in_flight_ + connect_in_flight_;
-  }
+  unsigned in_flight() const { return recv_in_flight_ + send_in_flight_ + watch_in_flight_; }
 
   int fd_;
   uint32_t index_;
@@ -166,7 +173,6 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   bool recv_in_flight_ = false;
   bool send_in_flight_ = false;
   bool watch_in_flight_ = false;
-  bool connect_in_flight_ = false;
   bool cancel_missed_ = false;  // an operation that may be in flight still
   bool starved_ = false;        // waits for a slot
   bool slot_granted_ = false;   // has waited for one

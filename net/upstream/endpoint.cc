@@ -1,6 +1,95 @@
 #include "net/upstream/endpoint.h"
 
+#include <string>
+#include <utility>
+
 namespace sluice {
+
+Endpoint::Endpoint(PoolContext& shared, const Upstream& upstream)
+    : shared_(shared),
+      upstream_(upstream),
+      breaker_(board().health(upstream.id), shared.context.number) {
+  if (upstream.name.empty())
+    use_addresses({upstream.address});
+  else
+    name_ = std::make_unique<HostName>(shared.context.loop, shared.resolver, upstream.name, ttl(),
+                                       *this);
+}
+
+// --- addresses ---
+
+void Endpoint::use_addresses(std::vector<Address> addresses) {
+  if (name_)
+    for (Address& address : addresses) address.set_port(upstream_.port);
+  addresses_.replace(addresses);
+  queue_.resolved = !addresses_.empty();
+  for (auto& pool : pools_) pool->close_idle_elsewhere();
+}
+
+void Endpoint::on_looked_up(bool changed) {
+  if (changed) use_addresses(name_->addresses());
+  if (changed || !queue_.resolved) tell_addresses();
+  if (queue_.resolved)
+    serve_resolved();
+  else if (!name_->looking())
+    refuse_unresolved();
+}
+
+void Endpoint::serve_resolved() {
+  for (Stream* stream = queue_.waiting.front(); stream; stream = queue_.waiting.next(*stream))
+    if (stream->phase() == Phase::kResolving) stream->on_queued();
+  place_is_free();
+}
+
+// A stream that is refused may ask for another upstream, or be gone with others.
+void Endpoint::refuse_unresolved() {
+  while (Stream* stream = queue_.waiting.front()) {
+    queue_.waiting.remove(*stream);
+    stream->on_no_upstream(Ending::kUpstreamUnresolved, name_->reason());
+  }
+}
+
+void Endpoint::on_answered(DnsAnswer::Status status) {
+  ++shared_.context.metrics.dns_answers[static_cast<unsigned>(status)];
+}
+
+// Each worker looks up for itself, and one of them tells; that there is none, once.
+void Endpoint::tell_addresses() {
+  if (shared_.context.number != 0) return;
+  if (!queue_.resolved) {
+    if (name_->looking() || std::exchange(told_of_none_, true)) return;
+    shared_.context.warn("upstream " + url() + " has no address: " + name_->reason());
+    return;
+  }
+  told_of_none_ = false;
+  std::string text = "upstream " + url() + " is at";
+  for (const Address& address : name_->addresses()) text += " " + address.ip();
+  shared_.context.messages.write(LogLevel::kInfo, now_ms(), text);
+}
+
+std::vector<Address> Endpoint::addresses_to_try() {
+  return addresses_.in_order(now_ms());
+}
+
+void Endpoint::address_tried(const Address& address, bool connected) {
+  addresses_.tried(address, connected, now_ms());
+  if (!connected && name_) name_->doubt();
+}
+
+bool Endpoint::awaits_address() {
+  name_->doubt();
+  return name_->looking();
+}
+
+void Endpoint::set_configured(bool configured) {
+  configured_ = configured;
+  if (!name_) return;
+  name_->set_ttl(ttl());
+  name_->keep_fresh(configured);
+  if (configured) name_->doubt();
+}
+
+// --- attempts, pools and their queue ---
 
 void Endpoint::attempt_begun() {
   ++metrics().begun;
@@ -12,17 +101,16 @@ void Endpoint::attempt_ended(const AttemptOutcome& outcome) {
   board().attempt_ended(shared_.context.number, id());
 }
 
-UpstreamPool* Endpoint::find_pool(const Upstream& upstream,
-                                  const ConnectionSettings& settings) const {
+UpstreamPool* Endpoint::find_pool(const ConnectionSettings& settings) const {
   for (const auto& pool : pools_)
-    if (pool->settings() == settings && pool->address() == upstream.address) return pool.get();
+    if (pool->settings() == settings) return pool.get();
   return nullptr;
 }
 
 UpstreamPool& Endpoint::pool_of(const Stream& stream) {
   ConnectionSettings settings = ConnectionSettings::of(stream.settings());
   const bool current = &stream.snapshot() == &*shared_.context.snapshot;
-  if (UpstreamPool* pool = find_pool(stream.upstream(), settings)) {
+  if (UpstreamPool* pool = find_pool(settings)) {
     if (current) pool->set_retired(false);
     return *pool;
   }
@@ -56,8 +144,7 @@ void Endpoint::make_room(const UpstreamPool& for_pool) {
 }
 
 bool Endpoint::belongs_to(const Stream& stream, const UpstreamPool& pool) const {
-  return pool.address() == stream.upstream().address &&
-         pool.settings() == ConnectionSettings::of(stream.settings());
+  return pool.settings() == ConnectionSettings::of(stream.settings());
 }
 
 void Endpoint::retire_pools() {
@@ -71,7 +158,7 @@ void Endpoint::close_retired(uint64_t& at_us) {
 
 bool Endpoint::shrink() {
   std::erase_if(pools_, [](const auto& pool) { return pool->retired() && pool->empty(); });
-  return pools_.empty() && queue_.waiting.empty();
+  return pools_.empty() && queue_.waiting.empty() && (!configured_ || !name_);
 }
 
 void Endpoint::close_idle() {

@@ -56,6 +56,18 @@ Candidate candidate_of(const Route& route, uint32_t index, const UpstreamBoard& 
 
 }  // namespace
 
+Endpoints::Endpoints(WorkerContext& context, Resolver& resolver, Connector& connector,
+                     CloseWatcher& watcher)
+    : shared_{context, resolver, connector, watcher}, balancer_(context.number) {
+  look_names_up();
+}
+
+void Endpoints::look_names_up() {
+  for (const Route& route : shared_.context.snapshot->routes())
+    for (const Upstream& upstream : route.upstreams)
+      if (!upstream.name.empty()) (void)endpoint(upstream);
+}
+
 void Endpoints::on_request_head(const Stream& stream, const Head& head) {
   const Balance& balance = stream.settings().balance;
   if (balance.method != Balance::Method::kHash || stream.route().upstreams.size() == 1) return;
@@ -184,7 +196,9 @@ Endpoint& Endpoints::endpoint(const Upstream& upstream) {
   std::unique_ptr<Endpoint>& place = endpoints_[upstream.id];
   if (!place) {
     place = std::make_unique<Endpoint>(shared_, upstream);
-    if (std::optional<uint64_t> limit = limits()[upstream.id]) place->limit(*limit);
+    std::optional<uint64_t> limit = limits()[upstream.id];
+    if (limit) place->limit(*limit);
+    place->set_configured(limit.has_value());
   }
   return *place;
 }
@@ -211,15 +225,18 @@ void Endpoints::reload() {
     ConnectionSettings settings = ConnectionSettings::of(route.settings);
     for (const Upstream& upstream : route.upstreams) {
       if (upstream.id >= endpoints_.size() || !endpoints_[upstream.id]) continue;
-      if (UpstreamPool* pool = endpoints_[upstream.id]->find_pool(upstream, settings))
+      if (UpstreamPool* pool = endpoints_[upstream.id]->find_pool(settings))
         pool->set_retired(false);
     }
   }
+  shared_.resolver.reload();
+  look_names_up();
   std::vector<std::optional<uint64_t>> limits = this->limits();
   uint64_t close_at_us = shared_.context.loop.now_ms() * 1000;
   for (auto& endpoint : endpoints_) {
     if (!endpoint) continue;
     endpoint->close_retired(close_at_us);
+    endpoint->set_configured(limits[endpoint->id()].has_value());
     if (limits[endpoint->id()]) endpoint->limit(*limits[endpoint->id()]);
   }
 }

@@ -1,8 +1,10 @@
 // All upstreams of one worker, by their numbers, and the choice within a route's group: which of
 // its upstreams may have a request (the board and the breakers say), and which of those gets it
-// (the balancer says). An endpoint is made when it is first asked for, and goes when no route names
-// it any more and its last connection has closed: a stream of an older configuration that asks once
-// more just has it made anew. Owned by the gateway, used on its worker's thread.
+// (the balancer says). An endpoint with a name is made with the configuration, so that its name is
+// looked up by the time of the first request; any other is made when it is first asked for. It goes
+// when no route names it any more and its last connection has closed: a stream of an older
+// configuration that asks once more just has it made anew. Owned by the gateway, used on its
+// worker's thread.
 #pragma once
 
 #include <cstddef>
@@ -18,8 +20,8 @@ namespace sluice {
 
 class Endpoints final : public UpstreamSource {
  public:
-  Endpoints(WorkerContext& context, Connector& connector, CloseWatcher& watcher)
-      : shared_{context, connector, watcher}, balancer_(context.number) {}
+  Endpoints(WorkerContext& context, Resolver& resolver, Connector& connector,
+            CloseWatcher& watcher);
 
   // UpstreamSource
   void on_request_head(const Stream& stream, const Head& head) override;
@@ -53,6 +55,7 @@ class Endpoints final : public UpstreamSource {
   bool others_left(uint32_t id) const;
   uint64_t now_ms() const { return shared_.context.loop.now_ms(); }
   UpstreamBoard& board() const { return shared_.context.snapshot->board(); }
+  void look_names_up();
   std::vector<std::optional<uint64_t>> limits() const;
 
   PoolContext shared_;

@@ -1,10 +1,5 @@
 #include "net/upstream/pool.h"
 
-#include <cerrno>
-#include <cstring>
-
-#include "core/socket.h"
-
 namespace sluice {
 
 namespace {
@@ -39,45 +34,39 @@ void UpstreamPool::acquire(Stream& stream, bool fresh) {
     open_for(stream);
     return;
   }
+  if (!queue_.resolved && !owner_.awaits_address()) {
+    stream.on_no_upstream(Ending::kUpstreamUnresolved, owner_.why_no_address());
+    return;
+  }
   stream.needs_fresh = fresh;
   // A stream that tries again has waited its turn before, and goes to the front.
   if (fresh)
     queue_.waiting.push_front(stream);
   else
     queue_.waiting.push_back(stream);
-  stream.on_queued();
+  if (queue_.resolved)
+    stream.on_queued();
+  else
+    stream.on_resolving();
   owner_.make_room(*this);
 }
 
 void UpstreamPool::open_for(Stream& stream) {
-  if (!open(stream)) stream.on_no_upstream(Ending::kUnavailable, "no_socket");
-}
-
-bool UpstreamPool::open(Stream& stream) {
   ++context().metrics.upstream_connects;
-  int fd = open_stream_socket(address().storage.ss_family);
-  if (fd < 0) {
-    ++context().metrics.upstream_connect_errors;
-    context().warn("no socket for " + url_ + ": " + std::strerror(errno));
-    return false;
-  }
-  // Before the connect: the window that is announced follows from it.
-  set_receive_buffer(fd, settings_.receive_buffer);
-  if (!address().is_unix() && settings_.tcp_keepalive_ms > 0)
-    set_keepalive(fd, settings_.tcp_keepalive_ms);
   ++connections_;
   ++queue_.connections;
   ++shared_.counts.connections;
-  shared_.connector.connect(*this, fd).assign(stream, false);
-  return true;
+  shared_.connector.connect(*this).assign(stream, false);
 }
 
 void UpstreamPool::release(PooledConn& conn) {
   // Waiting requests may not be repeatable, or may want another kind of connection. If this one
   // ends, its place is theirs.
   bool waited_for = !queue_.waiting.empty();
-  bool kept = !waited_for && !retired_ && !context().draining && idle_count_ < settings_.idle_max;
-  Stream* next = waited_for && conn.usable() ? next_waiting() : nullptr;
+  bool right_address = owner_.has_address(conn.peer());
+  bool kept = right_address && !waited_for && !retired_ && !context().draining &&
+              idle_count_ < settings_.idle_max;
+  Stream* next = waited_for && right_address && conn.usable() ? next_waiting() : nullptr;
   if (next) {
     queue_.waiting.remove(*next);
     ++context().metrics.upstream_reuses;
@@ -128,6 +117,11 @@ void UpstreamPool::close_idle() {
 void UpstreamPool::close_idle_from(uint64_t& at_us) {
   for (PooledConn* conn = idle_.front(); conn; conn = idle_.next(*conn), at_us += kCloseEveryUs)
     conn->rest(at_us / 1000);
+}
+
+void UpstreamPool::close_idle_elsewhere() {
+  for (PooledConn* conn = idle_.front(); conn; conn = idle_.next(*conn))
+    if (!owner_.has_address(conn->peer())) conn->retire();
 }
 
 bool UpstreamPool::close_one_idle() {

@@ -8,12 +8,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/intrusive_list.h"
 #include "net/config/config.h"
 #include "net/context/worker_context.h"
+#include "net/dns/resolver.h"
 #include "net/stream/halves.h"
 #include "net/stream/stream.h"
+#include "net/transport/connect_race.h"
 
 namespace sluice {
 
@@ -31,6 +34,8 @@ class PooledConn {
   virtual void rest(uint64_t until_ms) = 0;
   // Closes.
   virtual void retire() = 0;
+  // What it is connected to; not known while it connects, nor of a unix socket.
+  virtual const Ip& peer() const = 0;
 
   // For the pool's list of idle ones.
   ListLink<PooledConn> in_idle;
@@ -42,9 +47,8 @@ class PooledConn {
 // Makes connections of one protocol.
 class Connector {
  public:
-  // Connects the socket, which it owns from here on, to the pool's address. The connection tells
-  // the pool when it has closed.
-  virtual PooledConn& connect(UpstreamPool& pool, int fd) = 0;
+  // Connects to one of the pool's addresses. The connection tells the pool when it has closed.
+  virtual PooledConn& connect(UpstreamPool& pool) = 0;
   virtual const RequestWriter& writer() const = 0;
 
  protected:
@@ -60,6 +64,7 @@ struct UpstreamCounts {
 // What all pools of a worker share.
 struct PoolContext {
   WorkerContext& context;
+  Resolver& resolver;
   Connector& connector;
   CloseWatcher& watcher;
   UpstreamCounts counts = {};
@@ -67,8 +72,9 @@ struct PoolContext {
 
 // The connections to an endpoint, of all its pools, and the streams that wait for one.
 struct ConnectionQueue {
-  bool room() const { return connections_max == 0 || connections < connections_max; }
+  bool room() const { return resolved && (connections_max == 0 || connections < connections_max); }
 
+  bool resolved = false;         // there is an address to connect to
   uint64_t connections_max = 0;  // 0 = unlimited
   size_t connections = 0;
   IntrusiveQueue<Stream, &Stream::in_queue> waiting;
@@ -83,6 +89,15 @@ class PoolOwner {
   virtual void place_is_free() = 0;
   // A stream waits for a place: an idle connection of another pool gives way.
   virtual void make_room(const UpstreamPool& for_pool) = 0;
+  // The addresses of a new connection, in the order in which to try them.
+  virtual std::vector<Address> addresses_to_try() = 0;
+  virtual void address_tried(const Address& address, bool connected) = 0;
+  // It is an address of the upstream still.
+  virtual bool has_address(const Ip& address) const = 0;
+  // No address is known, and one may come: the stream waits.
+  virtual bool awaits_address() = 0;
+  // Why there is none.
+  virtual const char* why_no_address() const = 0;
   // It would be served by that pool.
   virtual bool belongs_to(const Stream& stream, const UpstreamPool& pool) const = 0;
 
@@ -110,7 +125,7 @@ class UpstreamPool {
         owner_(owner),
         queue_(queue),
         url_(upstream.url),
-        address_(upstream.address),
+        is_unix_(upstream.address.is_unix()),
         settings_(settings) {}
 
   // Gives the stream a connection: idle (unless it needs a fresh one), new, or once one is free.
@@ -124,6 +139,8 @@ class UpstreamPool {
   // The same, but the i-th closes at the i-th of those times: so many at once would hold up
   // streams.
   void close_idle_from(uint64_t& at_us);
+  // Those to what is no address of the upstream any more.
+  void close_idle_elsewhere();
   // The one that was used least recently. False: there is none.
   bool close_one_idle();
 
@@ -132,10 +149,18 @@ class UpstreamPool {
   bool empty() const { return connections_ == 0; }
 
   const ConnectionSettings& settings() const { return settings_; }
-  const Address& address() const { return address_; }
+  const std::string& url() const { return url_; }
+  bool is_unix() const { return is_unix_; }
+
+  // For its connections, while they connect.
+  std::vector<Address> addresses_to_try() { return owner_.addresses_to_try(); }
+  SocketShape socket_shape() const {
+    return {settings_.receive_buffer, settings_.tcp_keepalive_ms};
+  }
+  void address_connected(const Address& address) { owner_.address_tried(address, true); }
+  void address_failed(const Address& address) { owner_.address_tried(address, false); }
 
  private:
-  bool open(Stream& stream);
   void push_idle(PooledConn& conn);
   void remove_idle(PooledConn& conn);
   Stream* next_waiting() const;
@@ -146,7 +171,7 @@ class UpstreamPool {
   PoolOwner& owner_;
   ConnectionQueue& queue_;
   const std::string url_;
-  const Address address_;
+  const bool is_unix_;
   const ConnectionSettings settings_;
   bool retired_ = false;
   size_t connections_ = 0;

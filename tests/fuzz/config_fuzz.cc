@@ -133,7 +133,11 @@ void expect_sound(const Upstream& upstream) {
   // It is the Host of a request that has none.
   EXPECT_TRUE(is_authority(upstream.host, Port::kOptional))
       << ::testing::PrintToString(upstream.host);
-  expect_reads_back(upstream.address);
+  EXPECT_NE(upstream.address.size == 0, upstream.name.empty());
+  if (upstream.name.empty())
+    expect_reads_back(upstream.address);
+  else
+    EXPECT_TRUE(is_host_name(upstream.name) && upstream.port != 0);
   const std::string path = upstream.url.substr(upstream.url.find(':') + 1);
   if (!upstream.address.is_unix() || path.starts_with('@')) return;
   // What the kernel takes for the path is all of it.

@@ -41,7 +41,8 @@ LatencyBudget budget_of(const Config& config) {
 }  // namespace
 
 CheckedGateway::CheckedGateway(World& world, Kernel& kernel, Config config,
-                               const Features& features, uint64_t clients_max, uint64_t heap_max)
+                               const Features& features, uint64_t clients_max, uint64_t heap_max,
+                               NamesWeather names)
     : world_(world),
       kernel_(kernel),
       config_(std::move(config)),
@@ -54,8 +55,9 @@ CheckedGateway::CheckedGateway(World& world, Kernel& kernel, Config config,
                      pool_options("http_message", 1, config_.pool_http_message)),
       limit_(clients_max),
       snapshot_(std::make_shared<ConfigSnapshot>(config_)),
+      names_(loop_, names),
       gateway_(loop_, memory_, memory_limit_, snapshot_, {{config_.listen[0].text(), listener_}},
-               messages_, log_, limit_, 0) {
+               messages_, log_, limit_, names_, 0) {
   loop_.set_latency_budget(budget_of(config_));
   for (const Route& route : config_.routes) {
     window_max_ = std::max(window_max_, route.settings.buffer_size_max);

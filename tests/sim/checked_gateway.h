@@ -12,13 +12,14 @@
 #include "net/gateway/gateway.h"
 #include "pool/chain.h"
 #include "tests/sim/kernel.h"
+#include "tests/sim/names.h"
 
 namespace sluice::sim {
 
 class CheckedGateway {
  public:
   CheckedGateway(World& world, Kernel& kernel, Config config, const Features& features,
-                 uint64_t clients_max, uint64_t heap_max);
+                 uint64_t clients_max, uint64_t heap_max, NamesWeather names = {});
   CheckedGateway(const CheckedGateway&) = delete;
   CheckedGateway& operator=(const CheckedGateway&) = delete;
 
@@ -78,6 +79,7 @@ class CheckedGateway {
   std::shared_ptr<const ConfigSnapshot> snapshot_;
   std::vector<std::weak_ptr<const ConfigSnapshot>> former_snapshots_;
   uint64_t others_ = 0;  // places that other workers' clients have
+  Names names_;
   Gateway gateway_;
   uint64_t turns_ = 0;
   uint64_t unaccepted_since_ns_ = 0;

@@ -253,6 +253,7 @@ void Judge::on_refused(const Script& script, int status, std::string_view body) 
       break;
     case 502:
       right = (says("refused the connection") && traits.refuses > 0) ||
+              (says("has no address") && scene_.names_fail) ||
               (says("not valid HTTP/1") && !script.sound()) ||
               ((says("without a whole response") || says("reset the connection")) &&
                cut_by_upstream(script));
@@ -292,7 +293,8 @@ void Judge::on_timed_out(const Script& script, std::string_view body) const {
       not_after(script, std::max(of.last_written_ns, of.begun_ns()), of_route.body_timeout_ms,
                 "body-timeout");
   } else if (says("did not accept in time")) {
-    if (traits.ignores == 0 && scene_.punctual) wrong(script, "all upstreams accept");
+    if (traits.ignores == 0 && scene_.punctual && scene_.sockets)
+      wrong(script, "all upstreams accept");
     not_before(script, of.asked_ns, of_route.connect_timeout_ms, "connect-timeout");
     if (!limited(script))
       not_after(script, std::max(of.begun_ns(), of.head_written_ns), of_route.connect_timeout_ms,

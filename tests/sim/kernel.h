@@ -39,6 +39,10 @@ struct Liberties {
   size_t completion_entries = 16384;
 };
 
+// In the place of a port: those of hosts that are not there (tests/sim/names.h).
+inline constexpr uint16_t kRefusingPort = 0;
+inline constexpr uint16_t kSilentPort = 1;
+
 class Kernel {
  public:
   // Installs itself as the kernel that the seam's functions reach.

@@ -101,7 +101,8 @@ bool Kernel::State::attempt_accept(Op& op) {
 
 bool Kernel::State::attempt_connect(Op& op) {
   if (std::exchange(op.connecting, true)) return false;
-  Answer answer = kernel->on_connect(op.port);
+  bool dead = op.port == kRefusingPort || op.port == kSilentPort;
+  Answer answer = dead ? Answer{nullptr, op.port == kSilentPort} : kernel->on_connect(op.port);
   uint64_t id = op.id;
   int fd = op.fd;
   uint64_t delay_ns = answer.silent ? kConnectGivesUpNs : random().magnitude(1, 5 * kMillisecond);

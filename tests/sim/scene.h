@@ -47,6 +47,7 @@ struct Scene {
   bool ample = false;                      // it cannot be
   bool punctual = true;                    // the kernel holds nobody up for long
   bool sockets = true;                     // there are some
+  bool names_fail = false;                 // look-ups may, or may take too long
   bool stale = false;                      // connections that were kept alive close
   uint64_t says_close_ns = kNever;  // the process is about to end: answers end their connections
   uint64_t drains_ns = kNever;      // nobody is accepted any more

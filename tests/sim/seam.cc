@@ -12,6 +12,7 @@
 #include "core/ring.h"
 #include "core/socket.h"
 #include "tests/sim/kernel_state.h"
+#include "tests/sim/names.h"
 
 // --- core/ring.h ---
 
@@ -23,10 +24,19 @@ sim::Kernel::State& kernel() {
   return sim::installed_kernel().state();
 }
 
-// A unix socket's is the number at the end of its path.
+// A unix socket's is the number at the end of its path. A dead host has one of its own.
 uint16_t port_of(const sockaddr* address) {
-  if (address->sa_family != AF_UNIX)
-    return ntohs(reinterpret_cast<const sockaddr_in*>(address)->sin_port);
+  if (address->sa_family != AF_UNIX) {
+    const auto* in = reinterpret_cast<const sockaddr_in*>(address);
+    switch (ntohl(in->sin_addr.s_addr) & 0xff) {
+      case sim::kRefusingHost:
+        return sim::kRefusingPort;
+      case sim::kSilentHost:
+        return sim::kSilentPort;
+      default:
+        return ntohs(in->sin_port);
+    }
+  }
   const char* path = reinterpret_cast<const sockaddr_un*>(address)->sun_path;
   return static_cast<uint16_t>(std::strtoul(std::strrchr(path, '/') + 1, nullptr, 10));
 }

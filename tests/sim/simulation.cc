@@ -25,6 +25,8 @@ constexpr uint64_t kStartsWithinNs = 2 * kSecond;
 constexpr uint64_t kFewClients = 3;
 // A multishot accept is armed, and soon gives way to single ones.
 constexpr uint64_t kFewMoreThanBacklogs = 2 * SOMAXCONN + 3;
+// Two of them, tried before the right one.
+constexpr uint64_t kDeadAddressesMs = 3 * limits::kConnectDelayMs;
 
 class Simulation {
  public:
@@ -67,14 +69,15 @@ Simulation::Simulation(uint64_t seed, bool traced)
   // Drawn apart, so that all else is as it would be without.
   Random groups(seed ^ 0x67726f757073);
   if (groups.chance(0.8)) vary_groups(config, groups);
+  NamesWeather names = vary_names(config, seed);
   Features features = make_features(world_.random);
   uint64_t clients_max = world_.random.chance(0.1)   ? kFewClients
                          : world_.random.chance(0.1) ? kFewMoreThanBacklogs
                                                      : 100'000;
   uint64_t heap_max =
       world_.random.chance(0.9) ? kHeadMemory : world_.random.magnitude(1, kHeadMemory);
-  gateway_ =
-      std::make_unique<CheckedGateway>(world_, kernel_, config, features, clients_max, heap_max);
+  gateway_ = std::make_unique<CheckedGateway>(world_, kernel_, config, features, clients_max,
+                                              heap_max, names);
   if (clients_max < 100'000) other_workers_clients();
   for (const UpstreamTraits& traits : weather_.upstreams)
     servers_.push_back(std::make_unique<UpstreamServer>(scene_, traits));
@@ -85,7 +88,16 @@ Simulation::Simulation(uint64_t seed, bool traced)
   scene_.ample = config.pool_max >= kAmpleMemory;
   scene_.punctual = weather_.kernel.stopped == 0;
   scene_.sockets = weather_.kernel.no_socket == 0;
-  for (const Route& route : scene_.config->routes) scene_.worst.push_back(worst_of(route));
+  for (const Route& route : scene_.config->routes) {
+    UpstreamTraits& worst = scene_.worst.emplace_back(worst_of(route));
+    scene_.names_fail |=
+        names.fails > 0 || (names.used && route.settings.connect_timeout_ms <= names.delay_ms * 2);
+    worst.refuses = std::max(worst.refuses, names.fails);
+    // A dead address beside one that accepts is not seen, unless it takes all the time that there
+    // is.
+    bool in_time = route.settings.connect_timeout_ms > kDeadAddressesMs;
+    if (!in_time || worst.refuses > 0) worst.ignores = std::max(worst.ignores, names.dead);
+  }
   make_clients();
   scene_.exchanges.resize(scene_.scripts.size());
   if (weather_.drains) drain_later();

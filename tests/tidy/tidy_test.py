@@ -31,10 +31,11 @@ ROOMS = {
     "context": {"base", "config", "http"},
     "transport": {"base", "config"},
     "stream": {"base", "config", "http", "context"},
-    "upstream": {"base", "config", "http", "context", "stream"},
+    "dns": {"base"},
+    "upstream": {"base", "config", "http", "context", "transport", "stream", "dns"},
     "http1": {"base", "config", "http", "context", "transport", "stream", "upstream"},
     "observe": {"base", "config", "http", "context", "stream"},
-    "gateway": {"base", "config", "http", "context", "transport", "stream", "upstream", "http1", "observe"},
+    "gateway": {"base", "config", "http", "context", "transport", "stream", "dns", "upstream", "http1", "observe"},
     "httpd": {"base", "config", "http", "http1"},
     "demo": {"base", "httpd"},
     "admin": {"base", "config", "observe", "gateway", "httpd"},
@@ -50,6 +51,7 @@ CORE_LEAVES = {"core/bytes.h", "core/check.h", "core/units.h"}
 WRAPPED = {
     r"liburing(\.h|/.*)|linux/io_uring\.h": r"core/(ring\.cc|uring_abi\.h)|perf/relay\.cc",
     r"llhttp\.h": r"net/http1/parser\.cc",
+    r"ares\.h": r"net/dns/cares_resolver\.cc",
     r"CLI/.*": r"net/config/flags\.cc",
     r"toml(\+\+|plusplus)/.*|toml\+\+\.h": r"net/config/file\.cc",
 }

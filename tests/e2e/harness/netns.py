@@ -52,6 +52,10 @@ class Namespace:
         assert done.returncode == 0, done
         return done.stdout
 
+    @staticmethod
+    def run_here(command):
+        subprocess.run(shlex.split(command), check=True, timeout=DEADLINE_S)
+
     def socket_bytes(self):
         """The kernel's memory for what all TCP connections there have received or still have to send."""
         sizes = re.findall(r"skmem:\(r(\d+),rb\d+,t\d+,tb\d+,f-?\d+,w(\d+)", self.run("ss -tnmH"))

@@ -77,12 +77,15 @@ class ScriptedUpstream:
         self.requests = []
         self.errors = []
         self.threads = []
-        self.listener = listen_unix(unix) if unix else socket.create_server((host, port), backlog=512)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.listener = (listen_unix(unix) if unix
+                         else socket.create_server((host, port), family=family, backlog=512))
         self.listener.settimeout(DEADLINE_S)
         if sndbuf:  # inherited by accepted sockets
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, sndbuf)
         self.port = None if unix else self.listener.getsockname()[1]
-        self.url = f"unix:{unix}" if unix else f"http://{host}:{self.port}"
+        authority = f"[{host}]" if ":" in host else host
+        self.url = f"unix:{unix}" if unix else f"http://{authority}:{self.port}"
         if handler:
             self._start(self._accept_loop)
 

@@ -91,8 +91,34 @@ TEST(Address, SaysWhatIsWrong) {
   EXPECT_EQ(address_error("127.0.0.1:65536"), "'65536' is not a port (0 to 65535)");
   EXPECT_EQ(address_error("127.0.0.1:80x"), "'80x' is not a port (0 to 65535)");
   EXPECT_THAT(address_error("no..such:80"), StartsWith("cannot resolve 'no..such': "));
-  EXPECT_THAT(address_error("[127.0.0.1]:80"), StartsWith("cannot resolve '127.0.0.1': "));
-  EXPECT_THAT(address_error("[]:80"), StartsWith("cannot resolve '': "));
+  EXPECT_EQ(address_error("[127.0.0.1]:80"), "'[127.0.0.1]' is not an IPv6 address");
+  EXPECT_EQ(address_error("[localhost]:80"), "'[localhost]' is not an IPv6 address");
+  EXPECT_EQ(address_error("[]:80"), "'[]' is not an IPv6 address");
+}
+
+TEST(Address, ANumberIsNoName) {
+  for (const char* number : {"127.0.0.1", "127.1", "::1", "0x7f.1"})
+    EXPECT_TRUE(numeric_address(number)) << number;
+  for (const char* name : {"localhost", "a.test", "127.0.0.256", "", "1.2.3.4.5"})
+    EXPECT_FALSE(numeric_address(name)) << name;
+}
+
+TEST(HostName, HasLabels) {
+  const std::string label(63, 'a');
+  for (const std::string& name :
+       {std::string("localhost"), std::string("a.test"), std::string("a.test."),
+        std::string("_http._tcp.a-b.test"), std::string("10.test"),
+        std::string("xn--bcher-kva.test"), label + ".test",
+        label + "." + label + "." + label + "." + std::string(61, 'b')})
+    EXPECT_TRUE(is_host_name(name)) << name;
+  for (const std::string& name :
+       {std::string(), std::string("."), std::string("a..b"), std::string(".a"),
+        std::string("127.0.0.256"), std::string("a.1"),
+        std::string("b\xc3\xbc"
+                    "cher.test"),
+        std::string("a b"), std::string("a/b"), std::string("a\0b", 3), "a" + label + ".test",
+        label + "." + label + "." + label + "." + std::string(62, 'b')})
+    EXPECT_FALSE(is_host_name(name)) << name;
 }
 
 // Binding is what shows that the kernel reads the address as we do.

@@ -176,6 +176,8 @@ TEST(Loops, AreUpstreamsThatAreOurOwnListeners) {
                                          {"[::]:80", "http://[::1]"},
                                          {"[::1]:80", "http://[::1]"},
                                          {"127.0.0.1:80", "http://0.0.0.0"},
+                                         {"127.0.0.1:80", "http://localhost"},
+                                         {"[::1]:80", "http://localhost."},
                                          {"[::]:80", "http://[::]"}})
     EXPECT_EQ(loops_of(listen, upstream).size(), 1U) << listen << ' ' << upstream;
 }
@@ -185,6 +187,8 @@ TEST(Loops, AreNotUpstreamsElsewhere) {
                                          {"127.0.0.1:80", "http://127.0.0.2"},
                                          {"0.0.0.0:80", "http://192.0.2.1"},
                                          {"0.0.0.0:80", "http://[::1]"},
+                                         {"127.0.0.1:80", "http://localhost:81"},
+                                         {"127.0.0.1:80", "http://a.test"},
                                          {"127.0.0.1:80", "unix:/run/app.sock"}})
     EXPECT_THAT(loops_of(listen, upstream), IsEmpty()) << listen << ' ' << upstream;
 }

@@ -56,6 +56,14 @@ std::map<std::string, Sample> process_samples() {
         [](const C& c, const Route&) {
           return c.trusted_proxies.size() == 2 && c.trusted_proxies[0].prefix_bits == 8;
         }}},
+      {"dns-ttl-min", process_sample<uint64_t>("1s", "\"1s\"", &C::dns_ttl_min_ms, 1000)},
+      {"dns-ttl-max", process_sample<uint64_t>("1m", "\"1m\"", &C::dns_ttl_max_ms, 60'000)},
+      {"dns-servers",
+       {"192.0.2.1,[::1]:5353", R"(["192.0.2.1", "[::1]:5353"])",
+        [](const C& c, const Route&) {
+          return c.dns_servers.size() == 2 && c.dns_servers[0].text() == "192.0.2.1:53" &&
+                 c.dns_servers[1].text() == "[::1]:5353";
+        }}},
       {"threads", process_sample("3", "3", &C::threads, 3U)},
       {"pin", process_sample("off", "false", &C::pin, false)},
       {"latency-budget",

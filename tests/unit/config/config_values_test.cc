@@ -10,6 +10,7 @@ namespace sluice {
 namespace {
 
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::StartsWith;
 
 TEST(Number, StaysWithinItsBounds) {
@@ -123,9 +124,12 @@ TEST(Upstream, Forms) {
   EXPECT_EQ(upstreams[3].host, "[fe80::1]:80") << "a zone is this host's to know";
   EXPECT_EQ(upstreams[0].url, "http://localhost:9000/");
   EXPECT_EQ(upstreams[0].host, "localhost:9000");
-  EXPECT_EQ(upstreams[0].address.text(), "127.0.0.1:9000");
+  EXPECT_EQ(upstreams[0].name, "localhost") << "which is looked up later";
+  EXPECT_EQ(upstreams[0].port, 9000);
+  EXPECT_EQ(upstreams[0].address.size, 0U);
   EXPECT_EQ(upstreams[1].host, "[::1]:9000");
   EXPECT_EQ(upstreams[1].address.text(), "[::1]:9000");
+  EXPECT_EQ(upstreams[1].name, "");
   EXPECT_EQ(upstreams[2].host, "127.0.0.1");
   EXPECT_EQ(upstreams[2].address.port(), 80);
 }
@@ -273,8 +277,25 @@ TEST(Upstream, Errors) {
   EXPECT_EQ(error("http://127.0.0.1:0"), "sluice: --upstream: port 0 cannot be connected to");
   EXPECT_EQ(error("http://127.0.0.1:99999"),
             "sluice: --upstream: '99999' is not a port (0 to 65535)");
-  EXPECT_THAT(error("http://no..such:1"),
-              StartsWith("sluice: --upstream: cannot resolve 'no..such': "));
+  EXPECT_EQ(error("http://no..such:1"),
+            "sluice: --upstream: 'no..such' is neither a host's name nor an IP address");
+  EXPECT_EQ(error("http://127.0.0.256:1"),
+            "sluice: --upstream: '127.0.0.256' is neither a host's name nor an IP address");
+  EXPECT_EQ(error("http://[a.test]:1"), "sluice: --upstream: '[a.test]' is not an IPv6 address");
+}
+
+TEST(Names, Errors) {
+  auto error = [](const char* flag, const char* value) {
+    return error_of({"--demo", flag, value});
+  };
+  EXPECT_EQ(error("--dns-servers", "ns.test"),
+            "sluice: --dns-servers: 'ns.test' is not the address of a server (10.0.0.2, "
+            "127.0.0.1:5353, [::1]:53)");
+  EXPECT_THAT(error("--dns-servers", "127.0.0.1:0"), HasSubstr("is not the address of a server"));
+  EXPECT_EQ(error("--dns-ttl-min", "10m"),
+            "sluice: --dns-ttl-min: dns-ttl-min (10m) is more than dns-ttl-max (5m)");
+  EXPECT_EQ(error("--dns-ttl-min", "1ms"),
+            "sluice: --dns-ttl-min: 1ms is out of bounds: 100ms to 24h");
 }
 
 }  // namespace

@@ -240,26 +240,6 @@ TEST_F(GatewayReload, ThoseWhoHaveConnectedToAListenerThatGoesAreTakenIn) {
   rig_->turn_until_true([this] { return rig_->snapshot().client_connections == 5; });
 }
 
-// The same name, resolved anew.
-TEST_F(GatewayReload, AnotherAddressGetsTheNewConnections) {
-  start();
-  Wire client = connect();
-  Wire before = ask(client, "/");
-  finish(before, client);
-  Upstreams moved;
-  config_.routes[0].upstreams[0].address = loopback(moved.port());
-  reload();
-  client.send(get("/moved"));
-  rig_->turn_until_true([this] { return metrics().upstream_connects == 2; });
-  rig_->turn_until_true([this] { return rig_->streams()[0].phase == "awaiting_head"; });
-  Wire after = moved.accept();
-  rig_->settle();
-  after.receive_through("/moved HTTP/1.1\r\n");
-  finish(after, client);
-  rig_->pass(1);
-  rig_->turn_until_true([this] { return connections() == 1; });
-}
-
 TEST_F(GatewayReload, AnIdleConnectionOfAnotherKindMakesRoom) {
   config_.routes[0].settings.upstream_max_connections = 1;
   Route paced = config_.routes[0];

@@ -23,6 +23,7 @@
 #include "net/gateway/gateway.h"
 #include "net/stream/stream.h"
 #include "tests/unit/core/kernel_testing.h"
+#include "tests/unit/dns/fake_resolver.h"
 #include "tests/unit/gateway/net_testing.h"
 
 namespace sluice::test {
@@ -61,7 +62,7 @@ class GatewayRig {
         memory_limit{.bytes_max = config.pool_max,
                      .heap_max = config.pool_max / limits::kHeapFraction},
         gateway(loop, memory, memory_limit, std::make_shared<ConfigSnapshot>(config),
-                sockets_of(config, listeners), messages, log, limit, worker) {
+                sockets_of(config, listeners), messages, log, limit, resolver, worker) {
     EXPECT_TRUE(sse_event.ok() && http_message.ok());
   }
   // Aborts what is left, and waits until the kernel has let go of it.
@@ -139,6 +140,7 @@ class GatewayRig {
   Memory memory{sse_event, http_message, {}};
   LogQueue log;
   MessageLog messages{log, LogLevel::kWarn};
+  FakeResolver resolver;
   Gateway gateway;
 };
 

@@ -18,6 +18,7 @@
 #include "net/observe/stream_endings.h"
 #include "net/upstream/endpoints.h"
 #include "tests/unit/core/kernel_testing.h"
+#include "tests/unit/dns/fake_resolver.h"
 #include "tests/unit/random_source.h"
 #include "tests/unit/transport/conn_testing.h"
 #include "tests/unit/transport/toy_transform.h"
@@ -25,6 +26,7 @@
 namespace sluice {
 namespace {
 
+using test::FakeResolver;
 using test::joined;
 using test::Peer;
 using test::ToyOptions;
@@ -41,10 +43,10 @@ constexpr std::string_view kToTheEnd =
 class ToyConnector final : public Connector {
  public:
   explicit ToyConnector(WorkerContext& context) : context_(context) {}
-  PooledConn& connect(UpstreamPool& pool, int fd) override {
+  PooledConn& connect(UpstreamPool& pool) override {
     auto transform = std::make_unique<ToyTransform>(options);
     auto wire = std::make_unique<WireQueue>(context_.memory, std::move(transform));
-    return *new UpstreamConn(context_, pool, {fd, std::move(wire)});
+    return *new UpstreamConn(context_, pool, std::move(wire));
   }
   const RequestWriter& writer() const override { return http1_request_writer(); }
 
@@ -192,7 +194,8 @@ class TransformConnsTest : public testing::Test, public CloseWatcher {
   WorkerContext context_{
       loop_, memory_, memory_limit_, std::make_shared<ConfigSnapshot>(config_), messages_, 0};
   ToyConnector connector_{context_};
-  Endpoints upstreams_{context_, connector_, *this};
+  FakeResolver resolver_;
+  Endpoints upstreams_{context_, resolver_, connector_, *this};
   StreamEndings endings_{context_, log_};
   Streams streams_{context_, upstreams_, endings_};
   ClientLimit limit_{1000};

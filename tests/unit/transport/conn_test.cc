@@ -40,7 +40,6 @@ class ConnTest : public testing::Test {
     ConnLog log;
     std::unique_ptr<Peer> peer;
     TestConn* conn = nullptr;
-    Address address;
   };
 
   ConnTest() {
@@ -75,14 +74,6 @@ class ConnTest : public testing::Test {
     pair.conn =
         new TestConn(loop_, memory_, {accept4(listener, nullptr, nullptr, SOCK_CLOEXEC)}, pair.log);
     close_socket(listener);
-    return pair;
-  }
-  // One that is connecting, to a port of this host.
-  Pair& connect_to(uint16_t port) {
-    Pair& pair = pairs_.emplace_back();
-    pair.address = test::loopback(port);  // the kernel reads it when the turn submits
-    pair.conn = new TestConn(loop_, memory_, {open_stream_socket(AF_INET)}, pair.log);
-    pair.conn->connect(pair.address.sa(), pair.address.size);
     return pair;
   }
   // One that holds every slot, and receives no more.
@@ -328,17 +319,22 @@ TEST_F(ConnTest, AnAcknowledgementIsProgressOfASend) {
   turn_until(loop_, [&] { return pair.conn->send_stalled(kTimeoutMs); });
 }
 
-// --- connecting ---
+// --- without a socket at first ---
 
-TEST_F(ConnTest, WhatIsToBeSentWaitsForTheConnection) {
+TEST_F(ConnTest, WhatIsToBeSentWaitsForTheSocket) {
   uint16_t port = 0;
   int listener = test::listen_on_loopback(&port);
-  Pair& pair = connect_to(port);
+  Address address = test::loopback(port);
+  Pair& pair = pairs_.emplace_back();
+  pair.conn = new TestConn(loop_, memory_, {-1}, pair.log);
   pair.conn->response.append_static("hello");
-  pair.conn->wake();
-  loop_.turn(false);
-  turn_until(loop_, [&] { return !pair.log.connects.empty(); });
-  ASSERT_THAT(pair.log.connects, ElementsAre(0));
+  pair.conn->grant(100);
+  turns(5);
+  EXPECT_EQ(loop_.operations(), 0U);
+  int fd = open_stream_socket(AF_INET);
+  ASSERT_EQ(::connect(fd, address.sa(), address.size), 0);
+  pair.conn->open(fd);
+  EXPECT_THAT(pair.log.connects, ElementsAre(0));
   pair.peer = std::make_unique<Peer>(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
   close_socket(listener);
   turn_until(loop_, [&] {
@@ -347,28 +343,13 @@ TEST_F(ConnTest, WhatIsToBeSentWaitsForTheConnection) {
   });
 }
 
-TEST_F(ConnTest, AConnectThatFailsSaysWhy) {
-  uint16_t port = 0;
-  close_socket(test::listen_on_loopback(&port));
-  Pair& pair = connect_to(port);
-  turn_until(loop_, [&] { return !pair.log.connects.empty(); });
-  EXPECT_THAT(pair.log.connects, ElementsAre(ECONNREFUSED));
-}
-
-// The backlog is full, so that the connect stays under way.
-TEST_F(ConnTest, AConnectUnderWayIsCancelledByClosing) {
-  uint16_t port = 0;
-  int listener = test::listen_on_loopback(&port);
-  listen(listener, 0);
-  std::vector<test::Wire> accepted_by_the_kernel;
-  accepted_by_the_kernel.push_back(test::Wire::connect_to(port));
-  Pair& pair = connect_to(port);
-  turns(5);
-  ASSERT_THAT(pair.log.connects, IsEmpty());
-  pair.conn->close(CloseMode::kOrderly);
-  turn_until(loop_, [&] { return pair.log.closes > 0; });
+TEST_F(ConnTest, ItClosesWithoutEverHavingHadASocket) {
+  Pair& pair = pairs_.emplace_back();
+  pair.conn = new TestConn(loop_, memory_, {-1}, pair.log);
+  pair.conn->close(CloseMode::kReset);
+  loop_.turn(false);
+  EXPECT_EQ(pair.log.closes, 1U);
   EXPECT_THAT(pair.log.connects, IsEmpty());
-  close_socket(listener);
 }
 
 // --- closing ---

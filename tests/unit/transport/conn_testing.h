@@ -51,8 +51,8 @@ class TestConn final : public Conn {
     credit = bytes;
     wake();
   }
-  using Conn::connect;
   using Conn::linger;
+  using Conn::open;
   using Conn::receive_in_flight;
   using Conn::send_stalled;
   const Timer& timer() const { return timer_; }

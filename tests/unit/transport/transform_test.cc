@@ -584,8 +584,10 @@ class ToyServerTest : public TransformTest {
     listener_ = test::listen_on_loopback(&port_);
     address_ = test::loopback(port_);
     Pair& pair = pairs_.emplace_back();
-    pair.conn = new TestConn(loop_, memory_, {open_stream_socket(AF_INET), toy(options)}, pair.log);
-    pair.conn->connect(address_.sa(), address_.size);
+    pair.conn = new TestConn(loop_, memory_, {-1, toy(options)}, pair.log);
+    int ours = open_stream_socket(AF_INET);
+    EXPECT_EQ(::connect(ours, address_.sa(), address_.size), 0);
+    pair.conn->open(ours);
     pair.conn->grant(1 << 20);
     respond(pair, request);
     loop_.turn(false);

@@ -1,0 +1,64 @@
+// The resolver of a running worker: c-ares, with its sockets polled by the worker's ring, so that
+// nothing here blocks. It goes by the system's files as they are when it begins (resolv.conf,
+// hosts, nsswitch.conf), and again after a reload. Owned by the worker, used on its thread.
+//
+// c-ares is entered in the flush phase only, since it must not be entered from its own callbacks:
+// completions, timers and questions leave word of themselves, and answers are handed on once it has
+// returned.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/loop.h"
+#include "core/timer_wheel.h"
+#include "net/dns/resolver.h"
+
+struct ares_addrinfo;
+struct ares_channeldata;
+
+namespace sluice {
+
+class CaresResolver final : public Resolver, public FlushTask, public TimerOwner {
+ public:
+  // `servers`: to ask in the place of the system's; none: the system's.
+  CaresResolver(Loop& loop, std::vector<Address> servers);
+  ~CaresResolver() override;
+
+  // For the worker's end: no answer comes any more, and what the ring holds is let go of.
+  void close();
+
+  // Resolver
+  void ask(const std::string& name, IpFamily family, DnsAsker& asker) override;
+  void forget(DnsAsker& asker) override;
+  void reload() override;
+
+  void on_flush() override;
+  void on_timer() override;
+
+ private:
+  class Socket;
+  struct Question;
+
+  void open_channel();
+  void close_channel();
+  void begin(Question& question);
+  void on_socket(int fd, bool read, bool write);
+  static void on_done(void* question, int status, int timeouts, ares_addrinfo* found);
+  void hand_on();
+  void schedule();
+
+  Loop& loop_;
+  const std::vector<Address> servers_;
+  ares_channeldata* channel_ = nullptr;  // null until it is first asked
+  std::vector<Socket*> sockets_;         // of the channel; they delete themselves
+  std::vector<std::unique_ptr<Question>> questions_;
+  bool time_is_up_ = false;
+  bool reload_ = false;
+  bool closed_ = false;
+  Timer timer_;
+};
+
+}  // namespace sluice
