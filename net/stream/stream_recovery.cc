@@ -143,7 +143,10 @@ void Stream::on_attempt_due() {
     recovery_->next_attempt_ms = streams_.attempt_limits().take_reconnect(
         upstream().id, settings().heal_rate, now_ms, given_up_ms);
     recovery_->paced = true;
-    if (recovery_->next_attempt_ms > now_ms) return;
+    if (recovery_->next_attempt_ms > now_ms) {
+      ++context().metrics.heal_attempts_paced;
+      return;
+    }
   }
   recovery_->next_attempt_ms = 0;
   begin_next_attempt();

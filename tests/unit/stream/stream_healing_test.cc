@@ -120,6 +120,7 @@ TEST_F(StreamHealing, ReconnectsArePaced) {
     resume(rig);
     rig.next_stream(id + 1);
   }
+  EXPECT_EQ(rig.metrics().heal_attempts_paced, 1U);
 }
 
 TEST_F(StreamHealing, WhatWasDeliveredIsDropped) {
