@@ -124,8 +124,10 @@ void Stream::give_up_healing() {
   fail(by == Ending::kComplete ? Ending::kUnavailable : by, "not_healed");
 }
 
+// It may be long until then. A head that is written anew need not hold a slot as long.
 void Stream::await_attempt() {
   clear_attempt();
+  if (owns_head()) request_.abandon();
   set_phase(Phase::kHealing);
 }
 
