@@ -6,8 +6,8 @@ import math
 
 from .verdict import EVENTS, Finding, count
 
-# A proxy may find a port to listen that much before we do, and have an event of a killed upstream
-# that much longer.
+# We may see a port listen that much later than the proxy does. An event of a killed upstream may
+# arrive that much behind the kill.
 NOTICED_NS = 5_000_000
 
 
