@@ -4,23 +4,28 @@
 //
 //   data: <id:8 hex> <sequence:8 hex> <ns:16 hex> <filler>\n\n
 //
-// LLM-shaped events are chat.completion.chunk objects with the same text in "obfuscation", the
-// field that OpenAI pads its chunks with. Pure functions of any thread.
+// With ids=on it begins with a line "id: <kFirstEventId + sequence>", whose number has eleven
+// digits. LLM-shaped events are chat.completion.chunk objects with the same text in "obfuscation",
+// the field that OpenAI pads its chunks with. Pure functions of any thread.
 #pragma once
 
 #include <array>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
 #include <string_view>
 
+#include "core/text.h"
 #include "perf/stream_spec.h"
 
 namespace sluice::perf {
 
 inline constexpr std::string_view kLlmDone = "data: [DONE]\n\n";
 inline constexpr size_t kMarkBytes = 8 + 1 + 8 + 1 + 16 + 1;
+// All ids have the same length, since those of a stream end with a sequence number of 32 bits.
+inline constexpr uint64_t kFirstEventId = 10'000'000'000;
 
 struct Mark {
   uint32_t id;
@@ -30,18 +35,23 @@ struct Mark {
 
 // The parts of an event around its mark and filler.
 struct EventFrame {
+  size_t id_bytes;  // of the line before the prefix
   std::string_view prefix;
   std::string_view suffix;
   size_t filler_bytes;
 
-  size_t size() const { return prefix.size() + kMarkBytes + filler_bytes + suffix.size(); }
+  size_t size() const {
+    return id_bytes + prefix.size() + kMarkBytes + filler_bytes + suffix.size();
+  }
 };
 
 inline EventFrame event_frame(const StreamSpec& spec, uint64_t sequence) {
   if (spec.shape == StreamSpec::Shape::kEvents) {
     constexpr std::string_view kPrefix = "data: ";
     constexpr std::string_view kSuffix = "\n\n";
-    return {kPrefix, kSuffix, spec.size - kPrefix.size() - kMarkBytes - kSuffix.size()};
+    const size_t id_bytes = spec.ids ? kIdLineBytes : 0;
+    const size_t framing = id_bytes + kPrefix.size() + kMarkBytes + kSuffix.size();
+    return {id_bytes, kPrefix, kSuffix, spec.size - framing};
   }
   constexpr std::string_view kPrefix = "data: {\"obfuscation\":\"";
   constexpr std::string_view kRole =
@@ -52,7 +62,7 @@ inline EventFrame event_frame(const StreamSpec& spec, uint64_t sequence) {
       "\",\"id\":\"chatcmpl-perf\",\"object\":\"chat.completion.chunk\",\"created\":0,\"model\":"
       "\"perf\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" token\"},"
       "\"finish_reason\":null}]}\n\n";
-  return {kPrefix, sequence == 0 ? kRole : kDelta, 8};
+  return {0, kPrefix, sequence == 0 ? kRole : kDelta, 8};
 }
 
 // The filler of an event: a window into one fixed pseudo-random text.
@@ -97,11 +107,33 @@ inline char* write_text(char* out, std::string_view text) {
   return out + text.size();
 }
 
+inline char* write_id_line(char* out, uint64_t sequence) {
+  out = write_text(out, "id: ");
+  out = std::to_chars(out, out + kIdLineBytes, kFirstEventId + sequence).ptr;
+  *out++ = '\n';
+  return out;
+}
+
 }  // namespace detail
+
+// The sequence number of the event behind the one with that id. Without one of ours it is the
+// first.
+inline uint64_t sequence_behind(std::string_view id) {
+  const uint64_t last = parse_decimal(id, kFirstEventId + UINT32_MAX - 1).value_or(0);
+  return last < kFirstEventId ? 0 : last - kFirstEventId + 1;
+}
+
+// The line with its LF that an event begins with if its stream has ids.
+inline bool is_id_line(std::string_view line, uint64_t sequence) {
+  std::array<char, kIdLineBytes> due{};
+  detail::write_id_line(due.data(), sequence);
+  return line == std::string_view(due.data(), due.size());
+}
 
 // Writes the event at `out` (event_frame().size() bytes) and returns its end.
 inline char* write_event(const StreamSpec& spec, uint64_t sequence, uint64_t ns, char* out) {
   const EventFrame frame = event_frame(spec, sequence);
+  if (spec.ids) out = detail::write_id_line(out, sequence);
   out = detail::write_text(out, frame.prefix);
   out = detail::write_hex(out, spec.id, 8);
   *out++ = ' ';

@@ -32,11 +32,22 @@ struct EventCounts {
   uint64_t wrong() const { return lost + duplicated + reordered + torn + bad; }
 };
 
+// A time without an event on one stream.
+struct Stall {
+  uint32_t id;  // the stream's
+  uint64_t begun_ns;
+  uint64_t ended_ns;
+};
+
 struct EventTimes {
+  static constexpr size_t kStallsMax = 1'000'000;
+
   Histogram latency;      // from the time stamp to the read
   Histogram first_event;  // from the request to the first event
   Histogram gap;          // between events of a stream at the client
   Histogram origin_gap;   // the same by their time stamps
+  uint64_t stall_min_ns = UINT64_MAX;
+  std::vector<Stall> stalls;  // gaps at the client of at least stall_min_ns, the first kStallsMax
 };
 
 class EventChecker {
@@ -111,7 +122,9 @@ class EventChecker {
       return;
     }
     Mark mark{};
-    if (!read_mark(block, event_frame(spec_, next_).prefix, &mark)) {
+    const EventFrame due = event_frame(spec_, next_);
+    const std::string_view id_line = block.substr(0, due.id_bytes);
+    if (!read_mark(block.substr(id_line.size()), due.prefix, &mark)) {
       ++counts.torn;
       return;
     }
@@ -121,8 +134,8 @@ class EventChecker {
       return;
     }
     const std::string_view text =
-        block.substr(frame.prefix.size() + kMarkBytes, frame.filler_bytes);
-    if (mark.id != spec_.id ||
+        block.substr(id_line.size() + frame.prefix.size() + kMarkBytes, frame.filler_bytes);
+    if (mark.id != spec_.id || (spec_.ids && !is_id_line(id_line, mark.sequence)) ||
         text != std::string_view(filler(mark.id, mark.sequence), frame.filler_bytes) ||
         mark.ns > read_ns || (spec_.count != 0 && mark.sequence >= spec_.count)) {
       ++counts.bad;
@@ -161,6 +174,10 @@ class EventChecker {
         times->first_event.record(read_ns - requested_ns_);
       } else {
         times->gap.record(read_ns - last_read_ns_);
+        if (read_ns - last_read_ns_ >= times->stall_min_ns &&
+            times->stalls.size() < EventTimes::kStallsMax) {
+          times->stalls.push_back({spec_.id, last_read_ns_, read_ns});
+        }
         if (mark.ns >= last_sent_ns_) times->origin_gap.record(mark.ns - last_sent_ns_);
       }
     }

@@ -75,6 +75,7 @@ class Load {
     report_.target = options.target;
     report_.connections = options.connections;
     report_.whole_only = options.whole;
+    report_.times.stall_min_ns = options.stall_min_ns;
   }
 
   const Report& run() {

@@ -34,6 +34,8 @@ constexpr char kUsage[] =
     "  --post BYTES         POST with a body of that size instead of GET\n"
     "  --whole              an event in two chunks counts as wrong\n"
     "  --seed N             of vanish (default: from the clock)\n"
+    "  --stalls TIME        list in the JSON when a stream had no event for that long, and until "
+    "when\n"
     "  --json PATH          also write JSON there, - for standard output instead of the table\n"
     "  --quiet              no progress line\n";
 
@@ -64,6 +66,7 @@ Options read_options(int argc, char** argv) {
   flags.number("--post", &options.post_bytes);
   flags.toggle("--whole", &options.whole);
   flags.number("--seed", &options.seed);
+  flags.duration("--stalls", &options.stall_min_ns);
   flags.text("--json", &options.json);
   flags.toggle("--quiet", &options.quiet);
   flags.parse(argc, argv);

@@ -30,6 +30,7 @@ struct Options {
   int64_t post_bytes = -1;
   bool whole = false;
   uint64_t seed = 0;
+  uint64_t stall_min_ns = UINT64_MAX;
   std::string json;
   bool quiet = false;
 

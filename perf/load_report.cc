@@ -43,6 +43,18 @@ void print_json_times(const char* name, const Histogram& times, std::FILE* out) 
                times.quantile(0.99), times.quantile(0.999), times.max());
 }
 
+// Of each: the stream's id, its last event before and its first one behind (CLOCK_MONOTONIC).
+void print_json_stalls(const std::vector<Stall>& stalls, std::FILE* out) {
+  std::fprintf(out, "  \"stalls\": [");
+  const char* separator = "";
+  for (const Stall& stall : stalls) {
+    std::fprintf(out, "%s[%" PRIu32 ", %" PRIu64 ", %" PRIu64 "]", separator, stall.id,
+                 stall.begun_ns, stall.ended_ns);
+    separator = ", ";
+  }
+  std::fprintf(out, "],\n");
+}
+
 std::string json_escaped(const std::string& text) {
   std::string out;
   for (char c : text) {
@@ -136,6 +148,7 @@ void print_json(const Report& report, std::FILE* out) {
   print_json_times("gap", report.times.gap, out);
   print_json_times("origin_gap", report.times.origin_gap, out);
   print_json_times("request", report.request, out);
+  if (report.times.stall_min_ns != UINT64_MAX) print_json_stalls(report.times.stalls, out);
   std::fprintf(out,
                "  \"own_cpu_us_per_event\": {\"user\": %.3f, \"system\": %.3f},\n"
                "  \"passed\": %s\n}\n",

@@ -15,6 +15,7 @@ import unittest
 
 ORIGIN, LOAD = sys.argv[1:3]
 TARGET = "/stream?rate=0&size=200&count=50"
+WITH_IDS = TARGET + "&ids=on"
 
 
 def chunk(data):
@@ -47,6 +48,14 @@ def join(events):
 
 def alter(events):
     return events[:20] + [events[20][:150] + b"!" + events[20][151:]] + events[21:]
+
+
+def alter_id(events):
+    return events[:20] + [events[20].replace(b"id: 10000000020\n", b"id: 10000000021\n")] + events[21:]
+
+
+def take_id(events):
+    return events[:20] + [events[20].partition(b"\n")[2]] + events[21:]
 
 
 def heartbeat(events):
@@ -142,7 +151,7 @@ class LoadTest(unittest.TestCase):
         self.assertEqual({kind: report[kind] for kind in kinds if report[kind]}, wanted)
 
     def test_direct_is_clean(self):
-        for target in (TARGET, "/stream?rate=500&count=50&burst=3", "/llm?deltas=10&every=1"):
+        for target in (TARGET, WITH_IDS, "/stream?rate=500&count=50&burst=3", "/llm?deltas=10&every=1"):
             with self.subTest(target=target):
                 report = self.load(self.origin_port, target=target)
                 self.assertTrue(report["passed"], report)
@@ -180,6 +189,47 @@ class LoadTest(unittest.TestCase):
 
     def test_of_another_stream(self):
         self.assert_wrong(self.through(mix), bad=1, lost=1)
+
+    def test_another_id(self):
+        self.assert_wrong(self.through(alter_id, target=WITH_IDS), bad=1, lost=1)
+
+    def test_no_id(self):
+        self.assert_wrong(self.through(take_id, target=WITH_IDS), torn=1, lost=1)
+
+    def test_origin_goes_on_behind_the_last_id(self):
+        events = self.ask(WITH_IDS)[1]
+        for last, status, left in ((10000000019, 200, 30), (10000000048, 200, 1),
+                                   (10000000049, 204, 0), (7, 200, 50)):
+            with self.subTest(last=last):
+                found, body = self.ask(WITH_IDS, {"Last-Event-ID": str(last)})
+                self.assertEqual((found, body.count(b"\n\n")), (status, left))
+                self.assertEqual(self.without_times(body), self.without_times(events)[50 - left:])
+        # An upstream without ids begins anew.
+        body = self.ask(TARGET, {"Last-Event-ID": "10000000019"})[1]
+        self.assertEqual(body.count(b"\n\n"), 50)
+
+    def ask(self, target, fields=()):
+        connection = http.client.HTTPConnection("127.0.0.1", self.origin_port, timeout=60)
+        connection.request("GET", target, headers=dict(fields))
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+        return response.status, body
+
+    @staticmethod
+    def without_times(body):
+        """What is left of each event, for comparison."""
+        return [event[:40] + event[56:] for event in body.split(b"\n\n")[:-1]]
+
+    def test_stalls(self):
+        target = "/stream?rate=200&size=200&count=5"
+        stalls = self.load(self.origin_port, "--stalls", "0us", target=target)["stalls"]
+        self.assertEqual(len(stalls), 4)
+        for before, after in zip(stalls, stalls[1:]):
+            self.assertEqual((after[0], after[1]), (1, before[2]))
+        report = self.load(self.origin_port, "--stalls", "1m", target=target)
+        self.assertEqual(report["stalls"], [])
+        self.assertNotIn("stalls", self.load(self.origin_port, target=target))
 
     def test_heartbeat_between_events_is_clean(self):
         report = self.through(heartbeat)

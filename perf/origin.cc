@@ -33,7 +33,7 @@ constexpr char kUsage[] =
     "usage: origin [--listen ADDRESS] [--threads N] [--tick TIME]\n"
     "\n"
     "Serves event streams for load tests:\n"
-    "  /stream?rate=20&size=220&count=1200&burst=1&id=1&end=clean|truncate|reset\n"
+    "  /stream?rate=20&size=220&count=1200&burst=1&id=1&end=clean|truncate|reset&ids=off|on\n"
     "  /llm?deltas=64&every=20&id=1&end=clean|truncate|reset\n"
     "\n"
     "  --listen ADDRESS  127.0.0.1:9000 (default; port 0: any) or unix:/path\n"
@@ -248,6 +248,8 @@ class Origin {
     }
     const auto option = find_field(head, "connection");
     connection.keep_alive = !option || !equals_ignoring_case(*option, "close");
+    connection.sequence =
+        connection.spec.ids ? sequence_behind(find_field(head, "last-event-id").value_or("")) : 0;
     if (find_field(head, "expect")) connection.out = "HTTP/1.1 100 Continue\r\n\r\n";
     connection.in.erase(0, size);
     connection.state = Connection::State::kBody;
@@ -257,7 +259,6 @@ class Origin {
 
   void start_response(Connection& connection) {
     const char* option = connection.keep_alive ? "" : "Connection: close\r\n";
-    connection.sequence = 0;
     connection.blocked = false;
     connection.finished = false;
     connection.state = Connection::State::kStreaming;
@@ -271,6 +272,13 @@ class Origin {
       return flush_and_end(connection);
     }
     ++totals_.streams;
+    if (connection.spec.count != 0 && connection.sequence >= connection.spec.count) {
+      connection.out += "HTTP/1.1 204 No Content\r\n";
+      connection.out += option;
+      connection.out += "\r\n";
+      connection.finished = true;
+      return flush_and_end(connection);
+    }
     connection.out +=
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
         "Cache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n";

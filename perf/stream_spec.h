@@ -1,12 +1,14 @@
 // What a stream is, as its request target says it. The origin reads it to know what to send, the
 // load reads its own target the same way to know what must arrive: neither tells the other.
 //
-//   /stream?rate=20&size=220&count=1200&burst=1&id=1&end=clean
+//   /stream?rate=20&size=220&count=1200&burst=1&id=1&end=clean&ids=off
 //   /llm?deltas=64&every=20&id=1&end=clean
 //
 // rate: events a second, 0 = as fast as the socket takes. size: bytes of an event, blank line
 // included. count: events, 0 = endless. burst: events that go out together. every: ms between
-// deltas. end: clean, truncate (closed before the body is complete) or reset (RST).
+// deltas. end: clean, truncate (closed before the body is complete) or reset (RST). ids: on gives
+// each event of /stream an `id:`, which counts for its size, and a request goes on behind its
+// Last-Event-ID.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +23,7 @@ namespace sluice::perf {
 
 inline constexpr uint32_t kEventBytesMin = 48;
 inline constexpr uint32_t kEventBytesMax = 1024 * 1024;
+inline constexpr uint32_t kIdLineBytes = 4 + 11 + 1;  // "id: ", digits, LF
 
 struct StreamSpec {
   enum class Shape : uint8_t { kEvents, kLlm };
@@ -33,6 +36,7 @@ struct StreamSpec {
   uint32_t burst = 1;
   uint64_t count = 0;
   double rate = 20;
+  bool ids = false;
 
   bool paced() const { return rate > 0; }
   uint64_t period_ns() const {  // between bursts
@@ -74,6 +78,10 @@ inline bool set_parameter(StreamSpec& spec, std::string_view name, std::string_v
     return parse_number(value, &spec.size) && spec.size >= kEventBytesMin &&
            spec.size <= kEventBytesMax;
   }
+  if (name == "ids") {
+    spec.ids = value == "on";
+    return spec.ids || value == "off";
+  }
   if (name == "burst") {
     return parse_number(value, &spec.burst) && spec.burst >= 1 && spec.burst <= 10'000;
   }
@@ -107,6 +115,10 @@ inline std::optional<StreamSpec> parse_stream_spec(std::string_view target, std:
       *error = "bad parameter " + std::string(parameter);
       return std::nullopt;
     }
+  }
+  if (spec.ids && spec.size < kEventBytesMin + kIdLineBytes) {
+    *error = "size is too small for an event with an id";
+    return std::nullopt;
   }
   return spec;
 }

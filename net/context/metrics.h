@@ -78,6 +78,7 @@ struct Metrics {
   std::array<uint64_t, kFailures> retries{};  // at another upstream, before content
   uint64_t retries_denied = 0;                // for want of budget
   std::array<uint64_t, kFailures> heal_attempts{};
+  uint64_t heal_attempts_paced = 0;  // that --heal-rate put off
   std::array<uint64_t, kHealResults> heals{};
   std::array<uint64_t, kGaps> heal_gaps{};
   uint64_t duplicate_events = 0;  // that had been delivered, and were dropped

@@ -273,6 +273,8 @@ void render_recovery(Page& page, const Workers& workers) {
   page.counter("sluice_heal_attempts", "Reconnects of broken event streams, by what broke them.");
   each("class", kFailures, failure,
        [](const Metrics& m, unsigned i) { return m.heal_attempts[i]; });
+  page.counter("sluice_heal_attempts_paced", "Reconnects that --heal-rate has put off.");
+  page.add(sum(workers, [](const WorkerSnapshot& w) { return w.metrics.heal_attempts_paced; }));
   page.counter("sluice_heals", "Broken event streams, by what became of them.");
   each(
       "result", kHealResults,

@@ -124,8 +124,10 @@ void Stream::give_up_healing() {
   fail(by == Ending::kComplete ? Ending::kUnavailable : by, "not_healed");
 }
 
+// It may be long until then. A head that is written anew need not hold a slot as long.
 void Stream::await_attempt() {
   clear_attempt();
+  if (owns_head()) request_.abandon();
   set_phase(Phase::kHealing);
 }
 
@@ -143,7 +145,10 @@ void Stream::on_attempt_due() {
     recovery_->next_attempt_ms = streams_.attempt_limits().take_reconnect(
         upstream().id, settings().heal_rate, now_ms, given_up_ms);
     recovery_->paced = true;
-    if (recovery_->next_attempt_ms > now_ms) return;
+    if (recovery_->next_attempt_ms > now_ms) {
+      ++context().metrics.heal_attempts_paced;
+      return;
+    }
   }
   recovery_->next_attempt_ms = 0;
   begin_next_attempt();

@@ -25,6 +25,13 @@ COUNTERS = {
     "heartbeats": "sluice_heartbeats_total",
     "stale_completions": "sluice_ring_stale_completions_total",
 }
+HEALING = {
+    "sluice_heal_attempts_total": "attempts",
+    "sluice_heal_attempts_paced_total": "paced",
+    "sluice_heal_gaps_total": "gaps",
+    "sluice_duplicate_events_total": "dropped",
+}
+HEALS = {f'result="{result}"': result for result in ("resumed", "ended", "refused", "given_up")}
 SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.M)
 REFUSAL = re.compile(r'code="[45]\d\d"')
 
@@ -65,6 +72,17 @@ def sample(pid, port):
         raise StartError(f"sluice has no metric {missing[0]}")
     return {"rss": usage.memory_of([pid])["rss"], "fds": fds, "refused": refused,
             **{key: int(sums[name]) for key, name in (AT_REST | COUNTERS).items()}}
+
+
+def healing(port):
+    """What sluice has counted of broken streams."""
+    found = collections.Counter()
+    for name, labels, value in SAMPLE.findall(ask(port, "/metrics")):
+        if name == "sluice_heals_total":
+            found[HEALS[labels]] += int(value)
+        elif name in HEALING:
+            found[HEALING[name]] += int(value)
+    return {key: found[key] for key in (*HEALS.values(), *HEALING.values())}
 
 
 def streams(port):

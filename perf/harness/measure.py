@@ -111,12 +111,12 @@ def start_origin(name, environment, running):
     return upstream, 0 if on_unix else int(upstream.rpartition(":")[2])
 
 
-def launch_origin(name, address, environment, running):
-    """The process, and the address at which it listens."""
+def launch_origin(name, address, environment, running, poll_s=0.02):
+    """The process, and the address at which it listens, at most poll_s after it does."""
     origin = Process(name, [environment.programs["origin"], "--listen", address],
                      {environment.load_cpu}, environment.directory)
     running.append(origin)
-    line = origin.wait_for_line("origin: listening on", 10)
+    line = origin.wait_for_line("origin: listening on", 10, poll_s)
     if line is None:
         origin.fail("does not listen")
     return origin, line.rpartition(" ")[2]

@@ -29,10 +29,15 @@ def raise_file_limit():
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
-def free_port():
-    """A port below the range that the kernel takes for outgoing connections."""
+def quiet_ports():
+    """Those below the range that the kernel takes for outgoing connections."""
     first = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    for port in range(first - 1, 10_000, -1):
+    return range(first - 1, 10_000, -1)
+
+
+def free_port():
+    """A port that nobody has at the moment."""
+    for port in quiet_ports():
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -41,6 +46,27 @@ def free_port():
             except OSError:
                 continue
     raise StartError("no free port below the ephemeral range")
+
+
+class HeldPort:
+    """A port of ours, also while the program that listens on it is dead: others find it taken. The
+    program has to set SO_REUSEPORT, as origin does."""
+
+    def __init__(self):
+        for self.port in quiet_ports():
+            self.socket = socket.socket()
+            try:
+                self.socket.bind(("127.0.0.1", self.port))
+            except OSError:
+                self.socket.close()
+                continue
+            # Only now, so that two of us cannot hold the same one.
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            return
+        raise StartError("no free port below the ephemeral range")
+
+    def stop(self):
+        self.socket.close()
 
 
 class Process:
@@ -83,7 +109,7 @@ class Process:
     def fail(self, what):
         raise StartError(f"{self.name} {what}: {self.last_words()}")
 
-    def wait_for_line(self, text, within_s):
+    def wait_for_line(self, text, within_s, poll_s=0.02):
         """The first line with the text in it; None where it does not come in time."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
@@ -92,7 +118,7 @@ class Process:
                     return line
             if not self.running:
                 return None
-            time.sleep(0.02)
+            time.sleep(poll_s)
         return None
 
     def wait_for_port(self, port, within_s=10):

@@ -59,7 +59,7 @@ def version_of(base, programs):
 
 def start(name, port, upstream, scenario, environment):
     """Starts it on its CPU, listening on the port, and waits until it does. `upstream` is
-    127.0.0.1:PORT or unix:PATH."""
+    127.0.0.1:PORT or unix:PATH; nginx and HAProxy take several, with commas between them."""
     base, variant = split_name(name)
     directory = environment.directory
     program = environment.programs.get(base, base)
@@ -91,20 +91,25 @@ def start(name, port, upstream, scenario, environment):
 def render(base, port, upstream, scenario, environment):
     """Writes the peer's configuration file and returns its path."""
     template = next(PEERS_DIRECTORY.glob(f"{base}.*.in"))
-    path = upstream.removeprefix("unix:")
-    unix = {"nginx": f"unix:{path}", "haproxy": f"unix@{path}", "h2o": f"[unix:{path}]"}
+    unix = {"nginx": "unix:{}", "haproxy": "unix@{}", "h2o": "[unix:{}]"}[base]
+    servers = [unix.format(each.removeprefix("unix:")) if each.startswith("unix:") else each
+               for each in upstream.split(",")]
     as_root = {"nginx": "user root;", "h2o": "user: root"}  # else it could not reach our directory
     values = {
         "DIR": str(environment.directory),
         "PORT": str(port),
-        "UPSTREAM": unix[base] if upstream.startswith("unix:") else upstream,
         "FILES": str(environment.files),
         "CONNECTIONS": str(min(environment.files // 2 - 100, 65536)),
         "BUFFER": scenario.nginx_buffer,
         "USER": as_root.get(base, "") if os.geteuid() == 0 else "",
     }
-    text = re.sub(r"@([A-Z]+)@", lambda match: values.get(match[1], match[0]),
-                  template.read_text())
+    text = "".join(fill_in(line, values | {"UPSTREAM": server, "NUMBER": str(number)})
+                   for line in template.read_text().splitlines(keepends=True)
+                   for number, server in enumerate(servers if "@UPSTREAM@" in line else servers[:1]))
     config = environment.directory / template.name.removesuffix(".in")
     config.write_text(text)
     return config
+
+
+def fill_in(line, values):
+    return re.sub(r"@([A-Z]+)@", lambda match: values.get(match[1], match[0]), line)

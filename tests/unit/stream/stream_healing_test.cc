@@ -120,6 +120,27 @@ TEST_F(StreamHealing, ReconnectsArePaced) {
     resume(rig);
     rig.next_stream(id + 1);
   }
+  EXPECT_EQ(rig.metrics().heal_attempts_paced, 1U);
+}
+
+// Of the head that could not be sent: 10,000 streams of a dead upstream would hold 160 MiB.
+TEST_F(StreamHealing, AWaitHoldsNoSlot) {
+  open(rig_);
+  rig_.body(event("a"));
+  rig_.send();
+  lose(rig_);
+  for (int i = 0; i < 10 && !rig_.queued(); ++i) rig_.pass(100);
+  ASSERT_TRUE(rig_.queued());
+  EXPECT_EQ(rig_.rig().http_message.leased(), 1U);
+  rig_.give_upstream();
+  rig_.stream().on_upstream_lost(Ending::kUpstreamRefused, "ECONNREFUSED", true);
+  rig_.release_upstream();
+  rig_.upstream = {};
+  EXPECT_EQ(rig_.stream().phase(), Phase::kHealing);
+  EXPECT_EQ(rig_.rig().http_message.leased(), 0U);
+  EXPECT_THAT(resume(rig_), HasSubstr("\r\nLast-Event-ID: a\r\n"));
+  rig_.body(event("b"));
+  EXPECT_EQ(seen(rig_), event("b"));
 }
 
 TEST_F(StreamHealing, WhatWasDeliveredIsDropped) {
