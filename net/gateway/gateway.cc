@@ -1,5 +1,6 @@
 #include "net/gateway/gateway.h"
 
+#include <optional>
 #include <utility>
 
 #include "core/socket.h"
@@ -21,6 +22,8 @@ Gateway::Gateway(Loop& loop, Memory& memory, MemoryLimit& memory_limit,
       timer_(this),
       connector_(context_),
       upstreams_(context_, connector_, *this),
+      prober_(context_,
+              [](const Upstream& upstream) { return std::optional<Address>(upstream.address); }),
       endings_(context_, log),
       streams_(context_, upstreams_, endings_),
       clients_(streams_, client_limit, *this) {
@@ -63,6 +66,7 @@ void Gateway::apply(const Reload& reload) {
     clients_.reload();
   }
   upstreams_.reload();
+  prober_.reload();
   reload.done();
 }
 
@@ -71,6 +75,7 @@ void Gateway::drain() {
   context_.draining = true;
   clients_.drain();
   upstreams_.close_idle();
+  prober_.stop();
   connection_closed();
 }
 
