@@ -22,10 +22,11 @@ Probe::Probe(WorkerContext& context, ProbeOwner& owner, const HealthCheck& check
       context_(context),
       owner_(owner),
       id_(check.upstream->id),
+      address_(address),
       request_(request_of(check)),
       parser_(Http1Parser::Role::kResponse, context.head_limits()) {
   loop_.timers().schedule(timer_, loop_.now_ms() + check.settings->health_timeout_ms);
-  connect(address.sa(), address.size);
+  connect(address_.sa(), address_.size);
 }
 
 Probe::~Probe() = default;
