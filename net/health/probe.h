@@ -61,7 +61,7 @@ class Probe final : public Conn {
 
   WorkerContext& context_;
   ProbeOwner& owner_;
-  const uint32_t id_;  // of the upstream
+  const uint32_t id_;      // of the upstream
   const Address address_;  // which the kernel reads only when the turn ends
   std::string request_;
   uint64_t sent_ = 0;
