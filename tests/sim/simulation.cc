@@ -136,10 +136,9 @@ void Simulation::reload_now_and_then(uint64_t seed) {
   if (!random.chance(0.25)) return;
   Random health(seed ^ 0x6865616c746832);
   for (uint64_t i = random.magnitude(1, 30); i > 0; --i) {
-    uint64_t after_ns = random.magnitude(1, 6 * kSecond);
     Config next = reloaded(gateway_->config(), random);
     if (probed_ && health.chance(0.5)) vary_health(next, health);
-    world_.after(after_ns, [this, next] {
+    world_.after(random.magnitude(1, 6 * kSecond), [this, next] {
       world_.trace("another configuration");
       gateway_->reload(next);
       kernel_.wake();
