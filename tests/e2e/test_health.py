@@ -2,7 +2,6 @@
 
 import collections
 import json
-import socket
 import threading
 
 import pytest
@@ -310,15 +309,3 @@ def test_a_stop_waits_for_no_probe(rig):
     gateway = rig.gateway(None, *group(a), *PROBED, "--health-timeout", "1h")
     wait_probes(probed, 1)
     gateway.stop()
-
-
-def test_few_file_descriptors_are_no_fault_of_the_upstream(rig):
-    """A probe that gets no socket says nothing."""
-    probed = Probed("a")
-    a = rig.upstream(probed)
-    gateway = rig.gateway(None, *group(a), *PROBED, "--health-timeout", "200ms", open_files=(100, 100))
-    idle = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(60)]
-    wait_probes(probed, 3)
-    assert listed(gateway, a)["state"] == "closed"
-    for one in idle:
-        one.close()

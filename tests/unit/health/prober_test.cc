@@ -6,7 +6,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -250,6 +252,49 @@ TEST_F(ProberTest, MemoryThatHasRunOutIsNoFaultOfTheUpstream) {
   rig_->turn_until_true([&] { return log.deleted; });
   answer_probe(upstream_, kGood);
   EXPECT_EQ(health().probes.passed, 1U);
+}
+
+TEST_F(ProberTest, NorIsItThatThereIsNoSocket) {
+  start();
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  int next_fd = dup(STDIN_FILENO);
+  rlimit full{.rlim_cur = static_cast<rlim_t>(next_fd), .rlim_max = before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &full), 0);
+  close(next_fd);
+  rig_->pass(kIntervalMs);
+  EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(prober().under_way(), 0U);
+  EXPECT_THAT(rig_->messages_so_far(), HasSubstr("no socket to probe http://"));
+  EXPECT_EQ(failed(EjectReason::kConnect), 0U);
+  answer_probe(upstream_, kGood);
+  EXPECT_EQ(health().probes.passed, 1U) << "it goes on";
+}
+
+TEST_F(ProberTest, AnUpstreamWithoutAnAddressFails) {
+  start();
+  Prober unresolved(rig_->gateway.context(), [](const Upstream&) { return std::nullopt; });
+  for (int i = 0; i < 4; ++i) rig_->pass(kAtMostMs);
+  EXPECT_GE(failed(EjectReason::kConnect), 3U);
+  EXPECT_EQ(state(), UpstreamState::kUnhealthy);
+  EXPECT_EQ(unresolved.under_way(), 0U);
+}
+
+TEST_F(ProberTest, GatewaysDoNotProbeInStep) {
+  std::vector<std::string> when;
+  for (const char* instance : {"one", "one", "other"}) {
+    config_.instance = instance;
+    start();
+    std::string due;
+    for (uint64_t i = 0; i < kAtMostMs; i += 50) {
+      due += prober().under_way() > 0 ? '1' : '0';
+      rig_->pass(50);
+    }
+    when.push_back(due);
+    rig_.reset();
+  }
+  EXPECT_EQ(when[0], when[1]);
+  EXPECT_NE(when[0], when[2]);
 }
 
 // --- what follows ---
