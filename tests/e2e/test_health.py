@@ -56,10 +56,8 @@ def wait_state(gateway, upstream, state):
     wait_until(lambda: listed(gateway, upstream)["state"] == state, f"{upstream.url} to be {state}")
 
 
-def wait_probes(probed, more):
-    """So many further ones have come."""
-    enough = len(probed.probes) + more
-    wait_until(lambda: len(probed.probes) >= enough, f"{more} probes")
+def wait_probes(probed, count):
+    wait_until(lambda: len(probed.probes) >= count, f"{count} probes")
 
 
 def group(*upstreams):
@@ -242,7 +240,7 @@ def test_good_probes_have_an_ejected_one_tried_before_its_time(rig):
     wait_until(lambda: get(rig, gateway)[0] == 503, "the failure that ejects")
     wait_state(gateway, b, "half_open")
     wait_until(lambda: get(rig, gateway)[0] == 503, "the trial that fails")
-    wait_probes(probed, 6)
+    wait_probes(probed, len(probed.probes) + 6)
     assert listed(gateway, b)["state"] == "open", "requests know better than its probes"
     assert count(rig, gateway, 6) == {(200, b"well"): 6}
     assert gateway.errors().count(f"upstream {b.url} is tried before its time") == 1
