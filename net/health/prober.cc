@@ -27,7 +27,8 @@ Prober::Prober(WorkerContext& context, FindAddress find_address)
 }
 
 void Prober::reload() {
-  ConfigRef before = std::exchange(snapshot_, context_.snapshot);  // its checks are looked at still
+  const ConfigRef before = snapshot_;  // its checks are looked at still
+  snapshot_ = context_.snapshot;
   if (context_.number != kProbingWorker || stopped_) return;
   std::vector<HealthCheck> checks = health_checks(*snapshot_);
   targets_.resize(std::max(targets_.size(), checks.size()));
