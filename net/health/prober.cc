@@ -23,12 +23,16 @@ Prober::Prober(WorkerContext& context, FindAddress find_address)
       find_address_(std::move(find_address)),
       snapshot_(context.snapshot),
       random_(hash_text(context.config().instance)) {
-  reload();
+  take_over_all();
 }
 
 void Prober::reload() {
   const ConfigRef before = snapshot_;  // its checks are looked at still
   snapshot_ = context_.snapshot;
+  take_over_all();
+}
+
+void Prober::take_over_all() {
   if (context_.number != kProbingWorker || stopped_) return;
   std::vector<HealthCheck> checks = health_checks(*snapshot_);
   targets_.resize(std::max(targets_.size(), checks.size()));

@@ -57,6 +57,7 @@ class Prober final : public ProbeOwner {
     ProbeRecord record;
   };
 
+  void take_over_all();
   void take_over(Target& target, const HealthCheck& check);
   void ask_at(Target& target, uint64_t at_ms);
   void on_due(Target& target);

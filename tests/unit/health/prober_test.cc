@@ -47,6 +47,13 @@ class ProberTest : public testing::Test {
     rig_->gateway.reload(snapshot_, {}, [] {});
     rig_->settle();
   }
+  void add_upstreams(unsigned count) {
+    for (; count > 0; --count) {
+      others_.push_back(std::make_unique<Upstreams>());
+      config_.routes[0].upstreams.push_back(
+          config_to(others_.back()->port()).routes[0].upstreams[0]);
+    }
+  }
   const Prober& prober() const { return rig_->gateway.prober(); }
   UpstreamHealth& health(uint32_t id = 0) const {
     return rig_->gateway.context().snapshot->board().health(id);
@@ -76,6 +83,7 @@ class ProberTest : public testing::Test {
   }
 
   Upstreams upstream_;
+  std::vector<std::unique_ptr<Upstreams>> others_;
   Config config_ = config_to(upstream_.port());
   uint16_t port_ = 0;
   std::shared_ptr<ConfigSnapshot> snapshot_;
@@ -129,14 +137,7 @@ TEST_F(ProberTest, OneUpstreamHasOneProbeAtATime) {
 }
 
 TEST_F(ProberTest, AllTogetherAreBounded) {
-  Config config = config_;
-  std::vector<std::unique_ptr<Upstreams>> upstreams;
-  for (unsigned i = 0; i < limits::kProbesMax + 3; ++i) {
-    upstreams.push_back(std::make_unique<Upstreams>());
-    config.routes[0].upstreams.push_back(
-        config_to(upstreams.back()->port()).routes[0].upstreams[0]);
-  }
-  config_ = config;
+  add_upstreams(limits::kProbesMax + 3);
   start();
   rig_->pass(kIntervalMs);
   rig_->settle();
@@ -145,6 +146,16 @@ TEST_F(ProberTest, AllTogetherAreBounded) {
   rig_->pass(config_.routes[0].settings.health_timeout_ms);
   rig_->settle();
   EXPECT_EQ(prober().under_way(), 4U);
+}
+
+TEST_F(ProberTest, OneThatWaitsItsTurnIsForgottenWithItsCheck) {
+  add_upstreams(limits::kProbesMax);
+  start();
+  rig_->pass(kIntervalMs);
+  ASSERT_EQ(prober().under_way(), limits::kProbesMax);
+  config_.routes[0].settings.health.clear();
+  reload(config_);
+  EXPECT_EQ(prober().under_way(), 0U);
 }
 
 struct Answer {
@@ -295,6 +306,16 @@ TEST_F(ProberTest, GatewaysDoNotProbeInStep) {
   }
   EXPECT_EQ(when[0], when[1]);
   EXPECT_NE(when[0], when[2]);
+}
+
+TEST_F(ProberTest, NorIsItThatTheHeapHasNoRoomForAHead) {
+  start();
+  Wire wire = next_probe(upstream_);
+  rig_->memory_limit.heap_max = 0;
+  wire.send("HTTP/1.1 503 No\r\nA: b\r\n");
+  await_end_of_probes();
+  EXPECT_EQ(wire.await_end(), 0);
+  EXPECT_EQ(failed(EjectReason::kBroken) + failed(EjectReason::kTimeout), 0U);
 }
 
 // --- what follows ---
