@@ -88,6 +88,12 @@ inline constexpr size_t kStreamsListed = 1000;
 inline constexpr uint64_t kEjectMsMax = 300'000;
 // The weight with which --slow-start begins, as a part of the whole.
 inline constexpr double kSlowStartLeast = 0.05;
+// Probes of upstreams that are under way at a time, and what each may receive at once: most heads
+// are smaller.
+inline constexpr unsigned kProbesMax = 32;
+inline constexpr size_t kProbeReceiveBytes = 4096;
+// The interval of --health is made longer or shorter by up to this part of it.
+inline constexpr uint64_t kProbeJitterFraction = 10;
 // --balance hash passes over an upstream that has more than this times its share.
 inline constexpr double kHashLoadMax = 1.25;
 

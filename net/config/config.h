@@ -14,6 +14,7 @@
 
 #include "core/log.h"
 #include "net/base/address.h"
+#include "net/config/status_ranges.h"
 
 namespace sluice {
 
@@ -74,6 +75,12 @@ struct StreamSettings {
   uint64_t eject_after = 5;         // failures in a row; 0 = off
   uint64_t eject_time_ms = 10'000;  // the first time; each further one is twice as long
   uint64_t slow_start_ms = 10'000;
+  std::string health;  // what a probe asks an upstream for, "/healthz"; empty = none is sent
+  uint64_t health_interval_ms = 5'000;
+  uint64_t health_timeout_ms = 2'000;
+  uint64_t health_fail = 3;  // bad probes in a row
+  uint64_t health_pass = 2;  // good ones
+  StatusRanges health_status{{{{200, 399}}}};
   // TCP's keep-alive: a peer that is gone is noticed within twice the time.
   uint64_t upstream_tcp_keepalive_ms = 60'000;
   uint64_t client_tcp_keepalive_ms = 60'000;

@@ -404,6 +404,55 @@ Setting balance_setting() {
           }};
 }
 
+// The target of a probe's request line, so a query is welcome.
+std::string set_health(SettingTarget target, std::string_view text) {
+  std::string& path = target.route.settings.health;
+  bool printable = std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; });
+  if (text == "off" || text.empty()) {
+    path.clear();
+    return "";
+  }
+  if (!text.starts_with('/'))
+    return quoted(text) + " is neither off nor a path, which starts with \"/\"";
+  if (!printable || text.find('#') != text.npos)
+    return quoted(text) + " holds what no request has: blanks, controls, # or bytes beyond ASCII";
+  path = text;
+  return "";
+}
+
+std::vector<Setting> health_settings() {
+  using S = StreamSettings;
+  constexpr Bounds kProbes{1, 100};
+  return {
+      {.name = "health",
+       .scope = Scope::kStream,
+       .value_name = "PATH|off",
+       .default_text = "off",
+       .help =
+           "Ask each upstream for this path now and then, over a connection of its own, and leave "
+           "out those that do not answer well; off: judge them by their requests alone",
+       .set = set_health},
+      number_setting("health-interval", &S::health_interval_ms, kTime, {100, kDayMs},
+                     "From one probe of an upstream to the next, give or take a tenth"),
+      number_setting("health-timeout", &S::health_timeout_ms, kTime, {1, kDayMs},
+                     "For a probe, from its connect to the end of the answer's head"),
+      number_setting("health-fail", &S::health_fail, kCount, kProbes,
+                     "Bad probes in a row after which an upstream is left out"),
+      number_setting("health-pass", &S::health_pass, kCount, kProbes,
+                     "Good probes in a row after which it is back"),
+      {.name = "health-status",
+       .scope = Scope::kStream,
+       .number = true,
+       .value_name = "STATUS[-STATUS],...",
+       .default_text = S{}.health_status.text(),
+       .help = "Answers that make a probe a good one; within --route: 200+300-399",
+       .set =
+           [](SettingTarget target, std::string_view text) {
+             return parse_status_ranges(text, &target.route.settings.health_status);
+           }},
+  };
+}
+
 std::vector<Setting> group_settings() {
   using S = StreamSettings;
   return {
@@ -589,6 +638,7 @@ std::vector<Setting> build_settings() {
   add("Routing", routing_settings());
   add("Streams (per route, too)", stream_settings());
   add("Groups of upstreams (per route, too)", group_settings());
+  add("Health checks of upstreams (per route, too)", health_settings());
   add("Recovery (per route, too)", recovery_settings());
   add("Time-outs (per route, too)", timeout_settings());
   add("Connections (per route, too)", connection_settings());

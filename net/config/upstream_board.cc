@@ -8,12 +8,14 @@ const char* eject_reason_name(EjectReason reason) {
 }
 
 const char* upstream_state_name(UpstreamState state) {
-  constexpr const char* kNames[kUpstreamStates] = {"closed", "open", "half_open", "drained"};
+  constexpr const char* kNames[kUpstreamStates] = {"closed", "open", "half_open", "unhealthy",
+                                                   "drained"};
   return kNames[static_cast<unsigned>(state)];
 }
 
 UpstreamState UpstreamHealth::state(uint64_t now_ms) const {
   if (drained.load(std::memory_order_relaxed)) return UpstreamState::kDrained;
+  if (unhealthy_since_ms.load(std::memory_order_relaxed) != 0) return UpstreamState::kUnhealthy;
   uint64_t until_ms = ejected_until_ms.load(std::memory_order_relaxed);
   if (until_ms == 0) return UpstreamState::kClosed;
   return now_ms < until_ms ? UpstreamState::kOpen : UpstreamState::kHalfOpen;
@@ -24,6 +26,8 @@ uint64_t UpstreamHealth::since_ms(uint64_t now_ms) const {
   switch (state(now_ms)) {
     case UpstreamState::kDrained:
       return drained_ms;
+    case UpstreamState::kUnhealthy:
+      return unhealthy_since_ms;
     case UpstreamState::kOpen:
       return noted == 0 ? 0 : last[(noted - 1) % kEjectionsKept].at_ms.load();
     case UpstreamState::kHalfOpen:
@@ -40,6 +44,21 @@ void UpstreamHealth::drain(uint64_t now_ms) {
 
 void UpstreamHealth::undrain(uint64_t now_ms) {
   if (drained.exchange(false)) returned_ms = now_ms;
+}
+
+void UpstreamHealth::set_unhealthy(uint64_t now_ms) {
+  unhealthy_since_ms = now_ms;
+  ++probes.times_unhealthy;
+}
+
+void UpstreamHealth::set_healthy(uint64_t now_ms) {
+  returned_ms = now_ms;
+  unhealthy_since_ms = 0;
+}
+
+bool UpstreamHealth::end_ejection_early(uint64_t now_ms) {
+  uint64_t until_ms = ejected_until_ms.load();
+  return until_ms > now_ms && ejected_until_ms.compare_exchange_strong(until_ms, now_ms);
 }
 
 UpstreamBoard::~UpstreamBoard() {

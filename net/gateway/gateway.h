@@ -13,6 +13,7 @@
 #include "net/context/worker_context.h"
 #include "net/dns/resolver.h"
 #include "net/gateway/clients.h"
+#include "net/health/prober.h"
 #include "net/http1/upstream_conn.h"
 #include "net/observe/stream_endings.h"
 #include "net/observe/stream_list.h"
@@ -40,6 +41,7 @@ class Gateway final : public TimerOwner, public TurnHook, public CloseWatcher {
   Metrics& metrics() { return context_.metrics; }
   Streams& streams() { return streams_; }
   Endpoints& upstreams() { return upstreams_; }
+  const Prober& prober() const { return prober_; }
 
   // At this turn's end: what begins from then on follows that configuration, and what is under way
   // keeps the one that it began with. `sockets` are those of its new listeners, owned from here on;
@@ -77,6 +79,7 @@ class Gateway final : public TimerOwner, public TurnHook, public CloseWatcher {
   Timer timer_;  // once a second: housekeeping; in the end: end_some()
   Http1Connector connector_;
   Endpoints upstreams_;
+  Prober prober_;
   StreamEndings endings_;
   Streams streams_;
   Clients clients_;

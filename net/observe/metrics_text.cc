@@ -6,6 +6,8 @@
 #include <functional>
 #include <map>
 
+#include "net/config/health_check.h"
+
 namespace sluice {
 
 namespace {
@@ -218,6 +220,27 @@ void render_health(Page& page, const ConfigSnapshot& snapshot, uint64_t now_ms) 
       page.add(
           board.health(id).ejections[i],
           {{"upstream", urls[id]}, {"reason", eject_reason_name(static_cast<EjectReason>(i))}});
+}
+
+// Of those that are asked.
+void render_probes(Page& page, const ConfigSnapshot& snapshot) {
+  std::vector<HealthCheck> checks = health_checks(snapshot);
+  std::erase_if(checks, [](const HealthCheck& check) { return !check; });
+  auto probes_of = [&snapshot](const HealthCheck& check) -> const UpstreamHealth::Probes& {
+    return snapshot.board().health(check.upstream->id).probes;
+  };
+  page.counter("sluice_health_probes", "Health checks of an upstream, by how they ended.");
+  for (const HealthCheck& check : checks) {
+    const std::string& url = check.upstream->url;
+    page.add(probes_of(check).passed, {{"upstream", url}, {"result", "passed"}});
+    for (unsigned i = 0; i < kEjectReasons; ++i)
+      page.add(probes_of(check).failed[i],
+               {{"upstream", url}, {"result", eject_reason_name(static_cast<EjectReason>(i))}});
+  }
+  page.counter("sluice_upstream_unhealthy",
+               "Times an upstream was left out because its health checks failed.");
+  for (const HealthCheck& check : checks)
+    page.add(probes_of(check).times_unhealthy, {{"upstream", check.upstream->url}});
 }
 
 void render_endings(Page& page, const Workers& workers) {
@@ -449,6 +472,7 @@ std::string render_metrics(const ConfigSnapshot& snapshot,
   render_requests(page, snapshot, workers);
   render_upstreams(page, snapshot, workers);
   render_health(page, snapshot, process.now_ms);
+  render_probes(page, snapshot);
   render_gauges(page, workers);
   for (const SimpleCounter& counter : kCounters) {
     page.counter(counter.name, counter.help);

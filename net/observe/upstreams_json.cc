@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/text.h"
+#include "net/config/health_check.h"
 
 namespace sluice {
 
@@ -120,10 +121,49 @@ void add_ejections(Json& json, const UpstreamHealth& health, uint64_t now_ms) {
   json.close(']');
 }
 
+// Null where it is not asked; what it said before a reload is of no interest then.
+void add_health(Json& json, const HealthCheck& check, const UpstreamHealth::Probes& probes,
+                uint64_t now_ms) {
+  json.key("health");
+  if (!check) {
+    json.literal("null");
+    return;
+  }
+  json.open('{');
+  json.key("path");
+  json.text(check.settings->health);
+  json.key("passed");
+  json.number(probes.passed);
+  json.key("failed");
+  json.open('{');
+  for (unsigned i = 0; i < kEjectReasons; ++i) {
+    json.key(eject_reason_name(static_cast<EjectReason>(i)));
+    json.number(probes.failed[i]);
+  }
+  json.close('}');
+  json.key("times_unhealthy");
+  json.number(probes.times_unhealthy);
+  json.key("last_failure");
+  if (probes.failed_ms == 0) {
+    json.literal("null");
+  } else {
+    json.open('{');
+    json.key("ms_ago");
+    json.number(since(probes.failed_ms, now_ms));
+    json.key("reason");
+    json.text(eject_reason_name(probes.reason));
+    json.key("status");
+    json.number(static_cast<uint64_t>(probes.status));
+    json.close('}');
+  }
+  json.close('}');
+}
+
 }  // namespace
 
 std::string render_upstreams(const ConfigSnapshot& snapshot,
                              const std::vector<WorkerSnapshot>& workers, uint64_t now_ms) {
+  std::vector<HealthCheck> checks = health_checks(snapshot);
   Json json;
   json.open('[');
   for (uint32_t id : snapshot.upstreams_in_use()) {
@@ -146,6 +186,7 @@ std::string render_upstreams(const ConfigSnapshot& snapshot,
     add_routes(json, snapshot, id);
     add_attempts(json, workers, id);
     add_ejections(json, health, now_ms);
+    add_health(json, checks[id], health.probes, now_ms);
     json.close('}');
   }
   json.close(']');

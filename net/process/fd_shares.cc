@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "net/base/limits.h"
 #include "net/httpd/httpd.h"
 
 namespace sluice {
@@ -26,6 +27,7 @@ constexpr uint64_t kAdminFraction = 16;
 FdShares share_fds(uint64_t limit, const FdUsers& users) {
   uint64_t workers = users.workers;
   uint64_t own = kProcessFds + workers * (kFdsPerWorker + users.listeners * kFdsPerListener);
+  own += std::min<size_t>(users.probed, limits::kProbesMax);
   if (users.admin) own += Httpd::kOwnFds + kAdminConnectionsMin;
   if (users.demo) own += Httpd::kOwnFds;
   // A request takes its client's, its upstream's and, where that is the demo, the other end of it.

@@ -13,6 +13,7 @@ struct FdUsers {
   size_t listeners;  // of each worker
   bool admin;
   bool demo;
+  size_t probed = 0;  // upstreams that have a health check
 };
 
 struct FdShares {

@@ -229,10 +229,14 @@ unsigned Server::worker_count() const {
 }
 
 FdShares Server::share_fds_of(const Config& config, uint64_t limit) const {
+  size_t probed = 0;
+  for (const Route& route : config.routes)
+    if (!route.settings.health.empty()) probed += route.upstreams.size();
   return share_fds(limit, {.workers = worker_count(),
                            .listeners = config.listen.size(),
                            .admin = config_->admin_on,
-                           .demo = config_->demo});
+                           .demo = config_->demo,
+                           .probed = probed});
 }
 
 std::string Server::fds_lacking(const FdShares& shares, uint64_t limit) const {

@@ -21,6 +21,7 @@ void Addresses::replace(const std::vector<Address>& addresses) {
 
 std::vector<Address> Addresses::in_order(uint64_t now_ms) {
   std::vector<Address> order;
+  if (all_.empty()) return order;
   size_t count = all_.size();
   size_t first = next_++ % count;
   for (bool failed : {false, true}) {

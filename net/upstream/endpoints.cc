@@ -108,7 +108,8 @@ Endpoints::Rank Endpoints::rank_of(const Upstream& upstream) const {
   UpstreamState state = health.state(now_ms());
   if (state == UpstreamState::kDrained) return Rank::kDrained;
   bool tried = health.trial.load(std::memory_order_relaxed) != 0;
-  if (state == UpstreamState::kOpen || (state == UpstreamState::kHalfOpen && tried))
+  if (state == UpstreamState::kUnhealthy || state == UpstreamState::kOpen ||
+      (state == UpstreamState::kHalfOpen && tried))
     return Rank::kEjected;
   return upstream.backup ? Rank::kBacksUp : Rank::kServes;
 }
@@ -216,6 +217,10 @@ std::vector<std::optional<uint64_t>> Endpoints::limits() const {
     }
   }
   return all;
+}
+
+std::vector<Address> Endpoints::addresses_to_try(const Upstream& upstream) {
+  return endpoint(upstream).addresses_to_try();
 }
 
 void Endpoints::reload() {

@@ -32,6 +32,9 @@ class Endpoints final : public UpstreamSource {
   void attempt_ended(const Stream& stream, const AttemptOutcome& outcome) override;
   const RequestWriter& writer(const Stream&) const override { return shared_.connector.writer(); }
 
+  // For a connection beside its pools, a probe; none: its name has no address.
+  std::vector<Address> addresses_to_try(const Upstream& upstream);
+
   // The configuration is another one from here on.
   void reload();
   // Once a second: deletes what is no longer used.

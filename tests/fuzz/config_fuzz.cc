@@ -163,6 +163,11 @@ void expect_longest_route(const ConfigSnapshot& snapshot, const std::string& pat
 void expect_sound(const StreamSettings& settings) {
   EXPECT_LE(settings.buffer_size, settings.buffer_size_max);
   EXPECT_LE(settings.buffer_size, settings.event_hold);
+  EXPECT_TRUE(settings.health.empty() || settings.health.starts_with('/'));
+  EXPECT_EQ(settings.health.find_first_of(" \r\n"), std::string::npos) << "one request line";
+  StatusRanges again;
+  EXPECT_EQ(parse_status_ranges(settings.health_status.text(), &again), "");
+  EXPECT_EQ(again, settings.health_status);
 }
 
 void expect_sound(const Config& config) {

@@ -260,11 +260,15 @@ uint64_t CheckedGateway::all_timeouts_ms() const {
   return most_ms;
 }
 
+// The listener, if it has not been closed, and those of probes, which go on.
+size_t CheckedGateway::own_fds() const {
+  return (gateway_.context().draining ? 0 : 1) + gateway_.prober().under_way();
+}
+
 void CheckedGateway::run_until_idle(uint64_t rounds) {
   uint64_t until_ns = world_.now_ns() + all_timeouts_ms() * rounds * kMillisecond;
   // An fd may be that of a client whose accept is yet to be told.
-  const size_t listeners = gateway_.context().draining ? 0 : 1;
-  while ((connections_left() || kernel_.open_fds() > listeners) && world_.now_ns() < until_ns)
+  while ((connections_left() || kernel_.open_fds() > own_fds()) && world_.now_ns() < until_ns)
     turn();
   if (connections_left()) violation("a connection without a deadline");
   for (int i = 0; i < kSettlingTurns; ++i) turn();
@@ -272,13 +276,13 @@ void CheckedGateway::run_until_idle(uint64_t rounds) {
     violation("slots are leased though nothing is there");
   if (sse_event_.heap_blocks() + http_response_.heap_blocks() > 0)
     violation("blocks of the heap are left though nothing is there");
-  if (memory_limit_.bytes != sse_event_.bytes() + http_response_.bytes() || memory_limit_.heap != 0)
+  uint64_t heap = gateway_.prober().under_way() == 0 ? memory_limit_.heap : 0;
+  if (memory_limit_.bytes != sse_event_.bytes() + http_response_.bytes() || heap != 0)
     violation("memory is accounted for that nobody has");
   check_snapshots();
   check_attempts();
   if (memory_.nodes.in_use() > 0) violation("nodes are in use though nothing is there");
-  // The listener, if it has not been closed.
-  if (kernel_.open_fds() > (gateway_.context().draining ? 0 : 1))
+  if (kernel_.open_fds() > own_fds())
     violation(std::to_string(kernel_.open_fds()) + " fds are open, though nothing is there");
 }
 

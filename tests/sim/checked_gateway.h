@@ -61,6 +61,7 @@ class CheckedGateway {
   void check_groups() const;
   void check_attempts();
   void check_exhausted(const SlotPool& pool, uint64_t& since_ns);
+  size_t own_fds() const;
   bool connections_left() const;
 
   World& world_;

@@ -20,6 +20,8 @@ struct Seen {
   std::map<std::pair<size_t, int>, uint64_t> answers = {};
   // Every request has had an answer to its end, and nobody has asked for anything else.
   bool all = false;
+  // Not all connections to upstreams were for requests.
+  bool probed = false;
 };
 
 void check_counters(const Metrics& metrics, const Kernel& kernel, const Seen& seen);

@@ -23,9 +23,10 @@ extern "C" const char* __ubsan_default_options() {  // NOLINT(bugprone-reserved-
 namespace {
 
 constexpr char kUsage[] =
-    "usage: sim [--healing] [--seed N] [--seeds COUNT] [--forever] [--trace]\n"
+    "usage: sim [--healing | --probed] [--seed N] [--seeds COUNT] [--forever] [--trace]\n"
     "\n"
     "  --healing      streams of upstreams that break, in place of all others\n"
+    "  --probed       with health checks\n"
     "  --seed N       the first seed (default 1)\n"
     "  --seeds COUNT  so many, one after the other (default 1)\n"
     "  --forever      no end\n"
@@ -53,6 +54,7 @@ int main(int argc, char** argv) {
   bool forever = false;
   bool traced = false;
   bool healing = false;
+  bool probed = false;
   for (int i = 1; i < argc; ++i) {
     std::string_view flag = argv[i];
     bool good = true;
@@ -64,6 +66,8 @@ int main(int argc, char** argv) {
       forever = true;
     else if (flag == "--healing")
       healing = true;
+    else if (flag == "--probed")
+      probed = true;
     else if (flag == "--trace")
       traced = true;
     else
@@ -78,9 +82,12 @@ int main(int argc, char** argv) {
   sluice::sim::SimulationReport sum;
   for (uint64_t done = 0; forever || done < seeds; ++done, ++seed) {
     std::snprintf(replay, sizeof(replay), "to repeat: %s%s --seed %llu --trace\n", argv[0],
-                  healing ? " --healing" : "", static_cast<unsigned long long>(seed));
-    sluice::sim::SimulationReport report =
-        healing ? sluice::sim::simulate_healing(seed, traced) : sluice::sim::simulate(seed, traced);
+                  healing  ? " --healing"
+                  : probed ? " --probed"
+                           : "",
+                  static_cast<unsigned long long>(seed));
+    sluice::sim::SimulationReport report = healing ? sluice::sim::simulate_healing(seed, traced)
+                                                   : sluice::sim::simulate(seed, traced, probed);
     sum.turns += report.turns;
     sum.requests += report.requests;
     sum.complete += report.complete;

@@ -30,7 +30,7 @@ constexpr uint64_t kDeadAddressesMs = 3 * limits::kConnectDelayMs;
 
 class Simulation {
  public:
-  Simulation(uint64_t seed, bool traced);
+  Simulation(uint64_t seed, bool traced, bool probed);
   Simulation(const Simulation&) = delete;
   Simulation& operator=(const Simulation&) = delete;
 
@@ -49,6 +49,7 @@ class Simulation {
   void note_answer(const Script& script, Outcome outcome, int status);
 
   World world_;
+  const bool probed_;
   Weather weather_;
   Kernel kernel_;
   Scene scene_{world_, kernel_};
@@ -61,8 +62,9 @@ class Simulation {
   Seen seen_;
 };
 
-Simulation::Simulation(uint64_t seed, bool traced)
+Simulation::Simulation(uint64_t seed, bool traced, bool probed)
     : world_(seed, traced),
+      probed_(probed),
       weather_(make_weather(world_.random)),
       kernel_(world_, weather_.kernel) {
   Config config = make_config(world_.random, weather_);
@@ -70,6 +72,8 @@ Simulation::Simulation(uint64_t seed, bool traced)
   Random groups(seed ^ 0x67726f757073);
   if (groups.chance(0.8)) vary_groups(config, groups);
   NamesWeather names = vary_names(config, seed);
+  Random health(seed ^ 0x6865616c7468);
+  if (probed_) vary_health(config, health);
   Features features = make_features(world_.random);
   uint64_t clients_max = world_.random.chance(0.1)   ? kFewClients
                          : world_.random.chance(0.1) ? kFewMoreThanBacklogs
@@ -142,13 +146,16 @@ void Simulation::drain_later() {
 void Simulation::reload_now_and_then(uint64_t seed) {
   Random random(~seed);
   if (!random.chance(0.25)) return;
-  const Config& config = gateway_->config();
-  for (uint64_t i = random.magnitude(1, 30); i > 0; --i)
-    world_.after(random.magnitude(1, 6 * kSecond), [this, next = reloaded(config, random)] {
+  Random health(seed ^ 0x6865616c746832);
+  for (uint64_t i = random.magnitude(1, 30); i > 0; --i) {
+    Config next = reloaded(gateway_->config(), random);
+    if (probed_ && health.chance(0.5)) vary_health(next, health);
+    world_.after(random.magnitude(1, 6 * kSecond), [this, next] {
       world_.trace("another configuration");
       gateway_->reload(next);
       kernel_.wake();
     });
+  }
 }
 
 ClientTraits Simulation::make_traits() {
@@ -294,6 +301,7 @@ SimulationReport Simulation::run() {
       std::any_of(scene_.config->routes.begin(), scene_.config->routes.end(),
                   [](const Route& route) { return route.settings.upstream_max_connections > 0; });
   gateway_->run_until_idle(queues ? scene_.scripts.size() : 3);
+  seen_.probed = probed_;
   seen_.reached = scene_.requests_reached;
   check_counters(gateway_->metrics(), kernel_, seen_);
   gateway_->stop();
@@ -303,8 +311,8 @@ SimulationReport Simulation::run() {
 
 }  // namespace
 
-SimulationReport simulate(uint64_t seed, bool traced) {
-  return Simulation(seed, traced).run();
+SimulationReport simulate(uint64_t seed, bool traced, bool probed) {
+  return Simulation(seed, traced, probed).run();
 }
 
 }  // namespace sluice::sim

@@ -16,6 +16,7 @@ struct SimulationReport {
   uint64_t healed = 0;  // or at least tried to
 };
 
-SimulationReport simulate(uint64_t seed, bool traced);
+// `probed`: with health checks, which draw from the same source; so a seed is another one then.
+SimulationReport simulate(uint64_t seed, bool traced, bool probed = false);
 
 }  // namespace sluice::sim

@@ -112,6 +112,10 @@ void UpstreamPeer::read_request() {
 
 void UpstreamPeer::on_request_head() {
   const MessageHead& head = reader_.head();
+  if (head.find("user-agent") == "sluice-health") {
+    on_probe();
+    return;
+  }
   ++scene_.requests_reached;
   if (!head.find("host") || !head.find("via"))
     violation("a request without Host or Via: " + head.first_line);
@@ -135,6 +139,29 @@ void UpstreamPeer::on_request_head() {
   }
   if (script_->goes_ahead && head.find("expect")) go_ahead();
   if (script_->answers_early) play();
+}
+
+// Answered as chance has it; nobody checks that.
+void UpstreamPeer::on_probe() {
+  Random& random = scene_.world.random;
+  if (!reader_.head().find("host")) violation("a probe without Host");
+  unknown_ = {};
+  unknown_.id = UINT32_MAX;
+  unknown_.head =
+      random.chance(0.6) ? Script::Head::kPrompt : static_cast<Script::Head>(random.between(1, 4));
+  if (unknown_.head == Script::Head::kInterim)
+    unknown_.interim_heads = static_cast<unsigned>(random.magnitude(1, 20));
+  if (unknown_.head == Script::Head::kLate) unknown_.wait_ns = random.magnitude(1, 4 * kSecond);
+  unknown_.status = random.chance(0.6) ? 200 : 503;
+  unknown_.body = std::string(random.magnitude(0, 20'000), 'x');
+  unknown_.framing = static_cast<Script::Framing>(random.between(0, 2));
+  unknown_.ending = static_cast<Script::Ending>(random.between(0, 3));
+  unknown_.cut = random.between(0, unknown_.body.size());
+  unknown_.write_max = random.magnitude(1, 1'000);
+  unknown_.pause_ns_max = random.magnitude(kMicrosecond, 300 * kMillisecond);
+  script_ = &unknown_;
+  scene_.world.trace("upstream: a probe");
+  if (random.chance(traits_.stands_still)) stand_still();
 }
 
 void UpstreamPeer::go_ahead() {

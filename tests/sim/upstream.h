@@ -29,6 +29,7 @@ class UpstreamPeer final : public Peer {
   void read();
   void read_request();
   void on_request_head();
+  void on_probe();
   void go_ahead();
   void on_request_complete();
   void play();

@@ -160,6 +160,17 @@ void vary_groups(Config& config, Random& random) {
   }
 }
 
+void vary_health(Config& config, Random& random) {
+  for (Route& route : config.routes) {
+    StreamSettings& settings = route.settings;
+    settings.health = random.chance(0.7) ? "/up" : "";
+    settings.health_interval_ms = random.magnitude(100, 5'000);
+    settings.health_timeout_ms = random.magnitude(1, 3'000);
+    settings.health_fail = random.between(1, 3);
+    settings.health_pass = random.between(1, 3);
+  }
+}
+
 Config reloaded(const Config& config, Random& random) {
   Config changed = config;
   for (Route& route : changed.routes)

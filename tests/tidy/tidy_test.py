@@ -35,14 +35,16 @@ ROOMS = {
     "upstream": {"base", "config", "http", "context", "transport", "stream", "dns"},
     "http1": {"base", "config", "http", "context", "transport", "stream", "upstream"},
     "observe": {"base", "config", "http", "context", "stream"},
-    "gateway": {"base", "config", "http", "context", "transport", "stream", "dns", "upstream", "http1", "observe"},
+    "health": {"base", "config", "http", "context", "transport", "http1"},
+    "gateway": {"base", "config", "http", "context", "transport", "stream", "dns", "upstream", "http1", "observe",
+                "health"},
     "httpd": {"base", "config", "http", "http1"},
     "demo": {"base", "httpd"},
     "admin": {"base", "config", "observe", "gateway", "httpd"},
     "process": {"base", "config", "transport", "gateway", "httpd", "demo", "admin"},
 }
-# Of http1 the small server uses the messages, not the connections.
-MESSAGES_ONLY = {"httpd": re.compile(r"net/http1/(?!\w+_conn\.h)")}
+# Of http1 the small server and the probes use the messages, not the connections.
+MESSAGES_ONLY = dict.fromkeys(("httpd", "health"), re.compile(r"net/http1/(?!\w+_conn\.h)"))
 
 # sse is pure: of core it may use only headers without a system or a protocol in them.
 CORE_LEAVES = {"core/bytes.h", "core/check.h", "core/units.h"}

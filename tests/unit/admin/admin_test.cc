@@ -111,7 +111,7 @@ TEST_F(AdminTest, ListsUpstreams) {
                     HasSubstr("[{\"url\":\"" + upstream.url +
                               "\",\"state\":\"closed\",\"state_for_ms\":null,\"outstanding\":0"),
                     HasSubstr("\"routes\":[{\"path\":\"/\",\"weight\":1,\"backup\":false}]"),
-                    EndsWith("\"last_ejections\":[]}]\n")));
+                    EndsWith("\"last_ejections\":[],\"health\":null}]\n")));
 }
 
 TEST_F(AdminTest, DrainsAnUpstreamAndTakesItBack) {

@@ -102,6 +102,21 @@ TEST(UpstreamHealth, SaysSinceWhen) {
   EXPECT_EQ(health.state(69), UpstreamState::kOpen);
   EXPECT_EQ(health.state(70), UpstreamState::kHalfOpen);
   EXPECT_EQ(health.since_ms(80), 70U);
+  health.set_unhealthy(60);
+  EXPECT_EQ(health.state(69), UpstreamState::kUnhealthy) << "ejected or not";
+  EXPECT_EQ(health.since_ms(69), 60U);
+  health.drain(75);
+  EXPECT_EQ(health.state(80), UpstreamState::kDrained);
+}
+
+TEST(UpstreamHealth, AnEjectionEndsEarlyOnce) {
+  UpstreamHealth health;
+  EXPECT_FALSE(health.end_ejection_early(10)) << "there is none";
+  health.ejected_until_ms = 70;
+  EXPECT_TRUE(health.end_ejection_early(20));
+  EXPECT_EQ(health.state(20), UpstreamState::kHalfOpen);
+  EXPECT_FALSE(health.end_ejection_early(21)) << "it is over";
+  EXPECT_EQ(health.ejected_until_ms, 20U);
 }
 
 }  // namespace

@@ -279,5 +279,25 @@ TEST_P(MetricsText, ShowsTheHealthOfUpstreams) {
   EXPECT_EQ(page["sluice_upstream_state{upstream=\"http://b\",state=\"half_open\"}"], 1);
 }
 
+TEST_P(MetricsText, ShowsTheProbesOfUpstreamsThatAreAsked) {
+  Route asked = config_.routes[0];
+  asked.path = "/asked";
+  asked.settings.health = "/up";
+  asked.upstreams = {{.url = "http://b", .host = {}, .address = {}}};
+  config_.routes[0].upstreams = {{.url = "http://a", .host = {}, .address = {}}};
+  config_.routes.push_back(asked);
+  ConfigSnapshot snapshot(config_);
+  UpstreamHealth& health = snapshot.board().health(*snapshot.find_upstream("http://b"));
+  health.probes.passed = 5;
+  health.probes.failed[static_cast<unsigned>(EjectReason::kTimeout)] = 3;
+  health.set_unhealthy(1);
+  Page page = read_page(render_metrics(snapshot, workers_, process_, GetParam()));
+  EXPECT_EQ(page["sluice_health_probes_total{upstream=\"http://b\",result=\"passed\"}"], 5);
+  EXPECT_EQ(page["sluice_health_probes_total{upstream=\"http://b\",result=\"timeout\"}"], 3);
+  EXPECT_EQ(page["sluice_upstream_unhealthy_total{upstream=\"http://b\"}"], 1);
+  EXPECT_EQ(page["sluice_upstream_state{upstream=\"http://b\",state=\"unhealthy\"}"], 1);
+  EXPECT_FALSE(page.samples.contains("sluice_upstream_unhealthy_total{upstream=\"http://a\"}"));
+}
+
 }  // namespace
 }  // namespace sluice

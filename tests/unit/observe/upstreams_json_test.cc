@@ -40,8 +40,32 @@ TEST(UpstreamsJson, TellsAllOfAnUpstream) {
                               R"("ejections":{"connect":0,"timeout":0,"broken":0,"status":10},)"
                               R"("last_ejections":[{"ms_ago":991,"for_ms":9,"reason":"status"},)"
                               R"({"ms_ago":992,)"));
-  EXPECT_THAT(text, HasSubstr(R"({"ms_ago":998,"for_ms":2,"reason":"status"}]}])"))
+  EXPECT_THAT(text, HasSubstr(R"({"ms_ago":998,"for_ms":2,"reason":"status"}],"health":null}])"))
       << "the last eight";
+}
+
+TEST(UpstreamsJson, TellsWhatProbesHaveShown) {
+  Config config;
+  Route& route = config.routes.emplace_back();
+  route.path = "/";
+  route.upstreams.push_back({.url = "http://a", .host = {}, .address = {}});
+  route.settings.health = "/up";
+  ConfigSnapshot snapshot(config);
+  UpstreamHealth& health = snapshot.board().health(0);
+  health.probes.passed = 7;
+  EXPECT_THAT(render_upstreams(snapshot, {}, 2000), HasSubstr(R"("last_failure":null}}])"));
+  health.probes.failed[static_cast<unsigned>(EjectReason::kStatus)] = 3;
+  health.probes.failed_ms = 1500;
+  health.probes.reason = EjectReason::kStatus;
+  health.probes.status = 503;
+  health.set_unhealthy(1200);
+  std::string text = render_upstreams(snapshot, {}, 2000);
+  EXPECT_THAT(text, HasSubstr(R"("state":"unhealthy","state_for_ms":800,)"));
+  EXPECT_THAT(text,
+              HasSubstr(R"("health":{"path":"/up","passed":7,)"
+                        R"("failed":{"connect":0,"timeout":0,"broken":0,"status":3},)"
+                        R"("times_unhealthy":1,)"
+                        R"("last_failure":{"ms_ago":500,"reason":"status","status":503}}}])"));
 }
 
 TEST(UpstreamsJson, LeavesOutThoseThatNoRouteNames) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "net/base/limits.h"
 #include "net/httpd/httpd.h"
 
 namespace sluice {
@@ -35,6 +36,15 @@ TEST(FdShares, TheAdminPortHasFewAndEnough) {
   EXPECT_EQ(share_fds(share_fds(0, users).needed, users).admin_connections, 4U);
   EXPECT_EQ(share_fds(2000, users).admin_connections, 64U);
   EXPECT_EQ(share_fds(1 << 20, users).admin_connections, 64U);
+}
+
+TEST(FdShares, ProbesOfUpstreamsAreSetAside) {
+  FdUsers users{.workers = 1, .listeners = 1, .admin = false, .demo = false, .probed = 3};
+  uint64_t clients =
+      share_fds(2000, {.workers = 1, .listeners = 1, .admin = false, .demo = false}).clients;
+  EXPECT_EQ(2 * (clients - share_fds(2000, users).clients), 4U) << "three, and a half of a pair";
+  users.probed = 1'000'000;
+  EXPECT_EQ(clients - share_fds(2000, users).clients, limits::kProbesMax / 2);
 }
 
 TEST(FdShares, BelowTheLeastOnlySayWhatThatIs) {

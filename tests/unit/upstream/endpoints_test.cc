@@ -65,5 +65,31 @@ TEST_F(EndpointsTest, OneThatIsDrainedGetsNothing) {
   EXPECT_EQ(to_the_second(10), 0U);
 }
 
+TEST_F(EndpointsTest, OneWhoseProbesFailGetsNothingUntilAllDo) {
+  uint64_t now_ms = rig_->loop.now_ms();
+  UpstreamBoard& board = rig_->gateway.context().snapshot->board();
+  board.health(1).set_unhealthy(now_ms);
+  EXPECT_EQ(to_the_second(10), 0U);
+  board.health(0).set_unhealthy(now_ms);
+  EXPECT_EQ(to_the_second(10), 5U) << "nobody is better than another";
+  board.health(0).set_healthy(now_ms);
+  EXPECT_EQ(to_the_second(10), 0U);
+  board.health(1).ejected_until_ms = now_ms;
+  EXPECT_EQ(to_the_second(10), 0U) << "nor is it tried";
+  EXPECT_EQ(board.health(1).trial, 0U);
+}
+
+TEST_F(EndpointsTest, TheLastOneWhoseProbesPassIsNotEjected) {
+  UpstreamBoard& board = rig_->gateway.context().snapshot->board();
+  board.health(1).set_unhealthy(rig_->loop.now_ms());
+  for (uint64_t i = 0; i < 2 * config_.routes[0].settings.eject_after; ++i) {
+    EXPECT_EQ(to_the_second(1), 0U);
+    rig_->settle();  // it connects
+    first_.accept().hang_up();
+    rig_->turn_until_true([&] { return board.outstanding(0) == 0; });
+  }
+  EXPECT_EQ(board.health(0).ejected_until_ms, 0U);
+}
+
 }  // namespace
 }  // namespace sluice::test
