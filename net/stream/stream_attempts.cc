@@ -63,7 +63,10 @@ void Stream::on_upstream_lost(Ending ending, const char* reason, bool nothing_se
   end_attempt(ending);
   if (attempt_.reused && !attempt_.response_begun && !retried_) {
     retry_ = nothing_sent || (repeatable_ && request_.kept_for_replay());
-    if (retry_) return;
+    if (retry_) {
+      ++context().metrics.upstream_retries;
+      return;
+    }
     if (!repeatable_) reason = "not_idempotent";
   }
   lose_attempt(ending, reason, nothing_sent);
@@ -113,7 +116,6 @@ void Stream::clear_attempt() {
 }
 
 void Stream::begin_next_attempt() {
-  if (attempt_.reused && !attempt_.response_begun) ++context().metrics.upstream_retries;
   clear_attempt();
   if (owns_head()) {
     request_.abandon();

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/text.h"
+#include "tests/sim/failover.h"
 #include "tests/sim/healing.h"
 
 // Sanitizers abort where they would exit, so that the seed is named.
@@ -23,13 +24,23 @@ extern "C" const char* __ubsan_default_options() {  // NOLINT(bugprone-reserved-
 namespace {
 
 constexpr char kUsage[] =
-    "usage: sim [--healing] [--seed N] [--seeds COUNT] [--forever] [--trace]\n"
+    "usage: sim [--healing | --failover] [--seed N] [--seeds COUNT] [--forever] [--trace]\n"
     "\n"
+    "  --failover     groups whose upstreams fail, in place of all others\n"
     "  --healing      streams of upstreams that break, in place of all others\n"
     "  --seed N       the first seed (default 1)\n"
     "  --seeds COUNT  so many, one after the other (default 1)\n"
     "  --forever      no end\n"
     "  --trace        say all that happens\n";
+
+// What a seed may be a seed of.
+struct Mode {
+  const char* flag;
+  sluice::sim::SimulationReport (*simulate)(uint64_t seed, bool traced);
+};
+constexpr Mode kModes[] = {{"", sluice::sim::simulate},
+                           {" --healing", sluice::sim::simulate_healing},
+                           {" --failover", sluice::sim::simulate_failover}};
 
 char replay[4096];  // of the present seed; written out by a signal handler
 
@@ -52,7 +63,7 @@ int main(int argc, char** argv) {
   uint64_t seeds = 1;
   bool forever = false;
   bool traced = false;
-  bool healing = false;
+  const Mode* mode = &kModes[0];
   for (int i = 1; i < argc; ++i) {
     std::string_view flag = argv[i];
     bool good = true;
@@ -63,7 +74,9 @@ int main(int argc, char** argv) {
     else if (flag == "--forever")
       forever = true;
     else if (flag == "--healing")
-      healing = true;
+      mode = &kModes[1];
+    else if (flag == "--failover")
+      mode = &kModes[2];
     else if (flag == "--trace")
       traced = true;
     else
@@ -78,9 +91,8 @@ int main(int argc, char** argv) {
   sluice::sim::SimulationReport sum;
   for (uint64_t done = 0; forever || done < seeds; ++done, ++seed) {
     std::snprintf(replay, sizeof(replay), "to repeat: %s%s --seed %llu --trace\n", argv[0],
-                  healing ? " --healing" : "", static_cast<unsigned long long>(seed));
-    sluice::sim::SimulationReport report =
-        healing ? sluice::sim::simulate_healing(seed, traced) : sluice::sim::simulate(seed, traced);
+                  mode->flag, static_cast<unsigned long long>(seed));
+    sluice::sim::SimulationReport report = mode->simulate(seed, traced);
     sum.turns += report.turns;
     sum.requests += report.requests;
     sum.complete += report.complete;
