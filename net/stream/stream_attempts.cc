@@ -117,6 +117,7 @@ void Stream::clear_attempt() {
 
 void Stream::begin_next_attempt() {
   clear_attempt();
+  if (recovery_ && recovery_->tried != 0 && !healing_waits() && !begin_retry()) return;
   if (owns_head()) {
     request_.abandon();
     if (!write_request(*recovery_->head)) return;

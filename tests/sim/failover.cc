@@ -39,7 +39,7 @@ Server make_server(Random& random) {
 StreamSettings make_settings(Random& random) {
   StreamSettings settings;
   settings.heal = Heal::kOff;
-  settings.retries = random.between(0, 3);
+  settings.retries = random.chance(0.1) ? 0 : random.between(1, 3);
   settings.retry_non_idempotent = random.chance(0.2);
   settings.retry_buffer = random.chance(0.5) ? 64 * 1024 : random.magnitude(0, 64 * 1024);
   if (random.chance(0.3)) settings.retry_on = {429, 500, 503};
@@ -62,13 +62,14 @@ size_t server_of(FailoverScene& scene, Random& random, std::vector<size_t>& numb
 }
 
 void make_routes(FailoverScene& scene, Random& random) {
-  std::vector<size_t> numbers(random.between(1, 4), SIZE_MAX);
+  std::vector<size_t> numbers(random.chance(0.1) ? 1 : random.between(2, 4), SIZE_MAX);
   for (const char* path : {"/", "/a", "/b"}) {
     if (path != std::string("/") && random.chance(0.6)) continue;
     Route route{.path = path, .upstreams = {}, .settings = make_settings(random)};
     std::vector<size_t>& group = scene.groups.emplace_back();
     size_t first = random.between(0, numbers.size() - 1);
-    for (size_t k = random.chance(0.15) ? 1 : random.between(1, numbers.size()); k > 0; --k) {
+    size_t least = random.chance(0.15) ? 1 : std::min<size_t>(numbers.size(), 2);
+    for (size_t k = random.between(least, numbers.size()); k > 0; --k) {
       size_t server = server_of(scene, random, numbers, (first + k) % numbers.size());
       std::string error;
       Address address = *parse_address("127.0.0.1:" + std::to_string(kFirstPort + server), &error);
@@ -121,8 +122,8 @@ class Failover {
     for (Server& server : scene_.servers)
       if (server.change_ms_max != 0) change_later(server);
     bool crowd = random.chance(0.1);
-    size_t count = crowd ? random.between(100, 300) : random.magnitude(1, 60);
-    uint64_t over_ns = random.magnitude(kSecond, 60 * kSecond);
+    size_t count = crowd ? random.between(100, 300) : random.between(1, 80);
+    uint64_t over_ns = random.magnitude(kSecond, 30 * kSecond);
     double leaves = random.chance(0.2) ? 0.2 : 0;
     for (size_t i = 0; i < count; ++i) request_later(random.between(0, over_ns), leaves);
     run_until_answered(count);

@@ -12,6 +12,8 @@ namespace {
 // For what is on its way when a mood changes.
 constexpr uint64_t kSettledNs = 2 * kSecond;
 constexpr uint64_t kSlackNs = 10 * kSecond;
+// As it is written for an upstream.
+constexpr size_t kHeadBytesMax = 1024;
 
 }  // namespace
 
@@ -73,8 +75,8 @@ bool FailoverJudge::unreachable(size_t server, const FailoverRequest& request) c
 }
 
 // Some upstream of its group was there and well from before it began until now, and the request may
-// be tried often enough to reach it, whatever the others do. A limit of connections, which holds for
-// all routes of an upstream, may make it wait for too long.
+// be tried often enough to reach it, whatever the others do. A limit of connections, which holds
+// for all routes of an upstream, may make it wait for too long.
 bool FailoverJudge::must_succeed(const FailoverRequest& request) const {
   const std::vector<size_t>& group = scene_.groups[request.route];
   const StreamSettings& settings = scene_.settings(request);
@@ -90,7 +92,7 @@ bool FailoverJudge::must_succeed(const FailoverRequest& request) const {
   if (others == 0 || good + unreached == group.size())
     return others == 0 || (others <= settings.retries &&
                            request.denied_before == gateway_.metrics().retries_denied);
-  bool kept = !request.has_body || request.wire_bytes <= settings.retry_buffer;
+  bool kept = !request.has_body || request.body_bytes + kHeadBytesMax <= settings.retry_buffer;
   return request.repeatable && kept && others <= settings.retries &&
          request.denied_before == gateway_.metrics().retries_denied;
 }

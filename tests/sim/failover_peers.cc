@@ -261,7 +261,6 @@ FailoverClient::FailoverClient(FailoverScene& scene, FailoverRequest& request, i
   reader_.begin(request.method == "HEAD");
   request.began_ns = scene.world.now_ns();
   wire_ = request_text(random, scene, request);
-  request.wire_bytes = wire_.size();
   // Its whole body takes less than a time-out of the gateway's.
   pause_ns_max_ = random.magnitude(1, 20 * kMillisecond);
   scene.kernel.connect_client(listener, connection_);

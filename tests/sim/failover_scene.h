@@ -61,7 +61,6 @@ struct FailoverRequest {
   bool repeatable = false;  // its method says so, or its route
   bool leaves = false;      // its client does not wait for the answer
   uint64_t began_ns = 0;
-  uint64_t wire_bytes = 0;     // of head and body as the client wrote them
   uint64_t denied_before = 0;  // retries, for want of budget
   uint64_t retries_before = 0;
   std::vector<FailoverReader> readers = {};
