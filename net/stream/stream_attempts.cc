@@ -63,10 +63,7 @@ void Stream::on_upstream_lost(Ending ending, const char* reason, bool nothing_se
   end_attempt(ending);
   if (attempt_.reused && !attempt_.response_begun && !retried_) {
     retry_ = nothing_sent || (repeatable_ && request_.kept_for_replay());
-    if (retry_) {
-      ++context().metrics.upstream_retries;
-      return;
-    }
+    if (retry_) return;
     if (!repeatable_) reason = "not_idempotent";
   }
   lose_attempt(ending, reason, nothing_sent);
@@ -116,8 +113,11 @@ void Stream::clear_attempt() {
 }
 
 void Stream::begin_next_attempt() {
+  bool fails_over = recovery_ && recovery_->tried != 0 && !healing_waits();
+  if (!fails_over && attempt_.reused && !attempt_.response_begun)
+    ++context().metrics.upstream_retries;
   clear_attempt();
-  if (recovery_ && recovery_->tried != 0 && !healing_waits() && !begin_retry()) return;
+  if (fails_over && !begin_retry()) return;
   if (owns_head()) {
     request_.abandon();
     if (!write_request(*recovery_->head)) return;
