@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <set>
 #include <utility>
 
 #include "core/text.h"
@@ -84,7 +85,9 @@ void ServerConnection::close(bool reset) {
 }
 
 void ServerConnection::kill() {
-  if (answer_) answer_->whole = false;  // it may not have arrived
+  // Its latest answer may not have arrived.
+  if (answer_) answer_->whole = false;
+  if (answered_) answered_->readers[place_].closed = true;
   close(true);
 }
 
@@ -126,6 +129,7 @@ void ServerConnection::on_first_bytes() {
   mood_ = scene_.servers[server_].mood;
   line_.clear();
   answer_ = nullptr;
+  answered_ = nullptr;
   body_read_ = 0;
   reads_max_ = SIZE_MAX;
   if (mood_ == Mood::kStallsInRequest) reads_max_ = random.magnitude(1, 2'000);
@@ -154,9 +158,11 @@ void ServerConnection::note_reader() {
   for (const FailoverReader& reader : readers)
     if (reader.server == server_ && !(reader.kept && reader.closed))
       violation(name + " comes again to an upstream that has had it");
-  if (readers.size() > settings.retries + 1) violation(name + " is tried too often");
   place_ = readers.size();
   readers.push_back({.server = server_, .kept = used_});
+  std::set<size_t> servers;
+  for (const FailoverReader& reader : readers) servers.insert(reader.server);
+  if (servers.size() > settings.retries + 1) violation(name + " is tried too often");
 }
 
 void ServerConnection::on_request() {
@@ -242,7 +248,7 @@ void ServerConnection::step() {
 
 // The next request.
 void ServerConnection::finish() {
-  request_ = nullptr;
+  answered_ = std::exchange(request_, nullptr);
   answering_ = begun_ = false;
   used_ = true;
   wire_.clear();

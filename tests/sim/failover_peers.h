@@ -43,7 +43,8 @@ class ServerConnection final : public Peer {
   Mood mood_ = Mood::kWell;  // for the request that is arriving
   std::string line_;         // the beginning of it, until its number is known
   FailoverRequest* request_ = nullptr;
-  size_t place_ = 0;  // among its readers
+  FailoverRequest* answered_ = nullptr;  // before it, until the next one arrives
+  size_t place_ = 0;                     // of that, or of this, among the readers
   size_t body_read_ = 0;
   size_t reads_max_ = SIZE_MAX;  // bytes of this request
   std::string wire_;

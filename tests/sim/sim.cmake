@@ -16,5 +16,7 @@ foreach(part RANGE 0 7)
   math(EXPR first "${part} * ${SIM_SEEDS} + 1")
   add_test(NAME sim.${part} COMMAND sim --seed ${first} --seeds ${SIM_SEEDS})
   add_test(NAME sim.healing.${part} COMMAND sim --healing --seed ${first} --seeds ${SIM_SEEDS})
-  set_tests_properties(sim.${part} sim.healing.${part} PROPERTIES LABELS sim TIMEOUT 300)
+  add_test(NAME sim.failover.${part} COMMAND sim --failover --seed ${first} --seeds ${SIM_SEEDS})
+  set_tests_properties(sim.${part} sim.healing.${part} sim.failover.${part}
+                       PROPERTIES LABELS sim TIMEOUT 300)
 endforeach()
