@@ -70,7 +70,8 @@ ServerConnection::ServerConnection(FailoverScene& scene, size_t server,
     : scene_(scene), server_(server), connection_(std::move(connection)) {
   connection_->peer = this;
   reader_.begin(false);
-  if (scene.servers[server].mood == Mood::kResetsAtAccept)
+  doomed_ = scene.servers[server].mood == Mood::kResetsAtAccept;
+  if (doomed_)
     scene.world.after(scene.world.random.magnitude(1, 20 * kMillisecond), [this] { close(true); });
 }
 
@@ -98,8 +99,7 @@ void ServerConnection::on_change() {
 
 void ServerConnection::read() {
   reading_ = false;
-  if (closed_) return;
-  if (scene_.servers[server_].mood == Mood::kResetsAtAccept && !begun_ && !used_) return;
+  if (closed_ || doomed_) return;
   while (!answering_ && reads_max_ > 0 && connection_->to_peer.readable() > 0) {
     if (!std::exchange(begun_, true)) {
       on_first_bytes();

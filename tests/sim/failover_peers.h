@@ -50,6 +50,7 @@ class ServerConnection final : public Peer {
   std::string wire_;
   size_t written_ = 0;
   FailoverAnswer* answer_ = nullptr;  // the latest
+  bool doomed_ = false;               // is reset before anything of it is read
   bool reading_ = false;
   bool answering_ = false;
   bool begun_ = false;
