@@ -62,7 +62,6 @@ struct FailoverRequest {
   bool leaves = false;      // its client does not wait for the answer
   uint64_t began_ns = 0;
   uint64_t denied_before = 0;  // retries, for want of budget
-  uint64_t retries_before = 0;
   std::vector<FailoverReader> readers = {};
   std::deque<FailoverAnswer> answers = {};
 };
