@@ -68,6 +68,9 @@ class UpstreamSource {
   // set. False: none is left that an attempt after another should go to. The first finds one
   // always.
   virtual bool choose(Stream& stream, uint64_t tried) = 0;
+  // The choice is still a good one: that upstream has not been ejected since, and is not tried by
+  // another request.
+  virtual bool stands(const Stream& stream) = 0;
   // Asks for a connection to that upstream. Stream::on_upstream() or a refusal follows, maybe at
   // once.
   virtual void acquire(Stream& stream, bool fresh) = 0;

@@ -6,6 +6,8 @@
 #include <memory>
 #include <optional>
 
+#include "net/base/ending.h"
+#include "net/base/failure.h"
 #include "net/http/head.h"
 #include "net/stream/healing.h"
 
@@ -19,7 +21,9 @@ struct Recovery {
   uint64_t next_attempt_ms = 0;      // 0: none is to begin at a time of its own
   uint32_t retries = 0;              // before the client had content
   uint16_t answered = 0;             // a status that was not passed on then; 0: none
-  bool paced = false;                // that time is the upstream's turn (heal-rate)
+  Failure failure{};                 // of the attempt before, then, and how that ended
+  Ending lost_by{};
+  bool paced = false;  // that time is the upstream's turn (heal-rate)
 };
 
 }  // namespace sluice

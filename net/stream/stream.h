@@ -192,6 +192,8 @@ class Stream final : public TimerOwner {
   // An attempt has failed, and its endpoint has been told: another follows, now or later, or not.
   void lose_attempt(Ending ending, const char* reason, bool nothing_sent);
   void lose_silent_attempt(Ending ending);
+  void give_up(Ending ending, const char* reason);
+  bool begin_retry();
   // The client has none of the upstream's content, so that any upstream's will do.
   bool without_content() const {
     return !head_queued_ || (early_head_ && response_body_bytes_ == 0);

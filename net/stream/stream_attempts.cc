@@ -117,8 +117,11 @@ void Stream::clear_attempt() {
 }
 
 void Stream::begin_next_attempt() {
-  if (attempt_.reused && !attempt_.response_begun) ++context().metrics.upstream_retries;
+  bool fails_over = recovery_ && recovery_->tried != 0 && !healing_waits();
+  if (!fails_over && attempt_.reused && !attempt_.response_begun)
+    ++context().metrics.upstream_retries;
   clear_attempt();
+  if (fails_over && !begin_retry()) return;
   if (owns_head()) {
     request_.abandon();
     if (!write_request(*recovery_->head)) return;

@@ -24,8 +24,11 @@ void Stream::lose_attempt(Ending ending, const char* reason, bool nothing_sent) 
   Failure failure = failure_of(ending, reason);
   bool goes_on =
       without_content() ? fail_over(failure, ending, nothing_sent) : heal(failure, ending);
-  if (goes_on) return;
-  // What another upstream has said is a better answer than that this one has said nothing.
+  if (!goes_on) give_up(ending, reason);
+}
+
+// What another upstream has said is a better answer than that this one has said nothing.
+void Stream::give_up(Ending ending, const char* reason) {
   if (!head_queued_ && recovery_ && recovery_->answered != 0)
     refuse(recovery_->answered, ending_detail(ending), ending, reason);
   else
@@ -46,14 +49,14 @@ bool Stream::fail_over(Failure failure, Ending ending, bool nothing_sent) {
   if ((recovery_ ? recovery_->retries : 0) >= settings().retries) return false;
   std::optional<uint32_t> other = another_upstream(tried);
   if (!other) return false;
-  Metrics& metrics = context().metrics;
   if (!streams_.attempt_limits().take_retry(route_->upstreams[*other].id)) {
-    ++metrics.retries_denied;
+    ++context().metrics.retries_denied;
     return false;
   }
-  ++metrics.retries[static_cast<unsigned>(failure)];
   ++recovery().retries;
   recovery_->tried = tried;
+  recovery_->failure = failure;
+  recovery_->lost_by = failure == Failure::kStatus ? Ending::kUnavailable : ending;
   recovery_->next_attempt_ms = attempt_.upstream ? 0 : loop().now_ms() + 1;
   end_attempt(ending);
   if (in_queue.linked()) streams_.upstreams().forget(*this);
@@ -77,6 +80,21 @@ std::optional<uint32_t> Stream::another_upstream(uint64_t tried) {
   bool found = streams_.upstreams().choose(*this, tried);
   uint32_t other = std::exchange(upstream_index, mine);
   return found ? std::optional(other) : std::nullopt;
+}
+
+// The upstream was chosen when the last attempt failed. It may have been ejected since, or another
+// request may have begun to try it. False: no other is left, and the client has its answer.
+bool Stream::begin_retry() {
+  if (!streams_.upstreams().stands(*this)) {
+    std::optional<uint32_t> other = another_upstream(recovery_->tried);
+    if (!other) {
+      give_up(recovery_->lost_by, "no_other_upstream");
+      return false;
+    }
+    upstream_index = *other;
+  }
+  ++context().metrics.retries[static_cast<unsigned>(recovery_->failure)];
+  return true;
 }
 
 // There is content now, or will be: what was kept for another upstream goes, unless the stream may

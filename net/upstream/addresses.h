@@ -18,7 +18,8 @@ class Addresses {
   bool contains(const Ip& ip) const;
   // They are these from here on; what is known of those that stay is kept.
   void replace(const std::vector<Address>& addresses);
-  // For a new connection: none where there are none, and at most limits::kConnectAddressesMax, IPv4 and IPv6 in turn as they came.
+  // For a new connection: none where there are none, and at most limits::kConnectAddressesMax, IPv4
+  // and IPv6 in turn as they came.
   std::vector<Address> in_order(uint64_t now_ms);
   void tried(const Address& address, bool connected, uint64_t now_ms);
 

@@ -102,6 +102,11 @@ bool Endpoints::choose(Stream& stream, uint64_t tried) {
   }
 }
 
+bool Endpoints::stands(const Stream& stream) {
+  const Upstream& chosen = stream.upstream();
+  return rank_of(chosen) <= Rank::kBacksUp || endpoint(chosen).breaker().tried_by(stream.id());
+}
+
 // A backup that is ejected is no worse than another that is.
 Endpoints::Rank Endpoints::rank_of(const Upstream& upstream) const {
   const UpstreamHealth& health = board().health(upstream.id);

@@ -26,6 +26,7 @@ class Endpoints final : public UpstreamSource {
   // UpstreamSource
   void on_request_head(const Stream& stream, const Head& head) override;
   bool choose(Stream& stream, uint64_t tried) override;
+  bool stands(const Stream& stream) override;
   void acquire(Stream& stream, bool fresh) override;
   void forget(Stream& stream) override;
   void attempt_answered(const Stream& stream, int status) override;

@@ -31,6 +31,7 @@ class CheckedGateway {
   // Memory has been short: receives have waited while there was no slot, or streams were given up.
   bool scarce();
   const Metrics& metrics() { return gateway_.metrics(); }
+  const ConfigSnapshot& snapshot() const { return *snapshot_; }
 
   // The steps in which a process ends; each may be told again.
   void say_close() { gateway_.say_close(); }

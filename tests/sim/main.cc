@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/text.h"
+#include "tests/sim/failover.h"
 #include "tests/sim/healing.h"
 
 // Sanitizers abort where they would exit, so that the seed is named.
@@ -23,14 +24,26 @@ extern "C" const char* __ubsan_default_options() {  // NOLINT(bugprone-reserved-
 namespace {
 
 constexpr char kUsage[] =
-    "usage: sim [--healing | --probed] [--seed N] [--seeds COUNT] [--forever] [--trace]\n"
+    "usage: sim [--failover | --healing | --probed] [--seed N] [--seeds COUNT] [--forever] "
+    "[--trace]\n"
     "\n"
+    "  --failover     groups whose upstreams fail, in place of all others\n"
     "  --healing      streams of upstreams that break, in place of all others\n"
     "  --probed       with health checks\n"
     "  --seed N       the first seed (default 1)\n"
     "  --seeds COUNT  so many, one after the other (default 1)\n"
     "  --forever      no end\n"
     "  --trace        say all that happens\n";
+
+// What a seed may be a seed of.
+struct Mode {
+  const char* flag;
+  sluice::sim::SimulationReport (*simulate)(uint64_t seed, bool traced);
+};
+constexpr Mode kModes[] = {{"", sluice::sim::simulate},
+                           {" --healing", sluice::sim::simulate_healing},
+                           {" --failover", sluice::sim::simulate_failover},
+                           {" --probed", sluice::sim::simulate_probed}};
 
 char replay[4096];  // of the present seed; written out by a signal handler
 
@@ -53,8 +66,7 @@ int main(int argc, char** argv) {
   uint64_t seeds = 1;
   bool forever = false;
   bool traced = false;
-  bool healing = false;
-  bool probed = false;
+  const Mode* mode = &kModes[0];
   for (int i = 1; i < argc; ++i) {
     std::string_view flag = argv[i];
     bool good = true;
@@ -65,9 +77,11 @@ int main(int argc, char** argv) {
     else if (flag == "--forever")
       forever = true;
     else if (flag == "--healing")
-      healing = true;
+      mode = &kModes[1];
+    else if (flag == "--failover")
+      mode = &kModes[2];
     else if (flag == "--probed")
-      probed = true;
+      mode = &kModes[3];
     else if (flag == "--trace")
       traced = true;
     else
@@ -82,12 +96,8 @@ int main(int argc, char** argv) {
   sluice::sim::SimulationReport sum;
   for (uint64_t done = 0; forever || done < seeds; ++done, ++seed) {
     std::snprintf(replay, sizeof(replay), "to repeat: %s%s --seed %llu --trace\n", argv[0],
-                  healing  ? " --healing"
-                  : probed ? " --probed"
-                           : "",
-                  static_cast<unsigned long long>(seed));
-    sluice::sim::SimulationReport report = healing ? sluice::sim::simulate_healing(seed, traced)
-                                                   : sluice::sim::simulate(seed, traced, probed);
+                  mode->flag, static_cast<unsigned long long>(seed));
+    sluice::sim::SimulationReport report = mode->simulate(seed, traced);
     sum.turns += report.turns;
     sum.requests += report.requests;
     sum.complete += report.complete;

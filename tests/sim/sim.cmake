@@ -1,6 +1,6 @@
 # The simulation: the product's own objects on a fake kernel, in place of sluice_kernel.
 add_library(sluice_sim STATIC sim/body_check.cc sim/checked_gateway.cc sim/client.cc sim/counters.cc
-            sim/healing.cc sim/healing_peers.cc sim/http.cc sim/judge.cc sim/kernel.cc sim/kernel_attempts.cc sim/kernel_state.cc sim/names.cc sim/network.cc
+            sim/failover.cc sim/failover_judge.cc sim/failover_peers.cc sim/healing.cc sim/healing_peers.cc sim/http.cc sim/judge.cc sim/kernel.cc sim/kernel_attempts.cc sim/kernel_state.cc sim/names.cc sim/network.cc
             sim/script.cc sim/seam.cc sim/simulation.cc sim/upstream.cc sim/weather.cc sim/world.cc)
 target_link_libraries(sluice_sim PUBLIC sluice_gateway)
 add_executable(sim sim/main.cc)
@@ -16,6 +16,8 @@ foreach(part RANGE 0 7)
   math(EXPR first "${part} * ${SIM_SEEDS} + 1")
   add_test(NAME sim.${part} COMMAND sim --seed ${first} --seeds ${SIM_SEEDS})
   add_test(NAME sim.healing.${part} COMMAND sim --healing --seed ${first} --seeds ${SIM_SEEDS})
+  add_test(NAME sim.failover.${part} COMMAND sim --failover --seed ${first} --seeds ${SIM_SEEDS})
   add_test(NAME sim.probed.${part} COMMAND sim --probed --seed ${first} --seeds ${SIM_SEEDS})
-  set_tests_properties(sim.${part} sim.healing.${part} sim.probed.${part} PROPERTIES LABELS sim TIMEOUT 300)
+  set_tests_properties(sim.${part} sim.healing.${part} sim.failover.${part} sim.probed.${part}
+                       PROPERTIES LABELS sim TIMEOUT 300)
 endforeach()

@@ -311,8 +311,12 @@ SimulationReport Simulation::run() {
 
 }  // namespace
 
-SimulationReport simulate(uint64_t seed, bool traced, bool probed) {
-  return Simulation(seed, traced, probed).run();
+SimulationReport simulate(uint64_t seed, bool traced) {
+  return Simulation(seed, traced, false).run();
+}
+
+SimulationReport simulate_probed(uint64_t seed, bool traced) {
+  return Simulation(seed, traced, true).run();
 }
 
 }  // namespace sluice::sim

@@ -16,7 +16,8 @@ struct SimulationReport {
   uint64_t healed = 0;  // or at least tried to
 };
 
-// `probed`: with health checks, which draw from the same source; so a seed is another one then.
-SimulationReport simulate(uint64_t seed, bool traced, bool probed = false);
+SimulationReport simulate(uint64_t seed, bool traced);
+// With health checks, which draw from the same source; so a seed is another one.
+SimulationReport simulate_probed(uint64_t seed, bool traced);
 
 }  // namespace sluice::sim

@@ -276,7 +276,7 @@ TEST_F(ProberTest, NorIsItThatThereIsNoSocket) {
   rig_->pass(kIntervalMs);
   EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
   EXPECT_EQ(prober().under_way(), 0U);
-  EXPECT_THAT(rig_->messages_so_far(), HasSubstr("no socket to probe http://"));
+  EXPECT_THAT(rig_->messages_so_far(), HasSubstr("no socket for a health probe"));
   EXPECT_EQ(failed(EjectReason::kConnect), 0U);
   answer_probe(upstream_, kGood);
   EXPECT_EQ(health().probes.passed, 1U) << "it goes on";
@@ -284,7 +284,8 @@ TEST_F(ProberTest, NorIsItThatThereIsNoSocket) {
 
 TEST_F(ProberTest, AnUpstreamWithoutAnAddressFails) {
   start();
-  Prober unresolved(rig_->gateway.context(), [](const Upstream&) { return std::vector<Address>{}; });
+  Prober unresolved(rig_->gateway.context(),
+                    [](const Upstream&) { return std::vector<Address>{}; });
   for (int i = 0; i < 4; ++i) rig_->pass(kAtMostMs);
   EXPECT_GE(failed(EjectReason::kConnect), 3U);
   EXPECT_EQ(state(), UpstreamState::kUnhealthy);

@@ -2,6 +2,7 @@
 // test's.
 #include "net/upstream/endpoints.h"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -36,6 +37,21 @@ class EndpointsTest : public ::testing::Test {
     rig_->turn_until_true(
         [&] { return metrics.of_upstream(0).begun + metrics.of_upstream(1).begun == all; });
     return metrics.of_upstream(1).begun - before;
+  }
+
+  // So many streams have sent their requests.
+  void await_requests(ptrdiff_t requests) {
+    rig_->turn_until_true([&] {
+      return std::ranges::count(rig_->streams(), phase_name(Phase::kAwaitingHead),
+                                &StreamInfo::phase) == requests;
+    });
+    rig_->settle();
+  }
+  UpstreamHealth& health(uint32_t id) {
+    return rig_->gateway.context().snapshot->board().health(id);
+  }
+  uint64_t retries(Failure failure) {
+    return rig_->gateway.metrics().retries[static_cast<unsigned>(failure)];
   }
 
   Upstreams first_;
@@ -89,6 +105,39 @@ TEST_F(EndpointsTest, TheLastOneWhoseProbesPassIsNotEjected) {
     rig_->turn_until_true([&] { return board.outstanding(0) == 0; });
   }
   EXPECT_EQ(board.health(0).ejected_until_ms, 0U);
+}
+
+// Both retries are decided in one turn, when nobody tries the upstream yet, and begin later.
+TEST_F(EndpointsTest, OfTwoRetriesAtOnceOneTriesAnUpstreamThatIsHalfOpen) {
+  health(1).ejected_until_ms = rig_->loop.now_ms() + 500;
+  EXPECT_EQ(to_the_second(2), 0U);
+  await_requests(2);
+  Metrics& metrics = rig_->gateway.metrics();
+  rig_->pass(60'000);
+  ASSERT_EQ(health(1).state(rig_->loop.now_ms()), UpstreamState::kHalfOpen);
+  rig_->turn_until_true([&] { return metrics.streams_ended == 1; });
+  EXPECT_EQ(metrics.of_upstream(1).begun, 1U);
+  EXPECT_EQ(retries(Failure::kIdle), 1U);
+  EXPECT_EQ(metrics.endings[static_cast<unsigned>(Ending::kUpstreamFirstByteTimeout)], 1U)
+      << "nothing else was left for the other one";
+}
+
+TEST_F(EndpointsTest, AKeptConnectionThatTimesOutIsNotStale) {
+  health(1).drain(rig_->loop.now_ms());
+  EXPECT_EQ(to_the_second(1), 0U);
+  await_requests(1);
+  Wire upstream = first_.accept();
+  upstream.send("HTTP/1.1 204 No\r\n\r\n");
+  Metrics& metrics = rig_->gateway.metrics();
+  rig_->turn_until_true([&] { return metrics.streams_ended == 1; });
+  EXPECT_EQ(to_the_second(1), 0U);
+  await_requests(1);
+  EXPECT_EQ(metrics.upstream_reuses, 1U);
+  health(1).undrain(rig_->loop.now_ms());
+  rig_->pass(60'000);
+  rig_->turn_until_true([&] { return metrics.of_upstream(1).begun == 1; });
+  EXPECT_EQ(retries(Failure::kIdle), 1U);
+  EXPECT_EQ(metrics.upstream_retries, 0U);
 }
 
 }  // namespace
