@@ -147,8 +147,8 @@ void CheckedGateway::check_turn() {
               std::to_string(memory_limit_.heap) + " of " + std::to_string(memory_limit_.heap_max));
   check_pool(sse_event_);
   check_pool(http_response_);
-  check_exhausted(sse_event_, events_exhausted_since_ns_);
-  check_exhausted(http_response_, others_exhausted_since_ns_);
+  check_exhausted(sse_event_, events_exhausted_);
+  check_exhausted(http_response_, others_exhausted_);
   check_streams();
   check_groups();
   if (loop_.counters().stale_completions > 0) violation("a completion for nobody");
@@ -169,16 +169,18 @@ void CheckedGateway::check_pool(const SlotPool& pool) const {
 }
 
 // Whose peer takes nothing gives way to those that wait, after a while (limits::kShedAfterMs, and a
-// second until that is looked at). Where the process itself stood still, nobody could; and a stream
-// alone waits for none but its own slots, which its client may take a byte at a time.
-void CheckedGateway::check_exhausted(const SlotPool& pool, uint64_t& since_ns) {
+// second until that is looked at). A peer that is slow gives a slot back by then, be it one that
+// goes to what we write. Where the process itself stood still, nobody could; and a stream alone
+// waits for none but its own slots, which its client may take a byte at a time.
+void CheckedGateway::check_exhausted(const SlotPool& pool, Exhausted& exhausted) {
   const Metrics& metrics = gateway_.metrics();
   bool alone = metrics.streams_started - metrics.streams_ended <= 1;
+  bool one_came_back = pool.leased() < std::exchange(exhausted.leased, pool.leased());
   if (!pool.exhausted() || alone || kernel_.state().liberties.stopped > 0)
-    since_ns = 0;
-  else if (since_ns == 0)
-    since_ns = world_.now_ns();
-  else if (world_.now_ns() - since_ns > kExhaustedNsMax)
+    exhausted.since_ns = 0;
+  else if (exhausted.since_ns == 0 || one_came_back)
+    exhausted.since_ns = world_.now_ns();
+  else if (world_.now_ns() - exhausted.since_ns > kExhaustedNsMax)
     violation(std::string("receives wait for slots of ") + pool.name() +
               " that nobody is made to give back");
 }
@@ -260,9 +262,10 @@ uint64_t CheckedGateway::all_timeouts_ms() const {
   return most_ms;
 }
 
-// The listener, if it has not been closed, and those of probes, which go on.
+// The listener, if it has not been closed, and those of probes, which go on, and may try all of a
+// name's addresses at once.
 size_t CheckedGateway::own_fds() const {
-  return (gateway_.context().draining ? 0 : 1) + gateway_.prober().under_way();
+  return (gateway_.context().draining ? 0 : 1) + gateway_.prober().under_way() * kNameAddresses;
 }
 
 void CheckedGateway::run_until_idle(uint64_t rounds) {
@@ -282,6 +285,8 @@ void CheckedGateway::run_until_idle(uint64_t rounds) {
   check_snapshots();
   check_attempts();
   if (memory_.nodes.in_use() > 0) violation("nodes are in use though nothing is there");
+  // A probe that has just ended may have left some that are about to close.
+  for (int i = 0; i < kSettlingTurns && kernel_.open_fds() > own_fds(); ++i) turn();
   if (kernel_.open_fds() > own_fds())
     violation(std::to_string(kernel_.open_fds()) + " fds are open, though nothing is there");
 }

@@ -61,7 +61,12 @@ class CheckedGateway {
   void check_streams() const;
   void check_groups() const;
   void check_attempts();
-  void check_exhausted(const SlotPool& pool, uint64_t& since_ns);
+  // Of a class of slots that has run out.
+  struct Exhausted {
+    uint64_t since_ns = 0;  // no slot came back
+    uint32_t leased = 0;
+  };
+  void check_exhausted(const SlotPool& pool, Exhausted& exhausted);
   size_t own_fds() const;
   bool connections_left() const;
 
@@ -90,8 +95,8 @@ class CheckedGateway {
   // The most of what any route allows.
   uint64_t window_max_ = 0;
   uint64_t hold_max_ = 0;
-  uint64_t events_exhausted_since_ns_ = 0;
-  uint64_t others_exhausted_since_ns_ = 0;
+  Exhausted events_exhausted_;
+  Exhausted others_exhausted_;
 };
 
 }  // namespace sluice::sim

@@ -19,6 +19,7 @@ namespace sluice::sim {
 // The last byte of an IPv4 address that nobody listens at, or where packets are lost.
 inline constexpr uint8_t kRefusingHost = 66;
 inline constexpr uint8_t kSilentHost = 67;
+inline constexpr size_t kNameAddresses = 3;
 
 struct NamesWeather {
   bool used = false;
