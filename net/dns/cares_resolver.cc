@@ -17,7 +17,6 @@ namespace sluice {
 struct CaresResolver::Question {
   enum class State : uint8_t { kNew, kAsked, kAnswered };
 
-  CaresResolver& resolver;
   std::string name;
   int family;
   DnsAsker* asker;  // null: forgotten
@@ -154,7 +153,7 @@ void CaresResolver::close() {
 void CaresResolver::ask(const std::string& name, IpFamily family, DnsAsker& asker) {
   if (closed_) return;
   int number = family == IpFamily::kV6 ? AF_INET6 : AF_INET;
-  questions_.push_back(std::make_unique<Question>(*this, name, number, &asker));
+  questions_.emplace_back(new Question{name, number, &asker});
   loop_.flush_later(*this);
 }
 
