@@ -22,6 +22,10 @@ uint64_t hash_text(std::string_view text);
 // The bits of `value`, well mixed.
 uint64_t mix(uint64_t value);
 
+constexpr char ascii_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
+
 // The name of an errno ("ECONNREFUSED"), which lives as long as the program.
 const char* error_name(int error);
 

@@ -245,6 +245,13 @@ bool is_host_name(std::string_view name) {
   return label.find_first_not_of("0123456789") != label.npos;
 }
 
+std::string host_name_key(std::string_view name) {
+  if (name.ends_with('.')) name.remove_suffix(1);
+  std::string key(name);
+  std::ranges::transform(key, key.begin(), ascii_lower);
+  return key;
+}
+
 std::optional<Address> parse_address(std::string_view text, std::string* error) {
   auto parsed = parse_host_port(text, error);
   if (!parsed) return std::nullopt;

@@ -71,6 +71,8 @@ std::optional<Address> numeric_address(const std::string& host);
 // Whether DNS can have such a name: labels of letters, digits, hyphens and underscores, the last of
 // them no number (RFC 1123 section 2.1); a final dot keeps the resolver from adding search domains.
 bool is_host_name(std::string_view name);
+// The name as it is compared: in lower case, without a final dot.
+std::string host_name_key(std::string_view name);
 
 // "127.0.0.1" or "::1", with port 0; asks no resolver.
 std::optional<Address> parse_ip(std::string_view text);

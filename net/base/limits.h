@@ -123,12 +123,20 @@ inline constexpr uint32_t kRetriesSaved = 100;
 inline constexpr size_t kNameAddressesMax = 128;
 inline constexpr uint64_t kDnsOtherFamilyMs = 50;
 inline constexpr uint64_t kDnsRetryMs = 1'000;
+// A look-up that is due comes earlier by chance, by up to this part of its time.
+inline constexpr uint64_t kDnsJitterPart = 10;
+// Questions of a worker under way: more at once would be lost on their way, or refused.
+inline constexpr size_t kDnsQuestionsMax = 32;
+// How often the files that say how names are looked up are looked at, at most.
+inline constexpr uint64_t kDnsFilesMs = 1'000;
 // A look-up asks each server of the system this often, and waits that long the first time.
 inline constexpr int kDnsTries = 2;
 inline constexpr int kDnsTimeoutMs = 1'500;
-// A connect is given so long before the next address is tried beside it (RFC 8305 section 5), and
-// one connection tries so many. An address that did not answer comes last for a while.
+// A connect is given so long before the next address is tried beside it (RFC 8305 section 5); the
+// oldest gives way where so many are under way, and one connection tries so many. An address that
+// did not answer comes last for a while.
 inline constexpr uint64_t kConnectDelayMs = 250;
+inline constexpr size_t kConnectsAtOnce = 4;
 inline constexpr size_t kConnectAddressesMax = 16;
 inline constexpr uint64_t kAddressFailedMs = 10'000;
 

@@ -44,7 +44,7 @@ bool reaches(const Address& to, const Address& listener) {
 // 6.3).
 std::vector<Address> known_addresses(const Upstream& upstream) {
   if (upstream.name.empty()) return {upstream.address};
-  if (upstream.name != "localhost" && upstream.name != "localhost.") return {};
+  if (host_name_key(upstream.name) != "localhost") return {};
   std::vector<Address> all = {*parse_ip("127.0.0.1"), *parse_ip("::1")};
   for (Address& address : all) address.set_port(upstream.port);
   return all;

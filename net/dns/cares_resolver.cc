@@ -134,10 +134,18 @@ DnsAnswer answer_of(int status, const ares_addrinfo* found) {
   return answer;
 }
 
+DnsAnswer answer_of(const std::vector<Address>& pinned) {
+  using enum DnsAnswer::Status;
+  if (pinned.empty()) return {.status = kNone, .reason = "no_address"};
+  return {.status = kFound, .addresses = pinned};
+}
+
 }  // namespace
 
-CaresResolver::CaresResolver(Loop& loop, std::vector<Address> servers)
-    : loop_(loop), servers_(std::move(servers)), timer_(this) {}
+CaresResolver::CaresResolver(Loop& loop, std::vector<Address> servers, const char* hosts)
+    : loop_(loop), servers_(std::move(servers)), hosts_(hosts), timer_(this) {
+  hosts_.read({});  // where there is no such file
+}
 
 CaresResolver::~CaresResolver() {
   close();
@@ -175,6 +183,7 @@ void CaresResolver::on_timer() {
 
 void CaresResolver::on_flush() {
   if (closed_) return;
+  look_at_files();
   if (std::exchange(reload_, false)) close_channel();
   // A call may add sockets and take others away, but one that is gone has nothing that is ready.
   for (size_t i = 0; i < sockets_.size(); ++i) {
@@ -189,15 +198,45 @@ void CaresResolver::on_flush() {
   }
   if (std::exchange(time_is_up_, false) && channel_)
     ares_process_fd(channel_, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-  for (size_t i = 0; i < questions_.size(); ++i)
-    if (questions_[i]->state == Question::State::kNew && questions_[i]->asker)
-      begin(*questions_[i]);
+  begin_questions();
   for (Socket* socket : sockets_) socket->arm();
   schedule();
   hand_on();
 }
 
+// Looked at for a question, since nobody else wants to know.
+void CaresResolver::look_at_files() {
+  bool asked = std::ranges::any_of(
+      questions_, [](const auto& question) { return question->state == Question::State::kNew; });
+  bool seen_lately = loop_.now_ms() < files_looked_at_ms_ + limits::kDnsFilesMs;
+  if (!asked || (seen_lately && !reload_)) return;
+  files_looked_at_ms_ = loop_.now_ms();
+  hosts_.read_if_changed();
+  if (resolv_conf_.changed()) close_channel();
+}
+
+size_t CaresResolver::under_way() const {
+  return static_cast<size_t>(std::ranges::count_if(
+      questions_, [](const auto& question) { return question->state == Question::State::kAsked; }));
+}
+
+void CaresResolver::begin_questions() {
+  size_t asked = under_way();
+  // c-ares may answer within the call.
+  for (size_t i = 0; i < questions_.size() && asked < limits::kDnsQuestionsMax; ++i) {
+    Question& question = *questions_[i];
+    if (question.state != Question::State::kNew || !question.asker) continue;
+    begin(question);
+    asked += question.state == Question::State::kAsked ? 1 : 0;
+  }
+}
+
 void CaresResolver::begin(Question& question) {
+  if (const auto* pinned = hosts_.find(question.name)) {
+    question.answer = answer_of((*pinned)[question.family == AF_INET6 ? 1 : 0]);
+    question.state = Question::State::kAnswered;
+    return;
+  }
   if (!channel_) open_channel();
   question.state = Question::State::kAsked;
   if (!channel_) {
@@ -223,9 +262,14 @@ void CaresResolver::open_channel() {
   options.sock_state_cb = [](void* self, ares_socket_t fd, int read, int write) {
     static_cast<CaresResolver*>(self)->on_socket(fd, read != 0, write != 0);
   };
+  // DNS only. c-ares would read the hosts file for each question, and ask DNS for the address
+  // family that the file does not have.
+  char dns_only[] = "b";
+  options.lookups = dns_only;
   // EDNS: answers of more than 512 bytes need no TCP.
   options.flags = ARES_FLAG_EDNS;
-  int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB | ARES_OPT_FLAGS;
+  int mask = ARES_OPT_LOOKUPS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB |
+             ARES_OPT_FLAGS;
   if (ares_init_options(&channel_, &options, mask) != ARES_SUCCESS) {
     channel_ = nullptr;
     return;
@@ -278,6 +322,10 @@ void CaresResolver::hand_on() {
   std::erase_if(questions_, [](const auto& question) {
     return !question->asker && question->state != Question::State::kAsked;
   });
+  // Those that have waited for others, and what an asker has just asked.
+  bool more = std::ranges::any_of(
+      questions_, [](const auto& question) { return question->state == Question::State::kNew; });
+  if (more && under_way() < limits::kDnsQuestionsMax) loop_.flush_later(*this);
 }
 
 void CaresResolver::schedule() {

@@ -1,9 +1,10 @@
-// The resolver of a running worker: c-ares, with its sockets polled by the worker's ring, so that
-// nothing here blocks. It goes by the system's files as they are when it begins (resolv.conf,
-// hosts, nsswitch.conf), and again after a reload. Owned by the worker, used on its thread.
+// The resolver of a running worker: the hosts file, and behind it c-ares, whose sockets the
+// worker's ring polls, so that nothing here waits for a server. Both files, hosts and resolv.conf,
+// are read again when they have changed, and after a reload. At most limits::kDnsQuestionsMax
+// questions are under way; the others wait for these. Owned by the worker, used on its thread.
 //
-// c-ares is entered in the flush phase only, since it must not be entered from its own callbacks:
-// completions, timers and questions leave word of themselves, and answers are handed on once it has
+// c-ares must not be entered from its own callbacks. So completions, timers and questions only
+// leave word of themselves, the flush phase enters it, and answers are handed on once it has
 // returned.
 #pragma once
 
@@ -14,6 +15,7 @@
 
 #include "core/loop.h"
 #include "core/timer_wheel.h"
+#include "net/dns/hosts_file.h"
 #include "net/dns/resolver.h"
 
 struct ares_addrinfo;
@@ -24,7 +26,7 @@ namespace sluice {
 class CaresResolver final : public Resolver, public FlushTask, public TimerOwner {
  public:
   // `servers`: to ask in the place of the system's; none: the system's.
-  CaresResolver(Loop& loop, std::vector<Address> servers);
+  CaresResolver(Loop& loop, std::vector<Address> servers, const char* hosts = "/etc/hosts");
   ~CaresResolver() override;
 
   // For the worker's end: no answer comes any more, and what the ring holds is let go of.
@@ -42,6 +44,9 @@ class CaresResolver final : public Resolver, public FlushTask, public TimerOwner
   class Socket;
   struct Question;
 
+  void look_at_files();
+  size_t under_way() const;
+  void begin_questions();
   void open_channel();
   void close_channel();
   void begin(Question& question);
@@ -52,6 +57,9 @@ class CaresResolver final : public Resolver, public FlushTask, public TimerOwner
 
   Loop& loop_;
   const std::vector<Address> servers_;
+  HostsFile hosts_;
+  FileWatch resolv_conf_{"/etc/resolv.conf"};
+  uint64_t files_looked_at_ms_ = 0;
   ares_channeldata* channel_ = nullptr;  // null until it is first asked
   std::vector<Socket*> sockets_;         // of the channel; they delete themselves
   std::vector<std::unique_ptr<Question>> questions_;

@@ -31,12 +31,14 @@ std::vector<Address> in_turn(const std::vector<Address>& v6, const std::vector<A
 
 }  // namespace
 
-HostName::HostName(Loop& loop, Resolver& resolver, std::string name, Ttl ttl, Watcher& watcher)
+HostName::HostName(Loop& loop, Resolver& resolver, std::string name, Ttl ttl, Watcher& watcher,
+                   uint64_t seed)
     : loop_(loop),
       resolver_(resolver),
       name_(std::move(name)),
       ttl_(ttl),
       watcher_(watcher),
+      random_(seed),
       timer_(this) {
   for (Family& family : families_) family.of = this;
   look_up();
@@ -61,6 +63,11 @@ void HostName::doubt() {
   if (!looking() && loop_.now_ms() >= asked_ms_ + limits::kDnsRetryMs) look_up();
 }
 
+void HostName::look_up_anew() {
+  once_more_ = looking();
+  if (!once_more_) look_up();
+}
+
 void HostName::keep_fresh(bool fresh) {
   fresh_ = fresh;
   if (!looking()) schedule_next();
@@ -69,21 +76,23 @@ void HostName::keep_fresh(bool fresh) {
 void HostName::on_answer(Family& family, DnsAnswer answer) {
   family.asking = false;
   family.fresh_ms = 0;
-  if (answer.status == DnsAnswer::Status::kFound) {
+  family.failed = answer.status == DnsAnswer::Status::kFailed;
+  bool found = answer.status == DnsAnswer::Status::kFound;
+  bool news = false;
+  if (found) {
     sort_out(answer.addresses);
+    news = answer.addresses != family.addresses;
     family.addresses = std::move(answer.addresses);
     family.fresh_ms = answer.ttl_ms;
   } else {
-    if (answer.status == DnsAnswer::Status::kNone) family.addresses.clear();
+    if (!family.failed) family.addresses.clear();
     reason_ = answer.reason;
   }
   watcher_.on_answered(answer.status);
-  if (!looking()) {
+  if (!looking())
     publish();
-  } else if (addresses_.empty() && !family.addresses.empty()) {
-    // The other family's answer is given a moment, so that it can come first.
+  else if (news)  // the other family's answer is given a moment, so that it can come first
     loop_.timers().schedule(timer_, loop_.now_ms() + limits::kDnsOtherFamilyMs);
-  }
 }
 
 // Either the moment for the other family is over, or the answers have expired.
@@ -100,6 +109,7 @@ void HostName::publish() {
   bool changed = now != addresses_;
   addresses_ = std::move(now);
   if (!looking()) schedule_next();
+  if (!looking() && std::exchange(once_more_, false)) look_up();
   watcher_.on_looked_up(changed);
 }
 
@@ -110,8 +120,10 @@ void HostName::schedule_next() {
   uint64_t wait_ms = ttl_.max_ms;
   for (const Family& family : families_)
     if (!family.addresses.empty()) wait_ms = std::min(wait_ms, family.fresh_ms);
-  if (addresses_.empty()) wait_ms = 0;
-  loop_.timers().schedule(timer_, loop_.now_ms() + std::clamp(wait_ms, ttl_.min_ms, ttl_.max_ms));
+  if (addresses_.empty() || failing()) wait_ms = 0;
+  wait_ms = std::clamp(wait_ms, ttl_.min_ms, ttl_.max_ms);
+  wait_ms -= random_.between(0, wait_ms / limits::kDnsJitterPart);
+  loop_.timers().schedule(timer_, loop_.now_ms() + wait_ms);
 }
 
 }  // namespace sluice

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/loop.h"
+#include "core/random.h"
 #include "core/timer_wheel.h"
 #include "net/base/address.h"
 #include "net/dns/resolver.h"
@@ -35,8 +36,10 @@ class HostName final : public TimerOwner {
     ~Watcher() = default;
   };
 
-  // The first look-up begins at once.
-  HostName(Loop& loop, Resolver& resolver, std::string name, Ttl ttl, Watcher& watcher);
+  // The first look-up begins at once. `seed`: look-ups are spread a little by chance, so that names
+  // with one time to live do not stay in step.
+  HostName(Loop& loop, Resolver& resolver, std::string name, Ttl ttl, Watcher& watcher,
+           uint64_t seed);
   ~HostName();
 
   const std::string& name() const { return name_; }
@@ -44,10 +47,14 @@ class HostName final : public TimerOwner {
   const std::vector<Address>& addresses() const { return addresses_; }
   // An answer is on its way.
   bool looking() const { return families_[0].asking || families_[1].asking; }
-  // Why there are none.
+  // A look-up has failed for a family, whose old answer, if any, is kept.
+  bool failing() const { return families_[0].failed || families_[1].failed; }
+  // Why there are none, or why it fails.
   const char* reason() const { return reason_; }
   // Looks up again, unless the last look-up began less than limits::kDnsRetryMs ago.
   void doubt();
+  // Looks up again, behind a look-up that is under way.
+  void look_up_anew();
   // Nobody wants it to be kept fresh any more, or somebody does again.
   void keep_fresh(bool fresh);
   void set_ttl(Ttl ttl) { ttl_ = ttl; }
@@ -62,6 +69,7 @@ class HostName final : public TimerOwner {
     bool asking = false;
     std::vector<Address> addresses;
     uint64_t fresh_ms = 0;  // its answer's time to live
+    bool failed = false;
   };
 
   void look_up();
@@ -79,6 +87,8 @@ class HostName final : public TimerOwner {
   const char* reason_ = "";
   uint64_t asked_ms_ = 0;
   bool fresh_ = true;
+  bool once_more_ = false;
+  Random random_;
   Timer timer_;
 };
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/log.h"
@@ -66,6 +67,19 @@ class Gateway final : public TimerOwner, public TurnHook, public CloseWatcher {
   void connection_closed() override;
 
  private:
+  class EndpointsToProbe final : public ProbeTargets {
+   public:
+    explicit EndpointsToProbe(Endpoints& upstreams) : upstreams_(upstreams) {}
+    std::optional<std::vector<Address>> addresses_to_probe(const Upstream& upstream) override {
+      return upstreams_.addresses_to_probe(upstream);
+    }
+    void probe_failed_at(const Upstream& upstream, const Address& address) override {
+      upstreams_.probe_failed_at(upstream, address);
+    }
+
+   private:
+    Endpoints& upstreams_;
+  };
   struct Reload {
     std::shared_ptr<const ConfigSnapshot> snapshot;
     std::vector<ListeningSocket> sockets;
@@ -79,6 +93,7 @@ class Gateway final : public TimerOwner, public TurnHook, public CloseWatcher {
   Timer timer_;  // once a second: housekeeping; in the end: end_some()
   Http1Connector connector_;
   Endpoints upstreams_;
+  EndpointsToProbe probe_targets_;
   Prober prober_;
   StreamEndings endings_;
   Streams streams_;

@@ -126,6 +126,7 @@ void Probe::on_receive_end(int /*error*/) {
 }
 
 void Probe::on_closed() {
+  if (race_) race_->give_up();
   race_.reset();
   if (head_) context_.heads.release(std::move(head_));
   owner_.on_probe_closed(id_);

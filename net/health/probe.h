@@ -27,6 +27,8 @@ class ProbeOwner {
   virtual void on_probe_failed(uint32_t id, EjectReason reason) = 0;
   // Where neither came before, nothing was learnt: it was cancelled, or we had no memory to listen.
   virtual void on_probe_closed(uint32_t id) = 0;
+  // One of several addresses, maybe: it has failed, or did not answer.
+  virtual void on_address_failed(uint32_t id, const Address& address) = 0;
 
  protected:
   ~ProbeOwner() = default;
@@ -48,7 +50,9 @@ class Probe final : public Conn, public ConnectRace::Owner {
   // ConnectRace::Owner
   void on_race_won(int fd, const Address& to) override;
   void on_race_lost() override;
-  void on_address_failed(const Address& /*address*/) override {}
+  void on_address_failed(const Address& address) override {
+    owner_.on_address_failed(id_, address);
+  }
 
  private:
   void on_connected(int error) override;

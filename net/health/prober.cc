@@ -15,9 +15,9 @@ constexpr unsigned kProbingWorker = 0;
 
 }  // namespace
 
-Prober::Prober(WorkerContext& context, FindAddresses find_addresses)
+Prober::Prober(WorkerContext& context, ProbeTargets& where)
     : context_(context),
-      find_addresses_(std::move(find_addresses)),
+      where_(where),
       snapshot_(context.snapshot),
       random_(hash_text(context.config().instance)) {
   take_over_all();
@@ -80,17 +80,23 @@ void Prober::ask(Target& target) {
   if (!target.probe) ask_at(target, target.next_ms);
 }
 
-// Null where it has failed already.
+// Null where it has failed already, or has to wait for the next time.
 Probe* Prober::begin_probe(Target& target) {
   const HealthCheck& check = target.check;
-  std::vector<Address> addresses = find_addresses_(*check.upstream);
-  if (addresses.empty()) {
+  std::optional<std::vector<Address>> addresses = where_.addresses_to_probe(*check.upstream);
+  if (!addresses) return nullptr;
+  if (addresses->empty()) {
     on_probe_failed(check.upstream->id, EjectReason::kConnect);
     return nullptr;
   }
   ++under_way_;
   // It deletes itself when it has closed.
-  return new Probe(context_, *this, check, std::move(addresses));
+  return new Probe(context_, *this, check, std::move(*addresses));
+}
+
+void Prober::on_address_failed(uint32_t id, const Address& address) {
+  const HealthCheck& check = targets_[id]->check;
+  if (check) where_.probe_failed_at(*check.upstream, address);
 }
 
 void Prober::on_probe_answered(uint32_t id, int status) {

@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -20,13 +19,22 @@
 
 namespace sluice {
 
+// Where upstreams are.
+class ProbeTargets {
+ public:
+  // Where to connect to, in the order in which to try; asked for each probe. None: there is
+  // nowhere, which is a failure of the upstream's; nullopt: that is not known yet.
+  virtual std::optional<std::vector<Address>> addresses_to_probe(const Upstream& upstream) = 0;
+  // That address has failed, or did not answer.
+  virtual void probe_failed_at(const Upstream& upstream, const Address& address) = 0;
+
+ protected:
+  ~ProbeTargets() = default;
+};
+
 class Prober final : public ProbeOwner {
  public:
-  // Where to connect to, in the order in which to try; asked for each probe. None: nobody knows,
-  // which is a failure of the upstream's.
-  using FindAddresses = std::function<std::vector<Address>(const Upstream&)>;
-
-  Prober(WorkerContext& context, FindAddresses find_addresses);
+  Prober(WorkerContext& context, ProbeTargets& where);
   Prober(const Prober&) = delete;
   Prober& operator=(const Prober&) = delete;
 
@@ -40,6 +48,7 @@ class Prober final : public ProbeOwner {
   void on_probe_answered(uint32_t id, int status) override;
   void on_probe_failed(uint32_t id, EjectReason reason) override;
   void on_probe_closed(uint32_t id) override;
+  void on_address_failed(uint32_t id, const Address& address) override;
 
  private:
   // One upstream, once it has been checked.
@@ -69,7 +78,7 @@ class Prober final : public ProbeOwner {
   uint64_t now_ms() const { return context_.loop.now_ms(); }
 
   WorkerContext& context_;
-  FindAddresses find_addresses_;
+  ProbeTargets& where_;
   ConfigRef snapshot_;  // which the checks are of
   Random random_;
   std::vector<std::unique_ptr<Target>> targets_;   // by their numbers; null: never checked

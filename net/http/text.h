@@ -7,11 +7,9 @@
 #include <cstddef>
 #include <string_view>
 
-namespace sluice {
+#include "core/text.h"
 
-constexpr char ascii_lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
-}
+namespace sluice {
 
 constexpr bool is_digit(char c) {
   return c >= '0' && c <= '9';

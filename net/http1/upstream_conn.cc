@@ -230,6 +230,7 @@ void UpstreamConn::lose(Ending ending, const char* reason) {
 }
 
 void UpstreamConn::on_closed() {
+  if (race_) race_->give_up();
   race_.reset();
   if (head_) context_.heads.release(std::move(head_));
   Stream* stream = stream_;

@@ -47,7 +47,7 @@ void StreamEndings::tell_operator(const Stream& stream) {
   text += stream.has_route() ? stream.upstream_url() : "no route";
   // If the URL does not say it.
   if (const Upstream* upstream = stream.upstream_tried();
-      upstream && !upstream->address.is_unix()) {
+      upstream && upstream->name.empty() && !upstream->address.is_unix()) {
     std::string address = upstream->address.text();
     if (address != upstream->host) text += " (" + address + ')';
   }

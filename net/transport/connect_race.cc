@@ -26,11 +26,17 @@ int open_shaped(const Address& to, const SocketShape& shape) {
 class ConnectRace::Runner final : public OpTarget, public FlushTask {
  public:
   Runner(Loop& loop, ConnectRace& race, int fd, const Address& to)
-      : loop_(loop), race_(&race), fd_(fd), to_(to), index_(loop.attach(this)) {
+      : loop_(loop),
+        race_(&race),
+        fd_(fd),
+        to_(to),
+        index_(loop.attach(this)),
+        began_ms_(loop.now_ms()) {
     loop_.ring().connect(fd_, to_.sa(), to_.size, loop_.begin(index_, OpKind::kConnect));
   }
 
   const Address& to() const { return to_; }
+  bool had_its_time() const { return loop_.now_ms() >= began_ms_ + limits::kConnectDelayMs; }
   int take_fd() { return std::exchange(fd_, -1); }
 
   // The race goes on without it.
@@ -75,6 +81,7 @@ class ConnectRace::Runner final : public OpTarget, public FlushTask {
   int fd_;
   const Address to_;  // the kernel reads it when the turn submits
   const uint32_t index_;
+  const uint64_t began_ms_;
   bool connecting_ = true;
   bool done_ = false;
 };
@@ -98,6 +105,7 @@ bool ConnectRace::try_next() {
     if (no_socket_) break;
     ++next_;
     if (fd >= 0) {
+      if (runners_.size() == limits::kConnectsAtOnce) drop(*runners_.front());
       runners_.push_back(new Runner(loop_, *this, fd, to));
       break;
     }
@@ -108,6 +116,17 @@ bool ConnectRace::try_next() {
   if (next_ < addresses_.size())
     loop_.timers().schedule(timer_, loop_.now_ms() + limits::kConnectDelayMs);
   return true;
+}
+
+void ConnectRace::give_up() {
+  for (Runner* runner : runners_)
+    if (runner->had_its_time()) owner_.on_address_failed(runner->to());
+}
+
+void ConnectRace::drop(Runner& runner) {
+  owner_.on_address_failed(runner.to());
+  std::erase(runners_, &runner);
+  runner.leave();
 }
 
 void ConnectRace::on_connected(Runner& runner, int error) {
@@ -122,9 +141,7 @@ void ConnectRace::on_connected(Runner& runner, int error) {
     return;
   }
   error_ = error;
-  owner_.on_address_failed(runner.to());
-  runners_.erase(place);
-  runner.leave();
+  drop(runner);
   // An older one that gives up only now has had its successor already.
   if (was_last || runners_.empty()) {
     loop_.timers().cancel(timer_);

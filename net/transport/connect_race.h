@@ -1,8 +1,9 @@
 // A connection to whichever of several addresses answers first (RFC 8305, "happy eyeballs"). They
 // are tried in the order given: the next one when the one before has failed, or has not answered
 // for limits::kConnectDelayMs. The first socket to connect goes to the owner, and the others close.
-// Owned by the connection that wants a socket, used on its worker's thread. It may be deleted at
-// any time: a socket with a connect in flight deletes itself when the kernel has let go of it.
+// At most limits::kConnectsAtOnce are under way: the oldest gives way to the next. Owned by the
+// connection that wants a socket, used on its worker's thread. It may be deleted at any time: a
+// socket with a connect in flight deletes itself when the kernel has let go of it.
 #pragma once
 
 #include <cstddef>
@@ -29,7 +30,7 @@ class ConnectRace final : public TimerOwner {
     virtual void on_race_won(int fd, const Address& to) = 0;
     // None answered.
     virtual void on_race_lost() = 0;
-    // That address has failed, or another one was faster even though it began later.
+    // That address has failed, or has not answered in the time that it was given.
     virtual void on_address_failed(const Address& address) = 0;
 
    protected:
@@ -44,6 +45,8 @@ class ConnectRace final : public TimerOwner {
 
   // Tries the first address. False: the race is lost already.
   bool start() { return try_next(); }
+  // No more is wanted of it: tells which addresses have not answered.
+  void give_up();
   bool lost() const { return runners_.empty(); }
   // Of a race that is lost: the errno of its last try, and whether there was no socket for it.
   int error() const { return error_; }
@@ -55,6 +58,7 @@ class ConnectRace final : public TimerOwner {
   class Runner;
 
   bool try_next();
+  void drop(Runner& runner);
   void on_connected(Runner& runner, int error);
 
   Loop& loop_;

@@ -1,6 +1,7 @@
 #include "net/upstream/addresses.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "net/base/limits.h"
@@ -20,17 +21,29 @@ void Addresses::replace(const std::vector<Address>& addresses) {
 }
 
 std::vector<Address> Addresses::in_order(uint64_t now_ms) {
+  if (all_.size() == 1) return {all_[0].address};
   std::vector<Address> order;
-  if (all_.empty()) return order;
-  size_t count = all_.size();
-  size_t first = next_++ % count;
-  for (bool failed : {false, true}) {
-    for (size_t i = 0; i < count && order.size() < limits::kConnectAddressesMax; ++i) {
-      const Entry& entry = all_[(first + i) % count];
-      if ((entry.failed_until_ms > now_ms) == failed) order.push_back(entry.address);
-    }
-  }
+  size_t turn = turn_++;
+  append_in_turn(order, /*failed=*/false, now_ms, turn);
+  append_in_turn(order, /*failed=*/true, now_ms, turn);
+  if (order.size() > limits::kConnectAddressesMax) order.resize(limits::kConnectAddressesMax);
   return order;
+}
+
+// One of each family in turn. Another family comes first each time, and another address of it.
+void Addresses::append_in_turn(std::vector<Address>& order, bool failed, uint64_t now_ms,
+                               size_t turn) const {
+  std::array<std::vector<const Address*>, 2> families;
+  for (const Entry& entry : all_) {
+    if ((entry.failed_until_ms > now_ms) != failed) continue;
+    bool v6 = entry.address.storage.ss_family == AF_INET6;
+    families[v6 == (turn % 2 == 0) ? 0 : 1].push_back(&entry.address);
+  }
+  bool both = !families[0].empty() && !families[1].empty();
+  for (size_t i = 0; i < std::max(families[0].size(), families[1].size()); ++i)
+    for (const auto& family : families)
+      if (i < family.size())
+        order.push_back(*family[((both ? turn / 2 : turn) + i) % family.size()]);
 }
 
 void Addresses::tried(const Address& address, bool connected, uint64_t now_ms) {

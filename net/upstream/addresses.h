@@ -24,13 +24,15 @@ class Addresses {
   void tried(const Address& address, bool connected, uint64_t now_ms);
 
  private:
+  void append_in_turn(std::vector<Address>& order, bool failed, uint64_t now_ms, size_t turn) const;
+
   struct Entry {
     Address address;
     uint64_t failed_until_ms = 0;  // 0: it has not failed, or connected since
   };
 
   std::vector<Entry> all_;
-  size_t next_ = 0;  // the first one of the next connection
+  size_t turn_ = 0;  // connections so far
 };
 
 }  // namespace sluice

@@ -17,7 +17,6 @@ std::optional<EjectReason> failure_of(int status) {
 std::optional<EjectReason> failure_of(const AttemptOutcome& outcome) {
   if (outcome.status != 0) return std::nullopt;
   switch (outcome.ending) {
-    case Ending::kUpstreamUnresolved:
     case Ending::kUpstreamRefused:
       return EjectReason::kConnect;
     case Ending::kUpstreamConnectTimeout:

@@ -13,7 +13,7 @@ Endpoint::Endpoint(PoolContext& shared, const Upstream& upstream)
     use_addresses({upstream.address});
   else
     name_ = std::make_unique<HostName>(shared.context.loop, shared.resolver, upstream.name, ttl(),
-                                       *this);
+                                       *this, upstream.url_hash + shared.context.number);
 }
 
 // --- addresses ---
@@ -29,6 +29,7 @@ void Endpoint::use_addresses(std::vector<Address> addresses) {
 void Endpoint::on_looked_up(bool changed) {
   if (changed) use_addresses(name_->addresses());
   if (changed || !queue_.resolved) tell_addresses();
+  if (queue_.resolved && !name_->looking()) tell_failure();
   if (queue_.resolved)
     serve_resolved();
   else if (!name_->looking())
@@ -67,6 +68,18 @@ void Endpoint::tell_addresses() {
   shared_.context.messages.write(LogLevel::kInfo, now_ms(), text);
 }
 
+// That its addresses may be old, and that they are not any more.
+void Endpoint::tell_failure() {
+  if (shared_.context.number != 0) return;
+  if (std::exchange(told_of_failure_, name_->failing()) == name_->failing()) return;
+  std::string text = "upstream " + url() + ": ";
+  if (name_->failing())
+    shared_.context.warn(text + "its name cannot be looked up (" + name_->reason() +
+                         "), so what is known of it is kept");
+  else
+    shared_.context.messages.write(LogLevel::kInfo, now_ms(), text + "its name is looked up again");
+}
+
 std::vector<Address> Endpoint::addresses_to_try() {
   return addresses_.in_order(now_ms());
 }
@@ -86,7 +99,10 @@ void Endpoint::set_configured(bool configured) {
   if (!name_) return;
   name_->set_ttl(ttl());
   name_->keep_fresh(configured);
-  if (configured) name_->doubt();
+}
+
+void Endpoint::look_up_anew() {
+  if (name_) name_->look_up_anew();
 }
 
 // --- attempts, pools and their queue ---

@@ -27,6 +27,12 @@ class Endpoint final : public PoolOwner, public HostName::Watcher {
   // The stream's request is to have a connection.
   void acquire(Stream& stream, bool fresh);
   void forget(Stream& stream) { queue_.waiting.remove(stream); }
+  // Its name has no address, and nobody is asked for one just now.
+  bool without_address() const { return name_ && addresses_.empty() && !name_->looking(); }
+  // One may come, but none is known.
+  bool looks_for_address() const { return name_ && addresses_.empty() && name_->looking(); }
+  // The names' files and servers may be others: looks up anew.
+  void look_up_anew();
   // How many connections there may be, 0 = any number; streams that wait get what comes free.
   void limit(uint64_t connections_max);
 
@@ -69,6 +75,7 @@ class Endpoint final : public PoolOwner, public HostName::Watcher {
   void refuse_unresolved();
   void use_addresses(std::vector<Address> addresses);
   void tell_addresses();
+  void tell_failure();
   HostName::Ttl ttl() const {
     return {shared_.context.config().dns_ttl_min_ms, shared_.context.config().dns_ttl_max_ms};
   }
@@ -84,6 +91,7 @@ class Endpoint final : public PoolOwner, public HostName::Watcher {
   Addresses addresses_;
   bool configured_ = true;
   bool told_of_none_ = false;
+  bool told_of_failure_ = false;
   ConnectionQueue queue_;
   std::vector<std::unique_ptr<UpstreamPool>> pools_;
 };

@@ -114,7 +114,7 @@ Endpoints::Rank Endpoints::rank_of(const Upstream& upstream) const {
   if (state == UpstreamState::kDrained) return Rank::kDrained;
   bool tried = health.trial.load(std::memory_order_relaxed) != 0;
   if (state == UpstreamState::kUnhealthy || state == UpstreamState::kOpen ||
-      (state == UpstreamState::kHalfOpen && tried))
+      (state == UpstreamState::kHalfOpen && tried) || without_address(upstream))
     return Rank::kEjected;
   return upstream.backup ? Rank::kBacksUp : Rank::kServes;
 }
@@ -224,8 +224,19 @@ std::vector<std::optional<uint64_t>> Endpoints::limits() const {
   return all;
 }
 
-std::vector<Address> Endpoints::addresses_to_try(const Upstream& upstream) {
-  return endpoint(upstream).addresses_to_try();
+bool Endpoints::without_address(const Upstream& upstream) const {
+  const Endpoint* known = upstream.id < endpoints_.size() ? endpoints_[upstream.id].get() : nullptr;
+  return known && known->without_address();
+}
+
+std::optional<std::vector<Address>> Endpoints::addresses_to_probe(const Upstream& upstream) {
+  Endpoint& of = endpoint(upstream);
+  if (of.looks_for_address()) return std::nullopt;
+  return of.addresses_to_try();
+}
+
+void Endpoints::probe_failed_at(const Upstream& upstream, const Address& address) {
+  endpoint(upstream).address_tried(address, false);
 }
 
 void Endpoints::reload() {
@@ -247,6 +258,7 @@ void Endpoints::reload() {
     if (!endpoint) continue;
     endpoint->close_retired(close_at_us);
     endpoint->set_configured(limits[endpoint->id()].has_value());
+    if (limits[endpoint->id()]) endpoint->look_up_anew();
     if (limits[endpoint->id()]) endpoint->limit(*limits[endpoint->id()]);
   }
 }

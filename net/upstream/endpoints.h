@@ -33,8 +33,9 @@ class Endpoints final : public UpstreamSource {
   void attempt_ended(const Stream& stream, const AttemptOutcome& outcome) override;
   const RequestWriter& writer(const Stream&) const override { return shared_.connector.writer(); }
 
-  // For a connection beside its pools, a probe; none: its name has no address.
-  std::vector<Address> addresses_to_try(const Upstream& upstream);
+  // For probes, whose connections are beside the pools. nullopt: it is being looked up.
+  std::optional<std::vector<Address>> addresses_to_probe(const Upstream& upstream);
+  void probe_failed_at(const Upstream& upstream, const Address& address);
 
   // The configuration is another one from here on.
   void reload();
@@ -53,6 +54,7 @@ class Endpoints final : public UpstreamSource {
 
   Endpoint& endpoint(const Upstream& upstream);
   Rank rank_of(const Upstream& upstream) const;
+  bool without_address(const Upstream& upstream) const;
   bool begins_trial_if_due(const Stream& stream, const Upstream& upstream);
   void drop_trial_not_begun();
   void tell_breaker(const Stream& stream, std::optional<EjectReason> failure);

@@ -89,6 +89,36 @@ def test_the_hosts_file(rig):
     assert rig.get(gateway) == (200, "127.0.0.6")
 
 
+def test_a_name_in_the_hosts_file_is_asked_of_nobody_else(rig):
+    """The servers have another address for it, of the other family."""
+    rig.names.serve(app="127.0.0.5 ::1")
+    rig.at("127.0.0.6")
+    gateway = rig.start("app.test", hosts="127.0.0.6 app.test\n")
+    assert [rig.get(gateway) for _ in range(6)] == [(200, "127.0.0.6")] * 6
+    assert rig.names.queries("app.test") == 0
+
+
+def test_a_resolv_conf_that_comes_later(rig):
+    rig.names.serve(app="127.0.0.5")
+    rig.at("127.0.0.5")
+    gateway = rig.start("app.test", resolv_conf="nameserver 127.0.0.9\n")
+    rig.wait_answer(gateway, 502)
+    (rig.folder / "resolv.conf").write_text("nameserver 127.0.0.1\n", encoding="ascii")
+    rig.wait_answer(gateway, 200)
+
+
+def test_a_health_check_follows_a_name(rig):
+    """An upstream that is left out gets no requests; its probes have to find out that it has moved."""
+    rig.names.serve(app="127.0.0.5")
+    rig.at("127.0.0.6")
+    other = rig.upstream(lambda server, request: server.respond(b"other"))
+    gateway = rig.start("app.test", "--upstream", other.url, "--dns-ttl-min", "10m", "--dns-ttl-max", "10m",
+                        "--health", "/", "--health-interval", "200ms", "--health-fail", "1", "--slow-start", "0")
+    wait_until(lambda: "unhealthy" in gateway.admin("/upstreams")[1], "it is left out")
+    rig.names.serve(app="127.0.0.6")
+    rig.wait_answer(gateway, 200, "127.0.0.6")
+
+
 def test_servers_of_our_own(rig):
     rig.names.serve(app="127.0.0.5")
     rig.at("127.0.0.5")

@@ -274,7 +274,8 @@ void CheckedGateway::run_until_idle(uint64_t rounds) {
   uint64_t until_ns = world_.now_ns() + all_timeouts_ms() * rounds * kMillisecond;
   while (connections_left() && world_.now_ns() < until_ns) turn();
   if (connections_left()) violation("a connection without a deadline");
-  // An fd may be that of a client whose accept is yet to be told, or of a connect that is cancelled.
+  // An fd may be that of a client whose accept is yet to be told, or of a connect that is
+  // cancelled.
   until_ns = world_.now_ns() + kFdsLeftNsMax;
   while (kernel_.open_fds() > own_fds() && world_.now_ns() < until_ns) turn();
   for (int i = 0; i < kSettlingTurns; ++i) turn();

@@ -1,6 +1,9 @@
 // The resolver on a real ring, and a DNS server that answers rightly, wrongly or not at all.
 #include "net/dns/cares_resolver.h"
 
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +13,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "net/base/limits.h"
 #include "tests/unit/core/kernel_testing.h"
 #include "tests/unit/dns/dns_server.h"
 
@@ -210,6 +214,41 @@ TEST_F(CaresResolverTest, ManyAreAskedAtOnce) {
     EXPECT_THAT(askers[static_cast<size_t>(i)]->ips(), ElementsAre("10.0.0." + std::to_string(i)));
 }
 
+// More at once would be lost, or refused.
+TEST_F(CaresResolverTest, OthersWaitWhereManyAreUnderWay) {
+  std::atomic<bool> silent = true;
+  serve([&silent](const DnsMessage::Question& question) -> std::optional<std::string> {
+    if (silent) return std::nullopt;
+    return DnsMessage(question).address("10.0.0.1").bytes();
+  });
+  std::vector<std::unique_ptr<Asker>> askers;
+  for (int i = 0; i < 100; ++i) {
+    askers.push_back(std::make_unique<Asker>());
+    resolver_->ask("n" + std::to_string(i) + ".test.", IpFamily::kV4, *askers.back());
+  }
+  turn_until([this] { return server_->asked() == limits::kDnsQuestionsMax; });
+  silent = false;
+  turn_until([&] {
+    return std::ranges::all_of(askers, [](const auto& asker) { return asker->answers == 1; });
+  });
+}
+
+// Whoever pins a name wants no other answer, in no family.
+TEST_F(CaresResolverTest, WhatStandsInTheHostsFileIsAskedOfNobody) {
+  std::string path = testing::TempDir() + "sluice-resolver-hosts";
+  std::ofstream(path) << "127.0.0.5 app.test\n";
+  serve([](const DnsMessage::Question& question) {
+    return DnsMessage(question).address("fd00::9").bytes();
+  });
+  resolver_ = std::make_unique<CaresResolver>(loop_, std::vector<Address>{server_->address()},
+                                              path.c_str());
+  EXPECT_EQ(look_up("app.test").status, kFound);
+  EXPECT_THAT(asker_.ips(), ElementsAre("127.0.0.5"));
+  EXPECT_EQ(look_up("app.test", IpFamily::kV6).status, kNone);
+  EXPECT_EQ(server_->asked(), 0U);
+  std::remove(path.c_str());
+}
+
 TEST_F(CaresResolverTest, AnAskerMayAskAgainWithinItsAnswer) {
   serve([](const DnsMessage::Question& question) {
     return DnsMessage(question).address("10.0.0.1").bytes();
@@ -248,6 +287,12 @@ TEST_F(CaresResolverTest, AReloadLosesNoQuestion) {
   turn_until([this] { return server_->asked() == 1; });
   silent = false;
   resolver_->reload();
+  // Before the second try of the first one is due.
+  for (int i = 0; i < 200 && asker_.answers == 0; ++i) {
+    loop_.turn(false);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(server_->asked(), 2U);
   turn_until([this] { return asker_.answers == 1; });
   EXPECT_THAT(asker_.ips(), ElementsAre("10.0.0.1"));
 }

@@ -16,6 +16,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 using enum IpFamily;
 
@@ -32,6 +33,14 @@ class UpstreamAt {
     setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof(deadline));
   }
   ~UpstreamAt() { close_socket(fd_); }
+  // No connection is taken any more, nor refused.
+  void fill_backlog() {
+    listen(fd_, 0);
+    Address at;
+    at.size = local_address(fd_, &at.storage);
+    backlog_ = std::make_unique<Wire>(open_stream_socket(AF_INET));
+    EXPECT_EQ(::connect(backlog_->fd(), at.sa(), at.size), 0);
+  }
   UpstreamAt(const UpstreamAt&) = delete;
   UpstreamAt& operator=(const UpstreamAt&) = delete;
 
@@ -39,6 +48,7 @@ class UpstreamAt {
 
  private:
   int fd_;
+  std::unique_ptr<Wire> backlog_;
 };
 
 class GatewayNames : public ::testing::Test {
@@ -112,6 +122,7 @@ class GatewayNames : public ::testing::Test {
   uint16_t port_ = 0;
   int listener_ = -1;
   std::unique_ptr<GatewayRig> rig_;
+  std::vector<Wire> clients_;
 };
 
 TEST_F(GatewayNames, ItIsLookedUpBeforeAnybodyAsks) {
@@ -326,10 +337,64 @@ TEST_F(GatewayNames, AReloadTakesOverTheBounds) {
   found({"127.0.0.1"});
   config_.dns_ttl_min_ms = 10'000;
   reload();
-  rig_->pass(9'999);
+  found({"127.0.0.1"});
+  rig_->pass(8'999);
   EXPECT_TRUE(dns().questions.empty());
-  rig_->pass(1);
+  rig_->pass(1'001);
   EXPECT_EQ(dns().questions.size(), 2U);
+}
+
+TEST_F(GatewayNames, AReloadLooksUpAtOnce) {
+  start();
+  found({"127.0.0.1"});
+  reload();
+  EXPECT_EQ(dns().questions.size(), 2U);
+}
+
+// Nobody answers there, and the client's patience ends before the kernel's.
+TEST_F(GatewayNames, SilenceIsAFailureOfTheAddress) {
+  UpstreamAt silent("127.0.0.2", upstreams_.port());
+  silent.fill_backlog();
+  config_.routes[0].settings.connect_timeout_ms = 1'000;
+  start();
+  found({"127.0.0.2"});
+  rig_->pass(limits::kDnsRetryMs);
+  Wire client = request("/", "connecting");
+  rig_->pass(1'000);
+  EXPECT_THAT(answer(client), StartsWith("HTTP/1.1 504"));
+  EXPECT_EQ(dns().questions.size(), 2U) << "the name is in doubt";
+  found({"127.0.0.1", "127.0.0.2"});
+  for (int i = 0; i < 3; ++i) {
+    std::string target = "/" + std::to_string(i);
+    clients_.push_back(request(target, "awaiting_head"));
+    clients_.push_back(upstreams_.accept());
+  }
+}
+
+TEST_F(GatewayNames, ANameThatComesBackBringsItsUpstreamBack) {
+  config_.routes[0].upstreams.push_back(config_to(upstreams_.port()).routes[0].upstreams[0]);
+  config_.routes[0].settings.eject_after = 1;
+  config_.routes[0].settings.balance.method = Balance::Method::kRoundRobin;
+  start();
+  dns().none(kV4);
+  dns().none(kV6);
+  for (int i = 0; i < 4; ++i) clients_.push_back(request("/" + std::to_string(i), "awaiting_head"));
+  EXPECT_EQ(metrics().of_upstream(0).begun, 0U) << "nobody is sent where there is no address";
+  EXPECT_EQ(metrics().of_upstream(1).begun, 4U);
+  now_found({"127.0.0.1"});
+  clients_.push_back(request("/5", "awaiting_head"));
+  clients_.push_back(request("/6", "awaiting_head"));
+  EXPECT_EQ(metrics().of_upstream(0).begun, 1U);
+}
+
+TEST_F(GatewayNames, ALogLineNamesNoAddressThatIsNotKnown) {
+  start();
+  found({"127.0.0.2"});
+  Wire client = Wire::connect_to(port_);
+  client.send(get("/"));
+  EXPECT_THAT(answer(client), StartsWith("HTTP/1.1 502"));
+  EXPECT_THAT(rig_->messages_so_far(),
+              AllOf(HasSubstr("to http://a.test:"), Not(HasSubstr("[::]"))));
 }
 
 TEST_F(GatewayNames, NoNameKeepsADrainUp) {

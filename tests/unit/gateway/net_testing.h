@@ -119,6 +119,7 @@ class Wire {
     reset_on_close(fd_);
     hang_up();
   }
+  int fd() const { return fd_; }
   uint16_t local_port() const {
     Address address;
     address.size = local_address(fd_, &address.storage);

@@ -284,8 +284,13 @@ TEST_F(ProberTest, NorIsItThatThereIsNoSocket) {
 
 TEST_F(ProberTest, AnUpstreamWithoutAnAddressFails) {
   start();
-  Prober unresolved(rig_->gateway.context(),
-                    [](const Upstream&) { return std::vector<Address>{}; });
+  struct Nowhere final : ProbeTargets {
+    std::optional<std::vector<Address>> addresses_to_probe(const Upstream&) override {
+      return std::vector<Address>{};
+    }
+    void probe_failed_at(const Upstream&, const Address&) override {}
+  } nowhere;
+  Prober unresolved(rig_->gateway.context(), nowhere);
   for (int i = 0; i < 4; ++i) rig_->pass(kAtMostMs);
   EXPECT_GE(failed(EjectReason::kConnect), 3U);
   EXPECT_EQ(state(), UpstreamState::kUnhealthy);

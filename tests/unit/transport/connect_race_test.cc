@@ -158,6 +158,27 @@ TEST_F(ConnectRaceTest, NothingIsLeftOfOneThatIsGivenUp) {
   EXPECT_THAT(failed_, IsEmpty());
 }
 
+TEST_F(ConnectRaceTest, GivenUpItTellsWhichHadTheirTime) {
+  Address quiet = silent();
+  Address late = silent();
+  race({quiet, late});
+  uint64_t began_ms = loop_.now_ms();
+  race_->give_up();
+  EXPECT_THAT(failed_, IsEmpty()) << "it has only begun";
+  turn_until(loop_, [&] { return loop_.now_ms() >= began_ms + limits::kConnectDelayMs; });
+  race_->give_up();
+  EXPECT_THAT(failed_, ElementsAre(quiet.text()));
+}
+
+TEST_F(ConnectRaceTest, TheOldestGivesWayWhereManyAreUnderWay) {
+  std::vector<Address> quiet;
+  for (size_t i = 0; i < limits::kConnectsAtOnce + 1; ++i) quiet.push_back(silent());
+  race(quiet);
+  turn_until(loop_, [this] { return !failed_.empty(); });
+  EXPECT_THAT(failed_, ElementsAre(quiet[0].text()));
+  turn_until(loop_, [this] { return loop_.operations() == limits::kConnectsAtOnce; });
+}
+
 TEST_F(ConnectRaceTest, GivenUpInTheSameTurn) {
   race({accepting()});
   race_.reset();

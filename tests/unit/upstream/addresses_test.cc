@@ -37,6 +37,15 @@ TEST(Addresses, EachConnectionBeginsWithTheNextOne) {
   EXPECT_THAT(order(addresses), ElementsAre("10.0.0.3", "10.0.0.1", "10.0.0.2"));
 }
 
+TEST(Addresses, FamiliesAreInTurnFromEveryStart) {
+  Addresses addresses;
+  addresses.replace(all({"fd00::1", "10.0.0.1", "fd00::2", "fd00::3"}));
+  EXPECT_THAT(order(addresses), ElementsAre("fd00::1", "10.0.0.1", "fd00::2", "fd00::3"));
+  EXPECT_THAT(order(addresses), ElementsAre("10.0.0.1", "fd00::1", "fd00::2", "fd00::3"));
+  EXPECT_THAT(order(addresses), ElementsAre("fd00::2", "10.0.0.1", "fd00::3", "fd00::1"));
+  EXPECT_THAT(order(addresses), ElementsAre("10.0.0.1", "fd00::2", "fd00::3", "fd00::1"));
+}
+
 TEST(Addresses, OneThatFailedComesLastForAWhile) {
   Addresses addresses;
   std::vector<Address> both = all({"::1", "127.0.0.1"});
