@@ -132,6 +132,13 @@ inline constexpr uint64_t kConnectDelayMs = 250;
 inline constexpr size_t kConnectAddressesMax = 16;
 inline constexpr uint64_t kAddressFailedMs = 10'000;
 
+// Where all connections to an upstream are in use, a worker whose requests wait looks so often
+// whether another has given one back; a worker that has idle ones looks so often whether any are
+// wanted elsewhere. A worker leaves a place to another whose oldest request came so much earlier.
+inline constexpr uint64_t kPlaceLookMs = 10;
+inline constexpr uint64_t kIdlePlaceLookMs = 100;
+inline constexpr uint64_t kPlaceLeadMs = 100;
+
 // Upstreams of a route: those that a stream has tried are bits of a word.
 inline constexpr size_t kUpstreamsMax = 64;
 

@@ -224,8 +224,11 @@ std::vector<Setting> connection_settings() {
   return {
       number_setting(
           "upstream-max-connections", &S::upstream_max_connections, kCount, {1, 1'000'000, true},
-          "Connections to one upstream of a route from one worker, further requests wait; 0 = "
-          "unlimited"),
+          "Connections to one upstream of a route, from all workers together; further requests "
+          "wait; 0 = unlimited"),
+      number_setting("upstream-max-pending", &S::upstream_max_pending, kCount, {1, 1'000'000, true},
+                     "Requests that wait for one of those connections, of all workers together; "
+                     "further ones are answered 503 at once; 0 = unlimited"),
       number_setting("upstream-keepalive", &S::upstream_keepalive, kCount, {1, 100'000, true},
                      "Idle connections kept to one upstream of a route by one worker; 0 = none"),
       number_setting("upstream-rcvbuf", &S::upstream_rcvbuf, kSize, kSocketBuffer,

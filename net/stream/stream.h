@@ -139,6 +139,7 @@ class Stream final : public TimerOwner {
   // What /streams and the access log tell.
   uint64_t id() const { return id_; }
   Phase phase() const { return phase_; }
+  uint64_t phase_since_ms() const { return phase_since_ms_; }
   uint64_t events() const { return events_; }
   uint64_t window() const { return window_; }
   const RequestFacts& facts() const { return facts_; }

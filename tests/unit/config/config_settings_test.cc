@@ -155,6 +155,7 @@ std::map<std::string, Sample> stream_samples() {
       {"retry-on", stream_sample("503+404", "\"503,404\"", &S::retry_on, Statuses{503, 404})},
       {"retry-buffer", size(&S::retry_buffer, 1024)},
       {"upstream-max-connections", size(&S::upstream_max_connections, 5)},
+      {"upstream-max-pending", size(&S::upstream_max_pending, 5)},
       {"upstream-keepalive", size(&S::upstream_keepalive, 0)},
       {"upstream-keepalive-timeout", time(&S::upstream_keepalive_timeout_ms)},
       {"upstream-rcvbuf", size(&S::upstream_rcvbuf, 0)},
