@@ -42,7 +42,7 @@ inline constexpr uint32_t kQuickReads = 64;
 // Interim (1xx) responses before the final one; more is a broken upstream.
 inline constexpr unsigned kInterimHeadsMax = 16;
 // Request body bytes held between client and upstream. That is also the most that can be sent again
-// on a fresh connection when a kept-alive one turns out to be stale.
+// on a fresh connection when a kept-alive one turns out to be stale, whatever --retry-buffer says.
 inline constexpr size_t kRequestWindow = 64 * 1024;
 // The same while memory is tight.
 inline constexpr size_t kTightRequestWindow = 16 * 1024;
@@ -116,6 +116,11 @@ inline constexpr uint64_t kHealSettledMs = 5'000;
 inline constexpr uint32_t kRequestsPerRetry = 5;
 inline constexpr uint32_t kRetriesAtFirst = 10;
 inline constexpr uint32_t kRetriesSaved = 100;
+
+// The body of an answer that is kept while another upstream is asked, and the time that the whole
+// of it may take: the next attempt waits for that.
+inline constexpr size_t kKeptAnswerBytes = 4 * 1024;
+inline constexpr uint64_t kKeptAnswerMs = 100;
 
 // Of a name: addresses kept for each family; how long the first answer of a first look-up waits for
 // the other family's (RFC 8305 section 3); and the time between two look-ups at least, however much

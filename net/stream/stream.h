@@ -200,9 +200,18 @@ class Stream final : public TimerOwner {
     return !head_queued_ || (early_head_ && response_body_bytes_ == 0);
   }
   bool may_heal(const Head& head) const;
-  uint64_t kept_bytes_max() const;
-  bool fail_over(Failure failure, Ending ending, bool nothing_sent);
+  uint64_t kept_body_max() const;
+  // The whole of the request can be sent to another upstream.
+  bool at_hand() const;
+  bool fail_over(Failure failure, Ending ending, bool nothing_sent, const Head* answer = nullptr);
   bool fails_over_from(const Head& head);
+  // The answer of an attempt that has been given up is taken in.
+  bool answer_arrives() const { return retry_ && recovery_ && recovery_->arriving; }
+  void keep_answer(const Head& head);
+  void append_answer(std::string_view bytes);
+  void drop_arriving_answer();
+  bool has_better_answer(int status) const;
+  void give_kept_answer(Ending ending);
   bool heal(Failure failure, Ending ending, std::optional<uint64_t> retry_after_ms = {});
   void give_up_healing();
   void leave_attempt();

@@ -153,6 +153,7 @@ std::map<std::string, Sample> stream_samples() {
       {"gap-event", stream_sample("on", "\"on\"", &S::gap_event, true)},
       {"retries", size(&S::retries, 5)},
       {"retry-on", stream_sample("503+404", "\"503,404\"", &S::retry_on, Statuses{503, 404})},
+      {"retry-on-post", stream_sample("503", "503", &S::retry_on_post, Statuses{503})},
       {"retry-buffer", size(&S::retry_buffer, 1024)},
       {"upstream-max-connections", size(&S::upstream_max_connections, 5)},
       {"upstream-max-pending", size(&S::upstream_max_pending, 5)},
