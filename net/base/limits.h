@@ -111,6 +111,8 @@ inline constexpr uint64_t kRetryAfterMsMax = 60'000;
 // A resumed stream that lives for so long is whole, even if nothing has come: what breaks it then
 // is another failure.
 inline constexpr uint64_t kHealSettledMs = 5'000;
+// So many streams that wait for an upstream end their wait when one has been resumed there.
+inline constexpr unsigned kWokenPerResumed = 2;
 // Retries before content: one for so many requests to the upstream, that many to begin with, and no
 // more saved up than these.
 inline constexpr uint32_t kRequestsPerRetry = 5;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "core/intrusive_list.h"
 #include "net/base/ending.h"
 #include "net/base/failure.h"
 #include "net/http/head.h"
@@ -14,7 +15,13 @@
 
 namespace sluice {
 
+class Stream;
+
 struct Recovery {
+  explicit Recovery(Stream& its_stream) : stream(its_stream) {}
+
+  Stream& stream;
+  ListLink<Recovery> in_wait;            // for the worker's HealingWaits
   std::unique_ptr<Head> head;            // of the request, to write it anew
   std::unique_ptr<Healing> healing;      // null until an id has come
   std::optional<uint64_t> retry_ms;      // as the upstream gave it for reconnects
@@ -26,7 +33,8 @@ struct Recovery {
   std::unique_ptr<KeptAnswer> arriving;  // one whose body is still coming
   Failure failure{};                     // of the attempt before, then, and how that ended
   Ending lost_by{};
-  bool paced = false;  // that time is the upstream's turn (heal-rate)
+  uint64_t not_before_ms = 0;  // the upstream's word on the next reconnect; 0: it gave none
+  bool paced = false;          // that time is the upstream's turn (heal-rate)
 };
 
 }  // namespace sluice

@@ -42,6 +42,7 @@ Loop& Stream::loop() const {
 
 Stream::~Stream() {
   SLUICE_CHECK(!in_live.linked() && !in_queue.linked());
+  SLUICE_CHECK(!recovery_ || !recovery_->in_wait.linked());
 }
 
 void Stream::set_phase(Phase phase) {

@@ -107,6 +107,9 @@ class Stream final : public TimerOwner {
   // that another attempt may take the place of this one in mid-stream. Its head is kept, too, where
   // it has not arrived yet and it comes without a body: it is then written anew for each attempt.
   void keep_request() { keeps_request_ = true; }
+  // The upstream that this stream was lost at has just taken another one back.
+  void on_upstream_back();
+
   // Gives this attempt up and begins another, on a fresh connection: what of an event has not come
   // whole is dropped, and what follows has to be a 200 event stream where the client has a head.
   // False: that cannot be. The client has something else than whole events (another response, part
@@ -181,7 +184,7 @@ class Stream final : public TimerOwner {
   void give_head_back();
   bool owns_head() const { return recovery_ && recovery_->head; }
   Recovery& recovery() {
-    if (!recovery_) recovery_ = std::make_unique<Recovery>();
+    if (!recovery_) recovery_ = std::make_unique<Recovery>(*this);
     return *recovery_;
   }
   bool keeps_request() const { return keeps_request_ || keeps_until_content_; }
@@ -217,6 +220,9 @@ class Stream final : public TimerOwner {
   void leave_attempt();
   void await_attempt();
   void on_attempt_due();
+  void choose_for_reconnect();
+  bool waits_for_pace();
+  void end_wait();
   std::optional<uint32_t> another_upstream(uint64_t tried);
   bool healing_waits() const {
     return recovery_ && recovery_->healing && recovery_->healing->waits();

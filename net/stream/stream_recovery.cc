@@ -185,6 +185,8 @@ bool Stream::heal(Failure failure, Ending ending, std::optional<uint64_t> retry_
   resumes_ = false;
   recovery_->tried |= uint64_t{1} << upstream_index;
   recovery_->next_attempt_ms = due_ms;
+  recovery_->not_before_ms =
+      retry_after_ms ? due_ms : now_ms + healing.asked_ms(recovery_->retry_ms);
   recovery_->paced = false;
   leave_attempt();
   return true;
@@ -200,30 +202,54 @@ void Stream::give_up_healing() {
 void Stream::await_attempt() {
   clear_attempt();
   if (owns_head()) request_.abandon();
+  if (healing_waits() && recovery_->not_before_ms < recovery_->next_attempt_ms)
+    streams_.healing_waits().add(upstream().id, *recovery_);
   set_phase(Phase::kHealing);
 }
 
-// Another upstream of the group comes first. Where all have been tried, all may be again.
+void Stream::end_wait() {
+  if (recovery_ && recovery_->in_wait.linked())
+    streams_.healing_waits().remove(upstream().id, *recovery_);
+}
+
+// It has left the list of those that wait.
+void Stream::on_upstream_back() {
+  recovery_->tried &= ~(uint64_t{1} << upstream_index);
+  recovery_->next_attempt_ms = std::max(recovery_->not_before_ms, loop().now_ms() + 1);
+  loop().timers().schedule_earlier(timer_, recovery_->next_attempt_ms);
+}
+
 void Stream::on_attempt_due() {
-  if (healing_waits() && !recovery_->paced) {
-    std::optional<uint32_t> other = another_upstream(recovery_->tried);
-    if (!other) {
-      recovery_->tried = 0;
-      other = another_upstream(0);
-    }
-    upstream_index = other.value_or(upstream_index);
-    uint64_t now_ms = loop().now_ms();
-    uint64_t given_up_ms = recovery_->healing->broken_since_ms + settings().heal_for_ms;
-    recovery_->next_attempt_ms = streams_.attempt_limits().take_reconnect(
-        upstream().id, settings().heal_rate, now_ms, given_up_ms);
-    recovery_->paced = true;
-    if (recovery_->next_attempt_ms > now_ms) {
-      ++context().metrics.heal_attempts_paced;
-      return;
-    }
-  }
+  end_wait();
+  if (healing_waits() && waits_for_pace()) return;
   recovery_->next_attempt_ms = 0;
   begin_next_attempt();
+}
+
+// Another upstream of the group comes first. Where all have been tried, all may be again.
+void Stream::choose_for_reconnect() {
+  std::optional<uint32_t> other = another_upstream(recovery_->tried);
+  if (!other) {
+    recovery_->tried = 0;
+    other = another_upstream(0);
+  }
+  upstream_index = other.value_or(upstream_index);
+}
+
+// Its turn at an upstream may come late, and that upstream have been ejected by then: it chooses
+// again, and waits for its turn at the other one.
+bool Stream::waits_for_pace() {
+  uint32_t paced_for = upstream_index;
+  if (!recovery_->paced || !streams_.upstreams().stands(*this)) choose_for_reconnect();
+  if (recovery_->paced && upstream_index == paced_for) return false;
+  uint64_t now_ms = loop().now_ms();
+  uint64_t given_up_ms = recovery_->healing->broken_since_ms + settings().heal_for_ms;
+  recovery_->next_attempt_ms = streams_.attempt_limits().take_reconnect(
+      upstream().id, settings().heal_rate, now_ms, given_up_ms);
+  recovery_->paced = true;
+  if (recovery_->next_attempt_ms <= now_ms) return false;
+  ++context().metrics.heal_attempts_paced;
+  return true;
 }
 
 // The answer to a reconnect.
@@ -236,6 +262,7 @@ void Stream::on_comeback(const Head& head) {
       count(HealResult::kResumed);
       recovery_->healing->resumes(loop().now_ms());
       recovery_->tried = 0;
+      streams_.upstream_back(upstream().id);
       // Of ids that name several events each, none tells what has come before.
       resumes_ = !recovery_->healing->ids.repeat();
       no_transform_ |= has_no_transform(head);

@@ -140,6 +140,8 @@ bool Stream::write_request(const Head& head) {
     return false;
   }
   if (!request_.append_head(text)) {
+    // A stream that has its client's time tries again later.
+    if (healing_waits() && heal(Failure::kOverload, Ending::kOverloaded)) return false;
     if (head.body() != BodyKind::kNone) keep_alive_ = false;
     fail(Ending::kOverloaded);
     return false;
