@@ -24,6 +24,8 @@ class HealingWaitsTest : public ::testing::Test {
     settings.heal_rate = 0;
     settings.heal_for_ms = 60 * kMinuteMs;
     settings.eject_after = 0;
+  }
+  void start() {
     std::vector<int> listeners = {listen_on_loopback(&port_)};
     rig_ = std::make_unique<GatewayRig>(config_, listeners);
   }
@@ -40,16 +42,21 @@ class HealingWaitsTest : public ::testing::Test {
     servers_.push_back(std::move(server));
     rig_->settle();
   }
-  // All have an id, lose their upstream, and are told to come again later, several times: their
-  // next waits are anything up to 16 s.
-  void wait_for_long(std::string_view later) {
-    for (int i = 0; i < kStreams; ++i) {
+  // So many streams with an id.
+  void begin(int streams) {
+    for (int i = 0; i < streams; ++i) {
       clients_.push_back(Wire::connect_to(port_));
       clients_.back().send(get("/"));
       rig_->turn_until_true([&] { return count(Phase::kAwaitingHead) == 1; });
       answer(std::string(kEvents) + "f\r\nid: 1\ndata: x\n\n\r\n");
       rig_->turn_until_true([&] { return count(Phase::kStreaming) == i + 1; });
     }
+  }
+  // All lose their upstream, and are told to come again later, several times: their next waits are
+  // anything up to 16 s.
+  void wait_for_long(std::string_view later) {
+    start();
+    begin(kStreams);
     servers_.clear();
     rig_->turn_until_true([&] { return count(Phase::kHealing) == kStreams; });
     for (int round = 0; round < 6; ++round) {
@@ -108,6 +115,33 @@ TEST_F(HealingWaitsTest, WhoLeavesWaitsNoMore) {
   clients_.clear();
   rig_->turn_until_true([&] { return rig_->streams().empty(); });
   rig_->gateway.streams().upstream_back(0);
+}
+
+// The turn of the second stream at the other upstream comes when that one has been ejected.
+TEST_F(HealingWaitsTest, WhoWaitsForItsTurnLooksAgainAtItsChoice) {
+  Upstreams second;
+  Route& route = config_.routes[0];
+  route.settings.heal_rate = 1;
+  route.upstreams.push_back(config_to(second.port()).routes[0].upstreams[0]);
+  start();
+  auto health = [this](uint32_t id) -> UpstreamHealth& {
+    return rig_->gateway.context().snapshot->board().health(id);
+  };
+  auto begun = [this](uint32_t id) { return rig_->gateway.metrics().of_upstream(id).begun; };
+  health(1).drain(rig_->loop.now_ms());
+  begin(2);
+  health(1).undrain(rig_->loop.now_ms());
+  servers_.clear();
+  rig_->turn_until_true([&] { return count(Phase::kHealing) == 2; });
+  rig_->pass(limits::kHealBackoffMs + 1);
+  rig_->turn_until_true([&] { return count(Phase::kAwaitingHead) == 1; });
+  ASSERT_EQ(count(Phase::kHealing), 1);
+  ASSERT_EQ(begun(1), 1U);
+  health(1).ejected_until_ms = rig_->loop.now_ms() + kMinuteMs;
+  rig_->pass(1'000);
+  rig_->turn_until_true([&] { return count(Phase::kAwaitingHead) == 2; });
+  EXPECT_EQ(begun(1), 1U);
+  EXPECT_EQ(begun(0), 3U);
 }
 
 }  // namespace
