@@ -42,7 +42,7 @@ inline constexpr uint32_t kQuickReads = 64;
 // Interim (1xx) responses before the final one; more is a broken upstream.
 inline constexpr unsigned kInterimHeadsMax = 16;
 // Request body bytes held between client and upstream. That is also the most that can be sent again
-// on a fresh connection when a kept-alive one turns out to be stale.
+// on a fresh connection when a kept-alive one turns out to be stale, whatever --retry-buffer says.
 inline constexpr size_t kRequestWindow = 64 * 1024;
 // The same while memory is tight.
 inline constexpr size_t kTightRequestWindow = 16 * 1024;
@@ -111,11 +111,18 @@ inline constexpr uint64_t kRetryAfterMsMax = 60'000;
 // A resumed stream that lives for so long is whole, even if nothing has come: what breaks it then
 // is another failure.
 inline constexpr uint64_t kHealSettledMs = 5'000;
+// So many streams that wait for an upstream end their wait when one has been resumed there.
+inline constexpr unsigned kWokenPerResumed = 2;
 // Retries before content: one for so many requests to the upstream, that many to begin with, and no
 // more saved up than these.
 inline constexpr uint32_t kRequestsPerRetry = 5;
 inline constexpr uint32_t kRetriesAtFirst = 10;
 inline constexpr uint32_t kRetriesSaved = 100;
+
+// The body of an answer that is kept while another upstream is asked, and the time that the whole
+// of it may take: the next attempt waits for that.
+inline constexpr size_t kKeptAnswerBytes = 4 * 1024;
+inline constexpr uint64_t kKeptAnswerMs = 100;
 
 // Of a name: addresses kept for each family; how long the first answer of a first look-up waits for
 // the other family's (RFC 8305 section 3); and the time between two look-ups at least, however much
@@ -139,6 +146,13 @@ inline constexpr uint64_t kConnectDelayMs = 250;
 inline constexpr size_t kConnectsAtOnce = 4;
 inline constexpr size_t kConnectAddressesMax = 16;
 inline constexpr uint64_t kAddressFailedMs = 10'000;
+
+// Where all connections to an upstream are in use, a worker whose requests wait looks so often
+// whether another has given one back; a worker that has idle ones looks so often whether any are
+// wanted elsewhere. A worker leaves a place to another whose oldest request came so much earlier.
+inline constexpr uint64_t kPlaceLookMs = 10;
+inline constexpr uint64_t kIdlePlaceLookMs = 100;
+inline constexpr uint64_t kPlaceLeadMs = 100;
 
 // Upstreams of a route: those that a stream has tried are bits of a word.
 inline constexpr size_t kUpstreamsMax = 64;

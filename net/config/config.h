@@ -67,8 +67,10 @@ struct StreamSettings {
   bool gap_event = false;    // a resumed stream that begins elsewhere says so
   uint64_t retries = 2;      // at other upstreams, before the client has content
   Statuses retry_on = {429, 502, 503, 504};
+  Statuses retry_on_post = {429, 503};    // of requests that must not be executed twice
   uint64_t retry_buffer = 64ULL * 1024;   // of a request's body, kept for a retry
-  uint64_t upstream_max_connections = 0;  // per upstream and worker; 0 = unlimited
+  uint64_t upstream_max_connections = 0;  // per upstream; 0 = unlimited
+  uint64_t upstream_max_pending = 1024;   // requests that wait for one of those; 0 = unlimited
   uint64_t upstream_keepalive = 64;       // idle connections kept, per upstream and worker
   uint64_t upstream_keepalive_timeout_ms = 30'000;
   Balance balance;

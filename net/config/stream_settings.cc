@@ -11,7 +11,7 @@ namespace {
 constexpr Bounds kTcpKeepalive{1000, 9ULL * 3'600'000, true};  // the kernel's is 32767 s
 constexpr Bounds kSocketBuffer{4 * kKiB, 64 * kMiB, true};
 
-std::string set_retry_on(SettingTarget target, std::string_view given) {
+std::string parse_statuses(std::string_view given, Statuses* into) {
   std::string text(given);
   std::ranges::replace(text, '+', ',');
   Statuses statuses{};
@@ -23,22 +23,23 @@ std::string set_retry_on(SettingTarget target, std::string_view given) {
     statuses[count++] = static_cast<uint16_t>(*status);
     return std::string();
   });
-  if (wrong.empty()) target.route.settings.retry_on = statuses;
+  if (wrong.empty()) *into = statuses;
   return wrong;
 }
 
-Setting retry_on_setting() {
+Setting statuses_setting(std::string name, Statuses StreamSettings::*field, std::string help) {
+  const StreamSettings defaults;
   std::vector<std::string> statuses;
-  for (uint16_t status : StreamSettings{}.retry_on)
+  for (uint16_t status : defaults.*field)
     if (status != 0) statuses.push_back(std::to_string(status));
-  return {.name = "retry-on",
+  return {.name = std::move(name),
           .scope = Scope::kStream,
           .value_name = "STATUS,...|none",
           .default_text = joined(statuses, ","),
-          .help =
-              "Answers of an upstream after which another one of the group is asked, as long as "
-              "there is one and sending the request twice does no harm; within --route: 502+503",
-          .set = set_retry_on};
+          .help = std::move(help),
+          .set = [field](SettingTarget target, std::string_view text) {
+            return parse_statuses(text, &(target.route.settings.*field));
+          }};
 }
 
 Setting balance_setting() {
@@ -187,10 +188,17 @@ std::vector<Setting> recovery_settings() {
       number_setting("retries", &S::retries, kCount, {1, 64, true},
                      "Other upstreams of the group that a request is sent to, one after the other, "
                      "before its client has content; 0 = none"),
-      retry_on_setting(),
-      number_setting("retry-buffer", &S::retry_buffer, kSize, {1, kMiB, true},
-                     "Most of a request that is kept for a retry; 0 = only requests without a "
-                     "body are sent again"),
+      statuses_setting("retry-on", &S::retry_on,
+                       "Answers of an upstream after which another one of the group is asked, as "
+                       "long as there is one and sending the request twice does no harm; within "
+                       "--route: 502+503"),
+      statuses_setting("retry-on-post", &S::retry_on_post,
+                       "The same for a POST or PATCH, which must not be executed twice: answers "
+                       "that say that the request has not been taken on"),
+      number_setting(
+          "retry-buffer", &S::retry_buffer, kSize, {1, kMiB, true},
+          "Most of a request's body that is kept for a retry; 0 = only requests without a "
+          "body are sent again"),
   };
 }
 
@@ -224,8 +232,11 @@ std::vector<Setting> connection_settings() {
   return {
       number_setting(
           "upstream-max-connections", &S::upstream_max_connections, kCount, {1, 1'000'000, true},
-          "Connections to one upstream of a route from one worker, further requests wait; 0 = "
-          "unlimited"),
+          "Connections to one upstream of a route, from all workers together; further requests "
+          "wait; 0 = unlimited"),
+      number_setting("upstream-max-pending", &S::upstream_max_pending, kCount, {1, 1'000'000, true},
+                     "Requests that wait for one of those connections, of all workers together; "
+                     "further ones are answered 503 at once; 0 = unlimited"),
       number_setting("upstream-keepalive", &S::upstream_keepalive, kCount, {1, 100'000, true},
                      "Idle connections kept to one upstream of a route by one worker; 0 = none"),
       number_setting("upstream-rcvbuf", &S::upstream_rcvbuf, kSize, kSocketBuffer,

@@ -61,12 +61,33 @@ bool UpstreamHealth::end_ejection_early(uint64_t now_ms) {
   return until_ms > now_ms && ejected_until_ms.compare_exchange_strong(until_ms, now_ms);
 }
 
+bool UpstreamPlaces::enter(std::atomic<uint64_t>& count, uint64_t most) {
+  uint64_t before = count.load(std::memory_order_relaxed);
+  while (before < most)
+    if (count.compare_exchange_weak(before, before + 1, std::memory_order_relaxed)) return true;
+  return false;
+}
+
+void UpstreamPlaces::claim(uint64_t mine) {
+  uint64_t now = turn.load(std::memory_order_relaxed);
+  while ((now == 0 || mine < now) &&
+         !turn.compare_exchange_weak(now, mine, std::memory_order_relaxed)) {
+  }
+}
+
+void UpstreamPlaces::disclaim(uint64_t mine) {
+  turn.compare_exchange_strong(mine, 0, std::memory_order_relaxed);
+}
+
 UpstreamBoard::~UpstreamBoard() {
   for (auto& row : rows_) delete row.load(std::memory_order_relaxed);
 }
 
 void UpstreamBoard::reserve(size_t upstreams) {
-  for (uint32_t id = 0; id < upstreams; ++id) (void)health_.at(id);
+  for (uint32_t id = 0; id < upstreams; ++id) {
+    (void)health_.at(id);
+    (void)places_.at(id);
+  }
 }
 
 // A row is made by its worker, so that it lies where that worker runs.

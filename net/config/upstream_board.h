@@ -3,7 +3,8 @@
 // board: each snapshot hands it on to the next. Of outstanding attempts each worker keeps a row of
 // its own, in cache lines that no other thread writes; whoever chooses adds the rows up. Health is
 // written when an upstream fails, and when it returns, so that its lines are shared for reading
-// all the rest of the time. Nothing here waits or decides: that is for net/upstream.
+// all the rest of the time. Places are counted for upstreams whose connections are limited, and for
+// those alone. Nothing here waits or decides: that is for net/upstream.
 #pragma once
 
 #include <array>
@@ -119,6 +120,27 @@ struct alignas(kCacheLine) UpstreamHealth {
   bool end_ejection_early(uint64_t now_ms);
 };
 
+// Of an upstream whose connections are limited (--upstream-max-connections): those that all workers
+// have together, and the requests that wait for one. Written when either comes or goes.
+struct alignas(kCacheLine) UpstreamPlaces {
+  std::atomic<uint64_t> taken{0};
+  std::atomic<uint64_t> waiting{0};
+  // Of the request that has waited longest: since when, in the monotonic clock's milliseconds, and
+  // behind that the worker that has it. 0: nobody says so.
+  std::atomic<uint64_t> turn{0};
+
+  // False, and nothing is counted, where there are `most` already.
+  bool take(uint64_t most) { return enter(taken, most); }
+  bool wait(uint64_t most) { return enter(waiting, most); }
+
+  // For a turn of that worker's, unless another has waited longer.
+  void claim(uint64_t mine);
+  void disclaim(uint64_t mine);
+
+ private:
+  static bool enter(std::atomic<uint64_t>& count, uint64_t most);
+};
+
 class UpstreamBoard {
  public:
   UpstreamBoard() = default;
@@ -129,6 +151,7 @@ class UpstreamBoard {
   // There are so many from here on. The main thread, before it hands their numbers out.
   void reserve(size_t upstreams);
   UpstreamHealth& health(uint32_t id) const { return *health_.find(id); }
+  UpstreamPlaces& places(uint32_t id) const { return *places_.find(id); }
 
   // On that worker's thread.
   void attempt_begun(unsigned worker, uint32_t id);
@@ -146,6 +169,7 @@ class UpstreamBoard {
   std::atomic<uint32_t>& own_count(unsigned worker, uint32_t id);
 
   StablePartsArray<UpstreamHealth> health_;
+  StablePartsArray<UpstreamPlaces> places_;
   std::array<std::atomic<Row*>, limits::kWorkersMax> rows_{};
   std::atomic<unsigned> workers_{0};  // the first so many may have rows
 };

@@ -207,6 +207,10 @@ void render_health(Page& page, const ConfigSnapshot& snapshot, uint64_t now_ms) 
   page.gauge("sluice_upstream_outstanding", "Requests under way, by upstream.");
   for (uint32_t id : snapshot.upstreams_in_use())
     page.add(board.outstanding(id), {{"upstream", urls[id]}});
+  page.gauge("sluice_upstream_pending",
+             "Requests that wait for a connection to an upstream that has a limit.");
+  for (uint32_t id : snapshot.upstreams_in_use())
+    page.add(board.places(id).waiting, {{"upstream", urls[id]}});
   page.gauge("sluice_upstream_state", "1 for the state that the upstream is in.");
   for (uint32_t id : snapshot.upstreams_in_use())
     for (unsigned i = 0; i < kUpstreamStates; ++i) {

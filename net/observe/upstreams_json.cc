@@ -181,6 +181,8 @@ std::string render_upstreams(const ConfigSnapshot& snapshot,
       json.number(since(since_ms, now_ms));
     json.key("outstanding");
     json.number(snapshot.board().outstanding(id));
+    json.key("pending");
+    json.number(snapshot.board().places(id).waiting);
     json.key("failures_in_row");
     json.number(health.failures);
     add_routes(json, snapshot, id);

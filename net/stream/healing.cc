@@ -29,6 +29,10 @@ void Healing::goes_on() {
   broken_since_ms = resumed_ms = 0;
 }
 
+uint64_t Healing::asked_ms(std::optional<uint64_t> retry_ms) {
+  return std::min(retry_ms.value_or(0), limits::kHealBackoffMsMax);
+}
+
 // Full jitter: anything up to the backoff, so that streams that broke together do not come back
 // together.
 uint64_t Healing::wait_ms(std::optional<uint64_t> retry_ms, std::optional<uint64_t> retry_after_ms,
@@ -38,8 +42,7 @@ uint64_t Healing::wait_ms(std::optional<uint64_t> retry_ms, std::optional<uint64
   uint64_t backoff_ms = std::min(limits::kHealBackoffMs << doublings, limits::kHealBackoffMsMax);
   uint64_t jittered_ms = random.between(0, backoff_ms);
   if (!retry_ms) return jittered_ms;
-  uint64_t asked_ms = std::min(*retry_ms, limits::kHealBackoffMsMax);
-  return attempts == 1 ? asked_ms : std::max(asked_ms, jittered_ms);
+  return attempts == 1 ? asked_ms(retry_ms) : std::max(asked_ms(retry_ms), jittered_ms);
 }
 
 }  // namespace sluice

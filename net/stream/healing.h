@@ -36,6 +36,8 @@ struct Healing {
   void resumes(uint64_t now_ms);
   // Something new has come behind what was delivered.
   void goes_on();
+  // As much of the upstream's `retry:` as counts.
+  static uint64_t asked_ms(std::optional<uint64_t> retry_ms);
   // Until the next attempt. `retry_ms` and `retry_after_ms`: the upstream's word, in its stream and
   // in its latest answer.
   uint64_t wait_ms(std::optional<uint64_t> retry_ms, std::optional<uint64_t> retry_after_ms,

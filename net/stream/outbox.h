@@ -9,6 +9,7 @@
 // staged (net/stream/staging.h). Everything a batch points at lives until it has left.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -77,6 +78,10 @@ class Outbox {
   void keep_for_replay(bool keep) { chain_.keep_consumed(keep); }
   bool kept_for_replay() const { return chain_.keeps_consumed(); }
   uint64_t kept_bytes() const { return chain_.kept_bytes(); }
+  // Of its body.
+  uint64_t kept_body_bytes() const {
+    return kept_bytes() - std::min<uint64_t>(kept_bytes(), head_total_ - head_left_);
+  }
   // Whether slots of that pool hold some of what has not left, or of what is kept for replay.
   bool holds_in(const SlotPool& pool) const { return chain_.holds_in(pool); }
   bool keeps_in(const SlotPool& pool) const { return chain_.keeps_in(pool); }

@@ -42,6 +42,7 @@ Loop& Stream::loop() const {
 
 Stream::~Stream() {
   SLUICE_CHECK(!in_live.linked() && !in_queue.linked());
+  SLUICE_CHECK(!recovery_ || !recovery_->in_wait.linked());
 }
 
 void Stream::set_phase(Phase phase) {
@@ -55,7 +56,8 @@ void Stream::set_phase(Phase phase) {
 
 void Stream::on_response_begun() {
   attempt_.response_begun = true;
-  if (!keeps_request()) request_.keep_for_replay(false);
+  if (!keeps_request() || request_.kept_body_bytes() > kept_body_max())
+    request_.keep_for_replay(false);
 }
 
 void Stream::on_response_head(const Head& head) {
@@ -141,6 +143,7 @@ void Stream::promise(const WrittenHead& written) {
 }
 
 void Stream::on_response_body(const Lease& lease, std::string_view bytes) {
+  if (answer_arrives()) append_answer(bytes);
   if (!hears_upstream()) return;
   if (phase_ == Phase::kFirstEvent) phase_ = Phase::kStreaming;
   last_upstream_ms_ = loop().now_ms();
@@ -315,6 +318,7 @@ void Stream::note_events(uint32_t count) {
 }
 
 void Stream::on_response_end() {
+  if (answer_arrives()) recovery_->kept = std::move(recovery_->arriving);
   if (!hears_upstream()) return;
   if (notes_ids_ && settings().heal == Heal::kAlways && heal(Failure::kEnded, Ending::kComplete))
     return;
@@ -500,7 +504,11 @@ void Stream::end(Ending ending) {
   attempt_.staged.reset();
   loop().timers().cancel(timer_);
   give_head_back();
-  if (recovery_) recovery_->healing.reset();
+  if (recovery_) {
+    recovery_->healing.reset();
+    recovery_->kept.reset();
+    recovery_->arriving.reset();
+  }
   if (stalled_since_ns_ != 0) context().metrics.stall_ns += loop().now_ns() - stalled_since_ns_;
   streams_.ended(*this);
 }

@@ -107,6 +107,9 @@ class Stream final : public TimerOwner {
   // that another attempt may take the place of this one in mid-stream. Its head is kept, too, where
   // it has not arrived yet and it comes without a body: it is then written anew for each attempt.
   void keep_request() { keeps_request_ = true; }
+  // The upstream that this stream was lost at has just taken another one back.
+  void on_upstream_back();
+
   // Gives this attempt up and begins another, on a fresh connection: what of an event has not come
   // whole is dropped, and what follows has to be a 200 event stream where the client has a head.
   // False: that cannot be. The client has something else than whole events (another response, part
@@ -139,6 +142,7 @@ class Stream final : public TimerOwner {
   // What /streams and the access log tell.
   uint64_t id() const { return id_; }
   Phase phase() const { return phase_; }
+  uint64_t phase_since_ms() const { return phase_since_ms_; }
   uint64_t events() const { return events_; }
   uint64_t window() const { return window_; }
   const RequestFacts& facts() const { return facts_; }
@@ -180,7 +184,7 @@ class Stream final : public TimerOwner {
   void give_head_back();
   bool owns_head() const { return recovery_ && recovery_->head; }
   Recovery& recovery() {
-    if (!recovery_) recovery_ = std::make_unique<Recovery>();
+    if (!recovery_) recovery_ = std::make_unique<Recovery>(*this);
     return *recovery_;
   }
   bool keeps_request() const { return keeps_request_ || keeps_until_content_; }
@@ -199,14 +203,26 @@ class Stream final : public TimerOwner {
     return !head_queued_ || (early_head_ && response_body_bytes_ == 0);
   }
   bool may_heal(const Head& head) const;
-  uint64_t kept_bytes_max() const;
-  bool fail_over(Failure failure, Ending ending, bool nothing_sent);
+  uint64_t kept_body_max() const;
+  // The whole of the request can be sent to another upstream.
+  bool at_hand() const;
+  bool fail_over(Failure failure, Ending ending, bool nothing_sent, const Head* answer = nullptr);
   bool fails_over_from(const Head& head);
+  // The answer of an attempt that has been given up is taken in.
+  bool answer_arrives() const { return retry_ && recovery_ && recovery_->arriving; }
+  void keep_answer(const Head& head);
+  void append_answer(std::string_view bytes);
+  void drop_arriving_answer();
+  bool has_better_answer(int status) const;
+  void give_kept_answer(Ending ending);
   bool heal(Failure failure, Ending ending, std::optional<uint64_t> retry_after_ms = {});
   void give_up_healing();
   void leave_attempt();
   void await_attempt();
   void on_attempt_due();
+  void choose_for_reconnect();
+  bool waits_for_pace();
+  void end_wait();
   std::optional<uint32_t> another_upstream(uint64_t tried);
   bool healing_waits() const {
     return recovery_ && recovery_->healing && recovery_->healing->waits();

@@ -63,6 +63,7 @@ void Stream::on_no_upstream(Ending ending, const char* reason) {
 // section 9.2.2). So it goes out again, once, on a fresh connection, where nothing of it was
 // written, or where twice is as good as once.
 void Stream::on_upstream_lost(Ending ending, const char* reason, bool nothing_sent) {
+  if (answer_arrives()) drop_arriving_answer();
   if (!hears_upstream()) return;
   end_attempt(ending);
   if (attempt_.reused && !attempt_.response_begun && !retried_) {
@@ -92,7 +93,7 @@ bool Stream::replace_attempt(Ending because) {
   bool whole = framed_ && settings().framing == EventFraming::kEvent && !attempt_.torn;
   if (head_queued_ && !whole) return false;
   if (!hears_upstream() || !attempt_.upstream) return false;
-  if (!owns_head() && !request_.kept_for_replay()) return false;
+  if (!at_hand()) return false;
   end_attempt(because);
   leave_attempt();
   return true;
@@ -104,14 +105,15 @@ void Stream::leave_attempt() {
   discard_unfinished();
   if (in_queue.linked()) streams_.upstreams().forget(*this);
   retry_ = attempt_.upstream != nullptr;
-  if (retry_)
-    attempt_.upstream->cancel();
-  else
+  if (!retry_)
     await_attempt();
+  else if (!answer_arrives())
+    attempt_.upstream->cancel();
 }
 
 void Stream::clear_attempt() {
   bool mark_is_late = attempt_.late_bom > 0 || response_body_bytes_ > 0;
+  if (recovery_) recovery_->arriving.reset();
   attempt_ = {};
   attempt_.late_bom = mark_is_late ? 1 : 0;
 }
@@ -140,6 +142,7 @@ void Stream::end_attempt(Ending ending) {
 
 void Stream::let_go_of_upstream(Ending ending) {
   end_attempt(ending);
+  end_wait();
   if (in_queue.linked()) streams_.upstreams().forget(*this);
   retry_ = false;
   if (attempt_.upstream) attempt_.upstream->cancel();

@@ -16,8 +16,17 @@ bool Stream::may_heal(const Head& head) const {
          head.method() == "GET" && head.body() == BodyKind::kNone;
 }
 
-uint64_t Stream::kept_bytes_max() const {
-  return keeps_until_content_ ? settings().retry_buffer : limits::kRequestWindow;
+// What a stale connection may have to send again has a bound of its own.
+uint64_t Stream::kept_body_max() const {
+  bool may_be_stale = attempt_.reused && !attempt_.response_begun && repeatable_ && !retried_;
+  uint64_t most = keeps_until_content_ ? settings().retry_buffer : 0;
+  return may_be_stale || keeps_request_ ? std::max<uint64_t>(most, limits::kRequestWindow) : most;
+}
+
+bool Stream::at_hand() const {
+  bool kept = keeps_request_ ||
+              (keeps_until_content_ && request_.kept_body_bytes() <= settings().retry_buffer);
+  return owns_head() || (kept && request_.kept_for_replay());
 }
 
 void Stream::lose_attempt(Ending ending, const char* reason, bool nothing_sent) {
@@ -29,7 +38,9 @@ void Stream::lose_attempt(Ending ending, const char* reason, bool nothing_sent) 
 
 // What another upstream has said is a better answer than that this one has said nothing.
 void Stream::give_up(Ending ending, const char* reason) {
-  if (!head_queued_ && recovery_ && recovery_->answered != 0)
+  if (!head_queued_ && recovery_ && recovery_->kept)
+    give_kept_answer(ending);
+  else if (!head_queued_ && recovery_ && recovery_->answered != 0)
     refuse(recovery_->answered, ending_detail(ending), ending, reason);
   else
     fail(ending, reason);
@@ -42,9 +53,10 @@ void Stream::lose_silent_attempt(Ending ending) {
 // --- before content ---
 
 // To another upstream of the group, where none can have executed the request twice to any harm.
-bool Stream::fail_over(Failure failure, Ending ending, bool nothing_sent) {
-  bool at_hand = nothing_sent || owns_head() || request_.kept_for_replay();
-  if (!fails_over(failure) || !at_hand || !(nothing_sent || repeatable_)) return false;
+// `answer`: one that says that it was not executed, or that twice does no harm.
+bool Stream::fail_over(Failure failure, Ending ending, bool nothing_sent, const Head* answer) {
+  bool harmless = nothing_sent || repeatable_ || answer;
+  if (!fails_over(failure) || !harmless || !(nothing_sent || at_hand())) return false;
   uint64_t tried = (recovery_ ? recovery_->tried : 0) | uint64_t{1} << upstream_index;
   if ((recovery_ ? recovery_->retries : 0) >= settings().retries) return false;
   std::optional<uint32_t> other = another_upstream(tried);
@@ -60,17 +72,56 @@ bool Stream::fail_over(Failure failure, Ending ending, bool nothing_sent) {
   recovery_->next_attempt_ms = attempt_.upstream ? 0 : loop().now_ms() + 1;
   end_attempt(ending);
   if (in_queue.linked()) streams_.upstreams().forget(*this);
+  if (answer) keep_answer(*answer);
   upstream_index = *other;
   leave_attempt();
   return true;
 }
 
 bool Stream::fails_over_from(const Head& head) {
-  auto status = static_cast<uint16_t>(head.status());
-  if (std::ranges::count(settings().retry_on, status) == 0) return false;
-  if (!fail_over(Failure::kStatus, Ending::kComplete, /*nothing_sent=*/false)) return false;
-  recovery_->answered = status;
+  const Statuses& named = repeatable_ ? settings().retry_on : settings().retry_on_post;
+  if (std::ranges::count(named, head.status()) == 0) return false;
+  if (fail_over(Failure::kStatus, Ending::kComplete, /*nothing_sent=*/false, &head)) return true;
+  if (!has_better_answer(head.status())) return false;
+  give_kept_answer(Ending::kComplete);
   return true;
+}
+
+bool Stream::has_better_answer(int status) const {
+  return !head_queued_ && recovery_ && recovery_->kept &&
+         recovery_->kept->rank() > answer_rank(status);
+}
+
+// Of two that are alike the later one counts. With a request that is still arriving, its attempt
+// would have to be served for longer.
+void Stream::keep_answer(const Head& head) {
+  if (recovery_->answered == 0 || answer_rank(head.status()) >= answer_rank(recovery_->answered))
+    recovery_->answered = static_cast<uint16_t>(head.status());
+  if (head_queued_ || has_better_answer(head.status()) || !request_.finished()) return;
+  uint64_t until_ms = loop().now_ms() + limits::kKeptAnswerMs;
+  recovery_->arriving = KeptAnswer::of(context().memory_limit, head, upstream_index, until_ms);
+  if (recovery_->arriving) loop().timers().schedule_earlier(timer_, until_ms);
+}
+
+void Stream::append_answer(std::string_view bytes) {
+  if (!recovery_->arriving->append(bytes)) drop_arriving_answer();
+}
+
+// Too large, too slow, or cut off.
+void Stream::drop_arriving_answer() {
+  recovery_->arriving.reset();
+  if (attempt_.upstream) attempt_.upstream->cancel();
+}
+
+void Stream::give_kept_answer(Ending ending) {
+  std::unique_ptr<KeptAnswer> answer = std::move(recovery_->kept);
+  let_go_of_upstream(ending);
+  upstream_index = answer->upstream();
+  commit_response(answer->head());
+  if (phase_ == Phase::kDraining) return;  // there was no memory for its head
+  response_.append_own(answer->body());
+  response_body_bytes_ += answer->body().size();
+  on_over();
 }
 
 // The choice is made, but not taken yet.
@@ -101,7 +152,10 @@ bool Stream::begin_retry() {
 // be resumed.
 void Stream::settle_request() {
   notes_ids_ = framed_ && owns_head() && may_heal(*recovery_->head);
-  if (recovery_) recovery_->tried = 0;
+  if (recovery_) {
+    recovery_->tried = 0;
+    recovery_->kept.reset();
+  }
   bool kept = keeps_until_content_ && !keeps_request_;
   keeps_until_content_ = false;
   if (!kept) return;
@@ -131,6 +185,8 @@ bool Stream::heal(Failure failure, Ending ending, std::optional<uint64_t> retry_
   resumes_ = false;
   recovery_->tried |= uint64_t{1} << upstream_index;
   recovery_->next_attempt_ms = due_ms;
+  recovery_->not_before_ms =
+      retry_after_ms ? due_ms : now_ms + healing.asked_ms(recovery_->retry_ms);
   recovery_->paced = false;
   leave_attempt();
   return true;
@@ -146,30 +202,54 @@ void Stream::give_up_healing() {
 void Stream::await_attempt() {
   clear_attempt();
   if (owns_head()) request_.abandon();
+  if (healing_waits() && recovery_->not_before_ms < recovery_->next_attempt_ms)
+    streams_.healing_waits().add(upstream().id, *recovery_);
   set_phase(Phase::kHealing);
 }
 
-// Another upstream of the group comes first. Where all have been tried, all may be again.
+void Stream::end_wait() {
+  if (recovery_ && recovery_->in_wait.linked())
+    streams_.healing_waits().remove(upstream().id, *recovery_);
+}
+
+// It has left the list of those that wait.
+void Stream::on_upstream_back() {
+  recovery_->tried &= ~(uint64_t{1} << upstream_index);
+  recovery_->next_attempt_ms = std::max(recovery_->not_before_ms, loop().now_ms() + 1);
+  loop().timers().schedule_earlier(timer_, recovery_->next_attempt_ms);
+}
+
 void Stream::on_attempt_due() {
-  if (healing_waits() && !recovery_->paced) {
-    std::optional<uint32_t> other = another_upstream(recovery_->tried);
-    if (!other) {
-      recovery_->tried = 0;
-      other = another_upstream(0);
-    }
-    upstream_index = other.value_or(upstream_index);
-    uint64_t now_ms = loop().now_ms();
-    uint64_t given_up_ms = recovery_->healing->broken_since_ms + settings().heal_for_ms;
-    recovery_->next_attempt_ms = streams_.attempt_limits().take_reconnect(
-        upstream().id, settings().heal_rate, now_ms, given_up_ms);
-    recovery_->paced = true;
-    if (recovery_->next_attempt_ms > now_ms) {
-      ++context().metrics.heal_attempts_paced;
-      return;
-    }
-  }
+  end_wait();
+  if (healing_waits() && waits_for_pace()) return;
   recovery_->next_attempt_ms = 0;
   begin_next_attempt();
+}
+
+// Another upstream of the group comes first. Where all have been tried, all may be again.
+void Stream::choose_for_reconnect() {
+  std::optional<uint32_t> other = another_upstream(recovery_->tried);
+  if (!other) {
+    recovery_->tried = 0;
+    other = another_upstream(0);
+  }
+  upstream_index = other.value_or(upstream_index);
+}
+
+// Its turn at an upstream may come late, and that upstream have been ejected by then: it chooses
+// again, and waits for its turn at the other one.
+bool Stream::waits_for_pace() {
+  uint32_t paced_for = upstream_index;
+  if (!recovery_->paced || !streams_.upstreams().stands(*this)) choose_for_reconnect();
+  if (recovery_->paced && upstream_index == paced_for) return false;
+  uint64_t now_ms = loop().now_ms();
+  uint64_t given_up_ms = recovery_->healing->broken_since_ms + settings().heal_for_ms;
+  recovery_->next_attempt_ms = streams_.attempt_limits().take_reconnect(
+      upstream().id, settings().heal_rate, now_ms, given_up_ms);
+  recovery_->paced = true;
+  if (recovery_->next_attempt_ms <= now_ms) return false;
+  ++context().metrics.heal_attempts_paced;
+  return true;
 }
 
 // The answer to a reconnect.
@@ -182,6 +262,7 @@ void Stream::on_comeback(const Head& head) {
       count(HealResult::kResumed);
       recovery_->healing->resumes(loop().now_ms());
       recovery_->tried = 0;
+      streams_.upstream_back(upstream().id);
       // Of ids that name several events each, none tells what has come before.
       resumes_ = !recovery_->healing->ids.repeat();
       no_transform_ |= has_no_transform(head);

@@ -140,6 +140,8 @@ bool Stream::write_request(const Head& head) {
     return false;
   }
   if (!request_.append_head(text)) {
+    // A stream that has its client's time tries again later.
+    if (healing_waits() && heal(Failure::kOverload, Ending::kOverloaded)) return false;
     if (head.body() != BodyKind::kNone) keep_alive_ = false;
     fail(Ending::kOverloaded);
     return false;
@@ -197,7 +199,8 @@ void Stream::on_request_sent(uint64_t body_bytes) {
   context().metrics.bytes_to_upstreams += body_bytes;
   if (request_.gave_way()) request_moved_ms_ = low_bits(loop().now_ms());
   if (phase_ == Phase::kAwaitingHead) phase_since_ms_ = loop().now_ms();
-  if (request_.kept_bytes() > kept_bytes_max()) request_.keep_for_replay(false);
+  // What is about to be sent again stays, though a send that was under way has added to it.
+  if (!retry_ && request_.kept_body_bytes() > kept_body_max()) request_.keep_for_replay(false);
   if (client_ && !request_.finished()) client_->request_window_opened();
 }
 

@@ -67,7 +67,8 @@ uint64_t Stream::deadline_ms() const {
 void Stream::on_timer() {
   if (ended_ || phase_ == Phase::kDraining) return;
   uint64_t now_ms = loop().now_ms();
-  if (retry_) {  // this attempt has timed out already, and its connection is about to let go
+  if (answer_arrives() && now_ms >= recovery_->arriving->until_ms()) drop_arriving_answer();
+  if (retry_) {  // this attempt is over, and its connection is about to let go
     loop().timers().schedule(timer_, now_ms + kLetGoMs);
     return;
   }

@@ -51,6 +51,11 @@ void Streams::ended(Stream& stream) {
   observer_.stream_ended(stream);
 }
 
+void Streams::upstream_back(uint32_t upstream) {
+  for (unsigned i = 0; i < limits::kWokenPerResumed; ++i)
+    if (Stream* stream = healing_waits_.take(upstream)) stream->on_upstream_back();
+}
+
 void Streams::bury(Stream* stream) {
   if (relieved_to_ == stream) relieved_to_ = next(*stream);
   streams_.remove(*stream);

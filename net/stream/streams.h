@@ -13,6 +13,7 @@
 #include "core/random.h"
 #include "net/context/worker_context.h"
 #include "net/stream/attempt_limits.h"
+#include "net/stream/healing_waits.h"
 #include "net/stream/staging.h"
 #include "net/stream/stream.h"
 
@@ -40,6 +41,7 @@ class Streams final : public TurnHook {
   UpstreamSource& upstreams() const { return upstreams_; }
   Staging& staging() { return staging_; }
   AttemptLimits& attempt_limits() { return attempt_limits_; }
+  HealingWaits& healing_waits() { return healing_waits_; }
   Random& random() { return random_; }
   // Room for the pieces of an event; the next caller's.
   std::vector<std::string_view>& pieces() { return pieces_; }
@@ -53,6 +55,8 @@ class Streams final : public TurnHook {
   // The stream's response is framed from here on.
   void event_stream_begun();
   void ended(Stream& stream);
+  // One has been resumed there.
+  void upstream_back(uint32_t upstream);
   // Deletes the stream at the end of the turn.
   void bury(Stream* stream);
 
@@ -79,6 +83,7 @@ class Streams final : public TurnHook {
   uint64_t relieve_again_ms_ = 0;  // no other round before
   uint64_t made_ = 0;
   AttemptLimits attempt_limits_;
+  HealingWaits healing_waits_;
   Random random_;
   std::vector<std::string_view> pieces_;
 };

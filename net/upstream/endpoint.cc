@@ -1,5 +1,6 @@
 #include "net/upstream/endpoint.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -8,7 +9,9 @@ namespace sluice {
 Endpoint::Endpoint(PoolContext& shared, const Upstream& upstream)
     : shared_(shared),
       upstream_(upstream),
-      breaker_(board().health(upstream.id), shared.context.number) {
+      breaker_(board().health(upstream.id), shared.context.number),
+      look_(this),
+      queue_(board().places(upstream.id), shared.context.number) {
   if (upstream.name.empty())
     use_addresses({upstream.address});
   else
@@ -22,30 +25,30 @@ void Endpoint::use_addresses(std::vector<Address> addresses) {
   if (name_)
     for (Address& address : addresses) address.set_port(upstream_.port);
   addresses_.replace(addresses);
-  queue_.resolved = !addresses_.empty();
+  queue_.set_resolved(!addresses_.empty());
   for (auto& pool : pools_) pool->close_idle_elsewhere();
 }
 
 void Endpoint::on_looked_up(bool changed) {
   if (changed) use_addresses(name_->addresses());
-  if (changed || !queue_.resolved) tell_addresses();
-  if (queue_.resolved && !name_->looking()) tell_failure();
-  if (queue_.resolved)
+  if (changed || !queue_.resolved()) tell_addresses();
+  if (queue_.resolved() && !name_->looking()) tell_failure();
+  if (queue_.resolved())
     serve_resolved();
   else if (!name_->looking())
     refuse_unresolved();
 }
 
 void Endpoint::serve_resolved() {
-  for (Stream* stream = queue_.waiting.front(); stream; stream = queue_.waiting.next(*stream))
+  for (Stream* stream = queue_.front(); stream; stream = ConnectionQueue::next(*stream))
     if (stream->phase() == Phase::kResolving) stream->on_queued();
   place_is_free();
 }
 
 // A stream that is refused may ask for another upstream, or be gone with others.
 void Endpoint::refuse_unresolved() {
-  while (Stream* stream = queue_.waiting.front()) {
-    queue_.waiting.remove(*stream);
+  while (Stream* stream = queue_.front()) {
+    queue_.remove(*stream);
     stream->on_no_upstream(Ending::kUpstreamUnresolved, name_->reason());
   }
 }
@@ -57,7 +60,7 @@ void Endpoint::on_answered(DnsAnswer::Status status) {
 // Each worker looks up for itself, and one of them tells; that there is none, once.
 void Endpoint::tell_addresses() {
   if (shared_.context.number != 0) return;
-  if (!queue_.resolved) {
+  if (!queue_.resolved()) {
     if (name_->looking() || std::exchange(told_of_none_, true)) return;
     shared_.context.warn("upstream " + url() + " has no address: " + name_->reason());
     return;
@@ -142,19 +145,44 @@ void Endpoint::acquire(Stream& stream, bool fresh) {
 }
 
 void Endpoint::limit(uint64_t connections_max) {
-  queue_.connections_max = connections_max;
+  queue_.limit(connections_max);
   place_is_free();
+  close_unwanted();
+  look_in(limits::kIdlePlaceLookMs);
 }
 
 void Endpoint::place_is_free() {
-  while (queue_.room() && !queue_.waiting.empty()) {
-    Stream& stream = *queue_.waiting.front();
-    queue_.waiting.remove(stream);
+  while (!queue_.empty() && queue_.take_place(queue_.front()->phase_since_ms())) {
+    Stream& stream = *queue_.front();
+    queue_.remove(stream);
     pool_of(stream).open_for(stream);
   }
 }
 
+// Nobody tells a worker what another one does: it looks, as long as there may be something to see.
+void Endpoint::on_timer() {
+  place_is_free();
+  queue_.claim_turn();
+  close_unwanted();
+  if (!queue_.empty())
+    look_in(limits::kPlaceLookMs);
+  else if (std::ranges::any_of(pools_, [](const auto& pool) { return pool->has_idle(); }))
+    look_in(limits::kIdlePlaceLookMs);
+}
+
+void Endpoint::look_in(uint64_t ms) {
+  Loop& loop = shared_.context.loop;
+  if (queue_.limited()) loop.timers().schedule_earlier(look_, loop.now_ms() + ms);
+}
+
+void Endpoint::close_unwanted() {
+  uint64_t left = queue_.unwanted();
+  for (auto& pool : pools_)
+    while (left > 0 && pool->close_one_idle()) --left;
+}
+
 void Endpoint::make_room(const UpstreamPool& for_pool) {
+  look_in(limits::kPlaceLookMs);
   for (auto& pool : pools_)
     if (pool.get() != &for_pool && pool->close_one_idle()) return;
 }
@@ -174,7 +202,7 @@ void Endpoint::close_retired(uint64_t& at_us) {
 
 bool Endpoint::shrink() {
   std::erase_if(pools_, [](const auto& pool) { return pool->retired() && pool->empty(); });
-  return pools_.empty() && queue_.waiting.empty() && (!configured_ || !name_);
+  return pools_.empty() && queue_.empty() && (!configured_ || !name_);
 }
 
 void Endpoint::close_idle() {

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "core/timer_wheel.h"
+#include "net/base/limits.h"
 #include "net/dns/host_name.h"
 #include "net/upstream/addresses.h"
 #include "net/upstream/breaker.h"
@@ -17,7 +19,7 @@
 
 namespace sluice {
 
-class Endpoint final : public PoolOwner, public HostName::Watcher {
+class Endpoint final : public PoolOwner, public HostName::Watcher, public TimerOwner {
  public:
   // Where its url has a name, the first look-up begins at once.
   Endpoint(PoolContext& shared, const Upstream& upstream);
@@ -26,14 +28,15 @@ class Endpoint final : public PoolOwner, public HostName::Watcher {
 
   // The stream's request is to have a connection.
   void acquire(Stream& stream, bool fresh);
-  void forget(Stream& stream) { queue_.waiting.remove(stream); }
+  void forget(Stream& stream) { queue_.remove(stream); }
   // Its name has no address, and nobody is asked for one just now.
   bool without_address() const { return name_ && addresses_.empty() && !name_->looking(); }
   // One may come, but none is known.
   bool looks_for_address() const { return name_ && addresses_.empty() && name_->looking(); }
   // The names' files and servers may be others: looks up anew.
   void look_up_anew();
-  // How many connections there may be, 0 = any number; streams that wait get what comes free.
+  // How many connections all workers may have, 0 = any number; streams that wait get what comes
+  // free.
   void limit(uint64_t connections_max);
 
   // Null: there is none for such connections.
@@ -64,13 +67,20 @@ class Endpoint final : public PoolOwner, public HostName::Watcher {
   const char* why_no_address() const override { return name_->reason(); }
   void place_is_free() override;
   void make_room(const UpstreamPool& for_pool) override;
+  void went_idle() override { look_in(limits::kIdlePlaceLookMs); }
   bool belongs_to(const Stream& stream, const UpstreamPool& pool) const override;
 
   // HostName::Watcher
   void on_looked_up(bool changed) override;
   void on_answered(DnsAnswer::Status status) override;
 
+  // TimerOwner: where connections are limited, other workers may have given some back, or want
+  // some.
+  void on_timer() override;
+
  private:
+  void look_in(uint64_t ms);
+  void close_unwanted();
   void serve_resolved();
   void refuse_unresolved();
   void use_addresses(std::vector<Address> addresses);
@@ -92,6 +102,7 @@ class Endpoint final : public PoolOwner, public HostName::Watcher {
   bool configured_ = true;
   bool told_of_none_ = false;
   bool told_of_failure_ = false;
+  Timer look_;
   ConnectionQueue queue_;
   std::vector<std::unique_ptr<UpstreamPool>> pools_;
 };

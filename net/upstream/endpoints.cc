@@ -82,7 +82,7 @@ bool Endpoints::choose(Stream& stream, uint64_t tried) {
   const auto count = static_cast<uint32_t>(route.upstreams.size());
   std::array<Rank, limits::kUpstreamsMax> ranks;
   for (uint32_t i = 0; i < count; ++i)
-    ranks[i] = (tried >> i & 1) != 0 ? Rank::kTried : rank_of(route.upstreams[i]);
+    ranks[i] = (tried >> i & 1) != 0 ? Rank::kTried : rank_of(route.upstreams[i], route.settings);
   std::optional<uint64_t> key = keyed_stream_ == stream.id() ? key_ : std::nullopt;
   while (true) {
     Rank best = *std::min_element(ranks.begin(), ranks.begin() + count);
@@ -104,11 +104,12 @@ bool Endpoints::choose(Stream& stream, uint64_t tried) {
 
 bool Endpoints::stands(const Stream& stream) {
   const Upstream& chosen = stream.upstream();
-  return rank_of(chosen) <= Rank::kBacksUp || endpoint(chosen).breaker().tried_by(stream.id());
+  return rank_of(chosen, stream.settings()) <= Rank::kBacksUp ||
+         endpoint(chosen).breaker().tried_by(stream.id());
 }
 
-// A backup that is ejected is no worse than another that is.
-Endpoints::Rank Endpoints::rank_of(const Upstream& upstream) const {
+// A backup that is ejected, or full, is no worse than another that is.
+Endpoints::Rank Endpoints::rank_of(const Upstream& upstream, const StreamSettings& settings) const {
   const UpstreamHealth& health = board().health(upstream.id);
   UpstreamState state = health.state(now_ms());
   if (state == UpstreamState::kDrained) return Rank::kDrained;
@@ -116,6 +117,8 @@ Endpoints::Rank Endpoints::rank_of(const Upstream& upstream) const {
   if (state == UpstreamState::kUnhealthy || state == UpstreamState::kOpen ||
       (state == UpstreamState::kHalfOpen && tried) || without_address(upstream))
     return Rank::kEjected;
+  uint64_t pending_max = settings.upstream_max_pending;
+  if (pending_max != 0 && board().places(upstream.id).waiting >= pending_max) return Rank::kFull;
   return upstream.backup ? Rank::kBacksUp : Rank::kServes;
 }
 

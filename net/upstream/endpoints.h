@@ -50,10 +50,10 @@ class Endpoints final : public UpstreamSource {
  private:
   // How willingly a group's requests are given to an upstream: the lowest rank that there is has
   // them all.
-  enum class Rank : uint8_t { kServes, kBacksUp, kEjected, kDrained, kTried };
+  enum class Rank : uint8_t { kServes, kBacksUp, kFull, kEjected, kDrained, kTried };
 
   Endpoint& endpoint(const Upstream& upstream);
-  Rank rank_of(const Upstream& upstream) const;
+  Rank rank_of(const Upstream& upstream, const StreamSettings& settings) const;
   bool without_address(const Upstream& upstream) const;
   bool begins_trial_if_due(const Stream& stream, const Upstream& upstream);
   void drop_trial_not_begun();

@@ -30,21 +30,21 @@ void UpstreamPool::acquire(Stream& stream, bool fresh) {
     conn->assign(stream, true);
     return;
   }
-  if (queue_.room()) {
+  // A stream that tries again has waited its turn before, and goes to the front.
+  if ((fresh || queue_.empty()) && queue_.take_place(context().loop.now_ms())) {
     open_for(stream);
     return;
   }
-  if (!queue_.resolved && !owner_.awaits_address()) {
+  if (!queue_.resolved() && !owner_.awaits_address()) {
     stream.on_no_upstream(Ending::kUpstreamUnresolved, owner_.why_no_address());
     return;
   }
   stream.needs_fresh = fresh;
-  // A stream that tries again has waited its turn before, and goes to the front.
-  if (fresh)
-    queue_.waiting.push_front(stream);
-  else
-    queue_.waiting.push_back(stream);
-  if (queue_.resolved)
+  if (!queue_.join(stream, fresh, stream.settings().upstream_max_pending)) {
+    stream.on_no_upstream(Ending::kUnavailable, "too_many_pending");
+    return;
+  }
+  if (queue_.resolved())
     stream.on_queued();
   else
     stream.on_resolving();
@@ -54,7 +54,6 @@ void UpstreamPool::acquire(Stream& stream, bool fresh) {
 void UpstreamPool::open_for(Stream& stream) {
   ++context().metrics.upstream_connects;
   ++connections_;
-  ++queue_.connections;
   ++shared_.counts.connections;
   shared_.connector.connect(*this).assign(stream, false);
 }
@@ -62,13 +61,13 @@ void UpstreamPool::open_for(Stream& stream) {
 void UpstreamPool::release(PooledConn& conn) {
   // Waiting requests may not be repeatable, or may want another kind of connection. If this one
   // ends, its place is theirs.
-  bool waited_for = !queue_.waiting.empty();
+  bool waited_for = !queue_.empty();
   bool right_address = owner_.has_address(conn.peer());
   bool kept = right_address && !waited_for && !retired_ && !context().draining &&
-              idle_count_ < settings_.idle_max;
+              idle_count_ < settings_.idle_max && queue_.unwanted() == 0;
   Stream* next = waited_for && right_address && conn.usable() ? next_waiting() : nullptr;
   if (next) {
-    queue_.waiting.remove(*next);
+    queue_.remove(*next);
     ++context().metrics.upstream_reuses;
     conn.assign(*next, true);
   } else if (!kept) {
@@ -76,12 +75,13 @@ void UpstreamPool::release(PooledConn& conn) {
   } else {
     push_idle(conn);
     if (settings_.idle_ms > 0) conn.rest(context().loop.now_ms() + settings_.idle_ms);
+    owner_.went_idle();
   }
 }
 
 void UpstreamPool::conn_closed(PooledConn& conn) {
   --connections_;
-  --queue_.connections;
+  queue_.give_place_back();
   --shared_.counts.connections;
   ++context().metrics.upstream_connections_closed;
   remove_idle(conn);
@@ -103,11 +103,12 @@ void UpstreamPool::remove_idle(PooledConn& conn) {
 }
 
 // The first in the queue that may have a kept-alive connection. Null, where that one wants another
-// kind: nobody behind it is served before it.
+// kind, or another worker's comes first: nobody behind it is served before it.
 Stream* UpstreamPool::next_waiting() const {
-  Stream* stream = queue_.waiting.front();
-  while (stream && stream->needs_fresh) stream = queue_.waiting.next(*stream);
-  return stream && owner_.belongs_to(*stream, *this) ? stream : nullptr;
+  Stream* stream = queue_.front();
+  while (stream && stream->needs_fresh) stream = ConnectionQueue::next(*stream);
+  bool next = stream && owner_.belongs_to(*stream, *this) && queue_.may_keep_for(*stream);
+  return next ? stream : nullptr;
 }
 
 void UpstreamPool::close_idle() {
@@ -125,8 +126,9 @@ void UpstreamPool::close_idle_elsewhere() {
 }
 
 bool UpstreamPool::close_one_idle() {
-  PooledConn* oldest = idle_.front();
-  for (PooledConn* conn = oldest; conn; conn = idle_.next(*conn)) oldest = conn;
+  PooledConn* oldest = nullptr;
+  for (PooledConn* conn = idle_.front(); conn; conn = idle_.next(*conn))
+    if (!conn->is_closing()) oldest = conn;
   if (!oldest) return false;
   oldest->retire();
   return true;

@@ -17,6 +17,7 @@
 #include "net/stream/halves.h"
 #include "net/stream/stream.h"
 #include "net/transport/connect_race.h"
+#include "net/upstream/connection_queue.h"
 
 namespace sluice {
 
@@ -70,18 +71,6 @@ struct PoolContext {
   UpstreamCounts counts = {};
 };
 
-// The connections to an endpoint, of all its pools, and the streams that wait for one.
-struct ConnectionQueue {
-  bool room() const { return resolved && (connections_max == 0 || connections < connections_max); }
-
-  bool resolved = false;         // there is an address to connect to
-  uint64_t connections_max = 0;  // 0 = unlimited
-  size_t connections = 0;
-  IntrusiveQueue<Stream, &Stream::in_queue> waiting;
-};
-
-class UpstreamPool;
-
 // A pool's endpoint, as the pool knows it.
 class PoolOwner {
  public:
@@ -89,6 +78,8 @@ class PoolOwner {
   virtual void place_is_free() = 0;
   // A stream waits for a place: an idle connection of another pool gives way.
   virtual void make_room(const UpstreamPool& for_pool) = 0;
+  // A connection has gone idle: it may be wanted elsewhere.
+  virtual void went_idle() = 0;
   // The addresses of a new connection, in the order in which to try them.
   virtual std::vector<Address> addresses_to_try() = 0;
   virtual void address_tried(const Address& address, bool connected) = 0;
@@ -130,7 +121,7 @@ class UpstreamPool {
 
   // Gives the stream a connection: idle (unless it needs a fresh one), new, or once one is free.
   void acquire(Stream& stream, bool fresh);
-  // Opens a connection for a stream that has waited.
+  // Opens a connection, whose place has been taken.
   void open_for(Stream& stream);
   // A connection that has done its response and may carry another request.
   void release(PooledConn& conn);
@@ -147,6 +138,7 @@ class UpstreamPool {
   bool retired() const { return retired_; }
   void set_retired(bool retired) { retired_ = retired; }
   bool empty() const { return connections_ == 0; }
+  bool has_idle() const { return idle_count_ > 0; }
 
   const ConnectionSettings& settings() const { return settings_; }
   const std::string& url() const { return url_; }

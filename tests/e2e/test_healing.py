@@ -259,6 +259,105 @@ def test_where_all_fail_the_last_answer_is_passed_on(rig):
     assert body in (b"1", b"2")
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_post_goes_on_behind_an_answer_that_has_not_taken_it_on(rig, status):
+    bodies = []
+
+    def well(server, request):
+        bodies.append(request.content)
+        server.respond(b"ok")
+
+    urls = [rig.upstream(lambda server, _: server.respond(b"no", status=f"{status} No")).url, rig.upstream(well).url]
+    gateway = rig.gateway(None, "--upstream", urls[0], "--upstream", urls[1], "--eject-after", "0")
+    for _ in range(4):
+        client = rig.client(gateway)
+        client.request("POST", "/", body=b"x" * 5000)
+        assert client.response()[0].status == 200
+    assert bodies == [b"x" * 5000] * 4
+
+
+@pytest.mark.parametrize(("status", "flags"), [(502, ()), (503, ("--retry-on-post", "none"))])
+def test_a_post_does_not_go_on_behind_another(rig, status, flags):
+    failing = rig.upstream(lambda server, _: server.respond(b"no", status=f"{status} No"))
+    gateway = two(rig, failing.url, "--eject-after", "0", *flags)
+    statuses = set()
+    for _ in range(4):
+        client = rig.client(gateway)
+        client.request("POST", "/", body=b"x")
+        statuses.add(client.response()[0].status)
+    assert statuses == {200, status}
+
+
+def answers_of_a_group(rig, *handlers, flags=(), requests=3):
+    """What requests get of upstreams that all fail, each of them asked first by some."""
+    urls = [rig.upstream(handler).url for handler in handlers]
+    upstreams = [flag for url in urls for flag in ("--upstream", url)]
+    gateway = rig.gateway(None, *upstreams, "--eject-after", "0", "--balance", "round-robin", "--threads", "1", *flags)
+    client = rig.client(gateway)
+    answers = set()
+    for _ in range(requests):
+        client.get()
+        head, body = client.response()
+        answers.add((head.status, body))
+    return answers
+
+
+def says(status, body):
+    return lambda server, _: server.respond(body, status=f"{status} No")
+
+
+def test_where_all_fail_the_best_answer_is_passed_on(rig):
+    assert answers_of_a_group(rig, says(503, b"a"), says(429, b"b"), says(502, b"c")) == {(429, b"b")}
+
+
+def test_an_upstreams_answer_is_better_than_ours(rig):
+    gone = [lambda server, _: server.reset(), lambda server, _: server.close()]
+    assert answers_of_a_group(rig, says(504, b"own words"), *gone) == {(504, b"own words")}
+
+
+def test_a_large_answer_is_not_kept(rig):
+    """Its status is."""
+    gone = lambda server, _: server.reset()  # noqa: E731
+    answers = answers_of_a_group(rig, says(503, b"x" * 5000), gone, requests=2)
+    assert {status for status, _ in answers} == {503}
+    assert any(body != b"x" * 5000 for _, body in answers)
+
+
+def test_the_retry_buffer_counts_the_body_alone(rig):
+    failing = rig.upstream(lambda server, _: server.respond(b"no", status="503 No"))
+    gateway = two(rig, failing.url, "--eject-after", "0", "--retry-buffer", "1000")
+    for size, expected in ((1000, {200}), (1001, {200, 503})):
+        statuses = set()
+        for _ in range(4):
+            client = rig.client(gateway)
+            client.request("PUT", "/", body=b"x" * size)
+            statuses.add(client.response()[0].status)
+        assert statuses == expected
+
+
+def test_a_stale_connection_is_replayed_whatever_the_retry_buffer(rig):
+    bodies = []
+
+    def answer(server, request):
+        if request.target == "/stale" and not bodies:
+            bodies.append(request.content)
+            server.close()
+        else:
+            bodies.append(request.content)
+            server.respond(b"ok")
+
+    first, second = rig.upstream(answer), rig.upstream(answer)
+    gateway = rig.gateway(None, "--upstream", first.url, "--upstream", second.url, "--retry-buffer", "10", "--threads", "1")
+    client = rig.client(gateway)
+    for _ in range(2):  # both have a connection then
+        client.get()
+        assert client.response()[0].status == 200
+    bodies.clear()
+    client.request("PUT", "/stale", body=b"x" * 30000)
+    assert client.response()[0].status == 200
+    assert bodies == [b"x" * 30000] * 2
+
+
 def test_retries_have_a_budget(rig):
     urls = [rig.upstream(lambda server, _: server.respond(b"no", status="503 No")).url for _ in range(2)]
     gateway = rig.gateway(None, "--upstream", urls[0], "--upstream", urls[1], "--eject-after", "0")

@@ -44,6 +44,7 @@ StreamSettings make_settings(Random& random) {
   settings.retry_buffer = random.chance(0.5) ? 64 * 1024 : random.magnitude(0, 64 * 1024);
   if (random.chance(0.3)) settings.retry_on = {429, 500, 503};
   if (random.chance(0.1)) settings.retry_on = {};
+  if (random.chance(0.2)) settings.retry_on_post = {};
   settings.connect_timeout_ms = random.magnitude(500, 3'000);
   settings.first_byte_timeout_ms = random.magnitude(1'500, 4'000);
   settings.upstream_max_connections = random.chance(0.1) ? random.between(1, 3) : 0;

@@ -12,8 +12,15 @@ namespace {
 // For what is on its way when a mood changes.
 constexpr uint64_t kSettledNs = 2 * kSecond;
 constexpr uint64_t kSlackNs = 10 * kSecond;
-// As it is written for an upstream.
-constexpr size_t kHeadBytesMax = 1024;
+// An answer that takes no longer is kept, whatever the network adds.
+constexpr uint64_t kQuickNs = limits::kKeptAnswerMs * kMillisecond / 3;
+
+// Which of two answers a client should rather get.
+int rank_of(int status) {
+  constexpr int kBestLast[] = {503, 429};
+  const int* at = std::ranges::find(kBestLast, status);
+  return at == std::end(kBestLast) ? 0 : 1 + static_cast<int>(at - kBestLast);
+}
 
 }  // namespace
 
@@ -92,18 +99,17 @@ bool FailoverJudge::must_succeed(const FailoverRequest& request) const {
   if (others == 0 || good + unreached == group.size())
     return others == 0 || (others <= settings.retries &&
                            request.denied_before == gateway_.metrics().retries_denied);
-  bool kept = !request.has_body || request.body_bytes + kHeadBytesMax <= settings.retry_buffer;
+  bool kept = !request.has_body || request.body_bytes <= settings.retry_buffer;
   return request.repeatable && kept && others <= settings.retries &&
          request.denied_before == gateway_.metrics().retries_denied;
 }
 
 void FailoverJudge::on_end(const FailoverRequest& request, const FailoverOutcome& outcome) const {
   if (outcome.left) return;
-  const StreamSettings& settings = scene_.settings(request);
   std::string name = request.method + " " + std::to_string(request.number);
   auto status = static_cast<uint16_t>(outcome.status);
   bool ours = outcome.answer.empty();
-  bool retried = std::ranges::count(settings.retry_on, status) > 0;
+  bool retried = scene_.retried(request, status);
   auto says = [&](const FailoverAnswer& answer) { return answer.status == outcome.status; };
   bool theirs_too = std::ranges::any_of(request.answers, says);
   if (scene_.world.now_ns() > request.began_ns + bound_ns(request))
@@ -115,6 +121,13 @@ void FailoverJudge::on_end(const FailoverRequest& request, const FailoverOutcome
   auto is_whole = [](const FailoverAnswer& answer) { return answer.whole; };
   if (ours && !theirs_too && std::ranges::any_of(request.answers, is_whole))
     violation(name + " gets an answer that we made up, in place of an upstream's");
+  for (const FailoverAnswer& answer : request.answers) {
+    bool quick = answer.whole && answer.lasted_ns <= kQuickNs && !request.has_body;
+    if (quick && ours) violation(name + " gets an answer of ours, and an upstream's was there");
+    if (quick && retried && outcome.whole && rank_of(status) < rank_of(answer.status))
+      violation(name + " gets " + std::to_string(status) + ", and " +
+                std::to_string(answer.status) + " was there");
+  }
   if (!outcome.whole && std::ranges::all_of(request.answers, is_whole))
     violation(name + " gets a part of an answer, and its upstream gave all of it");
   bool error = ours || retried;

@@ -152,7 +152,10 @@ void ServerConnection::note_reader() {
   std::vector<FailoverReader>& readers = request_->readers;
   const StreamSettings& settings = scene_.settings(*request_);
   std::string name = request_->method + " " + std::to_string(request_->number);
-  if (!request_->repeatable && !readers.empty())
+  auto not_taken_on = std::ranges::count_if(
+      request_->answers,
+      [this](const FailoverAnswer& answer) { return scene_.retried(*request_, answer.status); });
+  if (!request_->repeatable && static_cast<size_t>(not_taken_on) < readers.size())
     violation(name + " reaches a second upstream, though one may have processed it");
   // Again to the same one only where its kept connection was at its end.
   for (const FailoverReader& reader : readers)
@@ -234,12 +237,16 @@ void ServerConnection::step() {
   if (closed_) return;
   Random& random = scene_.world.random;
   size_t size = random.magnitude(1, 5000);
+  if (answer_ && written_ == 0) answer_->began_ns = scene_.world.now_ns();
   written_ += connection_->write(std::string_view(wire_).substr(written_, size));
   if (written_ < wire_.size()) {
     scene_.world.after(random.magnitude(1, 5 * kMillisecond), [this] { step(); });
     return;
   }
-  if (answer_) answer_->whole = true;
+  if (answer_) {
+    answer_->whole = true;
+    answer_->lasted_ns = scene_.world.now_ns() - answer_->began_ns;
+  }
   if (ends_)
     close(ends_by_reset_);
   else if (mood_ != Mood::kGarbage)

@@ -4,6 +4,7 @@
 // the number at the end of their target, answers by a field that only their server knows.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <string>
@@ -42,6 +43,8 @@ struct Server {
 struct FailoverAnswer {
   int status;
   bool whole = false;  // every byte of it was written, and its connection was not killed
+  uint64_t began_ns = 0;
+  uint64_t lasted_ns = 0;  // from its first byte to its last, where it is whole
 };
 
 // One server's connection that has read some of a request.
@@ -78,6 +81,12 @@ struct FailoverScene {
 
   const StreamSettings& settings(const FailoverRequest& request) const {
     return routes[request.route].settings;
+  }
+  // Another upstream may be asked after such an answer.
+  bool retried(const FailoverRequest& request, int status) const {
+    const StreamSettings& its = settings(request);
+    const Statuses& named = request.repeatable ? its.retry_on : its.retry_on_post;
+    return std::ranges::count(named, status) > 0;
   }
 };
 

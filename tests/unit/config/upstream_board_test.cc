@@ -86,6 +86,38 @@ TEST(UpstreamBoard, OutlivesReloads) {
   EXPECT_EQ(second.board().health(2).state(6), UpstreamState::kClosed);
 }
 
+TEST(UpstreamPlaces, AreNeverMoreThanTheLimitWhoeverTakesThem) {
+  UpstreamPlaces places;
+  std::atomic<uint64_t> most_seen = 0;
+  std::vector<std::thread> workers;
+  for (unsigned worker = 0; worker < 4; ++worker)
+    workers.emplace_back([&] {
+      for (int i = 0; i < 20'000; ++i) {
+        if (!places.take(3)) continue;
+        uint64_t taken = places.taken;
+        for (uint64_t seen = most_seen; seen < taken;)
+          if (most_seen.compare_exchange_weak(seen, taken)) break;
+        --places.taken;
+      }
+    });
+  for (std::thread& worker : workers) worker.join();
+  EXPECT_LE(most_seen, 3U);
+  EXPECT_EQ(places.taken, 0U);
+}
+
+TEST(UpstreamPlaces, TheTurnIsTheOldest) {
+  UpstreamPlaces places;
+  places.claim(20);
+  places.claim(30);
+  EXPECT_EQ(places.turn, 20U);
+  places.claim(10);
+  EXPECT_EQ(places.turn, 10U);
+  places.disclaim(20);
+  EXPECT_EQ(places.turn, 10U) << "it was no longer that one's";
+  places.disclaim(10);
+  EXPECT_EQ(places.turn, 0U);
+}
+
 TEST(UpstreamHealth, SaysSinceWhen) {
   UpstreamHealth health;
   EXPECT_EQ(health.state(10), UpstreamState::kClosed);

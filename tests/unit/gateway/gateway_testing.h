@@ -51,9 +51,11 @@ inline constexpr uint64_t kMinuteMs = 60'000;
 class GatewayRig {
  public:
   // `shared`: the limit of several gateways; else this one has its own, of `clients_max`.
+  // `board_of`: a snapshot whose upstreams' board it goes by.
   explicit GatewayRig(const Config& with, const std::vector<int>& listeners = {},
                       uint64_t clients_max = 1000, ClientLimit* shared = nullptr,
-                      unsigned worker = 5, std::string_view disabled = "")
+                      unsigned worker = 5, std::string_view disabled = "",
+                      const ConfigSnapshot* board_of = nullptr)
       : config(with),
         own_limit(clients_max),
         limit(shared ? *shared : own_limit),
@@ -61,7 +63,7 @@ class GatewayRig {
         loop(*ring),
         memory_limit{.bytes_max = config.pool_max,
                      .heap_max = config.pool_max / limits::kHeapFraction},
-        gateway(loop, memory, memory_limit, std::make_shared<ConfigSnapshot>(config),
+        gateway(loop, memory, memory_limit, std::make_shared<ConfigSnapshot>(config, board_of),
                 sockets_of(config, listeners), messages, log, limit, resolver, worker) {
     EXPECT_TRUE(sse_event.ok() && http_message.ok());
   }

@@ -265,10 +265,13 @@ TEST_P(MetricsText, ShowsTheHealthOfUpstreams) {
   health.ejections[static_cast<unsigned>(EjectReason::kTimeout)] = 3;
   health.ejected_until_ms = 1000;
   snapshot.board().attempt_begun(4, 0);
+  snapshot.board().places(1).waiting = 3;
   process_.now_ms = 999;
   Page page = read_page(render_metrics(snapshot, workers_, process_, GetParam()));
   EXPECT_EQ(page["sluice_upstream_outstanding{upstream=\"http://a\"}"], 1);
   EXPECT_EQ(page["sluice_upstream_outstanding{upstream=\"http://b\"}"], 0);
+  EXPECT_EQ(page["sluice_upstream_pending{upstream=\"http://a\"}"], 0);
+  EXPECT_EQ(page["sluice_upstream_pending{upstream=\"http://b\"}"], 3);
   EXPECT_EQ(page["sluice_upstream_state{upstream=\"http://a\",state=\"closed\"}"], 1);
   EXPECT_EQ(page["sluice_upstream_state{upstream=\"http://b\",state=\"closed\"}"], 0);
   EXPECT_EQ(page["sluice_upstream_state{upstream=\"http://b\",state=\"open\"}"], 1);

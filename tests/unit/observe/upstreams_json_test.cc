@@ -31,9 +31,10 @@ TEST(UpstreamsJson, TellsAllOfAnUpstream) {
   health.ejections_noted = 10;
   health.ejected_until_ms = 3000;
   snapshot.board().attempt_begun(1, 0);
+  snapshot.board().places(0).waiting = 2;
   std::string text = render_upstreams(snapshot, workers, 2000);
   EXPECT_THAT(text, HasSubstr(R"([{"url":"http://\"x\"","state":"open","state_for_ms":991,)"
-                              R"("outstanding":1,"failures_in_row":4,)"
+                              R"("outstanding":1,"pending":2,"failures_in_row":4,)"
                               R"("routes":[{"path":"/a","weight":3,"backup":false},)"
                               R"({"path":"/b","weight":3,"backup":true}],)"
                               R"("attempts":{"upstream_reset":4},)"

@@ -184,6 +184,7 @@ TEST_F(OutboxTest, RewindsFromAnywhere) {
     outbox.sent(expected.size());
     EXPECT_TRUE(outbox.complete());
     EXPECT_EQ(outbox.kept_bytes(), 12U);
+    EXPECT_EQ(outbox.kept_body_bytes(), 4U);
     outbox.keep_for_replay(false);
     EXPECT_EQ(outbox.kept_bytes(), 0U);
     EXPECT_FALSE(outbox.kept_for_replay());

@@ -143,6 +143,32 @@ TEST_F(StreamHealing, AWaitHoldsNoSlot) {
   EXPECT_EQ(seen(rig_), event("b"));
 }
 
+TEST_F(StreamHealing, WithoutASlotForItsHeadItTriesAgain) {
+  open(rig_);
+  rig_.body(event("a"));
+  rig_.send();
+  lose(rig_);
+  MemoryLimit& memory = rig_.rig().memory_limit;
+  MemoryLimit before = memory;
+  {
+    memory.bytes_max = memory.bytes;
+    memory.heap_max = 0;
+    std::vector<Lease> all;
+    for (int ms = 0; ms < 300; ++ms) {
+      while (Lease slot = rig_.rig().http_message.take()) all.push_back(std::move(slot));
+      rig_.pass(1);
+    }
+    EXPECT_EQ(rig_.stream().phase(), Phase::kHealing);
+    EXPECT_GE(rig_.metrics().heal_attempts[static_cast<unsigned>(Failure::kOverload)], 1U);
+    memory.bytes_max = before.bytes_max;
+    memory.heap_max = before.heap_max;
+  }
+  EXPECT_THAT(resume(rig_), HasSubstr("\r\nLast-Event-ID: a\r\n"));
+  rig_.body(event("b"));
+  EXPECT_EQ(seen(rig_), event("b"));
+  EXPECT_EQ(rig_.client.aborted, 0);
+}
+
 TEST_F(StreamHealing, WhatWasDeliveredIsDropped) {
   open(rig_);
   rig_.body(event("a") + event("b") + event("c"));

@@ -122,6 +122,16 @@ TEST_F(EndpointsTest, OfTwoRetriesAtOnceOneTriesAnUpstreamThatIsHalfOpen) {
       << "nothing else was left for the other one";
 }
 
+TEST_F(EndpointsTest, ATrialWhoseClientLeavesIsOver) {
+  health(0).drain(rig_->loop.now_ms());
+  health(1).ejected_until_ms = rig_->loop.now_ms();
+  EXPECT_EQ(to_the_second(1), 1U);
+  EXPECT_NE(health(1).trial, 0U);
+  clients_.back().hang_up();
+  rig_->turn_until_true([this] { return rig_->gateway.metrics().streams_ended == 1; });
+  EXPECT_EQ(health(1).trial, 0U);
+}
+
 TEST_F(EndpointsTest, AKeptConnectionThatTimesOutIsNotStale) {
   health(1).drain(rig_->loop.now_ms());
   EXPECT_EQ(to_the_second(1), 0U);
