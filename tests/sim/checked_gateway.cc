@@ -226,6 +226,9 @@ void CheckedGateway::check_attempts() {
       violation(std::to_string(outstanding) + " attempts are outstanding and " +
                 std::to_string(under_way) + " under way, though nothing is there");
     if (snapshot_->board().health(id).trial != 0) violation("nobody tries an upstream, for ever");
+    const UpstreamPlaces& places = snapshot_->board().places(id);
+    if (places.taken + places.waiting + places.turn != 0)
+      violation("places of an upstream are taken though nothing is there");
   }
 }
 
