@@ -304,7 +304,10 @@ void Conn::try_send() {
   std::array<iovec, limits::kSendBatchPieces> pieces;
   bool last = false;
   size_t count = wire_ ? seal_batch(pieces, &last) : build_batch(pieces);
-  if (count == 0) return;
+  if (count == 0) {
+    if (wire_ && wire_->broken()) on_wire_send_error(EPROTO);
+    return;
+  }
   if (!wire_) last = batch_ends_sending();
   send_in_flight_ = true;
   send_progress_ms_ = loop_.now_ms();

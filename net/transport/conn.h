@@ -111,6 +111,11 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   // The transform's ending is on its way or has left: no byte follows on this connection.
   bool sending_ended() const { return wire_ && wire_->ended(); }
 
+  // Between the socket and the protocol stands a transform: what the two ends say is secret.
+  bool secured() const { return wire_ != nullptr; }
+  // In a word, what was wrong with the peer's side of it, or "".
+  const char* transform_failure() const { return wire_ ? wire_->failure() : ""; }
+
   bool receive_in_flight() const { return recv_in_flight_; }
   // Asks for the end of the send in flight, for good: no other follows.
   void cancel_send() { cancel(OpKind::kSend); }
