@@ -21,6 +21,7 @@ namespace sluice {
 struct ListeningSocket {
   std::string address;  // as it was configured
   int fd;
+  bool tls = false;
 };
 
 class Clients final : public ClientSink, public ClientKeeper {
@@ -49,6 +50,7 @@ class Clients final : public ClientSink, public ClientKeeper {
 
   // A connected socket, owned from here on, whose bytes are the transform's; null: plain.
   void accepted(int fd, std::unique_ptr<Transform> transform);
+  size_t handshakes() const { return handshakes_; }
 
   // ClientSink
   void accepted(int fd) override { accepted(fd, nullptr); }
@@ -57,11 +59,14 @@ class Clients final : public ClientSink, public ClientKeeper {
   // ClientKeeper
   void client_closed(AcceptedConn& conn) override;
   void handshake_done(Handshake& handshake, ConnStart start) override;
+  void handshake_closed(Handshake& handshake) override;
 
  private:
   WorkerContext& context() const { return streams().context(); }
   // The one place that says which protocol a connection carries.
   AcceptedConn& make_client(ConnStart start);
+  void handshake_ended();
+  void hold_handshakes(bool hold);
   void warn_seldom(uint64_t& due_ms, std::string_view text);
 
   ClientLimit& limit_;
@@ -72,11 +77,26 @@ class Clients final : public ClientSink, public ClientKeeper {
   uint64_t ending_steps_ = 0;  // done, of end_some()
   size_t to_end_ = 0;          // when it began
   size_t not_ended_ = 0;       // the first so many of clients_
+  // Takes in those of https listeners.
+  class TlsClients final : public ClientSink {
+   public:
+    explicit TlsClients(Clients& all) : all_(all) {}
+    void accepted(int fd) override;
+    void on_full() override { all_.on_full(); }
+    void on_accept_error(int error) override { all_.on_accept_error(error); }
+
+   private:
+    Clients& all_;
+  };
+
   struct Listening {
     std::string address;
     Listener* listener;  // deletes itself once it has been closed
+    bool tls;
   };
   std::vector<Listening> listeners_;
+  TlsClients tls_clients_{*this};
+  size_t handshakes_ = 0;  // under way
 };
 
 }  // namespace sluice

@@ -32,6 +32,8 @@ class AcceptedKeeper {
  public:
   // The connection that follows begins with `start` and takes the handshake's place.
   virtual void handshake_done(Handshake& handshake, ConnStart start) = 0;
+  // The handshake has closed instead, and is deleted at the turn's end.
+  virtual void handshake_closed(Handshake& handshake) = 0;
   // It has closed, and is deleted at the turn's end.
   virtual void client_closed(AcceptedConn& conn) = 0;
 

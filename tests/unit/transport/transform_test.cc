@@ -98,6 +98,7 @@ class TransformTest : public testing::Test, public AcceptedKeeper {
     pair.conn = new TestConn(loop_, memory_, std::move(start), pair.log);
     pair.conn->grant(credit_);
   }
+  void handshake_closed(Handshake& handshake) override { client_closed(handshake); }
   void client_closed(AcceptedConn& conn) override {
     Pair& pair = of(conn);
     pair.handshake = nullptr;
