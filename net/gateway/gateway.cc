@@ -22,7 +22,9 @@ Gateway::Gateway(Loop& loop, Memory& memory, MemoryLimit& memory_limit,
       timer_(this),
       connector_(context_),
       upstreams_(context_, resolver, connector_, *this),
-      prober_(context_, [this](const Upstream& to) { return upstreams_.addresses_to_try(to); }),
+      prober_(
+          context_, [this](const Upstream& to) { return upstreams_.addresses_to_try(to); },
+          [this](const auto& tls) { return connector_.wire(tls); }),
       endings_(context_, log),
       streams_(context_, upstreams_, endings_),
       clients_(streams_, client_limit, *this) {
@@ -108,6 +110,7 @@ void Gateway::snapshot(WorkerSnapshot& into) const {
   into.loop = context_.loop.counters();
   into.operations = context_.loop.operations();
   into.client_connections = clients_.count();
+  into.handshakes = clients_.handshakes();
   into.upstream_connections = upstreams_.connections();
   into.upstream_idle = upstreams_.idle();
   into.streams = streams_.live();

@@ -13,8 +13,8 @@
 #include "net/context/worker_context.h"
 #include "net/dns/resolver.h"
 #include "net/gateway/clients.h"
+#include "net/gateway/connector.h"
 #include "net/health/prober.h"
-#include "net/http1/upstream_conn.h"
 #include "net/observe/stream_endings.h"
 #include "net/observe/stream_list.h"
 #include "net/stream/streams.h"
@@ -77,7 +77,7 @@ class Gateway final : public TimerOwner, public TurnHook, public CloseWatcher {
 
   WorkerContext context_;
   Timer timer_;  // once a second: housekeeping; in the end: end_some()
-  Http1Connector connector_;
+  UpstreamConnector connector_;
   Endpoints upstreams_;
   Prober prober_;
   StreamEndings endings_;

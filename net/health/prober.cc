@@ -15,9 +15,10 @@ constexpr unsigned kProbingWorker = 0;
 
 }  // namespace
 
-Prober::Prober(WorkerContext& context, FindAddresses find_addresses)
+Prober::Prober(WorkerContext& context, FindAddresses find_addresses, MakeWire make_wire)
     : context_(context),
       find_addresses_(std::move(find_addresses)),
+      make_wire_(std::move(make_wire)),
       snapshot_(context.snapshot),
       random_(hash_text(context.config().instance)) {
   take_over_all();
@@ -90,7 +91,7 @@ Probe* Prober::begin_probe(Target& target) {
   }
   ++under_way_;
   // It deletes itself when it has closed.
-  return new Probe(context_, *this, check, std::move(addresses));
+  return new Probe(context_, *this, check, std::move(addresses), make_wire_(check.upstream->tls));
 }
 
 void Prober::on_probe_answered(uint32_t id, int status) {

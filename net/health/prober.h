@@ -26,7 +26,11 @@ class Prober final : public ProbeOwner {
   // which is a failure of the upstream's.
   using FindAddresses = std::function<std::vector<Address>(const Upstream&)>;
 
-  Prober(WorkerContext& context, FindAddresses find_addresses);
+  // What a connection begins with to an upstream that is reached like that; null: it is plain.
+  using MakeWire =
+      std::function<std::unique_ptr<WireQueue>(const std::shared_ptr<const TlsClient>& tls)>;
+
+  Prober(WorkerContext& context, FindAddresses find_addresses, MakeWire make_wire);
   Prober(const Prober&) = delete;
   Prober& operator=(const Prober&) = delete;
 
@@ -70,6 +74,7 @@ class Prober final : public ProbeOwner {
 
   WorkerContext& context_;
   FindAddresses find_addresses_;
+  MakeWire make_wire_;
   ConfigRef snapshot_;  // which the checks are of
   Random random_;
   std::vector<std::unique_ptr<Target>> targets_;   // by their numbers; null: never checked

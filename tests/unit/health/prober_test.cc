@@ -284,8 +284,9 @@ TEST_F(ProberTest, NorIsItThatThereIsNoSocket) {
 
 TEST_F(ProberTest, AnUpstreamWithoutAnAddressFails) {
   start();
-  Prober unresolved(rig_->gateway.context(),
-                    [](const Upstream&) { return std::vector<Address>{}; });
+  Prober unresolved(
+      rig_->gateway.context(), [](const Upstream&) { return std::vector<Address>{}; },
+      [](const auto&) { return nullptr; });
   for (int i = 0; i < 4; ++i) rig_->pass(kAtMostMs);
   EXPECT_GE(failed(EjectReason::kConnect), 3U);
   EXPECT_EQ(state(), UpstreamState::kUnhealthy);

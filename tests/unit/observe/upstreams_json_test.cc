@@ -37,7 +37,7 @@ TEST(UpstreamsJson, TellsAllOfAnUpstream) {
                               R"("routes":[{"path":"/a","weight":3,"backup":false},)"
                               R"({"path":"/b","weight":3,"backup":true}],)"
                               R"("attempts":{"upstream_reset":4},)"
-                              R"("ejections":{"connect":0,"timeout":0,"broken":0,"status":10},)"
+                              R"("ejections":{"connect":0,"tls":0,"timeout":0,"broken":0,"status":10},)"
                               R"("last_ejections":[{"ms_ago":991,"for_ms":9,"reason":"status"},)"
                               R"({"ms_ago":992,)"));
   EXPECT_THAT(text, HasSubstr(R"({"ms_ago":998,"for_ms":2,"reason":"status"}],"health":null}])"))
@@ -63,7 +63,7 @@ TEST(UpstreamsJson, TellsWhatProbesHaveShown) {
   EXPECT_THAT(text, HasSubstr(R"("state":"unhealthy","state_for_ms":800,)"));
   EXPECT_THAT(text,
               HasSubstr(R"("health":{"path":"/up","passed":7,)"
-                        R"("failed":{"connect":0,"timeout":0,"broken":0,"status":3},)"
+                        R"("failed":{"connect":0,"tls":0,"timeout":0,"broken":0,"status":3},)"
                         R"("times_unhealthy":1,)"
                         R"("last_failure":{"ms_ago":500,"reason":"status","status":503}}}])"));
 }
