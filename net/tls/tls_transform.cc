@@ -136,13 +136,14 @@ class TlsTransform final : public Transform {
     SSL_set_bio(ssl_.get(), bio, bio);
     if (role == TlsRole::kServer) {
       SSL_set_accept_state(ssl_.get());
+      begun_ = true;
     } else {
       SSL_set_connect_state(ssl_.get());
       (void)shake_hands();  // says hello
     }
   }
   ~TlsTransform() override {
-    if (!ready_ && !broken_) ++counters_.of(TlsResult::kAbandoned);
+    if (begun_ && !ready_ && !broken_) ++counters_.of(TlsResult::kAbandoned);
     // A client's session would else be taken for one that went wrong, and not be resumed.
     SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   }
@@ -207,6 +208,7 @@ class TlsTransform final : public Transform {
   uint64_t records_ = 0;   // sealed under this key
   const char* failure_ = "";
   const TlsRole role_;
+  bool begun_ = false;  // a client that got no connection has not
   bool ready_ = false;
   bool broken_ = false;
 };
@@ -349,6 +351,7 @@ Transform::Opened TlsTransform::broken() {
 
 // Its own bytes, as many as there is room for.
 size_t TlsTransform::say(std::span<char> into) {
+  begun_ = true;
   size_t size = std::min(own_.size(), into.size());
   std::memcpy(into.data(), own_.data(), size);
   if (size == own_.size())

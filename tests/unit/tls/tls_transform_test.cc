@@ -183,6 +183,16 @@ TEST_F(TlsTransformTest, AnEndBeforeTheHandshakeIsDoneSaysNothing) {
   EXPECT_EQ(server_count(TlsResult::kAbandoned), 1U);
 }
 
+TEST_F(TlsTransformTest, AClientWithoutAConnectionHasAbandonedNothing) {
+  { TlsEnd never_connected = connect(); }
+  EXPECT_EQ(client_count(TlsResult::kAbandoned), 0U);
+  {
+    TlsEnd left_alone = connect();
+    (void)left_alone.say();
+  }
+  EXPECT_EQ(client_count(TlsResult::kAbandoned), 1U);
+}
+
 TEST_F(TlsTransformTest, AFlippedBitBreaksTheConnection) {
   for (size_t at = 0; at < 100 + kOverhead13; ++at) {
     TlsEnd client = connect();

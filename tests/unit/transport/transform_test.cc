@@ -665,5 +665,14 @@ TEST_F(ToyServerTest, ClosedWhileItShakesHandsItSaysNothingMore) {
   EXPECT_THAT(pair.log.connects, IsEmpty());
 }
 
+TEST_F(TransformTest, WhatCannotBeSealedIsAnErrorOfTheSend) {
+  Pair& pair = open({.tickets = false, .refuses_plain = true});
+  respond(pair, "never sealed");
+  turn_until(loop_, [&] { return pair.log.closes == 1; });
+  EXPECT_THAT(pair.log.send_errors, ElementsAre(EPROTO));
+  pair.hear();
+  EXPECT_EQ(pair.talk.plain, "");
+}
+
 }  // namespace
 }  // namespace sluice
