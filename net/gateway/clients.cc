@@ -13,7 +13,7 @@
 namespace sluice {
 
 Clients::Clients(Streams& streams, ClientLimit& limit, CloseWatcher& watcher)
-    : ClientKeeper(streams), limit_(limit), watcher_(watcher) {}
+    : ClientKeeper(streams), limit_(limit), watcher_(watcher), pace_(context().loop) {}
 
 Clients::~Clients() {
   SLUICE_CHECK(clients_.empty());
@@ -78,15 +78,16 @@ void Clients::handshake_done(Handshake& handshake, ConnStart start) {
   AcceptedConn& conn = make_client(std::move(start));
   conn.place = handshake.place;
   clients_[conn.place] = &conn;
-  handshake_ended();
+  handshake_ended(handshake);
 }
 
 void Clients::handshake_closed(Handshake& handshake) {
   client_closed(handshake);
-  handshake_ended();
+  handshake_ended(handshake);
 }
 
-void Clients::handshake_ended() {
+void Clients::handshake_ended(Handshake& handshake) {
+  pace_.forget(handshake);
   --handshakes_;
   hold_handshakes(handshakes_ >= context().config().tls_handshakes_max);
 }

@@ -13,6 +13,7 @@
 #include "net/http1/client_conn.h"
 #include "net/transport/client_limit.h"
 #include "net/transport/handshake.h"
+#include "net/transport/handshake_pace.h"
 #include "net/transport/listener.h"
 
 namespace sluice {
@@ -60,12 +61,13 @@ class Clients final : public ClientSink, public ClientKeeper {
   void client_closed(AcceptedConn& conn) override;
   void handshake_done(Handshake& handshake, ConnStart start) override;
   void handshake_closed(Handshake& handshake) override;
+  bool handshake_may_step(Handshake& handshake) override { return pace_.may_step(handshake); }
 
  private:
   WorkerContext& context() const { return streams().context(); }
   // The one place that says which protocol a connection carries.
   AcceptedConn& make_client(ConnStart start);
-  void handshake_ended();
+  void handshake_ended(Handshake& handshake);
   void hold_handshakes(bool hold);
   void warn_seldom(uint64_t& due_ms, std::string_view text);
 
@@ -97,6 +99,7 @@ class Clients final : public ClientSink, public ClientKeeper {
   std::vector<Listening> listeners_;
   TlsClients tls_clients_{*this};
   size_t handshakes_ = 0;  // under way
+  HandshakePace pace_;
 };
 
 }  // namespace sluice

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "core/intrusive_list.h"
 #include "net/transport/accepted_conn.h"
 
 namespace sluice {
@@ -26,10 +27,14 @@ class Handshake final : public AcceptedConn {
   void shut_down() override { close(CloseMode::kOrderly); }
   void drop() override { close(CloseMode::kOrderly); }
 
+  // For its keeper, while it waits for its turn.
+  ListLink<Handshake> in_queue;
+
   // TimerOwner
   void on_timer() override { close(CloseMode::kOrderly); }
 
  private:
+  bool may_greet() override { return keeper_.handshake_may_step(*this); }
   void on_connected(int error) override {
     if (error == 0)
       leave();

@@ -49,6 +49,8 @@ class WireQueue final : public SlotWaiter {
   std::optional<int> receive_end() const { return receive_end_; }
   // Until open() has said kNeedMore.
   bool unopened() const { return unopened_; }
+  // Bytes that open() has not looked at.
+  bool holds_unopened() const { return !unopened_wire_.empty(); }
   Transform::Opened open(SlotPool& slots);
   // Nothing more is opened.
   void drop_unopened();

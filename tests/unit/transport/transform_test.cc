@@ -16,7 +16,9 @@
 #include <gtest/gtest.h>
 
 #include "core/socket.h"
+#include "net/base/limits.h"
 #include "net/transport/handshake.h"
+#include "net/transport/handshake_pace.h"
 #include "tests/unit/core/kernel_testing.h"
 #include "tests/unit/transport/conn_testing.h"
 #include "tests/unit/transport/toy_transform.h"
@@ -92,13 +94,22 @@ class TransformTest : public testing::Test, public AcceptedKeeper {
   }
 
   // AcceptedKeeper
+  bool handshake_may_step(Handshake& handshake) override {
+    bool may = !pace_ || pace_->may_step(handshake);
+    steps_ += may ? 1 : 0;
+    return may;
+  }
   void handshake_done(Handshake& handshake, ConnStart start) override {
+    if (pace_) pace_->forget(handshake);
     Pair& pair = of(handshake);
     pair.handshake = nullptr;
     pair.conn = new TestConn(loop_, memory_, std::move(start), pair.log);
     pair.conn->grant(credit_);
   }
-  void handshake_closed(Handshake& handshake) override { client_closed(handshake); }
+  void handshake_closed(Handshake& handshake) override {
+    if (pace_) pace_->forget(handshake);
+    client_closed(handshake);
+  }
   void client_closed(AcceptedConn& conn) override {
     Pair& pair = of(conn);
     pair.handshake = nullptr;
@@ -171,6 +182,8 @@ class TransformTest : public testing::Test, public AcceptedKeeper {
   Loop loop_{*ring_};
   MemoryLimit memory_limit_;
   SlotPool pool_{loop_, memory_limit_, {"test", 1, kSlotBytes, kSlots}};
+  std::unique_ptr<HandshakePace> pace_;
+  unsigned steps_ = 0;  // of handshakes
   Memory memory_{pool_, pool_, {}};
   std::vector<Lease> hogged_;
   std::list<Pair> pairs_;
@@ -663,6 +676,38 @@ TEST_F(ToyServerTest, ClosedWhileItShakesHandsItSaysNothingMore) {
   pair.hear();
   EXPECT_EQ(pair.talk.types, "H");
   EXPECT_THAT(pair.log.connects, IsEmpty());
+}
+
+TEST_F(TransformTest, ACrowdOfHandshakesTakesItsTime) {
+  pace_ = std::make_unique<HandshakePace>(loop_);
+  constexpr size_t kCrowd = 28;  // each holds a slot
+  std::vector<Pair*> crowd;
+  for (size_t i = 0; i < kCrowd; ++i) {
+    crowd.push_back(&accept());
+    crowd.back()->say(crowd.back()->talk.begin());
+  }
+  crowd[20]->handshake->drop();  // wherever it is then
+  size_t open = 0;
+  turn_until(loop_, [&] {
+    // What comes in a turn, and what a timer that fires in it allows.
+    EXPECT_LE(std::exchange(steps_, 0), 2 * limits::kHandshakeStepsPerMs);
+    open = 0;
+    for (Pair* pair : crowd) open += pair->conn ? 1 : 0;
+    return open == kCrowd - 1;
+  });
+}
+
+TEST_F(TransformTest, AHandshakeThatClosesGivesItsTurnAway) {
+  pace_ = std::make_unique<HandshakePace>(loop_);
+  std::vector<Pair*> crowd;
+  for (size_t i = 0; i < 28; ++i) {
+    crowd.push_back(&accept());
+    crowd.back()->say(crowd.back()->talk.begin());
+  }
+  turn_until(loop_, [&] { return steps_ >= limits::kHandshakeStepsPerMs; });
+  for (Pair* pair : crowd)
+    if (pair != crowd.back() && pair->handshake) pair->handshake->drop();
+  turn_until(loop_, [&] { return crowd.back()->conn != nullptr; });
 }
 
 TEST_F(TransformTest, WhatCannotBeSealedIsAnErrorOfTheSend) {
