@@ -107,6 +107,8 @@ class Wire:
         except ConnectionError:
             self.ended = "rst"
             return False
+        except ssl.SSLZeroReturnError:  # its end, behind ours
+            data = b""
         except ssl.SSLEOFError:
             self.ended = "cut"
             return False

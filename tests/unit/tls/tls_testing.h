@@ -51,7 +51,7 @@ class Pki {
 
   // NAME.pem and NAME.key.
   void make(const std::string& name, const Wish& wish) {
-    EVP_PKEY* key = EVP_EC_gen("P-256");
+    EVP_PKEY* key = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256");
     X509* cert = X509_new();
     X509_set_version(cert, 2);
     ASN1_INTEGER_set(X509_get_serialNumber(cert), ++serial_);
