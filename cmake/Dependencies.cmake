@@ -30,6 +30,9 @@ add_library(cares INTERFACE)
 target_include_directories(cares SYSTEM INTERFACE ${CARES_INCLUDE_DIR})
 target_link_libraries(cares INTERFACE ${CARES_LIBRARY})
 
+find_package(OpenSSL 3.0 QUIET)
+sluice_need(OPENSSL_FOUND libssl-dev "OpenSSL 3")
+
 # llhttp: a library where there is a package for it (Debian 13), else the C sources that
 # Debian 12 ships in node-llhttp, built here. STRICT_MODE is 8.x's switch; 9.x is always strict.
 find_path(LLHTTP_INCLUDE_DIR llhttp.h PATHS /usr/include /usr/share/include/llhttp)

@@ -29,6 +29,9 @@ constexpr char ascii_lower(char c) {
 // The name of an errno ("ECONNREFUSED"), which lives as long as the program.
 const char* error_name(int error);
 
+// ASCII letters, as names of hosts have them.
+std::string lower_case(std::string_view text);
+
 // Appends text with ", \ and control characters escaped as JSON has them. Bytes beyond ASCII are
 // escaped as if they were Latin-1, so that a peer's bytes never make the line invalid.
 void append_json_escaped(std::string& out, std::string_view text);

@@ -20,6 +20,7 @@ constexpr EndingFacts kEndingFacts[kEndings] = {
     {"client_timed_out", Side::kClient, 408, "The request did not arrive in time."},
     {"upstream_unresolved", Side::kUpstream, 502, "The upstream's name has no address."},
     {"upstream_refused", Side::kUpstream, 502, "The upstream refused the connection."},
+    {"upstream_tls", Side::kUpstream, 502, "There is no secure connection to the upstream."},
     {"upstream_connect_timeout", Side::kUpstream, 504, "The upstream did not accept in time."},
     {"upstream_first_byte_timeout", Side::kUpstream, 504, "The upstream did not answer in time."},
     {"upstream_idle_timeout", Side::kUpstream, 504, "The upstream fell silent."},

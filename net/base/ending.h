@@ -17,6 +17,7 @@ enum class Ending : uint8_t {
   kClientTimedOut,      // the request did not come: --header-timeout, --body-timeout
   kUpstreamUnresolved,  // its name has no address
   kUpstreamRefused,     // no connection
+  kUpstreamTls,  // no secure connection: not verified, no common version, bytes that are no TLS
   kUpstreamConnectTimeout,
   kUpstreamFirstByteTimeout,
   kUpstreamIdleTimeout,

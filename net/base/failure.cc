@@ -51,6 +51,8 @@ Failure failure_of(Ending ending, std::string_view reason) {
     case Ending::kUpstreamRefused:
       return reason == "EHOSTUNREACH" || reason == "ENETUNREACH" ? Failure::kUnreachable
                                                                  : Failure::kRefused;
+    case Ending::kUpstreamTls:
+      return Failure::kTls;
     case Ending::kUpstreamUnresolved:
       return Failure::kDns;
     case Ending::kUpstreamConnectTimeout:

@@ -69,7 +69,7 @@ bool collide(const Address& one, const Address& other) {
 }
 
 std::string colliding_listeners(const Config& config) {
-  const std::vector<Address>& all = config.listen;
+  const std::vector<Listen>& all = config.listen;
   for (auto one = all.begin(); one != all.end(); ++one) {
     for (auto other = all.begin(); other != one; ++other) {
       if (!collide(*one, *other)) continue;

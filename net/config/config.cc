@@ -14,6 +14,10 @@
 namespace sluice {
 namespace {
 
+std::string counted(size_t count, const char* what) {
+  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
+}
+
 // A route that is being put together, and where each of its settings came from, latest last.
 struct Draft {
   Route route;
@@ -106,6 +110,21 @@ void check_ports(const Draft& defaults, const Config& config) {
   if (!wrong.empty()) throw ConfigError(origin(defaults, {"listen", "admin"}), wrong);
 }
 
+// Each certificate has its key, and there is one where it is needed.
+void check_tls(const Draft& defaults, Config& config) {
+  size_t certs = config.tls_cert_files.size();
+  size_t keys = config.tls_key_files.size();
+  if (certs != keys)
+    throw ConfigError(origin(defaults, {"tls-cert", "tls-key"}),
+                      counted(certs, "certificate") + " and " + counted(keys, "key") +
+                          "; give a tls-key for each tls-cert, in the same order");
+  for (size_t i = 0; i < certs; ++i)
+    config.tls_keys.push_back({config.tls_cert_files[i], config.tls_key_files[i]});
+  if (certs == 0 && std::ranges::any_of(config.listen, &Listen::tls))
+    throw ConfigError(origin(defaults, {"listen"}),
+                      "https needs a certificate: give tls-cert and tls-key");
+}
+
 void check_log(const Draft& defaults, const Config& config) {
   std::string wrong = unusable_log(config.access_log);
   if (!wrong.empty()) throw ConfigError(origin(defaults, {"access-log"}), wrong);
@@ -167,6 +186,7 @@ std::shared_ptr<Config> build_config(const Source& file, const Source& flags) {
   config->defaults = defaults.route.settings;
   if (config->listen.empty()) config->listen.push_back(*parse_address(kDefaultListen, nullptr));
   check_ports(defaults, *config);
+  check_tls(defaults, *config);
   if (config->check_only) check_log(defaults, *config);
 
   // A route of the flags takes the place of the file's with its path.
@@ -188,11 +208,8 @@ std::shared_ptr<Config> build_config(const Source& file, const Source& flags) {
   return config;
 }
 
-std::string counted(size_t count, const char* what) {
-  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
-}
-
-ConfigResult read_config_or_throw(int argc, const char* const* argv) {
+ConfigResult read_config_or_throw(int argc, const char* const* argv,
+                                  const ReadNamedFiles& read_files) {
   Source flags = read_flags(argc, argv);
   if (switched_on(flags, "help")) return {nullptr, help_text(), 0};
   if (switched_on(flags, "version")) return {nullptr, "sluice " + std::string(kVersion), 0};
@@ -200,6 +217,8 @@ ConfigResult read_config_or_throw(int argc, const char* const* argv) {
   Source file = path == nullptr ? Source{} : read_file(path->text);
   auto config = build_config(file, flags);
   std::vector<std::string> warnings = loops(*config);
+  std::string wrong = read_files ? read_files(*config, warnings) : "";
+  if (!wrong.empty()) return {nullptr, one_line("sluice: " + wrong), 2};
   for (std::string& warning : warnings) warning = one_line(std::move(warning));
   if (config->check_only)
     return {nullptr, "configuration ok: " + summary(*config), 0, std::move(warnings)};
@@ -224,15 +243,15 @@ std::string summary(const Config& config) {
   for (const Route& route : config.routes) upstreams += route.upstreams.size();
   std::string text = counted(config.routes.size(), "route") + ", " +
                      counted(upstreams, "upstream") + ", listening on ";
-  for (const Address& address : config.listen) {
-    text += (&address == &config.listen.front() ? "" : ", ") + address.text();
+  for (const Listen& listen : config.listen) {
+    text += (&listen == &config.listen.front() ? "" : ", ") + listen.name();
   }
   return text + ", admin " + (config.admin_on ? "on " + config.admin.text() : "off");
 }
 
-ConfigResult read_config(int argc, const char* const* argv) {
+ConfigResult read_config(int argc, const char* const* argv, const ReadNamedFiles& read_files) {
   try {
-    return read_config_or_throw(argc, argv);
+    return read_config_or_throw(argc, argv, read_files);
   } catch (const ConfigError& error) {
     return {nullptr, one_line(std::string("sluice: ") + error.what()), 2};
   }

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -93,6 +94,19 @@ struct StreamSettings {
   uint64_t client_notsent_lowat = 16ULL * 1024;
 };
 
+class TlsServer;
+class TlsClient;
+
+// How an https upstream is reached and trusted. All of it is a part of the upstream's url: an
+// upstream that is trusted otherwise is another one.
+struct UpstreamTls {
+  std::string name;       // asked for (SNI), and what its certificate must carry: a host or an IP
+  std::string ca = {};    // a PEM file; empty: the system's
+  std::string cert = {};  // of ours, with its key; empty: none
+  std::string key = {};
+  bool insecure = false;  // any certificate will do
+};
+
 // An upstream as one route names it: two routes may give the same url other options.
 struct Upstream {
   std::string url;   // as given, "http://127.0.0.1:9000" or "unix:/run/app.sock"
@@ -104,6 +118,8 @@ struct Upstream {
   bool backup = false;    // gets requests only where no other of its group can
   uint32_t id = 0;        // the same in every snapshot that names its url
   uint64_t url_hash = 0;  // for --balance hash
+  std::optional<UpstreamTls> tls_settings = {};
+  std::shared_ptr<const TlsClient> tls = nullptr;  // what was made of them (net/tls/load_tls.h)
 };
 
 struct Route {
@@ -122,8 +138,31 @@ struct PoolSettings {
 
 enum class AccessLogFormat : uint8_t { kText, kJson };
 
+// An address for clients.
+struct Listen : Address {
+  Listen(const Address& address, bool https = false) : Address(address), tls(https) {}
+
+  // As it was given: "127.0.0.1:80", "https://127.0.0.1:443".
+  std::string name() const { return (tls ? "https://" : "") + text(); }
+
+  bool tls;
+};
+
+// Files in PEM form that belong together.
+struct TlsKeyPair {
+  std::string cert;
+  std::string key;
+  int64_t expires_s = 0;  // since 1970; known once they have been read
+};
+
 struct Config {
-  std::vector<Address> listen;
+  std::vector<Listen> listen;
+  std::vector<std::string> tls_cert_files;
+  std::vector<std::string> tls_key_files;
+  std::vector<TlsKeyPair> tls_keys;                       // of the two, in order
+  std::shared_ptr<const TlsServer> tls_server = nullptr;  // of these (net/tls/load_tls.h)
+  uint64_t tls_handshake_timeout_ms = 10'000;
+  uint64_t tls_handshakes_max = 1'000;  // under way, per worker
   std::vector<Route> routes;
   StreamSettings defaults;  // of routes, and of a request that has none yet and no "/" to go by
   unsigned threads = 0;     // 0 = one per allowed CPU
@@ -164,7 +203,10 @@ struct ConfigResult {
   int exit_status = 0;
   std::vector<std::string> warnings = {};  // of a configuration that is right
 };
-ConfigResult read_config(int argc, const char* const* argv);
+// Reads the files that a configuration names, and makes of them what workers need. Returns what is
+// wrong, or "".
+using ReadNamedFiles = std::function<std::string(Config&, std::vector<std::string>& warnings)>;
+ConfigResult read_config(int argc, const char* const* argv, const ReadNamedFiles& read_files = {});
 
 // "2 routes, 3 upstreams, listening on 127.0.0.1:8080, admin off"
 std::string summary(const Config& config);

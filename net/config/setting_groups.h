@@ -23,5 +23,6 @@ std::vector<Setting> health_settings();
 std::vector<Setting> recovery_settings();
 std::vector<Setting> timeout_settings();
 std::vector<Setting> connection_settings();
+std::vector<Setting> tls_settings();
 
 }  // namespace sluice

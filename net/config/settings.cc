@@ -17,17 +17,20 @@ Setting command_switch(const char* name, const char* help) {
 Setting listen_setting() {
   return {.name = "listen",
           .form = Form::kList,
-          .value_name = "ADDR",
+          .value_name = "[https://]ADDR",
           .default_text = kDefaultListen,
           .help =
               "Address for clients, HOST:PORT or :PORT (all addresses); repeat, or a comma "
-              "list, for several. Port 0 takes a free one",
+              "list, for several. Port 0 takes a free one. https:// before it: TLS, with the "
+              "certificates of --tls-cert",
           .set =
               [](SettingTarget target, std::string_view text) {
                 return each_item(text, [&](std::string_view item) {
+                  bool tls = take_scheme(&item, "https://");
+                  if (!tls) take_scheme(&item, "http://");
                   std::string error;
                   auto address = parse_address(item, &error);
-                  if (address) target.config.listen.push_back(*address);
+                  if (address) target.config.listen.push_back({*address, tls});
                   return error;
                 });
               },
@@ -40,9 +43,10 @@ Setting upstream_setting() {
           .form = Form::kList,
           .value_name = "URL[;OPTION]...",
           .help =
-              "http://HOST:PORT or unix:/PATH that requests go to when no other route matches; "
-              "repeat it for a group. Options: weight=N (1 to 1000) for its share, backup where "
-              "requests go there only while no other can take them",
+              "http://HOST:PORT, https://HOST:PORT or unix:/PATH that requests go to when no other "
+              "route matches; repeat it for a group. Options: weight=N (1 to 1000) for its share, "
+              "backup where requests go there only while no other can take them; of https: "
+              "ca=FILE, cert=FILE and key=FILE, sni=NAME, insecure=on",
           .set =
               [](SettingTarget target, std::string_view text) {
                 Upstream upstream;
@@ -396,6 +400,7 @@ std::vector<Setting> build_settings() {
   add("Recovery (per route, too)", recovery_settings());
   add("Time-outs (per route, too)", timeout_settings());
   add("Connections (per route, too)", connection_settings());
+  add("TLS towards clients", tls_settings());
   add("Names", name_settings());
   add("Limits and memory", limit_settings());
   add("Process", process_settings());

@@ -3,7 +3,7 @@
 namespace sluice {
 
 const char* eject_reason_name(EjectReason reason) {
-  constexpr const char* kNames[kEjectReasons] = {"connect", "timeout", "broken", "status"};
+  constexpr const char* kNames[kEjectReasons] = {"connect", "tls", "timeout", "broken", "status"};
   return kNames[static_cast<unsigned>(reason)];
 }
 

@@ -58,7 +58,7 @@ class StablePartsArray {
 };
 
 // Why an upstream was ejected: its last failure before that.
-enum class EjectReason : uint8_t { kConnect, kTimeout, kBroken, kStatus };
+enum class EjectReason : uint8_t { kConnect, kTls, kTimeout, kBroken, kStatus };
 inline constexpr unsigned kEjectReasons = static_cast<unsigned>(EjectReason::kStatus) + 1;
 const char* eject_reason_name(EjectReason reason);
 

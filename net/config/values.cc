@@ -21,14 +21,9 @@ std::string format_count(uint64_t number) {
   return std::to_string(number);
 }
 
-// The text as it reads when case is ignored, as a URL's scheme does (RFC 3986 section 3.1).
+// Case is ignored, as it is in a URL's scheme (RFC 3986 section 3.1).
 bool has_scheme(std::string_view url, std::string_view scheme) {
-  if (url.size() < scheme.size()) return false;
-  for (size_t i = 0; i < scheme.size(); i++) {
-    char c = url[i] >= 'A' && url[i] <= 'Z' ? static_cast<char>(url[i] | 0x20) : url[i];
-    if (c != scheme[i]) return false;
-  }
-  return true;
+  return lower_case(url.substr(0, scheme.size())) == scheme;
 }
 
 // A token (RFC 9110 section 5.6.2), as a field's name and a cookie's are.
@@ -67,6 +62,12 @@ std::string joined(const std::vector<std::string>& names, std::string_view separ
     all += name;
   }
   return all;
+}
+
+bool take_scheme(std::string_view* url, std::string_view scheme) {
+  if (!has_scheme(*url, scheme)) return false;
+  url->remove_prefix(scheme.size());
+  return true;
 }
 
 std::string not_one_of(std::string_view text, const std::vector<std::string>& names) {
@@ -148,18 +149,57 @@ std::string parse_unix_upstream(std::string_view text, Upstream* upstream) {
   return "";
 }
 
-// "weight=3" or "backup". "" or what is wrong.
+// Of an https upstream: "ca=FILE" and the like. False: it is another option.
+bool parse_tls_option(std::string_view text, UpstreamTls& tls, std::string* wrong) {
+  const std::pair<std::string_view, std::string*> kTexts[] = {
+      {"ca=", &tls.ca}, {"cert=", &tls.cert}, {"key=", &tls.key}, {"sni=", &tls.name}};
+  for (auto [key, value] : kTexts) {
+    if (!text.starts_with(key)) continue;
+    *value = text.substr(key.size());
+    if (value->empty()) *wrong = quoted(text) + " has no value";
+    if (value == &tls.name && !is_host_name(tls.name))
+      *wrong = quoted(tls.name) + " is no name of a host";
+    return true;
+  }
+  constexpr std::string_view kInsecureKey = "insecure=";
+  if (!text.starts_with(kInsecureKey)) return false;
+  *wrong = parse_switch(text.substr(kInsecureKey.size()), &tls.insecure);
+  return true;
+}
+
+std::string check_tls_options(const UpstreamTls& tls) {
+  if (tls.cert.empty() != tls.key.empty()) return "cert=FILE and key=FILE go together";
+  if (tls.insecure && !tls.ca.empty()) return "ca=FILE means nothing with insecure=on";
+  return "";
+}
+
+// As they are written in the url of the upstream that they belong to.
+std::string tls_options_text(const UpstreamTls& tls, bool other_name) {
+  std::string text;
+  if (!tls.ca.empty()) text += ";ca=" + tls.ca;
+  if (!tls.cert.empty()) text += ";cert=" + tls.cert + ";key=" + tls.key;
+  if (other_name) text += ";sni=" + tls.name;
+  if (tls.insecure) text += ";insecure=on";
+  return text;
+}
+
+// "weight=3" or "backup", or one of TLS. "" or what is wrong.
 std::string parse_upstream_option(std::string_view text, Upstream* upstream) {
   constexpr std::string_view kWeightKey = "weight=";
   if (text == "backup") {
     upstream->backup = true;
     return "";
   }
+  UpstreamTls unused;
+  std::string wrong;
+  bool https = upstream->tls_settings.has_value();
+  if (parse_tls_option(text, https ? *upstream->tls_settings : unused, &wrong))
+    return https ? wrong : quoted(text) + " is for https:// upstreams only";
   if (!text.starts_with(kWeightKey))
-    return quoted(text) + " is no option of an upstream: weight=N or backup";
+    return quoted(text) + " is no option of an upstream: weight=N or backup" +
+           (https ? ", ca=FILE, cert=FILE, key=FILE, sni=NAME or insecure=on" : "");
   uint64_t weight = 0;
-  std::string wrong =
-      parse_number(kCount, kUpstreamWeight, text.substr(kWeightKey.size()), &weight);
+  wrong = parse_number(kCount, kUpstreamWeight, text.substr(kWeightKey.size()), &weight);
   upstream->weight = static_cast<uint32_t>(weight);
   return wrong.empty() ? "" : "the weight " + wrong;
 }
@@ -173,12 +213,11 @@ std::string without_zone(std::string_view authority) {
 }
 
 std::string parse_url(std::string_view text, Upstream* upstream) {
-  if (has_scheme(text, "https:")) return "TLS to upstreams comes later: use http://";
   if (has_scheme(text, kUnixScheme)) return parse_unix_upstream(text, upstream);
-  constexpr std::string_view kScheme = "http://";
-  if (!has_scheme(text, kScheme))
-    return quoted(text) + " is not of the form http://HOST:PORT or unix:/PATH";
-  std::string_view authority = text.substr(kScheme.size());
+  std::string_view authority = text;
+  bool https = take_scheme(&authority, "https://");
+  if (!https && !take_scheme(&authority, "http://"))
+    return quoted(text) + " is not of the form http://HOST:PORT, https://HOST:PORT or unix:/PATH";
   std::string_view path;
   if (size_t end = authority.find_first_of("/?#"); end != authority.npos) {
     path = authority.substr(end);
@@ -191,8 +230,10 @@ std::string parse_url(std::string_view text, Upstream* upstream) {
   if (authority.find('@') != authority.npos) return "an upstream takes no user name";
   if (authority.empty() || authority.starts_with(':')) return quoted(text) + " names no host";
   std::string error;
-  auto parsed =
-      parse_host_port(std::string(authority) + (names_port(authority) ? "" : ":80"), &error);
+  auto parsed = parse_host_port(std::string(authority) + (names_port(authority) ? ""
+                                                          : https               ? ":443"
+                                                                                : ":80"),
+                                &error);
   if (!parsed) return error;
   if (parsed->port == 0) return "port 0 cannot be connected to";
   *upstream = {std::string(text), without_zone(authority), {}};
@@ -205,6 +246,8 @@ std::string parse_url(std::string_view text, Upstream* upstream) {
   } else {
     return quoted(parsed->host) + " is neither a host's name nor an IP address";
   }
+  std::string name = upstream->name.empty() ? upstream->address.ip() : upstream->name;
+  if (https) upstream->tls_settings = UpstreamTls{.name = std::move(name)};
   return "";
 }
 
@@ -213,12 +256,16 @@ std::string parse_url(std::string_view text, Upstream* upstream) {
 std::string parse_upstream(std::string_view text, Upstream* upstream) {
   size_t end = text.find(';');
   std::string wrong = parse_url(text.substr(0, end), upstream);
+  std::string host = upstream->tls_settings ? upstream->tls_settings->name : "";
   while (wrong.empty() && end != text.npos) {
     text.remove_prefix(end + 1);
     end = text.find(';');
     wrong = parse_upstream_option(text.substr(0, end), upstream);
   }
-  return wrong;
+  if (!wrong.empty() || !upstream->tls_settings) return wrong;
+  const UpstreamTls& tls = *upstream->tls_settings;
+  upstream->url += tls_options_text(tls, tls.name != host);
+  return check_tls_options(tls);
 }
 
 }  // namespace sluice

@@ -39,6 +39,8 @@ std::string parse_switch(std::string_view text, bool* value);
 std::string parse_pool(std::string_view text, PoolSettings* pool);
 std::string parse_balance(std::string_view text, Balance* balance);
 std::string parse_upstream(std::string_view text, Upstream* upstream);
+// Takes the scheme from the front of *url, whatever the case of its letters. False: it has another.
+bool take_scheme(std::string_view* url, std::string_view scheme);
 std::string not_one_of(std::string_view text, const std::vector<std::string>& names);
 std::string quoted(std::string_view text);
 std::string joined(const std::vector<std::string>& names, std::string_view separator);

@@ -13,6 +13,7 @@
 #include "core/ring.h"
 #include "net/base/ending.h"
 #include "net/base/failure.h"
+#include "net/base/tls_results.h"
 #include "net/http/parse_error.h"
 #include "pool/slot_pool.h"
 
@@ -69,7 +70,9 @@ struct Metrics {
   uint64_t accept_pauses = 0;  // at the limit of clients, or after an error
   uint64_t accept_errors = 0;
   std::array<uint64_t, 3> dns_answers{};  // found, none, failed: a look-up of one family each
-  uint64_t upstream_connects = 0;         // attempts
+  TlsCounters tls;                        // with clients
+  TlsCounters upstream_tls;
+  uint64_t upstream_connects = 0;  // attempts
   uint64_t upstream_connect_errors = 0;
   uint64_t upstream_reuses = 0;  // requests on a kept-alive connection
   uint64_t upstream_connections_closed = 0;
@@ -136,6 +139,7 @@ struct WorkerSnapshot {
   LoopCounters loop;
   uint64_t operations = 0;  // in flight
   uint64_t client_connections = 0;
+  uint64_t handshakes = 0;  // of clients, under way
   uint64_t upstream_connections = 0;
   uint64_t upstream_idle = 0;
   uint64_t streams = 0;

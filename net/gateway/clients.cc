@@ -8,25 +8,29 @@
 #include "core/check.h"
 #include "core/socket.h"
 #include "net/base/limits.h"
+#include "net/tls/tls_server.h"
 
 namespace sluice {
 
 Clients::Clients(Streams& streams, ClientLimit& limit, CloseWatcher& watcher)
-    : ClientKeeper(streams), limit_(limit), watcher_(watcher) {}
+    : ClientKeeper(streams), limit_(limit), watcher_(watcher), pace_(context().loop) {}
 
 Clients::~Clients() {
   SLUICE_CHECK(clients_.empty());
 }
 
 void Clients::listen(const std::vector<ListeningSocket>& sockets) {
-  for (const auto& [address, fd] : sockets)
-    listeners_.push_back(
-        {address, new Listener(context().loop, limit_, context().default_settings(), *this, fd)});
+  for (const auto& [address, fd, tls] : sockets) {
+    ClientSink& plain = *this;
+    ClientSink& sink = tls ? tls_clients_ : plain;
+    auto* listener = new Listener(context().loop, limit_, context().default_settings(), sink, fd);
+    listeners_.push_back({address, listener, tls});
+  }
 }
 
 void Clients::reload() {
   std::vector<std::string> wanted;
-  for (const Address& address : context().config().listen) wanted.push_back(address.text());
+  for (const Listen& address : context().config().listen) wanted.push_back(address.name());
   std::erase_if(listeners_, [&](const Listening& listening) {
     auto found = std::ranges::find(wanted, listening.address);
     bool stays = found != wanted.end();
@@ -38,6 +42,7 @@ void Clients::reload() {
     }
     return !stays;
   });
+  hold_handshakes(handshakes_ >= context().config().tls_handshakes_max);
 }
 
 // Connections delete themselves when they have closed, or handed over.
@@ -52,7 +57,8 @@ void Clients::accepted(int fd, std::unique_ptr<Transform> transform) {
   if (transform) {
     auto wire = std::make_unique<WireQueue>(context().memory, std::move(transform));
     conn = new Handshake(context().loop, context().memory, *this, {fd, std::move(wire)},
-                         context().default_settings().header_timeout_ms);
+                         context().config().tls_handshake_timeout_ms);
+    if (++handshakes_ == context().config().tls_handshakes_max) hold_handshakes(true);
   } else {
     conn = &make_client({fd});
   }
@@ -60,12 +66,39 @@ void Clients::accepted(int fd, std::unique_ptr<Transform> transform) {
   clients_.push_back(conn);
 }
 
+void Clients::TlsClients::accepted(int fd) {
+  // A listener that a reload has retired may still have some, when there are no certificates left.
+  if (all_.context().config().tls_server)
+    all_.accepted(fd, accept_tls(all_.context().config().tls_server, all_.context().metrics.tls));
+  else
+    close_socket(fd);
+}
+
 void Clients::handshake_done(Handshake& handshake, ConnStart start) {
   AcceptedConn& conn = make_client(std::move(start));
   conn.place = handshake.place;
   clients_[conn.place] = &conn;
+  handshake_ended(handshake);
 }
 
+void Clients::handshake_closed(Handshake& handshake) {
+  client_closed(handshake);
+  handshake_ended(handshake);
+}
+
+void Clients::handshake_ended(Handshake& handshake) {
+  pace_.forget(handshake);
+  --handshakes_;
+  hold_handshakes(handshakes_ >= context().config().tls_handshakes_max);
+}
+
+// Those who come meanwhile wait in the backlog.
+void Clients::hold_handshakes(bool hold) {
+  for (Listening& listening : listeners_)
+    if (listening.tls) listening.listener->hold(hold);
+}
+
+// What its wire has agreed to speak (ALPN) is `start.wire->protocol()`; so far there is one choice.
 AcceptedConn& Clients::make_client(ConnStart start) {
   return *new ClientConn(*this, std::move(start));
 }

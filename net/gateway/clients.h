@@ -13,6 +13,7 @@
 #include "net/http1/client_conn.h"
 #include "net/transport/client_limit.h"
 #include "net/transport/handshake.h"
+#include "net/transport/handshake_pace.h"
 #include "net/transport/listener.h"
 
 namespace sluice {
@@ -21,6 +22,7 @@ namespace sluice {
 struct ListeningSocket {
   std::string address;  // as it was configured
   int fd;
+  bool tls = false;
 };
 
 class Clients final : public ClientSink, public ClientKeeper {
@@ -49,6 +51,7 @@ class Clients final : public ClientSink, public ClientKeeper {
 
   // A connected socket, owned from here on, whose bytes are the transform's; null: plain.
   void accepted(int fd, std::unique_ptr<Transform> transform);
+  size_t handshakes() const { return handshakes_; }
 
   // ClientSink
   void accepted(int fd) override { accepted(fd, nullptr); }
@@ -57,11 +60,15 @@ class Clients final : public ClientSink, public ClientKeeper {
   // ClientKeeper
   void client_closed(AcceptedConn& conn) override;
   void handshake_done(Handshake& handshake, ConnStart start) override;
+  void handshake_closed(Handshake& handshake) override;
+  bool handshake_may_step(Handshake& handshake) override { return pace_.may_step(handshake); }
 
  private:
   WorkerContext& context() const { return streams().context(); }
   // The one place that says which protocol a connection carries.
   AcceptedConn& make_client(ConnStart start);
+  void handshake_ended(Handshake& handshake);
+  void hold_handshakes(bool hold);
   void warn_seldom(uint64_t& due_ms, std::string_view text);
 
   ClientLimit& limit_;
@@ -72,11 +79,27 @@ class Clients final : public ClientSink, public ClientKeeper {
   uint64_t ending_steps_ = 0;  // done, of end_some()
   size_t to_end_ = 0;          // when it began
   size_t not_ended_ = 0;       // the first so many of clients_
+  // Takes in those of https listeners.
+  class TlsClients final : public ClientSink {
+   public:
+    explicit TlsClients(Clients& all) : all_(all) {}
+    void accepted(int fd) override;
+    void on_full() override { all_.on_full(); }
+    void on_accept_error(int error) override { all_.on_accept_error(error); }
+
+   private:
+    Clients& all_;
+  };
+
   struct Listening {
     std::string address;
     Listener* listener;  // deletes itself once it has been closed
+    bool tls;
   };
   std::vector<Listening> listeners_;
+  TlsClients tls_clients_{*this};
+  size_t handshakes_ = 0;  // under way
+  HandshakePace pace_;
 };
 
 }  // namespace sluice

@@ -22,7 +22,7 @@ Gateway::Gateway(Loop& loop, Memory& memory, MemoryLimit& memory_limit,
       timer_(this),
       connector_(context_),
       upstreams_(context_, resolver, connector_, *this),
-      probe_targets_(upstreams_),
+      probe_targets_(upstreams_, connector_),
       prober_(context_, probe_targets_),
       endings_(context_, log),
       streams_(context_, upstreams_, endings_),
@@ -109,6 +109,7 @@ void Gateway::snapshot(WorkerSnapshot& into) const {
   into.loop = context_.loop.counters();
   into.operations = context_.loop.operations();
   into.client_connections = clients_.count();
+  into.handshakes = clients_.handshakes();
   into.upstream_connections = upstreams_.connections();
   into.upstream_idle = upstreams_.idle();
   into.streams = streams_.live();

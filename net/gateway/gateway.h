@@ -14,8 +14,8 @@
 #include "net/context/worker_context.h"
 #include "net/dns/resolver.h"
 #include "net/gateway/clients.h"
+#include "net/gateway/connector.h"
 #include "net/health/prober.h"
-#include "net/http1/upstream_conn.h"
 #include "net/observe/stream_endings.h"
 #include "net/observe/stream_list.h"
 #include "net/stream/streams.h"
@@ -69,9 +69,13 @@ class Gateway final : public TimerOwner, public TurnHook, public CloseWatcher {
  private:
   class EndpointsToProbe final : public ProbeTargets {
    public:
-    explicit EndpointsToProbe(Endpoints& upstreams) : upstreams_(upstreams) {}
+    EndpointsToProbe(Endpoints& upstreams, UpstreamConnector& connector)
+        : upstreams_(upstreams), connector_(connector) {}
     std::optional<std::vector<Address>> addresses_to_probe(const Upstream& upstream) override {
       return upstreams_.addresses_to_probe(upstream);
+    }
+    std::unique_ptr<WireQueue> wire_to_probe(const Upstream& upstream) override {
+      return connector_.wire(upstream.tls);
     }
     void probe_failed_at(const Upstream& upstream, const Address& address) override {
       upstreams_.probe_failed_at(upstream, address);
@@ -79,6 +83,7 @@ class Gateway final : public TimerOwner, public TurnHook, public CloseWatcher {
 
    private:
     Endpoints& upstreams_;
+    UpstreamConnector& connector_;
   };
   struct Reload {
     std::shared_ptr<const ConfigSnapshot> snapshot;
@@ -91,7 +96,7 @@ class Gateway final : public TimerOwner, public TurnHook, public CloseWatcher {
 
   WorkerContext context_;
   Timer timer_;  // once a second: housekeeping; in the end: end_some()
-  Http1Connector connector_;
+  UpstreamConnector connector_;
   Endpoints upstreams_;
   EndpointsToProbe probe_targets_;
   Prober prober_;

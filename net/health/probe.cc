@@ -19,8 +19,8 @@ std::string request_of(const HealthCheck& check) {
 }  // namespace
 
 Probe::Probe(WorkerContext& context, ProbeOwner& owner, const HealthCheck& check,
-             std::vector<Address> addresses)
-    : Conn(context.loop, context.memory, {-1}),
+             std::vector<Address> addresses, std::unique_ptr<WireQueue> wire)
+    : Conn(context.loop, context.memory, {-1, std::move(wire)}),
       context_(context),
       owner_(owner),
       id_(check.upstream->id),
@@ -60,10 +60,12 @@ void Probe::on_timer() {
 
 void Probe::on_race_won(int fd, const Address& /*to*/) {
   race_.reset();
-  if (closing())
+  if (closing()) {
     close_socket(fd);
-  else
-    open(fd);
+    return;
+  }
+  reached_ = true;
+  open(fd);
 }
 
 void Probe::on_race_lost() {
@@ -80,6 +82,8 @@ void Probe::on_connected(int error) {
   connected_ = error == 0;
   if (connected_)
     wake();
+  else if (reached_)
+    failed(EjectReason::kTls);
   else
     failed(error == ETIMEDOUT ? EjectReason::kTimeout : EjectReason::kConnect);
 }

@@ -38,7 +38,7 @@ class Probe final : public Conn, public ConnectRace::Owner {
  public:
   // Starts to connect; it may fail within the call.
   Probe(WorkerContext& context, ProbeOwner& owner, const HealthCheck& check,
-        std::vector<Address> addresses);
+        std::vector<Address> addresses, std::unique_ptr<WireQueue> wire);
   ~Probe() override;
 
   // What it learns is of no interest any more.
@@ -79,7 +79,8 @@ class Probe final : public Conn, public ConnectRace::Owner {
   Http1Parser parser_;
   std::unique_ptr<Head> head_;  // of the message that is arriving
   unsigned interim_heads_ = 0;
-  bool connected_ = false;
+  bool reached_ = false;    // there is a socket
+  bool connected_ = false;  // and, where there is TLS, its handshake is done
 };
 
 }  // namespace sluice

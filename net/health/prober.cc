@@ -91,7 +91,8 @@ Probe* Prober::begin_probe(Target& target) {
   }
   ++under_way_;
   // It deletes itself when it has closed.
-  return new Probe(context_, *this, check, std::move(*addresses));
+  return new Probe(context_, *this, check, std::move(*addresses),
+                   where_.wire_to_probe(*check.upstream));
 }
 
 void Prober::on_address_failed(uint32_t id, const Address& address) {

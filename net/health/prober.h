@@ -25,6 +25,8 @@ class ProbeTargets {
   // Where to connect to, in the order in which to try; asked for each probe. None: there is
   // nowhere, which is a failure of the upstream's; nullopt: that is not known yet.
   virtual std::optional<std::vector<Address>> addresses_to_probe(const Upstream& upstream) = 0;
+  // What a connection to it begins with; null: it is plain.
+  virtual std::unique_ptr<WireQueue> wire_to_probe(const Upstream& upstream) = 0;
   // That address has failed, or did not answer.
   virtual void probe_failed_at(const Upstream& upstream, const Address& address) = 0;
 

@@ -45,6 +45,7 @@ class ClientConn final : public AcceptedConn, public ClientHalf {
   void drop() override;
   std::string client_ip() override;
   bool client_trusted() override;
+  bool client_secured() const override { return secured(); }
   const ResponseWriter& writer() const override { return http1_response_writer(http10_ ? 0 : 1); }
 
   // TimerOwner

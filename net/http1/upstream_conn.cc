@@ -63,24 +63,32 @@ void UpstreamConn::on_race_won(int fd, const Address& to) {
 void UpstreamConn::on_race_lost() {
   if (closing()) return;
   int error = race_->error();
-  if (!race_->no_socket()) {
-    on_connected(error);
-    return;
-  }
   ++context_.metrics.upstream_connect_errors;
-  context_.warn("no socket for " + pool_.url() + ": " + std::strerror(error));
-  lose(Ending::kUnavailable, "no_socket");
-}
-
-void UpstreamConn::on_connected(int error) {
-  if (error != 0) {
-    ++context_.metrics.upstream_connect_errors;
+  if (!race_->no_socket()) {
     lose(error == ETIMEDOUT ? Ending::kUpstreamConnectTimeout : Ending::kUpstreamRefused,
          error_name(error));
     return;
   }
+  context_.warn("no socket for " + pool_.url() + ": " + std::strerror(error));
+  lose(Ending::kUnavailable, "no_socket");
+}
+
+// An error is the handshake's: the request has not left, whatever is under way.
+void UpstreamConn::on_connected(int error) {
+  if (error != 0) {
+    ++context_.metrics.upstream_connect_errors;
+    const char* reason = tls_reason(error);
+    if (stream_) stream_->on_upstream_lost(Ending::kUpstreamTls, reason, /*nothing_sent=*/true);
+    close(CloseMode::kOrderly);
+    return;
+  }
   wake();
   if (stream_) stream_->on_upstream_connected();
+}
+
+const char* UpstreamConn::tls_reason(int error) const {
+  if (*transform_failure() != '\0') return transform_failure();
+  return error == kCutShort ? "closed_in_the_handshake" : error_name(error);
 }
 
 uint64_t UpstreamConn::receive_credit() {
@@ -204,6 +212,8 @@ void UpstreamConn::end_of_bytes(int error) {
     close(CloseMode::kOrderly);
   else if (error == 0 && in_message_ && parser_.finish())
     finish_response(false);
+  else if (*transform_failure() != '\0')
+    lose(Ending::kUpstreamTls, transform_failure());
   else if (error == 0 || error == kCutShort)
     lose(Ending::kUpstreamTruncated, !in_message_ ? "no_answer" : head_done_ ? "" : "in_the_head");
   else

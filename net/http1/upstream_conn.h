@@ -62,6 +62,7 @@ class UpstreamConn final : public Conn,
   SlotPool& receive_pool() override;
 
   void delay_acks_if_quick(uint64_t after_ms);
+  const char* tls_reason(int error) const;
   void end_of_bytes(int error);
   int reset_behind_fin() const;
   void finish_response(bool bytes_left_over);
@@ -82,20 +83,6 @@ class UpstreamConn final : public Conn,
   Ip peer_;
   int reset_heard_ = 0;       // its errno, where that may have cut what was to be received
   uint32_t quick_reads_ = 0;  // that came before a delayed ACK for the one before would have
-};
-
-// Makes them.
-class Http1Connector final : public Connector {
- public:
-  explicit Http1Connector(WorkerContext& context) : context_(context) {}
-
-  PooledConn& connect(UpstreamPool& pool) override {
-    return *new UpstreamConn(context_, pool);  // deletes itself when it has closed
-  }
-  const RequestWriter& writer() const override { return http1_request_writer(); }
-
- private:
-  WorkerContext& context_;
 };
 
 }  // namespace sluice

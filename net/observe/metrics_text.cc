@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 
+#include "core/clock.h"
 #include "net/config/health_check.h"
 
 namespace sluice {
@@ -273,6 +274,46 @@ void render_endings(Page& page, const Workers& workers) {
              {{"reason", parse_error_name(static_cast<ParseError>(i))}});
 }
 
+void render_handshakes(Page& page, const Workers& workers, TlsCounters Metrics::*side) {
+  for (unsigned i = 0; i < kTlsResults; ++i) {
+    auto result = static_cast<TlsResult>(i);
+    bool done = result == TlsResult::kFull || result == TlsResult::kResumed;
+    for (unsigned k = 0; k < kTlsVersions; ++k) {
+      auto version = static_cast<TlsVersion>(k);
+      if (done == (version == TlsVersion::kNone)) continue;  // one that was not done has no version
+      uint64_t count =
+          sum(workers, [=](const WorkerSnapshot& w) { return (w.metrics.*side).handshakes[i][k]; });
+      page.add(count,
+               {{"result", tls_result_name(result)}, {"version", tls_version_name(version)}});
+    }
+  }
+}
+
+void render_tls(Page& page, const Config& config, const Workers& workers) {
+  page.counter("sluice_tls_handshakes", "TLS handshakes with clients, by result.");
+  render_handshakes(page, workers, &Metrics::tls);
+  page.counter("sluice_upstream_tls_handshakes", "TLS handshakes with upstreams, by result.");
+  render_handshakes(page, workers, &Metrics::upstream_tls);
+  page.counter("sluice_tls_broken", "Connections that broke behind their TLS handshake, by side.");
+  page.add(sum(workers, [](const WorkerSnapshot& w) { return w.metrics.tls.broken; }),
+           {{"side", "client"}});
+  page.add(sum(workers, [](const WorkerSnapshot& w) { return w.metrics.upstream_tls.broken; }),
+           {{"side", "upstream"}});
+  page.gauge("sluice_tls_handshakes_under_way", "TLS handshakes with clients that have begun.");
+  page.add(sum(workers, [](const WorkerSnapshot& w) { return w.handshakes; }));
+  if (config.tls_keys.empty()) return;
+  page.gauge("sluice_tls_certificate_expires_seconds",
+             "Time at which a certificate of --tls-cert expires, since 1970.");
+  for (const TlsKeyPair& pair : config.tls_keys)
+    page.add(static_cast<uint64_t>(std::max<int64_t>(pair.expires_s, 0)),
+             {{"certificate", pair.cert}});
+  page.gauge("sluice_tls_certificate_days_left", "Days until then; 0 once it has expired.");
+  int64_t now_s = static_cast<int64_t>(wall_clock_ms() / 1000);
+  for (const TlsKeyPair& pair : config.tls_keys)
+    page.add_real(static_cast<double>(std::max<int64_t>(pair.expires_s - now_s, 0)) / 86'400,
+                  {{"certificate", pair.cert}});
+}
+
 void render_names(Page& page, const Workers& workers) {
   constexpr const char* kResults[] = {"found", "none", "failed"};
   page.counter("sluice_dns_answers",
@@ -488,6 +529,7 @@ std::string render_metrics(const ConfigSnapshot& snapshot,
                 1e9);
   render_endings(page, workers);
   render_names(page, workers);
+  render_tls(page, snapshot.config(), workers);
   render_recovery(page, workers);
   page.histogram("sluice_time_to_first_event_seconds",
                  "From a request's first byte to its first event.",

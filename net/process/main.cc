@@ -1,12 +1,21 @@
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <utility>
 
 #include "net/config/config.h"
 #include "net/process/server.h"
+#include "net/tls/load_tls.h"
 
 int main(int argc, char** argv) {
-  sluice::ConfigResult read = sluice::read_config(argc, argv);
+  // Beyond reloads: a client's ticket is good after one, too.
+  auto ticket_keys = std::make_shared<sluice::TicketKeys>();
+  auto read_config = [argc, argv, ticket_keys] {
+    return sluice::read_config(argc, argv, [&](sluice::Config& config, auto& warnings) {
+      return sluice::load_tls(config, ticket_keys, warnings);
+    });
+  };
+  sluice::ConfigResult read = read_config();
   bool warns = !read.config || read.config->log_level <= sluice::LogLevel::kWarn;
   for (const std::string& warning : read.warnings)
     if (warns) sluice::print_message(warning);
@@ -15,8 +24,7 @@ int main(int argc, char** argv) {
     return read.exit_status;
   }
   try {
-    auto read_again = [argc, argv] { return sluice::read_config(argc, argv); };
-    return sluice::Server(std::move(read.config), read_again).run();
+    return sluice::Server(std::move(read.config), read_config).run();
   } catch (const std::exception& error) {  // no memory, no thread: at start, before any traffic
     (void)std::fprintf(stderr, "sluice: cannot start: %s\n", error.what());
     return 1;

@@ -19,14 +19,13 @@ namespace sluice {
 namespace {
 
 // The addresses of `wanted` that `present` has not; one with port 0 may be there twice.
-std::vector<Address> missing(const std::vector<Address>& wanted,
-                             const std::vector<Address>& present) {
+std::vector<Listen> missing(const std::vector<Listen>& wanted, const std::vector<Listen>& present) {
   std::vector<std::string> there;
   there.reserve(present.size());
-  for (const Address& address : present) there.push_back(address.text());
-  std::vector<Address> all;
-  for (const Address& address : wanted) {
-    auto found = std::ranges::find(there, address.text());
+  for (const Listen& address : present) there.push_back(address.name());
+  std::vector<Listen> all;
+  for (const Listen& address : wanted) {
+    auto found = std::ranges::find(there, address.name());
     if (found == there.end())
       all.push_back(address);
     else

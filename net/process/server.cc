@@ -164,11 +164,11 @@ std::string Server::add_demo(Config& config) const {
 
 // One listener for each address and worker; the first of an address settles a port of 0. "" or what
 // is wrong, and then nothing is open.
-std::string Server::open_listeners(std::vector<Address> addresses, Sockets& into) {
+std::string Server::open_listeners(std::vector<Listen> addresses, Sockets& into) {
   into.resize(worker_count());
   std::vector<std::string> lines;  // said once all of them are open
-  for (Address& address : addresses) {
-    std::string name = address.text();
+  for (Listen& address : addresses) {
+    std::string name = address.name();
     for (unsigned i = 0; i < into.size(); ++i) {
       std::string error;
       // What is ours already is not taken by another process.
@@ -178,12 +178,12 @@ std::string Server::open_listeners(std::vector<Address> addresses, Sockets& into
       int fd = open_listener(address.sa(), address.size, i == 0 && !ours, &error);
       if (fd < 0) {
         close_sockets(into);
-        return "--listen " + address.text() + ": " + error;
+        return "--listen " + address.name() + ": " + error;
       }
       if (i == 0) address.size = local_address(fd, &address.storage);
-      into[i].push_back({name, fd});
+      into[i].push_back({name, fd, address.tls});
     }
-    lines.push_back("listening on " + address.text());
+    lines.push_back("listening on " + address.name());
   }
   for (const std::string& line : lines) say(line);
   return "";

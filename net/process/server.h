@@ -53,7 +53,7 @@ class Server {
   bool start();
   bool start_demo();
   std::string add_demo(Config& config) const;
-  std::string open_listeners(std::vector<Address> addresses, Sockets& into);
+  std::string open_listeners(std::vector<Listen> addresses, Sockets& into);
   static void close_sockets(Sockets& sockets);
   FdShares share_fds_of(const Config& config, uint64_t limit) const;
   std::string fds_lacking(const FdShares& shares, uint64_t limit) const;

@@ -29,6 +29,8 @@ class ClientHalf {
   virtual void drop() = 0;
   virtual std::string client_ip() = 0;
   virtual bool client_trusted() = 0;
+  // It has come over TLS.
+  virtual bool client_secured() const = 0;
   // Of the request that is being answered.
   virtual const ResponseWriter& writer() const = 0;
 

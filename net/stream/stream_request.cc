@@ -125,6 +125,7 @@ bool Stream::write_request(const Head& head) {
   std::string client_ip = client_->client_ip();
   rewrite.client_ip = client_ip;
   rewrite.client_trusted = client_->client_trusted();
+  rewrite.scheme = client_->client_secured() ? "https" : "http";
   rewrite.via = context().via;
   rewrite.default_host = upstream().host;
   rewrite.request_id = facts_.id();

@@ -30,8 +30,12 @@ class Handshake;
 // Where such connections are kept.
 class AcceptedKeeper {
  public:
+  // What has come for it may be looked at now; else it is woken later.
+  virtual bool handshake_may_step(Handshake& /*handshake*/) { return true; }
   // The connection that follows begins with `start` and takes the handshake's place.
   virtual void handshake_done(Handshake& handshake, ConnStart start) = 0;
+  // The handshake has closed instead, and is deleted at the turn's end.
+  virtual void handshake_closed(Handshake& handshake) = 0;
   // It has closed, and is deleted at the turn's end.
   virtual void client_closed(AcceptedConn& conn) = 0;
 

@@ -215,6 +215,7 @@ void Conn::on_recv(const Completion& completion) {
 
 // Hands on what the wire amounts to, as long as the protocol takes it, and then how it has ended.
 void Conn::open_wire(uint64_t after_ms) {
+  if (state_ == State::kGreeting && wire_->holds_unopened() && !may_greet()) return;
   if (!recv_in_flight_) recv_pool_ = &receive_pool();
   while (takes_bytes() && wire_->unopened()) {
     Transform::Opened opened = wire_->open(*recv_pool_);
@@ -304,7 +305,10 @@ void Conn::try_send() {
   std::array<iovec, limits::kSendBatchPieces> pieces;
   bool last = false;
   size_t count = wire_ ? seal_batch(pieces, &last) : build_batch(pieces);
-  if (count == 0) return;
+  if (count == 0) {
+    if (wire_ && wire_->broken()) on_wire_send_error(EPROTO);
+    return;
+  }
   if (!wire_) last = batch_ends_sending();
   send_in_flight_ = true;
   send_progress_ms_ = loop_.now_ms();
@@ -330,7 +334,8 @@ size_t Conn::seal_batch(std::span<iovec> pieces, bool* last) {
 uint64_t Conn::bytes_to_receive() {
   if (state_ == State::kLingering) return limits::kLingerReceiveBytes;
   if (receive_ended_) return 0;
-  return state_ == State::kGreeting ? limits::kHandshakeReceiveBytes : receive_credit();
+  if (state_ != State::kGreeting) return receive_credit();
+  return wire_->holds_unopened() ? 0 : limits::kHandshakeReceiveBytes;
 }
 
 void Conn::try_receive() {

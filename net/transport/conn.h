@@ -74,6 +74,8 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   // errno.
   virtual void on_receive_end(int error) = 0;
   virtual void on_connected(int /*error*/) {}
+  // What has come for the transform's handshake may be looked at now; else wake() says when.
+  virtual bool may_greet() { return true; }
   // So many bytes of the batch under way have left; 0: no more than a part of them, sealed.
   virtual void on_sent(uint64_t bytes) = 0;
   virtual void on_send_error(int error) = 0;
@@ -110,6 +112,11 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   bool receive_ended() const { return receive_ended_; }
   // The transform's ending is on its way or has left: no byte follows on this connection.
   bool sending_ended() const { return wire_ && wire_->ended(); }
+
+  // Between the socket and the protocol stands a transform: what the two ends say is secret.
+  bool secured() const { return wire_ != nullptr; }
+  // In a word, what was wrong with the peer's side of it, or "".
+  const char* transform_failure() const { return wire_ ? wire_->failure() : ""; }
 
   bool receive_in_flight() const { return recv_in_flight_; }
   // Asks for the end of the send in flight, for good: no other follows.

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "core/intrusive_list.h"
 #include "net/transport/accepted_conn.h"
 
 namespace sluice {
@@ -26,10 +27,14 @@ class Handshake final : public AcceptedConn {
   void shut_down() override { close(CloseMode::kOrderly); }
   void drop() override { close(CloseMode::kOrderly); }
 
+  // For its keeper, while it waits for its turn.
+  ListLink<Handshake> in_queue;
+
   // TimerOwner
   void on_timer() override { close(CloseMode::kOrderly); }
 
  private:
+  bool may_greet() override { return keeper_.handshake_may_step(*this); }
   void on_connected(int error) override {
     if (error == 0)
       leave();
@@ -37,7 +42,7 @@ class Handshake final : public AcceptedConn {
       close(CloseMode::kOrderly);
   }
   void on_send_error(int /*error*/) override { close(CloseMode::kOrderly); }
-  void on_closed() override { keeper_.client_closed(*this); }
+  void on_closed() override { keeper_.handshake_closed(*this); }
   void on_left(ConnStart start) override { keeper_.handshake_done(*this, std::move(start)); }
 
   // There is no protocol yet, and so nothing to hear, to say or to ask for.

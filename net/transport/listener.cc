@@ -57,7 +57,7 @@ Listener::~Listener() {
 }
 
 void Listener::arm() {
-  if (armed_ || closing_) return;
+  if (armed_ || closing_ || held_) return;
   if (limit_.full()) {
     if (!std::exchange(awaits_room_, true)) sink_.on_full();
     rest();
@@ -104,6 +104,16 @@ void Listener::rest() {
 
 void Listener::on_timer() {
   arm();
+}
+
+void Listener::hold(bool held) {
+  if (std::exchange(held_, held) == held) return;
+  if (held) {
+    cancel();
+  } else {
+    loop_.timers().cancel(timer_);
+    arm();
+  }
 }
 
 void Listener::check_room() {

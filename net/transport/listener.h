@@ -37,6 +37,9 @@ class Listener final : public OpTarget, public TimerOwner, public FlushTask {
   void close();
   // The same, but those that have connected are still taken in.
   void retire();
+  // Takes no more clients for now; those in the backlog wait. Of those that the kernel has accepted
+  // already some may still come.
+  void hold(bool held);
   // Where it rests for want of room, it looks again at once.
   void client_left();
   // Takes one at a time, where others have taken the room for whole backlogs.
@@ -60,6 +63,7 @@ class Listener final : public OpTarget, public TimerOwner, public FlushTask {
   bool multishot_ = false;
   bool backlog_reserved_ = false;
   bool awaits_room_ = false;
+  bool held_ = false;
   bool closing_ = false;
   bool retiring_ = false;
 };

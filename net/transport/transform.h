@@ -54,11 +54,17 @@ class Transform {
   // It has something to say itself.
   virtual bool has_output() const = 0;
   // Writes first what it has to say, then the plain bytes, as many as there is room for; nothing
-  // where there is too little. A slot of the smallest class always takes something.
+  // where there is too little. A slot of the smallest class always takes something, unless the
+  // transform is broken.
   virtual Sealed seal(std::span<const iovec> plain, std::span<char> into) = 0;
   // No plain byte follows: its ending is the last that it has to say. Nothing where the peer could
   // not read it (before the handshake is done, after bytes that were not valid).
   virtual void end() = 0;
+
+  // What the two ends have agreed to speak (ALPN), once it is ready; empty: nothing was said of it.
+  virtual std::string_view protocol() const { return {}; }
+  // In a word, why open() has said kBroken; empty where there is no word for it.
+  virtual const char* failure() const { return ""; }
 };
 
 }  // namespace sluice

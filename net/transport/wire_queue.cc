@@ -70,7 +70,11 @@ bool WireQueue::seal(std::span<iovec> plain, SlotPool& slots) {
       return false;
     }
     Transform::Sealed sealed = transform_->seal(plain, {slot.data(), slot.size()});
-    SLUICE_CHECK(sealed.wire > 0 && sealed.wire <= slot.size());
+    SLUICE_CHECK(sealed.wire <= slot.size());
+    if (sealed.wire == 0) {
+      broken_ = true;
+      return false;
+    }
     sealed_.append(slot, {slot.data(), sealed.wire});
     auto plain_bytes = static_cast<uint32_t>(sealed.plain);
     slots_[slots_end_++] = {static_cast<uint32_t>(sealed.wire), plain_bytes};

@@ -37,6 +37,9 @@ class WireQueue final : public SlotWaiter {
     conn_ = &conn;
   }
   bool ready() const { return transform_->ready(); }
+  // What the connection is to speak; see Transform.
+  std::string_view protocol() const { return transform_->protocol(); }
+  const char* failure() const { return transform_->failure(); }
 
   // --- what comes ---
 
@@ -46,6 +49,8 @@ class WireQueue final : public SlotWaiter {
   std::optional<int> receive_end() const { return receive_end_; }
   // Until open() has said kNeedMore.
   bool unopened() const { return unopened_; }
+  // Bytes that open() has not looked at.
+  bool holds_unopened() const { return !unopened_wire_.empty(); }
   Transform::Opened open(SlotPool& slots);
   // Nothing more is opened.
   void drop_unopened();
@@ -62,6 +67,8 @@ class WireQueue final : public SlotWaiter {
   // Nothing but the transform's ending is sealed from here on.
   void end();
   bool ended() const { return ended_; }
+  // Plain bytes could not be sealed, and never will be.
+  bool broken() const { return broken_; }
   // A send has failed: nothing leaves any more.
   void stop_sending();
   size_t fill(std::span<iovec> pieces) const;
@@ -96,6 +103,7 @@ class WireQueue final : public SlotWaiter {
   bool unopened_ = true;  // it may have been handed over with something
   bool ended_ = false;
   bool stopped_ = false;
+  bool broken_ = false;
   bool slot_granted_ = false;  // has waited for one
   bool has_spare_ = false;     // sealed_ lies in one of the spare blocks
   uint32_t plain_ = 0;         // in sealed_

@@ -19,6 +19,8 @@ std::optional<EjectReason> failure_of(const AttemptOutcome& outcome) {
   switch (outcome.ending) {
     case Ending::kUpstreamRefused:
       return EjectReason::kConnect;
+    case Ending::kUpstreamTls:
+      return EjectReason::kTls;
     case Ending::kUpstreamConnectTimeout:
     case Ending::kUpstreamFirstByteTimeout:
     case Ending::kUpstreamIdleTimeout:

@@ -130,7 +130,10 @@ UpstreamPool& Endpoint::pool_of(const Stream& stream) {
   ConnectionSettings settings = ConnectionSettings::of(stream.settings());
   const bool current = &stream.snapshot() == &*shared_.context.snapshot;
   if (UpstreamPool* pool = find_pool(settings)) {
-    if (current) pool->set_retired(false);
+    if (current) {
+      pool->set_retired(false);
+      pool->use_tls_of(stream.upstream());
+    }
     return *pool;
   }
   auto& pool = pools_.emplace_back(

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -117,7 +118,8 @@ class UpstreamPool {
         queue_(queue),
         url_(upstream.url),
         is_unix_(upstream.address.is_unix()),
-        settings_(settings) {}
+        settings_(settings),
+        tls_(upstream.tls) {}
 
   // Gives the stream a connection: idle (unless it needs a fresh one), new, or once one is free.
   void acquire(Stream& stream, bool fresh);
@@ -143,6 +145,12 @@ class UpstreamPool {
   const ConnectionSettings& settings() const { return settings_; }
   const std::string& url() const { return url_; }
   bool is_unix() const { return is_unix_; }
+  // Null: its connections are plain.
+  const std::shared_ptr<const TlsClient>& tls() const { return tls_; }
+  // For further ones: a reload reads certificates again.
+  void use_tls_of(const Upstream& upstream) {
+    if (tls_ != upstream.tls) tls_ = upstream.tls;
+  }
 
   // For its connections, while they connect.
   std::vector<Address> addresses_to_try() { return owner_.addresses_to_try(); }
@@ -165,6 +173,7 @@ class UpstreamPool {
   const std::string url_;
   const bool is_unix_;
   const ConnectionSettings settings_;
+  std::shared_ptr<const TlsClient> tls_;
   bool retired_ = false;
   size_t connections_ = 0;
   IntrusiveList<PooledConn, &PooledConn::in_idle> idle_;  // the one used last comes first

@@ -1,12 +1,15 @@
+import os
+
 import pytest
 
 from harness import Rig
 from harness.netns import NetworkRig, why_unavailable
+from harness.tls import TlsRig
 
 
 @pytest.fixture
 def rig():
-    rig = Rig()
+    rig = TlsRig() if os.environ.get("SLUICE_TEST_TLS") else Rig()
     yield rig
     rig.finish()
 

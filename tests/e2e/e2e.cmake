@@ -11,18 +11,28 @@ set(E2E_FEATURES defer-taskrun single-issuer registered-ring-fd multishot-accept
   recv-budget min-wait fixed-buffers huge-pages)
 set(E2E_SMOKE prompt_forwarding large_events client_disconnect slow_reader keep_alive big_bodies)
 
+# These again with TLS on both sides, named e2e.<file>.tls.
+set(E2E_TLS prompt_forwarding truncated_upstream slow_reader large_events client_disconnect keep_alive big_bodies
+  heartbeat order_and_content healing drain write_timeout)
+
 # What measures time or memory does not share the machine with another test.
 set(E2E_ALONE slow_reader browser interim_flood fault_bottleneck)
 
-# sluice_e2e_test(file [suffix feature,...]): the test of that file, with these features forced off.
+# sluice_e2e_test(file [suffix feature,...]): the test of that file, with these features forced off;
+# where the suffix is "tls", over TLS.
 function(sluice_e2e_test file)
   set(name e2e.${file})
   set(label e2e)
   set(environment SLUICE_BIN=$<TARGET_FILE:sluice> PYTHONDONTWRITEBYTECODE=1)
   if(ARGC GREATER 1)
     string(APPEND name .without-${ARGV1})
-    set(label e2e-features)
-    list(APPEND environment SLUICE_EXTRA_FLAGS=--uring-disable=${ARGV2})
+    if(ARGV1 STREQUAL tls)
+      set(name e2e.${file}.tls)
+      list(APPEND environment SLUICE_TEST_TLS=1)
+    else()
+      set(label e2e-features)
+      list(APPEND environment SLUICE_EXTRA_FLAGS=--uring-disable=${ARGV2})
+    endif()
   endif()
   add_test(NAME ${name}
     COMMAND /usr/bin/python3 -m pytest test_${file}.py
@@ -39,6 +49,10 @@ foreach(source IN LISTS E2E_SOURCES)
   string(REPLACE test_ "" file ${file})
   list(APPEND E2E_FILES ${file})
   sluice_e2e_test(${file})
+endforeach()
+
+foreach(file IN LISTS E2E_TLS)
+  sluice_e2e_test(${file} tls)
 endforeach()
 
 if(SLUICE_TEST_ALL)

@@ -30,6 +30,7 @@ ROOMS = {
     "http": {"base"},
     "context": {"base", "config", "http"},
     "transport": {"base", "config"},
+    "tls": {"base", "config", "transport"},
     "stream": {"base", "config", "http", "context"},
     "dns": {"base"},
     "upstream": {"base", "config", "http", "context", "transport", "stream", "dns"},
@@ -37,11 +38,11 @@ ROOMS = {
     "observe": {"base", "config", "http", "context", "stream"},
     "health": {"base", "config", "http", "context", "transport", "http1"},
     "gateway": {"base", "config", "http", "context", "transport", "stream", "dns", "upstream", "http1", "observe",
-                "health"},
+                "health", "tls"},
     "httpd": {"base", "config", "http", "http1"},
     "demo": {"base", "httpd"},
     "admin": {"base", "config", "observe", "gateway", "httpd"},
-    "process": {"base", "config", "transport", "gateway", "httpd", "demo", "admin"},
+    "process": {"base", "config", "transport", "tls", "gateway", "httpd", "demo", "admin"},
 }
 # Of http1 the small server and the probes use the messages, not the connections.
 MESSAGES_ONLY = dict.fromkeys(("httpd", "health"), re.compile(r"net/http1/(?!\w+_conn\.h)"))
@@ -55,6 +56,7 @@ WRAPPED = {
     r"llhttp\.h": r"net/http1/parser\.cc",
     r"ares\.h": r"net/dns/cares_resolver\.cc",
     r"CLI/.*": r"net/config/flags\.cc",
+    r"openssl/.*": r"net/tls/.*",
     r"toml(\+\+|plusplus)/.*|toml\+\+\.h": r"net/config/file\.cc",
 }
 

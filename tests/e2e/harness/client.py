@@ -6,13 +6,17 @@ from .wire import Body, Wire
 
 
 class Client(Wire):
-    def __init__(self, port, rcvbuf=None, host="127.0.0.1"):
+    """`tls`: a context, where it is to speak TLS; `name`: whom it takes the gateway for."""
+
+    def __init__(self, port, rcvbuf=None, host="127.0.0.1", tls=None, name="localhost"):
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if rcvbuf:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().__init__(sock)
         sock.connect((host, port))
+        if tls:
+            self.secure(tls, server_hostname=name)
         self.body = None  # of the response whose head was read last
 
     def request(self, method, target, *fields, body=None, version="1.1"):

@@ -2,6 +2,7 @@
 that is run on a thread of its own for every request."""
 
 import socket
+import ssl
 import threading
 
 from .wire import DEADLINE_S, Aborted, Body, Wire, wait_until
@@ -22,10 +23,12 @@ def listen_unix(name, backlog=512):
 class UpstreamConnection(Wire):
     """The upstream's end of one connection from the gateway."""
 
-    def __init__(self, sock):
+    def __init__(self, sock, tls=None):
         super().__init__(sock)
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.secure(tls, server_side=True)
         self.body = None  # reads the body of the request whose head was read last
 
     def read_head(self):
@@ -71,8 +74,9 @@ class ScriptedUpstream:
     one without a file. With a handler, each connection has a thread that calls
     handler(connection, request) for every request; without one, the test calls accept()."""
 
-    def __init__(self, handler=None, sndbuf=None, unix=None, host="127.0.0.1", port=0):
+    def __init__(self, handler=None, sndbuf=None, unix=None, host="127.0.0.1", port=0, tls=None, tls_options=""):
         self.handler = handler
+        self.tls = tls  # a context
         self.connections = []
         self.requests = []
         self.errors = []
@@ -85,14 +89,14 @@ class ScriptedUpstream:
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, sndbuf)
         self.port = None if unix else self.listener.getsockname()[1]
         authority = f"[{host}]" if ":" in host else host
-        self.url = f"unix:{unix}" if unix else f"http://{authority}:{self.port}"
+        self.url = f"unix:{unix}" if unix else f"http{'s' if tls else ''}://{authority}:{self.port}{tls_options}"
         if handler:
             self._start(self._accept_loop)
 
     def accept(self):
         """The next connection from the gateway."""
         sock, _ = self.listener.accept()
-        connection = UpstreamConnection(sock)
+        connection = UpstreamConnection(sock, self.tls)
         self.connections.append(connection)
         return connection
 
@@ -140,6 +144,8 @@ class ScriptedUpstream:
         while True:
             try:
                 connection = self.accept()
+            except ssl.SSLError:
+                continue  # the gateway refused the handshake
             except OSError:
                 return
             self._start(self._serve, connection)

@@ -5,6 +5,7 @@ import os
 import re
 import select
 import socket
+import ssl
 import struct
 import time
 
@@ -22,7 +23,8 @@ def wait_until(condition, what, timeout_s=DEADLINE_S):
 
 
 class Aborted(Exception):
-    """The peer closed in the middle of a message. `how` is "fin" or "rst"."""
+    """The peer closed in the middle of a message. `how` is "fin", "rst" or, of TLS without its own end
+    (after which this library does not tell the two apart), "cut"."""
 
     def __init__(self, how):
         super().__init__(how)
@@ -81,6 +83,14 @@ class Wire:
         self.buffer = bytearray()
         self.ended = None  # "fin" or "rst" once the peer has closed
 
+    def secure(self, context, **options):
+        """Shakes hands: the wire's bytes are those within TLS from here on."""
+        self.sock = context.wrap_socket(self.sock, suppress_ragged_eofs=False, **options)
+
+    @property
+    def secured(self):
+        return isinstance(self.sock, ssl.SSLSocket)
+
     def send(self, data):
         self.sock.sendall(data)
 
@@ -96,6 +106,11 @@ class Wire:
             raise AssertionError(f"no bytes and no close in {timeout_s:.1f} s; unread: {tail!r}") from None
         except ConnectionError:
             self.ended = "rst"
+            return False
+        except ssl.SSLZeroReturnError:  # its end, behind ours
+            data = b""
+        except ssl.SSLEOFError:
+            self.ended = "cut"
             return False
         finally:
             self.sock.settimeout(DEADLINE_S)
@@ -136,15 +151,42 @@ class Wire:
     def assert_silent(self, seconds):
         """Nothing arrives for a while: an observation, never used to let something happen."""
         assert not self.buffer, f"unread: {bytes(self.buffer[:200])!r}"
+        if self.secured:
+            return self._assert_tls_silent(seconds)
         readable, _, _ = select.select([self.sock], [], [], seconds)
         if readable:
             self.fill()
             raise AssertionError(f"arrived: {bytes(self.buffer[:200])!r} {self.ended or ''}")
 
+    def _assert_tls_silent(self, seconds):
+        """A ticket may arrive, which is nothing."""
+        self.sock.settimeout(seconds)
+        try:
+            raise AssertionError(f"arrived: {self.sock.recv(200)!r}")
+        except TimeoutError:
+            self.sock.settimeout(DEADLINE_S)
+
     def shut_wr(self):
-        self.sock.shutdown(socket.SHUT_WR)
+        self.end_tls()
+        socket.socket.shutdown(self.sock, socket.SHUT_WR)  # SSLSocket's ends TLS for reading, too
+
+    def end_tls(self):
+        """TLS's own end, and does not wait for the peer's."""
+        if not self.secured or self.sock.fileno() < 0:
+            return
+        self.sock.setblocking(False)
+        try:
+            self.sock.unwrap()
+        except (OSError, ValueError):
+            pass
+        self.sock.settimeout(DEADLINE_S)
 
     def close(self):
+        self.end_tls()
+        self.sock.close()
+
+    def cut(self):
+        """A FIN, without TLS's own end."""
         self.sock.close()
 
     def reset(self):

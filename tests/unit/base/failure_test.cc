@@ -25,6 +25,7 @@ TEST(Failure, EndingsOfUpstreamsHaveAClass) {
   EXPECT_EQ(failure_of(Ending::kUpstreamIdleTimeout, ""), Failure::kIdle);
   EXPECT_EQ(failure_of(Ending::kUpstreamTruncated, ""), Failure::kTruncated);
   EXPECT_EQ(failure_of(Ending::kUpstreamReset, ""), Failure::kReset);
+  EXPECT_EQ(failure_of(Ending::kUpstreamTls, ""), Failure::kTls);
   EXPECT_EQ(failure_of(Ending::kUpstreamBadResponse, ""), Failure::kProtocol);
   EXPECT_EQ(failure_of(Ending::kUnavailable, ""), Failure::kOverload);
   EXPECT_EQ(failure_of(Ending::kComplete, ""), Failure::kEnded);

@@ -73,8 +73,9 @@ TEST(File, BadValues) {
   EXPECT_EQ(file_error("trusted-proxies = [\n  \"::1\",\n  \"x\"]\n"),
             "sluice: FILE:3:3: trusted-proxies: 'x' is not an address range (10.0.0.0/8, ::1, "
             "127.0.0.1)");
-  EXPECT_EQ(file_error("[[route]]\npath = \"/v1\"\nupstream = \"https://x:1\"\n"),
-            "sluice: FILE:3:12: upstream: TLS to upstreams comes later: use http://");
+  EXPECT_EQ(file_error("[[route]]\npath = \"/v1\"\nupstream = \"ftp://x:1\"\n"),
+            "sluice: FILE:3:12: upstream: 'ftp://x:1' is not of the form http://HOST:PORT, "
+            "https://HOST:PORT or unix:/PATH");
   EXPECT_EQ(file_error("[[route]]\npath = \"/v1\"\n"),
             "sluice: FILE:1:1: a route needs an upstream: upstream=http://HOST:PORT");
   EXPECT_EQ(file_error("buffer-size = \"1m\"\n"),

@@ -47,6 +47,19 @@ std::map<std::string, Sample> process_samples() {
         [](const C& c, const Route&) {
           return c.listen.size() == 2 && c.listen[0].port() == 0 && c.listen[1].port() == 81;
         }}},
+      {"tls-cert",
+       {"/a.pem", "\"/a.pem\"",
+        [](const C& c, const Route&) {
+          return c.tls_keys.size() == 1 && c.tls_keys[0].cert == "/a.pem";
+        }}},
+      {"tls-key",
+       {"/a.key", "\"/a.key\"",
+        [](const C& c, const Route&) {
+          return c.tls_keys.size() == 1 && c.tls_keys[0].key == "/a.key";
+        }}},
+      {"tls-handshake-timeout",
+       process_sample<uint64_t>("3s", "\"3s\"", &C::tls_handshake_timeout_ms, 3'000)},
+      {"tls-handshakes-max", process_sample<uint64_t>("7", "7", &C::tls_handshakes_max, 7)},
       {"route",
        {"path=/sample,upstream=http://127.0.0.1:1",
         R"([{path = "/sample", upstream = "http://127.0.0.1:1"}])",
@@ -218,6 +231,8 @@ TEST_P(EverySetting, SampleDiffersFromTheDefault) {
 // Something to serve besides the setting that is tested, and not that setting itself.
 std::vector<std::string> with_default_route(const std::string& name) {
   if (name == "demo") return {"--upstream", kUpstream};
+  if (name == "tls-cert") return {"--demo", "--tls-key", "/other"};
+  if (name == "tls-key") return {"--demo", "--tls-cert", "/other"};
   return {"--demo"};
 }
 

@@ -257,14 +257,13 @@ TEST(Upstream, OptionErrors) {
 
 TEST(Upstream, Errors) {
   auto error = [](const char* url) { return error_of({"--upstream", url}); };
-  EXPECT_EQ(error("https://127.0.0.1:1"),
-            "sluice: --upstream: TLS to upstreams comes later: use http://");
   EXPECT_EQ(
       error("unix:app.sock"),
       "sluice: --upstream: a unix socket is named by an absolute path (unix:/run/app.sock) or "
       "as @NAME");
   EXPECT_EQ(error("127.0.0.1:1"),
-            "sluice: --upstream: '127.0.0.1:1' is not of the form http://HOST:PORT or unix:/PATH");
+            "sluice: --upstream: '127.0.0.1:1' is not of the form http://HOST:PORT, "
+            "https://HOST:PORT or unix:/PATH");
   EXPECT_EQ(error("http://127.0.0.1:1/v1"),
             "sluice: --upstream: an upstream takes no path ('/v1'): requests keep the path they "
             "came with");
@@ -282,6 +281,69 @@ TEST(Upstream, Errors) {
   EXPECT_EQ(error("http://127.0.0.256:1"),
             "sluice: --upstream: '127.0.0.256' is neither a host's name nor an IP address");
   EXPECT_EQ(error("http://[a.test]:1"), "sluice: --upstream: '[a.test]' is not an IPv6 address");
+}
+
+TEST(Upstream, Https) {
+  Config config = config_of(
+      {"--upstream", "HTTPS://api.test", "--upstream", "https://[::1]:8443", "--upstream",
+       "https://api.test;weight=3;insecure=on;sni=b.test;cert=/c;key=/k", "--upstream",
+       "https://api.test;sni=api.test;insecure=off;ca=/ca", "--upstream", "http://api.test"});
+  const std::vector<Upstream>& all = config.routes[0].upstreams;
+  ASSERT_EQ(all.size(), 5U);
+  EXPECT_EQ(all[0].url, "HTTPS://api.test");
+  EXPECT_EQ(all[0].host, "api.test");
+  EXPECT_EQ(all[0].port, 443);
+  EXPECT_EQ(all[0].tls_settings->name, "api.test");
+  EXPECT_FALSE(all[0].tls_settings->insecure);
+  EXPECT_EQ(all[1].tls_settings->name, "::1");
+  EXPECT_EQ(all[1].address.port(), 8443);
+  EXPECT_EQ(all[2].url, "https://api.test;cert=/c;key=/k;sni=b.test;insecure=on")
+      << "trusted otherwise, so another upstream";
+  EXPECT_EQ(all[2].weight, 3U);
+  EXPECT_EQ(all[2].tls_settings->name, "b.test");
+  EXPECT_TRUE(all[2].tls_settings->insecure);
+  EXPECT_EQ(all[3].url, "https://api.test;ca=/ca");
+  EXPECT_FALSE(all[4].tls_settings);
+}
+
+TEST(Upstream, HttpsErrors) {
+  auto error = [](const char* options) {
+    return error_of({"--upstream", std::string("https://a.test") + options});
+  };
+  EXPECT_EQ(error(";cert=/c"), "sluice: --upstream: cert=FILE and key=FILE go together");
+  EXPECT_EQ(error(";key=/k"), "sluice: --upstream: cert=FILE and key=FILE go together");
+  EXPECT_EQ(error(";ca=/c;insecure=on"),
+            "sluice: --upstream: ca=FILE means nothing with insecure=on");
+  EXPECT_EQ(error(";ca="), "sluice: --upstream: 'ca=' has no value");
+  EXPECT_EQ(error(";insecure=yes"), "sluice: --upstream: 'yes' is neither on nor off");
+  EXPECT_EQ(error(";sni=a b"), "sluice: --upstream: 'a b' is no name of a host");
+  EXPECT_EQ(error(";insecure"),
+            "sluice: --upstream: 'insecure' is no option of an upstream: weight=N or backup, "
+            "ca=FILE, cert=FILE, key=FILE, sni=NAME or insecure=on");
+  EXPECT_EQ(error("/v1"),
+            "sluice: --upstream: an upstream takes no path ('/v1'): requests keep the path they "
+            "came with");
+  EXPECT_EQ(error_of({"--upstream", "http://a.test;ca=/c"}),
+            "sluice: --upstream: 'ca=/c' is for https:// upstreams only");
+}
+
+TEST(Listen, OverTls) {
+  Config config =
+      config_of({"--demo", "--listen", "https://127.0.0.1:443,HTTP://127.0.0.1:80", "--tls-cert",
+                 "/a.pem", "--tls-key", "/a.key", "--tls-cert", "/b.pem", "--tls-key", "/b.key"});
+  ASSERT_EQ(config.listen.size(), 2U);
+  EXPECT_EQ(config.listen[0].name(), "https://127.0.0.1:443");
+  EXPECT_EQ(config.listen[1].name(), "127.0.0.1:80");
+  ASSERT_EQ(config.tls_keys.size(), 2U);
+  EXPECT_EQ(config.tls_keys[1].cert, "/b.pem");
+  EXPECT_EQ(config.tls_keys[1].key, "/b.key");
+  EXPECT_EQ(error_of({"--demo", "--listen", "https://:443"}),
+            "sluice: --listen: https needs a certificate: give tls-cert and tls-key");
+  EXPECT_EQ(error_of({"--demo", "--tls-cert", "/a", "--tls-cert", "/b", "--tls-key", "/k"}),
+            "sluice: --tls-key: 2 certificates and 1 key; give a tls-key for each tls-cert, in "
+            "the same order");
+  EXPECT_EQ(error_of({"--demo", "--listen", "https://127.0.0.1:80,127.0.0.1:80"}),
+            "sluice: --listen: 127.0.0.1:80 is given twice; once is enough");
 }
 
 TEST(Names, Errors) {

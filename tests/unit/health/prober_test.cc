@@ -288,6 +288,7 @@ TEST_F(ProberTest, AnUpstreamWithoutAnAddressFails) {
     std::optional<std::vector<Address>> addresses_to_probe(const Upstream&) override {
       return std::vector<Address>{};
     }
+    std::unique_ptr<WireQueue> wire_to_probe(const Upstream&) override { return nullptr; }
     void probe_failed_at(const Upstream&, const Address&) override {}
   } nowhere;
   Prober unresolved(rig_->gateway.context(), nowhere);

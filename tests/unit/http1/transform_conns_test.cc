@@ -360,7 +360,7 @@ TEST_F(TransformConnsTest, AnUpstreamWhoseHandshakeFailsWasNotReached) {
   auto upstream = accept();
   upstream->say("no record");
   await(*client, "HTTP/1.1 502");
-  await_ending(Ending::kUpstreamRefused);
+  await_ending(Ending::kUpstreamTls);
   await_end(*upstream);
   EXPECT_EQ(upstream->talk.plain, "");
 }

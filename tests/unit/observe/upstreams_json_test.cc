@@ -33,14 +33,15 @@ TEST(UpstreamsJson, TellsAllOfAnUpstream) {
   snapshot.board().attempt_begun(1, 0);
   snapshot.board().places(0).waiting = 2;
   std::string text = render_upstreams(snapshot, workers, 2000);
-  EXPECT_THAT(text, HasSubstr(R"([{"url":"http://\"x\"","state":"open","state_for_ms":991,)"
-                              R"("outstanding":1,"pending":2,"failures_in_row":4,)"
-                              R"("routes":[{"path":"/a","weight":3,"backup":false},)"
-                              R"({"path":"/b","weight":3,"backup":true}],)"
-                              R"("attempts":{"upstream_reset":4},)"
-                              R"("ejections":{"connect":0,"timeout":0,"broken":0,"status":10},)"
-                              R"("last_ejections":[{"ms_ago":991,"for_ms":9,"reason":"status"},)"
-                              R"({"ms_ago":992,)"));
+  EXPECT_THAT(text,
+              HasSubstr(R"([{"url":"http://\"x\"","state":"open","state_for_ms":991,)"
+                        R"("outstanding":1,"pending":2,"failures_in_row":4,)"
+                        R"("routes":[{"path":"/a","weight":3,"backup":false},)"
+                        R"({"path":"/b","weight":3,"backup":true}],)"
+                        R"("attempts":{"upstream_reset":4},)"
+                        R"("ejections":{"connect":0,"tls":0,"timeout":0,"broken":0,"status":10},)"
+                        R"("last_ejections":[{"ms_ago":991,"for_ms":9,"reason":"status"},)"
+                        R"({"ms_ago":992,)"));
   EXPECT_THAT(text, HasSubstr(R"({"ms_ago":998,"for_ms":2,"reason":"status"}],"health":null}])"))
       << "the last eight";
 }
@@ -64,7 +65,7 @@ TEST(UpstreamsJson, TellsWhatProbesHaveShown) {
   EXPECT_THAT(text, HasSubstr(R"("state":"unhealthy","state_for_ms":800,)"));
   EXPECT_THAT(text,
               HasSubstr(R"("health":{"path":"/up","passed":7,)"
-                        R"("failed":{"connect":0,"timeout":0,"broken":0,"status":3},)"
+                        R"("failed":{"connect":0,"tls":0,"timeout":0,"broken":0,"status":3},)"
                         R"("times_unhealthy":1,)"
                         R"("last_failure":{"ms_ago":500,"reason":"status","status":503}}}])"));
 }

@@ -25,6 +25,7 @@ struct FakeClient final : ClientHalf {
   void response_aborted() override { ++aborted; }
   void drop() override { ++dropped; }
   std::string client_ip() override { return "192.0.2.1"; }
+  bool client_secured() const override { return false; }
   bool client_trusted() override { return false; }
   const ResponseWriter& writer() const override { return http1_response_writer(http10 ? 0 : 1); }
 

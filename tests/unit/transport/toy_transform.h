@@ -49,6 +49,7 @@ struct ToyOptions {
   size_t record_bytes = 1000;  // the most plain bytes in one
   size_t hello_bytes = 10;
   bool tickets = true;
+  bool refuses_plain = false;  // once it is ready, it seals nothing any more
 };
 
 inline constexpr size_t kToyHeader = 3;
@@ -113,6 +114,7 @@ class ToyTransform final : public Transform {
       sealed.wire += size;
     }
     EXPECT_TRUE(plain.empty() || (ready_ && !ended_));
+    if (options_.refuses_plain) return sealed;
     std::string bytes;
     for (const iovec& piece : plain)
       bytes.append(static_cast<char*>(piece.iov_base), piece.iov_len);

@@ -16,7 +16,8 @@
 #include <gtest/gtest.h>
 
 #include "core/socket.h"
-#include "net/transport/handshake.h"
+#include "net/base/limits.h"
+#include "net/transport/handshake_pace.h"
 #include "tests/unit/core/kernel_testing.h"
 #include "tests/unit/transport/conn_testing.h"
 #include "tests/unit/transport/toy_transform.h"
@@ -92,18 +93,23 @@ class TransformTest : public testing::Test, public AcceptedKeeper {
   }
 
   // AcceptedKeeper
+  bool handshake_may_step(Handshake& handshake) override {
+    return (!pace_ || pace_->may_step(handshake)) && ++steps_ > 0;
+  }
   void handshake_done(Handshake& handshake, ConnStart start) override {
     Pair& pair = of(handshake);
     pair.handshake = nullptr;
     pair.conn = new TestConn(loop_, memory_, std::move(start), pair.log);
     pair.conn->grant(credit_);
   }
+  void handshake_closed(Handshake& handshake) override { client_closed(handshake); }
   void client_closed(AcceptedConn& conn) override {
     Pair& pair = of(conn);
     pair.handshake = nullptr;
     ++pair.log.closes;
   }
   Pair& of(AcceptedConn& conn) {
+    if (pace_) pace_->forget(static_cast<Handshake&>(conn));
     return *std::find_if(pairs_.begin(), pairs_.end(),
                          [&](Pair& pair) { return pair.handshake == &conn; });
   }
@@ -170,6 +176,8 @@ class TransformTest : public testing::Test, public AcceptedKeeper {
   Loop loop_{*ring_};
   MemoryLimit memory_limit_;
   SlotPool pool_{loop_, memory_limit_, {"test", 1, kSlotBytes, kSlots}};
+  std::unique_ptr<HandshakePace> pace_;
+  unsigned steps_ = 0;  // of handshakes
   Memory memory_{pool_, pool_, {}};
   std::vector<Lease> hogged_;
   std::list<Pair> pairs_;
@@ -662,6 +670,29 @@ TEST_F(ToyServerTest, ClosedWhileItShakesHandsItSaysNothingMore) {
   pair.hear();
   EXPECT_EQ(pair.talk.types, "H");
   EXPECT_THAT(pair.log.connects, IsEmpty());
+}
+
+TEST_F(TransformTest, ACrowdOfHandshakesTakesItsTime) {
+  pace_ = std::make_unique<HandshakePace>(loop_);
+  std::vector<Pair*> crowd;
+  while (crowd.size() < 28) crowd.push_back(&accept());  // each holds a slot
+  for (Pair* pair : crowd) pair->say(pair->talk.begin());
+  turn_until(loop_, [this] { return steps_ >= limits::kHandshakeStepsPerMs; });
+  for (Pair* pair : std::span(crowd).first(20))  // those whose turn is next give it away
+    if (pair->handshake) pair->handshake->drop();
+  turn_until(loop_, [&] {
+    EXPECT_LE(std::exchange(steps_, 0), 2 * limits::kHandshakeStepsPerMs);  // by a timer, too
+    return std::all_of(crowd.begin() + 20, crowd.end(), [](Pair* pair) { return pair->conn; });
+  });
+}
+
+TEST_F(TransformTest, WhatCannotBeSealedIsAnErrorOfTheSend) {
+  Pair& pair = open({.tickets = false, .refuses_plain = true});
+  respond(pair, "never sealed");
+  turn_until(loop_, [&] { return pair.log.closes == 1; });
+  EXPECT_THAT(pair.log.send_errors, ElementsAre(EPROTO));
+  pair.hear();
+  EXPECT_EQ(pair.talk.plain, "");
 }
 
 }  // namespace

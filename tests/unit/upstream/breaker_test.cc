@@ -190,6 +190,7 @@ TEST(Failure, OfAnEndWithoutAnAnswer) {
     return failure_of(AttemptOutcome{.ending = ending, .status = 0, .stale = stale});
   };
   EXPECT_EQ(of(kUpstreamRefused, false), EjectReason::kConnect);
+  EXPECT_EQ(of(kUpstreamTls, false), EjectReason::kTls);
   for (Ending timeout : {kUpstreamConnectTimeout, kUpstreamFirstByteTimeout, kUpstreamIdleTimeout})
     for (bool kept_alive : {false, true}) EXPECT_EQ(of(timeout, kept_alive), EjectReason::kTimeout);
   for (Ending broken : {kUpstreamTruncated, kUpstreamReset, kUpstreamBadResponse}) {

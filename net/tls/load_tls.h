@@ -1,0 +1,19 @@
+// Reads the certificates and keys that a configuration names, and makes of them what its workers
+// need. Runs where the configuration is read: at the start, with --check, and at each reload, on a
+// thread that serves nobody. Where anything is wrong the configuration is not used.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/config/config.h"
+#include "net/tls/ticket_keys.h"
+
+namespace sluice {
+
+// "" or what is wrong, in a line: where, what, what would be right.
+std::string load_tls(Config& config, const std::shared_ptr<TicketKeys>& ticket_keys,
+                     std::vector<std::string>& warnings);
+
+}  // namespace sluice

@@ -1,0 +1,24 @@
+// TLS between a socket and its protocol: OpenSSL's SSL object, fed with whole records and drained
+// into slots. A record that came in one piece is opened in its place; events that leave together
+// share a record. Records are small after a pause, so that a client can use the first bytes at
+// once, and as large as a slot once there is much to send. Owned by the WireQueue of one
+// connection, used on its worker's thread; it counts how its handshake ended. Bytes that are not
+// valid, and peers that are refused, break it for good: what it says then is an alert.
+#pragma once
+
+#include <memory>
+
+#include "net/base/tls_results.h"
+#include "net/tls/handles.h"
+#include "net/transport/transform.h"
+
+namespace sluice {
+
+enum class TlsRole : uint8_t { kServer, kClient };
+
+// `settings`: what the object's callbacks use; it lives as long as the transform.
+std::unique_ptr<Transform> make_tls_transform(Handle<ssl_st> ssl, TlsRole role,
+                                              std::shared_ptr<const void> settings,
+                                              TlsCounters& counters);
+
+}  // namespace sluice

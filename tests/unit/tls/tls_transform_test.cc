@@ -1,0 +1,335 @@
+// TLS as a transform, against itself and against OpenSSL: the bytes, at every cut, and the endings.
+#include "net/tls/tls_transform.h"
+
+#include "tests/unit/tls/tls_testing.h"
+
+namespace sluice {
+namespace {
+
+using test::RawPeer;
+using test::TlsEnd;
+using test::TlsTest;
+
+constexpr size_t kHeader = 5;
+constexpr size_t kOverhead13 = 22;
+
+std::string text(size_t bytes) {
+  std::string text;
+  for (size_t i = 0; text.size() < bytes; ++i) text += std::to_string(i) + " ";
+  return text.substr(0, bytes);
+}
+
+// The sizes of a wire's records, without their headers.
+std::vector<size_t> records(std::string_view wire) {
+  std::vector<size_t> sizes;
+  while (wire.size() >= kHeader) {
+    size_t size =
+        static_cast<size_t>(static_cast<uint8_t>(wire[3])) << 8 | static_cast<uint8_t>(wire[4]);
+    sizes.push_back(size);
+    wire.remove_prefix(kHeader + size);
+  }
+  EXPECT_TRUE(wire.empty());
+  return sizes;
+}
+
+class TlsTransformTest : public TlsTest {
+ protected:
+  void expect_open(TlsEnd& end) {
+    EXPECT_TRUE(end.told_ready || end.transform->ready());
+    EXPECT_FALSE(end.broken || end.ended);
+  }
+  // Bytes of all sizes pass both ways.
+  void expect_bytes(TlsEnd& from, TlsEnd& to, size_t piece = SIZE_MAX) {
+    for (size_t size : {size_t{1}, size_t{200}, size_t{16'384}, size_t{50'000}}) {
+      to.plain.clear();
+      to.hear(from.say(text(size)), piece);
+      EXPECT_TRUE(to.plain == text(size)) << to.plain.size() << " of " << size;
+    }
+  }
+};
+
+TEST_F(TlsTransformTest, ShakesHandsAndCarriesBytes) {
+  TlsEnd client = connect();
+  TlsEnd server = accept();
+  EXPECT_FALSE(server.transform->has_output()) << "a client speaks first";
+  talk(client, server);
+  expect_open(client);
+  expect_open(server);
+  EXPECT_EQ(client.transform->protocol(), "http/1.1");
+  EXPECT_EQ(server.transform->protocol(), "http/1.1");
+  expect_bytes(client, server);
+  expect_bytes(server, client);
+  EXPECT_EQ(server_count(TlsResult::kFull, TlsVersion::k13), 1U);
+  EXPECT_EQ(client_count(TlsResult::kFull, TlsVersion::k13), 1U);
+}
+
+TEST_F(TlsTransformTest, AHandshakeMayBeCutAnywhere) {
+  for (size_t cut = 1; cut < 1'500; cut += cut < 64 ? 1 : 7) {
+    TlsEnd client = connect();
+    TlsEnd server = accept();
+    for (int i = 0; i < 3; ++i) {
+      std::string hello = client.say();
+      server.hear(std::string_view(hello).substr(0, cut));
+      if (hello.size() > cut) server.hear(std::string_view(hello).substr(cut));
+      std::string answer = server.say();
+      client.hear(std::string_view(answer).substr(0, cut));
+      if (answer.size() > cut) client.hear(std::string_view(answer).substr(cut));
+    }
+    ASSERT_TRUE(client.transform->ready() && server.transform->ready()) << cut;
+    server.hear(client.say("ping"));
+    client.hear(server.say("pong"));
+    ASSERT_EQ(server.plain + client.plain, "pingpong") << cut;
+  }
+}
+
+TEST_F(TlsTransformTest, BytesMayComeOneByOne) {
+  TlsEnd client = connect();
+  TlsEnd server = accept();
+  talk(client, server, 1);
+  server.hear(client.say(text(3'000)), 1);
+  client.hear(server.say(text(20'000)), 1);
+  EXPECT_TRUE(server.plain == text(3'000)) << server.plain.size();
+  EXPECT_TRUE(client.plain == text(20'000)) << client.plain.size();
+}
+
+TEST_F(TlsTransformTest, ARecordMayBeCutAnywhere) {
+  TlsEnd client = connect();
+  TlsEnd server = accept();
+  talk(client, server);
+  for (size_t cut = 1; cut < 400; ++cut) {
+    std::string wire;
+    for (size_t size : {100, 120, 90}) wire += server.say(text(size));
+    client.plain.clear();
+    client.hear(std::string_view(wire).substr(0, cut));
+    if (cut < wire.size()) client.hear(std::string_view(wire).substr(cut));
+    ASSERT_EQ(client.plain, text(100) + text(120) + text(90)) << cut;
+  }
+}
+
+TEST_F(TlsTransformTest, AWholeRecordIsOpenedInItsPlace) {
+  TlsEnd client = connect();
+  TlsEnd server = accept();
+  talk(client, server);
+  std::string wire = server.say(text(1'000));
+  client.hear(wire + server.say(text(900)));
+  EXPECT_EQ(client.opened_in_place, 2U);
+}
+
+TEST_F(TlsTransformTest, WhatLeavesTogetherSharesARecord) {
+  TlsEnd client = connect();
+  TlsEnd server = accept();
+  talk(client, server);
+  std::string size = "64\r\n";
+  std::string event = text(100);
+  std::vector<iovec> pieces;
+  for (int i = 0; i < 12; ++i) {
+    pieces.push_back({size.data(), size.size()});
+    pieces.push_back({event.data(), event.size()});
+  }
+  std::string wire = server.say_pieces(pieces);
+  EXPECT_EQ(wire.size(), 12 * (size.size() + event.size()) + kOverhead13);
+  client.hear(wire);
+  std::string expected;
+  for (int i = 0; i < 12; ++i) expected += size + event;
+  EXPECT_EQ(client.plain, expected);
+}
+
+TEST_F(TlsTransformTest, RecordsAreSmallAtFirstAndLargeInBulk) {
+  TlsEnd client = connect();
+  TlsEnd server = accept();
+  talk(client, server);
+  std::string first = server.say(text(60'000));
+  for (size_t size : records(first)) EXPECT_LE(size, 1'448U) << "fits a segment";
+  std::string bulk = server.say(text(32'000));
+  bulk += server.say(text(32'000));
+  EXPECT_GT(records(bulk).back(), 14'000U);
+  std::string pause = server.say(text(100));
+  std::string again = server.say(text(10'000));
+  for (size_t size : records(again)) EXPECT_LE(size, 1'448U);
+  client.hear(first + bulk + pause + again);
+  EXPECT_TRUE(client.plain ==
+              text(60'000) + text(32'000) + text(32'000) + text(100) + text(10'000));
+}
+
+TEST_F(TlsTransformTest, TheSmallestSlotTakesSomething) {
+  TlsEnd client = connect();
+  TlsEnd server = accept();
+  talk(client, server);
+  client.hear(server.say(text(5'000), 512));
+  EXPECT_TRUE(client.plain == text(5'000)) << client.plain.size();
+  EXPECT_FALSE(server.refused);
+}
+
+TEST_F(TlsTransformTest, EachEndsForItself) {
+  TlsEnd client = connect();
+  TlsEnd server = accept();
+  talk(client, server);
+  client.transform->end();
+  server.hear(client.say());
+  EXPECT_TRUE(server.ended);
+  client.hear(server.say("the rest"));
+  EXPECT_EQ(client.plain, "the rest");
+  server.transform->end();
+  client.hear(server.say());
+  EXPECT_TRUE(client.ended);
+}
+
+TEST_F(TlsTransformTest, AnEndBeforeTheHandshakeIsDoneSaysNothing) {
+  {
+    TlsEnd server = accept();
+    server.transform->end();
+    EXPECT_EQ(server.say(), "");
+  }
+  EXPECT_EQ(server_count(TlsResult::kAbandoned), 1U);
+}
+
+TEST_F(TlsTransformTest, AClientWithoutAConnectionHasAbandonedNothing) {
+  { TlsEnd never_connected = connect(); }
+  EXPECT_EQ(client_count(TlsResult::kAbandoned), 0U);
+  {
+    TlsEnd left_alone = connect();
+    (void)left_alone.say();
+  }
+  EXPECT_EQ(client_count(TlsResult::kAbandoned), 1U);
+}
+
+TEST_F(TlsTransformTest, AFlippedBitBreaksTheConnection) {
+  for (size_t at = 0; at < 100 + kOverhead13; ++at) {
+    TlsEnd client = connect();
+    TlsEnd server = accept();
+    talk(client, server);
+    std::string wire = server.say(text(100));
+    wire[at] = static_cast<char>(wire[at] ^ 1);
+    client.hear(wire + server.say("more"));
+    ASSERT_EQ(client.plain, "") << at;
+    ASSERT_FALSE(client.ended) << at;
+    if (!client.broken) continue;  // it waits for the rest of a record that is longer now
+    std::string alert = client.say();
+    server.hear(alert);
+    ASSERT_TRUE(server.broken) << at << ": is told by an alert of " << alert.size();
+    server.refused = false;
+    EXPECT_EQ(client.say("not any more"), "");
+    EXPECT_TRUE(client.refused);
+  }
+  EXPECT_GT(client_counters_.broken, 100U);
+}
+
+TEST_F(TlsTransformTest, WhatIsNoTlsIsTold) {
+  for (std::string_view bytes :
+       {std::string_view("\x16\x03\x01\xff\xff and more"), std::string_view("hello, world"),
+        std::string_view("\x80\x2e\x01\x03\x01\x00\x15\x00\x00\x00\x10", 11),
+        std::string_view("\x17\x03\x03\x00\x03xyz", 8), std::string_view("\0\0\0\0\0\0", 6)}) {
+    TlsEnd server = accept();
+    server.hear(bytes);
+    EXPECT_TRUE(server.broken) << bytes;
+    server.hear(bytes);
+    EXPECT_EQ(server.plain, "");
+  }
+  EXPECT_GE(server_count(TlsResult::kInvalid) + server_count(TlsResult::kVersion), 5U);
+}
+
+TEST_F(TlsTransformTest, PlainHttpIsAnsweredInPlainText) {
+  for (std::string_view method : {"GET", "POST", "HEAD", "PUT "}) {
+    for (size_t piece : {size_t{1}, SIZE_MAX}) {
+      TlsEnd server = accept();
+      server.hear(std::string(method) + " / HTTP/1.1\r\nHost: a\r\n\r\n", piece);
+      EXPECT_TRUE(server.broken);
+      std::string answer = server.say();
+      EXPECT_EQ(answer.find("HTTP/1.1 400 Bad Request\r\n"), 0U) << answer;
+      std::string body = answer.substr(answer.find("\r\n\r\n") + 4);
+      EXPECT_NE(answer.find("Content-Length: " + std::to_string(body.size())), answer.npos);
+    }
+  }
+  EXPECT_EQ(server_count(TlsResult::kPlainHttp), 8U);
+}
+
+// --- against OpenSSL itself ---
+
+TEST_F(TlsTransformTest, SpeaksTls12) {
+  RawPeer client(TLS_client_method());
+  SSL_CTX_set_max_proto_version(client.context, TLS1_2_VERSION);
+  client.begin(false);
+  TlsEnd server = accept();
+  talk(client, server);
+  ASSERT_TRUE(server.transform->ready());
+  EXPECT_EQ(server.transform->protocol(), "") << "it offered none";
+  server.hear(client.say(text(5'000)));
+  EXPECT_TRUE(server.plain == text(5'000)) << server.plain.size();
+  client.hear(server.say(text(30'000), 4'096));
+  EXPECT_TRUE(client.plain == text(30'000)) << client.plain.size();
+  EXPECT_EQ(server_count(TlsResult::kFull, TlsVersion::k12), 1U);
+  server.transform->end();
+  client.hear(server.say());
+  EXPECT_EQ(client.error, SSL_ERROR_ZERO_RETURN);
+}
+
+TEST_F(TlsTransformTest, RefusesFormerVersionsAndOtherProtocols) {
+  RawPeer old(TLS_client_method());
+  SSL_CTX_set_security_level(old.context, 0);
+  SSL_CTX_set_min_proto_version(old.context, TLS1_VERSION);
+  SSL_CTX_set_max_proto_version(old.context, TLS1_1_VERSION);
+  SSL_CTX_set_cipher_list(old.context, "ALL:@SECLEVEL=0");
+  old.begin(false);
+  TlsEnd server = accept();
+  talk(old, server);
+  EXPECT_TRUE(server.broken);
+  EXPECT_EQ(old.reason, SSL_R_TLSV1_ALERT_PROTOCOL_VERSION);
+  EXPECT_EQ(server_count(TlsResult::kVersion), 1U);
+
+  RawPeer other(TLS_client_method());
+  SSL_CTX_set_alpn_protos(other.context, reinterpret_cast<const unsigned char*>("\3foo"), 4);
+  other.begin(false);
+  TlsEnd second = accept();
+  talk(other, second);
+  EXPECT_EQ(other.reason, SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL);
+  EXPECT_EQ(server_count(TlsResult::kProtocol), 1U);
+
+  RawPeer weak(TLS_client_method());
+  SSL_CTX_set_max_proto_version(weak.context, TLS1_2_VERSION);
+  SSL_CTX_set_cipher_list(weak.context, "ECDHE-ECDSA-AES128-SHA");
+  weak.begin(false);
+  TlsEnd third = accept();
+  talk(weak, third);
+  EXPECT_TRUE(third.broken);
+  EXPECT_EQ(server_count(TlsResult::kCipher), 1U);
+}
+
+TEST_F(TlsTransformTest, KeysMayBeUpdatedInMidStream) {
+  RawPeer client(TLS_client_method());
+  client.begin(false);
+  TlsEnd server = accept();
+  talk(client, server);
+  for (int i = 0; i < 5; ++i) {
+    SSL_key_update(client.ssl, SSL_KEY_UPDATE_REQUESTED);
+    server.hear(client.say("up"));
+    client.hear(server.say("down", 64));
+    client.hear(server.say("again"));
+  }
+  EXPECT_EQ(server.plain, "upupupupup");
+  EXPECT_EQ(client.plain, "downagaindownagaindownagaindownagaindownagain");
+}
+
+TEST_F(TlsTransformTest, RenegotiationIsRefusedAndDoesNotPileUp) {
+  RawPeer client(TLS_client_method());
+  SSL_CTX_set_max_proto_version(client.context, TLS1_2_VERSION);
+  client.begin(false);
+  TlsEnd server = accept();
+  talk(client, server);
+  SSL_renegotiate(client.ssl);
+  SSL_do_handshake(client.ssl);
+  server.hear(client.say());
+  EXPECT_FALSE(server.broken);
+  client.hear(server.say());
+  EXPECT_EQ(client.reason, SSL_R_NO_RENEGOTIATION);
+}
+
+TEST_F(TlsTransformTest, AnUpstreamWithoutTlsIsFoundOut) {
+  TlsEnd client = connect();
+  (void)client.say();
+  client.hear("HTTP/1.1 400 Bad Request\r\n\r\n");
+  EXPECT_TRUE(client.broken);
+  EXPECT_STREQ(client.transform->failure(), "invalid");
+}
+
+}  // namespace
+}  // namespace sluice
