@@ -61,12 +61,23 @@ void Clients::accepted(int fd, std::unique_ptr<Transform> transform) {
 }
 
 void Clients::handshake_done(Handshake& handshake, ConnStart start) {
-  AcceptedConn& conn = make_client(std::move(start));
-  conn.place = handshake.place;
+  take_place(make_client(std::move(start)), handshake);
+}
+
+void Clients::http2_began(AcceptedConn& conn, ConnStart start, std::string_view first) {
+  AcceptedConn& next = make_client(std::move(start), Protocol::kHttp2, first);
+  take_place(next, conn);
+  if (context().draining) next.drain();
+}
+
+void Clients::take_place(AcceptedConn& conn, const AcceptedConn& of) {
+  conn.place = of.place;
   clients_[conn.place] = &conn;
 }
 
-AcceptedConn& Clients::make_client(ConnStart start) {
+AcceptedConn& Clients::make_client(ConnStart start, Protocol protocol, std::string_view first) {
+  if (protocol == Protocol::kHttp2)
+    return *new Http2ClientConn(*this, streams(), std::move(start), first);
   return *new ClientConn(*this, std::move(start));
 }
 
