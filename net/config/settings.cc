@@ -317,8 +317,8 @@ std::vector<Setting> limit_settings() {
                      "Whether a client of a plain listener may speak HTTP/2, which it does by "
                      "beginning with HTTP/2's preface; off: that is answered 400"),
       number_setting("http2-max-streams", &Config::http2_max_streams, kCount, {1, 10'000},
-                     "Requests that a client may have under way on one HTTP/2 connection; more are "
-                     "refused (REFUSED_STREAM)"),
+                     "Requests that a client may have under way on one HTTP/2 connection; it loses "
+                     "the connection if it knows that and begins more"),
       until_restart(
           &Config::pool_sse_event,
           pool_setting(

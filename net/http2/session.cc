@@ -2,6 +2,7 @@
 
 #include <array>
 #include <nghttp2/nghttp2.h>
+#include <utility>
 
 #include "core/check.h"
 
@@ -71,6 +72,12 @@ struct Http2Session::Callbacks {
     return 0;
   }
 
+  // Frames of types that nobody knows are ignored (RFC 9113 section 5.5), but not unseen: without
+  // this they would begin without a word.
+  static int unpack_extension(nghttp2_session*, void**, const nghttp2_frame_hd*, void*) {
+    return NGHTTP2_ERR_CANCEL;
+  }
+
   static int on_frame(nghttp2_session* session, const nghttp2_frame* frame, void* user_data) {
     Handler& to = handler(user_data);
     switch (frame->hd.type) {
@@ -115,6 +122,9 @@ struct Http2Session::Callbacks {
   static int on_frame_sent(nghttp2_session* session, const nghttp2_frame* frame, void* user_data) {
     Handler& to = handler(user_data);
     if (frame->hd.type == NGHTTP2_GOAWAY) {
+      Http2Session& ours = *static_cast<Http2Session*>(user_data);
+      if (std::exchange(ours.ping_due_, false))
+        nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, nullptr);
       to.on_end_said(frame->goaway.error_code);
     } else if (frame->hd.type == NGHTTP2_RST_STREAM) {
       to.on_reset(/*ours=*/true, frame->rst_stream.error_code);
@@ -170,6 +180,7 @@ struct Http2Session::Callbacks {
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_close);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
     nghttp2_session_callbacks_set_send_data_callback(callbacks, send_data);
+    nghttp2_session_callbacks_set_unpack_extension_callback(callbacks, unpack_extension);
     return callbacks;
   }
 
@@ -183,6 +194,8 @@ struct Http2Session::Callbacks {
     nghttp2_option_set_max_send_header_block_length(options, size_t{1} << 20);
     // The connection counts resets itself, with other frames that ask for nothing.
     nghttp2_option_set_stream_reset_rate_limit(options, 100'000, 100'000);
+    for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= 0xff; ++type)
+      nghttp2_option_set_user_recv_extension_type(options, static_cast<uint8_t>(type));
     return options;
   }
 };
@@ -241,8 +254,8 @@ void Http2Session::resume(int32_t id) {
 }
 
 void Http2Session::announce_end() {
-  nghttp2_submit_shutdown_notice(session_);
-  nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
+  // A PING would overtake it here.
+  ping_due_ = nghttp2_submit_shutdown_notice(session_) == 0;
 }
 
 void Http2Session::refuse_further() {

@@ -130,6 +130,7 @@ class Http2Session {
 
   Handler& handler_;
   nghttp2_session* session_ = nullptr;
+  bool ping_due_ = false;  // behind the notice, so that its answer shows that the peer has that
 };
 
 }  // namespace sluice

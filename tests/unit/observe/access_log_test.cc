@@ -75,11 +75,12 @@ class AccessLogTest : public testing::Test {
 TEST_F(AccessLogTest, WritesTextLines) {
   start(AccessLogFormat::kText);
   exchange();
-  EXPECT_THAT(lines(),
-              MatchesRegex(time_ + " 127\\.0\\.0\\.1 \"POST /v1/chat\\?\\*\\*\\* HTTP/1\\.1\" 201 " +
-                           "in=5 out=18 events=2 first_event_ms=" + ms_ + " time_ms=" + ms_ +
-                           " upstream=" + upstream_url() +
-                           " request_id=0-403 host=test agent=\"curl/8\" ending=complete\n"));
+  EXPECT_THAT(
+      lines(),
+      MatchesRegex(time_ + " 127\\.0\\.0\\.1 \"POST /v1/chat\\?\\*\\*\\* HTTP/1\\.1\" 201 " +
+                   "in=5 out=18 events=2 first_event_ms=" + ms_ + " time_ms=" + ms_ +
+                   " upstream=" + upstream_url() +
+                   " request_id=0-403 host=test agent=\"curl/8\" ending=complete\n"));
 }
 
 TEST_F(AccessLogTest, BeginsWithTheTimeOfTheRequest) {
@@ -124,7 +125,8 @@ TEST_F(AccessLogTest, WritesJsonLines) {
       lines(),
       MatchesRegex("\\{\"time\":\"" + time_ + "\",\"id\":[0-9]+,\"request_id\":\"0-403\"," +
                    "\"client\":\"127\\.0\\.0\\.1\"," +
-                   "\"method\":\"POST\",\"target\":\"/v1/chat\\?x=\\\\\"1\\\\\"\",\"protocol\":\"HTTP/1\\.1\"," +
+                   "\"method\":\"POST\",\"target\":\"/v1/"
+                   "chat\\?x=\\\\\"1\\\\\"\",\"protocol\":\"HTTP/1\\.1\"," +
                    "\"host\":\"test\",\"user_agent\":\"curl/8\",\"route\":\"/\",\"upstream\":\"" +
                    upstream_url() + "\"," +
                    "\"status\":201,\"bytes_in\":5,\"bytes_out\":18,\"events\":2," +
@@ -148,11 +150,11 @@ TEST_F(AccessLogTest, ShowsWhatIsNotKnownAsNull) {
   refusal("\x16\x03\x01\x02");
   EXPECT_THAT(
       lines(),
-      MatchesRegex(
-          ".*\"method\":\"\",\"target\":\"\",\"protocol\":\"HTTP/1\\.[01]\",\"host\":\"\",\"user_agent\":\"\",\"route\":\"\","
-          "\"upstream\":\"\",\"status\":400,.*"
-          "\"first_event_ms\":null,.*"
-          "\"ending\":\"refused\",\"side\":\"client\",\"reason\":\"[a-z_]+\"\\}\n"));
+      MatchesRegex(".*\"method\":\"\",\"target\":\"\",\"protocol\":\"HTTP/"
+                   "1\\.[01]\",\"host\":\"\",\"user_agent\":\"\",\"route\":\"\","
+                   "\"upstream\":\"\",\"status\":400,.*"
+                   "\"first_event_ms\":null,.*"
+                   "\"ending\":\"refused\",\"side\":\"client\",\"reason\":\"[a-z_]+\"\\}\n"));
 }
 
 TEST_F(AccessLogTest, CountsLinesThatFoundNoRoom) {
