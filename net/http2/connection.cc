@@ -255,7 +255,7 @@ void Http2ClientConn::frame_batch() {
     return;
   }
   touched_ |= !has_room();  // there may be more, once this has left
-  if (batch_bytes_ == 0) parts_left();
+  parts_left();             // ends whose streams' bytes left before
 }
 
 bool Http2ClientConn::has_room() {
