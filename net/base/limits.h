@@ -61,6 +61,7 @@ inline constexpr size_t kLingerReceiveBytes = 1 << 20;  // one receive
 inline constexpr uint32_t kHttp2ConnectionWindow = 1U << 20;
 inline constexpr size_t kHttp2StreamPieces = 16;
 inline constexpr size_t kHttp2OwnBytes = 64 * 1024;
+inline constexpr size_t kHttp2OwnBytesKept = 4096;  // of that buffer, while nothing is in it
 inline constexpr size_t kHttp2QueuedFrames = 1000;
 inline constexpr size_t kHttp2ReceiveBytes = 64 * 1024;
 // Frames that ask for no answer of use (Http2Flood): so many at once, and so many a second. A page

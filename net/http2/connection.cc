@@ -123,9 +123,11 @@ void Http2ClientConn::flood(Http2Flood kind) {
   give_up(Http2Code::kEnhanceYourCalm);
 }
 
-// Says why, and hears nothing more.
+// Says why, if the client takes it in time, and hears nothing more.
 void Http2ClientConn::give_up(Http2Code code) {
   given_up_ = true;
+  given_up_ms_ = loop_.now_ms();
+  schedule(given_up_ms_ + limits::kLingerMs);
   touched_ = true;
   session_.terminate(code);
   leave_all(Ending::kClientLeft);
@@ -177,6 +179,8 @@ void Http2ClientConn::on_head(int32_t id, bool ends) {
     stream.refuse(parse_error_status(error), detail, Ending::kRefused, parse_error_name(error));
   }
   if (ends) half.on_request_end();
+  // As answers in HTTP/1 say that their connection ends.
+  if (context().says_close()) drain();
   uint64_t next_ms = UINT64_MAX;
   check_stream(half, loop_.now_ms(), &next_ms);
   if (next_ms != UINT64_MAX) schedule(next_ms);
@@ -323,9 +327,8 @@ void Http2ClientConn::parts_left() {
   parts_.clear();
   part_at_ = 0;
   own_at_ = 0;
-  // An idle connection keeps no buffer that only a burst has filled.
-  if (own_.capacity() > limits::kHttp2OwnBytes) own_.shrink_to_fit();
   own_.clear();
+  if (own_.capacity() > limits::kHttp2OwnBytesKept) own_.shrink_to_fit();
 }
 
 // --- endings ---
@@ -337,7 +340,7 @@ void Http2ClientConn::release(Http2Stream& stream) {
   std::swap(all_[its_place], all_.back());
   all_[its_place]->place = its_place;
   all_.pop_back();
-  if (!all_.empty()) return;
+  if (!all_.empty() || closing()) return;
   idle_since_ms_ = loop_.now_ms();
   if (uint64_t timeout_ms = context().default_settings().keepalive_timeout_ms; timeout_ms > 0)
     schedule(idle_since_ms_ + timeout_ms);
@@ -419,7 +422,11 @@ void Http2ClientConn::on_timer() {
     return false;
   };
   const StreamSettings& settings = context().default_settings();
-  if (send_stalled(settings.write_timeout_ms) && settings.write_timeout_ms > 0) {
+  if (given_up_ && due(given_up_ms_, limits::kLingerMs)) {
+    close(CloseMode::kReset);
+    return;
+  }
+  if (settings.write_timeout_ms > 0 && send_stalled(settings.write_timeout_ms)) {
     ++context().metrics.http2_stalled;
     end_all(Ending::kClientStalled, CloseMode::kReset);
     return;

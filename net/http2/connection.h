@@ -125,6 +125,7 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
   uint64_t idle_since_ms_;
   uint64_t head_since_ms_ = 0;
   uint64_t noticed_ms_ = 0;
+  uint64_t given_up_ms_ = 0;
   Drain drain_ = Drain::kNone;
   bool served_ = false;
   bool touched_ = true;    // the codec may have something to say

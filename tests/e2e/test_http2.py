@@ -326,6 +326,22 @@ def test_a_drain_does_not_wait_for_an_answer_to_its_ping(rig):
     assert gateway.wait_exit() == 0
 
 
+def test_a_drain_that_is_near_is_announced_with_the_next_request(rig):
+    upstream = rig.upstream(lambda server, request: server.respond(b"ok"))
+    gateway = rig.gateway(upstream, "--shutdown-delay", "10s")
+    client = rig.http2(gateway)
+    assert client.request("GET", "/").response()[1] == b"ok"
+    gateway.signal(signal.SIGTERM)
+    wait_until(lambda: gateway.admin("/readyz")[0].status == 503, "the drain is near")
+    assert client.request("GET", "/").response()[1] == b"ok"
+    assert client.wait_goaway() == (2**31 - 1, http2.NO_ERROR)
+    assert client.wait_goaway() == (3, http2.NO_ERROR)
+    assert client.read_to_end() == "fin"
+    client.close()
+    gateway.signal(signal.SIGTERM)
+    assert gateway.wait_exit() == 0
+
+
 def test_the_end_of_the_grace_ends_the_streams(rig):
     gateway, client, [(stream, server)] = start(rig, "--shutdown-grace", "100ms")
     gateway.signal(signal.SIGTERM)
