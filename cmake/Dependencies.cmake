@@ -33,6 +33,16 @@ target_link_libraries(cares INTERFACE ${CARES_LIBRARY})
 find_package(OpenSSL 3.0 QUIET)
 sluice_need(OPENSSL_FOUND libssl-dev "OpenSSL 3")
 
+find_path(NGHTTP2_INCLUDE_DIR nghttp2/nghttp2.h)
+find_library(NGHTTP2_LIBRARY NAMES nghttp2)
+if(NGHTTP2_INCLUDE_DIR AND NGHTTP2_LIBRARY)
+  set(NGHTTP2_FOUND ON)
+endif()
+sluice_need(NGHTTP2_FOUND libnghttp2-dev "nghttp2")
+add_library(nghttp2 INTERFACE)
+target_include_directories(nghttp2 SYSTEM INTERFACE ${NGHTTP2_INCLUDE_DIR})
+target_link_libraries(nghttp2 INTERFACE ${NGHTTP2_LIBRARY})
+
 # llhttp: a library where there is a package for it (Debian 13), else the C sources that
 # Debian 12 ships in node-llhttp, built here. STRICT_MODE is 8.x's switch; 9.x is always strict.
 find_path(LLHTTP_INCLUDE_DIR llhttp.h PATHS /usr/include /usr/share/include/llhttp)

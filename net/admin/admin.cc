@@ -73,6 +73,7 @@ void append_stream(std::string& out, const StreamInfo& stream) {
   text("request_id", stream.request_id);
   text("route", stream.route);
   text("upstream", stream.upstream);
+  text("protocol", stream.protocol);
   text("client", stream.client);
   text("method", stream.method);
   text("target", stream.target);

@@ -58,6 +58,24 @@ inline constexpr uint64_t kUploadLingerMs = 30'000;     // it is not
 inline constexpr uint64_t kUploadSilenceMs = 5'000;     // and nothing more of it comes
 inline constexpr size_t kLingerReceiveBytes = 1 << 20;  // one receive
 
+// HTTP/2: the window of a connection, which bounds nothing but what one round trip may bring; each
+// stream's own is kRequestWindow. Pieces of one stream in a send, and bytes of our own that wait
+// before the peer is heard again: frames of its may each want an answer.
+inline constexpr uint32_t kHttp2ConnectionWindow = 1U << 20;
+inline constexpr size_t kHttp2StreamPieces = 16;
+inline constexpr size_t kHttp2OwnBytes = 64 * 1024;
+inline constexpr size_t kHttp2OwnBytesKept = 4096;  // of that buffer, while nothing is in it
+inline constexpr size_t kHttp2QueuedFrames = 1000;
+inline constexpr size_t kHttp2ReceiveBytes = 64 * 1024;
+// Frames that ask for no answer of use (Http2Flood): so many at once, and so many a second. A page
+// with 100 streams that is closed sends 100 resets.
+inline constexpr uint32_t kHttp2IdleFrames = 1000;
+inline constexpr uint64_t kHttp2IdleFramesPerSecond = 100;
+// A frame of a body is answered by up to two updates of windows.
+inline constexpr uint32_t kHttp2UpdatesPerFrame = 2;
+// A client that has not answered the notice of a drain by then is told of its end all the same.
+inline constexpr uint64_t kHttp2NoticeMs = 1000;
+
 // When an accept has failed, or there is no room for another client, the listener rests for the
 // first time. A worker reports it once in the second time at most.
 inline constexpr uint64_t kAcceptPauseMs = 100;

@@ -175,6 +175,8 @@ struct Config {
   uint64_t pool_max = 256ULL * 1024 * 1024;  // bytes a worker, all classes together
   uint64_t max_header_size = 16ULL * 1024;
   uint64_t max_headers = 128;
+  bool http2 = true;  // on plain listeners, by prior knowledge
+  uint64_t http2_max_streams = 128;
   std::vector<AddressRange> trusted_proxies;
   uint64_t dns_ttl_min_ms = 5'000;
   uint64_t dns_ttl_max_ms = 300'000;

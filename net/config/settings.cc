@@ -317,6 +317,12 @@ std::vector<Setting> limit_settings() {
                      "Largest head of a request or response; more is answered 431 or 502"),
       number_setting("max-headers", &Config::max_headers, kCount, {8, 1024},
                      "Most fields in one head; more is answered 431 or 502"),
+      choice_setting("http2", &Config::http2, Choices<bool>{{"on", true}, {"off", false}},
+                     "Whether a client of a plain listener may speak HTTP/2, which it does by "
+                     "beginning with HTTP/2's preface; off: that is answered 400"),
+      number_setting("http2-max-streams", &Config::http2_max_streams, kCount, {1, 10'000},
+                     "Requests that a client may have under way on one HTTP/2 connection; it loses "
+                     "the connection if it knows that and begins more"),
       until_restart(
           &Config::pool_sse_event,
           pool_setting(

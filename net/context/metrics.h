@@ -13,6 +13,7 @@
 #include "core/ring.h"
 #include "net/base/ending.h"
 #include "net/base/failure.h"
+#include "net/base/http2.h"
 #include "net/base/tls_results.h"
 #include "net/http/parse_error.h"
 #include "pool/slot_pool.h"
@@ -67,6 +68,12 @@ struct Metrics {
 
   uint64_t client_connections = 0;  // accepted
   uint64_t client_connections_closed = 0;
+  uint64_t http2_connections = 0;                                    // of those
+  std::array<uint64_t, kHttp2CodeNames.size()> http2_resets{};       // by clients
+  std::array<uint64_t, kHttp2CodeNames.size()> http2_resets_sent{};  // by us
+  std::array<uint64_t, kHttp2CodeNames.size()> http2_goaways{};      // by us
+  std::array<uint64_t, kHttp2FloodNames.size()> http2_floods{};      // connections ended for them
+  uint64_t http2_stalled = 0;  // streams and connections ended by --write-timeout
   uint64_t accept_pauses = 0;  // at the limit of clients, or after an error
   uint64_t accept_errors = 0;
   std::array<uint64_t, 3> dns_answers{};  // found, none, failed: a look-up of one family each

@@ -75,10 +75,21 @@ void Clients::TlsClients::accepted(int fd) {
 }
 
 void Clients::handshake_done(Handshake& handshake, ConnStart start) {
-  AcceptedConn& conn = make_client(std::move(start));
-  conn.place = handshake.place;
-  clients_[conn.place] = &conn;
+  // What ALPN has agreed to (RFC 9113 section 3.2).
+  bool http2 = start.wire->protocol() == "h2";
+  take_place(make_client(std::move(start), http2 ? Protocol::kHttp2 : Protocol::kHttp1), handshake);
   handshake_ended(handshake);
+}
+
+void Clients::http2_began(AcceptedConn& conn, ConnStart start, std::string_view first) {
+  AcceptedConn& next = make_client(std::move(start), Protocol::kHttp2, first);
+  take_place(next, conn);
+  if (context().draining) next.drain();
+}
+
+void Clients::take_place(AcceptedConn& conn, const AcceptedConn& of) {
+  conn.place = of.place;
+  clients_[conn.place] = &conn;
 }
 
 void Clients::handshake_closed(Handshake& handshake) {
@@ -98,8 +109,9 @@ void Clients::hold_handshakes(bool hold) {
     if (listening.tls) listening.listener->hold(hold);
 }
 
-// What its wire has agreed to speak (ALPN) is `start.wire->protocol()`; so far there is one choice.
-AcceptedConn& Clients::make_client(ConnStart start) {
+AcceptedConn& Clients::make_client(ConnStart start, Protocol protocol, std::string_view first) {
+  if (protocol == Protocol::kHttp2)
+    return *new Http2ClientConn(*this, streams(), std::move(start), first);
   return *new ClientConn(*this, std::move(start));
 }
 

@@ -11,6 +11,7 @@
 
 #include "net/context/worker_context.h"
 #include "net/http1/client_conn.h"
+#include "net/http2/connection.h"
 #include "net/transport/client_limit.h"
 #include "net/transport/handshake.h"
 #include "net/transport/handshake_pace.h"
@@ -62,11 +63,17 @@ class Clients final : public ClientSink, public ClientKeeper {
   void handshake_done(Handshake& handshake, ConnStart start) override;
   void handshake_closed(Handshake& handshake) override;
   bool handshake_may_step(Handshake& handshake) override { return pace_.may_step(handshake); }
+  void http2_began(AcceptedConn& conn, ConnStart start, std::string_view first) override;
 
  private:
+  enum class Protocol : uint8_t { kHttp1, kHttp2 };
+
   WorkerContext& context() const { return streams().context(); }
   // The one place that says which protocol a connection carries.
-  AcceptedConn& make_client(ConnStart start);
+  AcceptedConn& make_client(ConnStart start, Protocol protocol = Protocol::kHttp1,
+                            std::string_view first = {});
+  // `conn` has what the other has left.
+  void take_place(AcceptedConn& conn, const AcceptedConn& of);
   void handshake_ended(Handshake& handshake);
   void hold_handshakes(bool hold);
   void warn_seldom(uint64_t& due_ms, std::string_view text);

@@ -10,10 +10,11 @@ struct RequestRewrite {
   std::string_view client_ip;   // the connection's, in text form; IPv6 without brackets
   bool client_trusted = false;  // in --trusted-proxies: we believe its word about the client
   std::string_view scheme = "http";
-  std::string_view via = "sluice";  // pseudonym
-  std::string_view default_host;    // Host for an HTTP/1.0 client that sent none
-  std::string_view request_id;      // "" leaves X-Request-Id out
-  std::string_view last_event_id;   // in the place of the client's; "" leaves that as it is
+  std::string_view via = "sluice";     // pseudonym
+  std::string_view received_protocol;  // "HTTP/2", for Via; "": as the head says
+  std::string_view default_host;       // Host for an HTTP/1.0 client that sent none
+  std::string_view request_id;         // "" leaves X-Request-Id out
+  std::string_view last_event_id;      // in the place of the client's; "" leaves that as it is
 };
 
 struct ResponseRewrite {

@@ -39,14 +39,14 @@ void ClientConn::schedule(uint64_t deadline_ms) {
 // --- reading requests ---
 
 bool ClientConn::reads_requests() const {
-  return state_ != State::kResponding && state_ != State::kRefused && !closing() && !lingering();
+  return state_ <= State::kBody && !closing() && !lingering();
 }
 
 void ClientConn::on_bytes(const Lease& lease, std::string_view bytes, uint64_t /*after_ms*/) {
   context().metrics.bytes_from_clients += bytes.size();
   if (ahead_ || state_ == State::kResponding)
     read_ahead(bytes);
-  else if (size_t used = feed(lease, bytes, BodyRun(lease)); state_ == State::kResponding)
+  else if (size_t used = feed(lease, bytes, BodyRun(lease)); state_ >= State::kResponding)
     read_ahead(bytes.substr(used));
   account();
 }
@@ -93,6 +93,11 @@ size_t ClientConn::feed(const Lease& lease, std::string_view bytes, BodyRun body
     Http1Parser::Step step = parser_->feed(bytes, body);
     bytes.remove_prefix(step.consumed);
     if (std::string_view run = body.take(); !run.empty()) stream_->on_request_body(lease, run);
+    if (may_become_http2()) {
+      if (step.event != Http1Parser::Event::kError) break;
+      become_http2();
+      break;
+    }
     if (!stream_ && !parser_->idle()) {
       stream_ = keeper_.streams().make(*this);
       client_ip();  // while there is a peer to ask about
@@ -105,6 +110,22 @@ size_t ClientConn::feed(const Lease& lease, std::string_view bytes, BodyRun body
     more = step.event == Http1Parser::Event::kHead || !bytes.empty();
   }
   return size - bytes.size();
+}
+
+// Only a connection's first bytes say so.
+bool ClientConn::may_become_http2() const {
+  return !stream_ && !served_ && parser_->reads_http2_preface() && context().config().http2;
+}
+
+void ClientConn::become_http2() {
+  state_ = State::kLeaving;
+  read_ahead(kHttp2PrefaceStart);
+  leave();
+}
+
+void ClientConn::on_left(ConnStart start) {
+  context().heads.release(std::move(head_));
+  keeper_.http2_began(*this, std::move(start), ahead_ ? std::string_view(*ahead_) : "");
 }
 
 void ClientConn::on_step(Http1Parser::Event event) {
@@ -184,6 +205,7 @@ uint64_t ClientConn::receive_credit() {
       // no leaving, only a receive tells it from a reset.
       return stream_->half_close_allowed() && !ahead_ && !lost_ahead_ ? 1 : 0;
     case State::kRefused:
+    case State::kLeaving:
       break;
   }
   return 0;

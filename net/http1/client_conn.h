@@ -20,6 +20,9 @@ namespace sluice {
 class ClientKeeper : public AcceptedKeeper {
  public:
   Streams& streams() const { return streams_; }
+  // That client speaks HTTP/2: a connection that begins with `start` takes the other's place.
+  // `first` has come already.
+  virtual void http2_began(AcceptedConn& conn, ConnStart start, std::string_view first) = 0;
 
  protected:
   explicit ClientKeeper(Streams& streams) : streams_(streams) {}
@@ -47,6 +50,7 @@ class ClientConn final : public AcceptedConn, public ClientHalf {
   bool client_trusted() override;
   bool client_secured() const override { return secured(); }
   const ResponseWriter& writer() const override { return http1_response_writer(http10_ ? 0 : 1); }
+  std::string_view protocol() const override { return http10_ ? "HTTP/1.0" : "HTTP/1.1"; }
 
   // TimerOwner
   void on_timer() override;
@@ -71,6 +75,7 @@ class ClientConn final : public AcceptedConn, public ClientHalf {
     kBody,        // and its body
     kResponding,  // the request is complete, its response is not
     kRefused,     // nothing more is read: the request was not valid
+    kLeaving,     // for HTTP/2
   };
 
   void on_bytes(const Lease& lease, std::string_view bytes, uint64_t after_ms) override;
@@ -79,6 +84,7 @@ class ClientConn final : public AcceptedConn, public ClientHalf {
   void on_send_error(int error) override;
   void on_hang_up(uint32_t events) override;
   void on_closed() override;
+  void on_left(ConnStart start) override;
   void prepare_flush() override;
   bool has_output() override { return stream_ && stream_->response().has_work(); }
   size_t build_batch(std::span<iovec> pieces) override { return stream_->response().build(pieces); }
@@ -93,6 +99,8 @@ class ClientConn final : public AcceptedConn, public ClientHalf {
   size_t feed(const Lease& lease, std::string_view bytes, BodyRun body);
   void feed_ahead();
   void read_ahead(std::string_view bytes);
+  bool may_become_http2() const;
+  void become_http2();
   void account();
   void on_step(Http1Parser::Event event);
   void apply_route(const StreamSettings& settings);

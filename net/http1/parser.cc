@@ -290,4 +290,8 @@ bool Http1Parser::idle() const {
   return arena.empty() || arena == "\r";
 }
 
+bool Http1Parser::reads_http2_preface() const {
+  return head_ && !head_->arena_.empty() && kHttp2PrefaceStart.starts_with(head_->arena_);
+}
+
 }  // namespace sluice

@@ -18,6 +18,9 @@ namespace sluice {
 // Any token up to this length is a method: the upstream knows its meaning.
 constexpr size_t kMethodBytesMax = 64;
 
+// The line by which a client says that it speaks HTTP/2.
+inline constexpr std::string_view kHttp2PrefaceStart = "PRI * HTTP/2.0\r\n";
+
 class Http1Parser {
  public:
   enum class Role : uint8_t { kRequest, kResponse };
@@ -53,6 +56,10 @@ class Http1Parser {
 
   // True between begin() and the first byte of a message (leading CRLFs do not count).
   bool idle() const;
+
+  // What has come of a head is the first line of HTTP/2's preface (RFC 9113 section 3.4), or a part
+  // of it. The whole line is kError.
+  bool reads_http2_preface() const;
 
   ParseError error() const { return error_; }
 

@@ -69,9 +69,15 @@ void append_nearest_hop_field(const Head& head, std::string_view name, bool keep
   append_field(name, nearest.empty() ? ours : nearest, out);
 }
 
-void append_via(const Head& head, std::string_view pseudonym, std::string& out) {
+// `version`: in which the message was received.
+void append_via(const Head& head, std::string_view version, std::string_view pseudonym,
+                std::string& out) {
   begin_list_field(head, "Via", /*keep=*/true, out);
-  out.append(head.version_minor() == 0 ? "1.0 " : "1.1 ").append(pseudonym).append("\r\n");
+  out.append(version).append(" ").append(pseudonym).append("\r\n");
+}
+
+std::string_view version_of(const Head& head) {
+  return head.version_minor() == 0 ? "1.0" : "1.1";
 }
 
 void append_status_line(int status, std::string& out) {
@@ -174,7 +180,9 @@ const BodyFraming* Http1RequestWriter::write_head(const Head& head, const Reques
   append_list_field(head, "X-Forwarded-For", keep, rewrite.client_ip, out);
   append_nearest_hop_field(head, "X-Forwarded-Proto", keep, rewrite.scheme, out);
   append_nearest_hop_field(head, "X-Forwarded-Host", keep, host, out);
-  append_via(head, rewrite.via, out);
+  const std::string_view received = rewrite.received_protocol;
+  append_via(head, received.empty() ? version_of(head) : received.substr(received.find('/') + 1),
+             rewrite.via, out);
   if (!rewrite.request_id.empty()) append_field("X-Request-Id", rewrite.request_id, out);
   if (!rewrite.last_event_id.empty()) append_field("Last-Event-ID", rewrite.last_event_id, out);
   out.append("\r\n");
@@ -190,7 +198,7 @@ WrittenHead Http1ResponseWriter::write_head(const Head& head, const ResponseRewr
   if (has_event_stream_type(head) && !head.find("x-accel-buffering"))
     append_field("X-Accel-Buffering", "no", out);
   const WrittenHead written = append_response_framing(head, rewrite, client_http10_, out);
-  append_via(head, rewrite.via, out);
+  append_via(head, version_of(head), rewrite.via, out);
   append_connection(rewrite.keep_alive && !written.ends_with_connection, client_http10_, out);
   out.append("\r\n");
   return written;

@@ -44,6 +44,8 @@ void AccessLog::format_text(const Stream& stream, uint64_t now_ns) {
   append_or_dash(line_, stream.facts().method());
   line_ += ' ';
   append_or_dash(line_, stream.facts().target());
+  line_ += ' ';
+  append_or_dash(line_, stream.facts().protocol());
   line_ += "\" ";
   append_number(line_, static_cast<uint64_t>(stream.status()));
   line_ += " in=";
@@ -98,6 +100,7 @@ void AccessLog::format_json(const Stream& stream, uint64_t now_ns) {
   text("client", stream.client_ip());
   text("method", stream.facts().method());
   text("target", stream.facts().target());
+  text("protocol", stream.facts().protocol());
   text("host", stream.facts().host());
   text("user_agent", stream.facts().user_agent());
   text("route", stream.has_route() ? stream.route().path : std::string());

@@ -314,6 +314,37 @@ void render_tls(Page& page, const Config& config, const Workers& workers) {
                   {{"certificate", pair.cert}});
 }
 
+void render_protocols(Page& page, const Workers& workers) {
+  auto total = [&workers](auto get) {
+    return sum(workers, [&](const WorkerSnapshot& w) { return get(w.metrics); });
+  };
+  uint64_t http2 = total([](const Metrics& m) { return m.http2_connections; });
+  page.counter("sluice_client_protocols", "Client connections, by what they carried.");
+  page.add(total([](const Metrics& m) { return m.client_connections; }) - http2,
+           {{"protocol", "http1"}});
+  page.add(http2, {{"protocol", "http2"}});
+  page.counter("sluice_http2_resets",
+               "HTTP/2 streams reset, by who has reset them and the code that was given.");
+  for (size_t i = 0; i < kHttp2CodeNames.size(); ++i) {
+    page.add(total([i](const Metrics& m) { return m.http2_resets[i]; }),
+             {{"by", "client"}, {"code", kHttp2CodeNames[i]}});
+    page.add(total([i](const Metrics& m) { return m.http2_resets_sent[i]; }),
+             {{"by", "self"}, {"code", kHttp2CodeNames[i]}});
+  }
+  page.counter("sluice_http2_goaways", "HTTP/2 connections told of their end, by code.");
+  for (size_t i = 0; i < kHttp2CodeNames.size(); ++i)
+    page.add(total([i](const Metrics& m) { return m.http2_goaways[i]; }),
+             {{"code", kHttp2CodeNames[i]}});
+  page.counter("sluice_http2_floods",
+               "HTTP/2 connections ended for too many frames that ask for nothing, by the last.");
+  for (size_t i = 0; i < kHttp2FloodNames.size(); ++i)
+    page.add(total([i](const Metrics& m) { return m.http2_floods[i]; }),
+             {{"frames", kHttp2FloodNames[i]}});
+  page.counter("sluice_http2_stalled",
+               "HTTP/2 streams and connections whose client took nothing for --write-timeout.");
+  page.add(total([](const Metrics& m) { return m.http2_stalled; }));
+}
+
 void render_names(Page& page, const Workers& workers) {
   constexpr const char* kResults[] = {"found", "none", "failed"};
   page.counter("sluice_dns_answers",
@@ -528,6 +559,7 @@ std::string render_metrics(const ConfigSnapshot& snapshot,
                     sum(workers, [](const WorkerSnapshot& w) { return w.metrics.stall_ns; })) /
                 1e9);
   render_endings(page, workers);
+  render_protocols(page, workers);
   render_names(page, workers);
   render_tls(page, snapshot.config(), workers);
   render_recovery(page, workers);

@@ -20,6 +20,7 @@ void list_streams(const Streams& streams, std::vector<StreamInfo>& into) {
                     .upstream = std::string(stream->upstream_url()),
                     .method = std::string(stream->facts().method()),
                     .target = std::string(stream->facts().target()),
+                    .protocol = std::string(stream->facts().protocol()),
                     .client = stream->client_ip(),
                     .phase = std::string(phase_name(stream->phase())),
                     .status = stream->status(),

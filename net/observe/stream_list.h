@@ -17,6 +17,7 @@ struct StreamInfo {
   std::string upstream;
   std::string method;
   std::string target;
+  std::string protocol;  // towards the client
   std::string client;
   std::string phase;
   int status;

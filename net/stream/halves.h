@@ -33,6 +33,8 @@ class ClientHalf {
   virtual bool client_secured() const = 0;
   // Of the request that is being answered.
   virtual const ResponseWriter& writer() const = 0;
+  // "HTTP/1.1", for the log and for Via.
+  virtual std::string_view protocol() const = 0;
 
  protected:
   ~ClientHalf() = default;

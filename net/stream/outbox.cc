@@ -32,18 +32,17 @@ void Outbox::abandon() {
 }
 
 // Decides what the next batch holds. Needs the pieces only to learn how many bytes they cover.
-void Outbox::begin_batch(std::span<iovec> pieces) {
+void Outbox::begin_batch(std::span<iovec> pieces, uint64_t bytes_max) {
   uint64_t head = 0;
   size_t used = 0;
   if (head_left_ > 0)
     used = chain_.fill(pieces.first(pieces.size() - 3), 0,
-                       std::min<uint64_t>(head_left_, limits::kSendBatchBytes), &head);
+                       std::min<uint64_t>(head_left_, bytes_max), &head);
   uint64_t body = 0;
   uint64_t bodies = chain_.bytes() - head_left_;
   size_t room = pieces.size() - used;
-  if (head == head_left_ && bodies > 0 && room > 3 && head < limits::kSendBatchBytes)
-    chain_.fill(pieces.first(room - 2), head,
-                std::min<uint64_t>(bodies, limits::kSendBatchBytes - head), &body);
+  if (head == head_left_ && bodies > 0 && room > 3 && head < bytes_max)
+    chain_.fill(pieces.first(room - 2), head, std::min<uint64_t>(bodies, bytes_max - head), &body);
   batch_head_ = static_cast<uint32_t>(head);
   batch_body_ = static_cast<uint32_t>(body);
   prefix_size_ = prefix_sent_ = 0;
@@ -72,8 +71,8 @@ void Outbox::frame_in_place() {
   in_place_ = true;
 }
 
-size_t Outbox::build(std::span<iovec> pieces) {
-  if (!batch_under_way()) begin_batch(pieces);
+size_t Outbox::build(std::span<iovec> pieces, uint64_t bytes_max) {
+  if (!batch_under_way()) begin_batch(pieces, bytes_max);
   if (!batch_under_way()) return 0;
   size_t used = 0;
   uint64_t covered = 0;
@@ -115,6 +114,24 @@ uint64_t Outbox::sent(uint64_t bytes) {
   chain_.consume(uint64_t{head} + body);
   gave_way_ = chain_.front_slot() != slot || chain_.empty();
   return body;
+}
+
+void Outbox::copy_head(std::string& into) const {
+  std::array<iovec, 8> pieces;
+  into.clear();
+  while (into.size() < head_left_) {
+    uint64_t covered = 0;
+    size_t used = chain_.fill(pieces, into.size(), head_left_ - into.size(), &covered);
+    SLUICE_CHECK(used > 0);
+    for (const iovec& piece : std::span(pieces).first(used))
+      into.append(static_cast<const char*>(piece.iov_base), piece.iov_len);
+  }
+}
+
+void Outbox::take_head(size_t bytes) {
+  SLUICE_CHECK(!batch_under_way() && bytes <= head_left_);
+  head_left_ -= static_cast<uint32_t>(bytes);
+  chain_.consume(bytes);
 }
 
 void Outbox::rewind() {

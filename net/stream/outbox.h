@@ -13,8 +13,10 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
+#include "net/base/limits.h"
 #include "net/http/message_writer.h"
 #include "pool/chain.h"
 
@@ -65,11 +67,18 @@ class Outbox {
   // Something could be sent now.
   bool has_work() const { return batch_under_way() || backlog() > 0 || end_due(); }
 
-  // Describes what to send next (a new batch, or the rest of the one under way); the number of
-  // pieces, 0 where there is nothing. `pieces` has room for at least 8.
-  size_t build(std::span<iovec> pieces);
+  // Describes what to send next (a new batch, of no more than `bytes_max` before framing, or the
+  // rest of the one under way); the number of pieces, 0 where there is nothing. `pieces` has room
+  // for at least 8.
+  size_t build(std::span<iovec> pieces, uint64_t bytes_max = limits::kSendBatchBytes);
   // That many bytes of the batch have left; returns the body bytes among them.
   uint64_t sent(uint64_t bytes);
+
+  // For a connection that frames heads apart from bodies: the heads that have not left, and then
+  // that so many bytes of them have. No batch is under way.
+  bool has_head() const { return head_left_ > 0; }
+  void copy_head(std::string& into) const;
+  void take_head(size_t bytes);
 
   // What has left last was all that there was, or all that a slot held.
   bool gave_way() const { return gave_way_; }
@@ -89,7 +98,7 @@ class Outbox {
 
  private:
   bool end_due() const { return framing_ && finished_ && !end_sent_; }
-  void begin_batch(std::span<iovec> pieces);
+  void begin_batch(std::span<iovec> pieces, uint64_t bytes_max);
   void frame_in_place();
 
   Chain chain_;

@@ -13,7 +13,8 @@ void RequestFacts::keep(const Texts& texts) {
       texts.client.substr(0, limits::kLoggedFieldBytes),
       texts.id.substr(0, limits::kLoggedFieldBytes),
       texts.host.substr(0, limits::kLoggedFieldBytes),
-      texts.user_agent.substr(0, limits::kLoggedFieldBytes)};
+      texts.user_agent.substr(0, limits::kLoggedFieldBytes),
+      texts.protocol};
   Ends ends{};
   size_t size = 0;
   for (size_t i = 0; i < kParts; ++i) ends[i] = static_cast<uint16_t>(size += parts[i].size());

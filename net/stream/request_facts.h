@@ -19,6 +19,7 @@ class RequestFacts {
     std::string_view id = {};      // X-Request-Id
     std::string_view host = {};
     std::string_view user_agent = {};
+    std::string_view protocol = {};
   };
 
   // Copies the texts, cut to their logged length (limits::kLogged...).
@@ -31,9 +32,10 @@ class RequestFacts {
   std::string_view id() const { return part(3); }
   std::string_view host() const { return part(4); }
   std::string_view user_agent() const { return part(5); }
+  std::string_view protocol() const { return part(6); }  // towards the client
 
  private:
-  static constexpr size_t kParts = 6;
+  static constexpr size_t kParts = 7;
   using Ends = std::array<uint16_t, kParts>;  // where each part ends, before the parts
 
   std::string_view part(size_t which) const;

@@ -64,7 +64,8 @@ void Stream::on_request_head(std::unique_ptr<Head> arrived, bool keep_alive) {
 void Stream::keep_facts(const Head& head) {
   method_is_head_ = head.method() == "HEAD";
   std::string target = shown_target(head.target(), snapshot_->config().log_query);
-  RequestFacts::Texts texts{.method = head.method(), .target = target};
+  RequestFacts::Texts texts{
+      .method = head.method(), .target = target, .protocol = client_->protocol()};
   std::string client = client_->client_ip();
   if (client_->client_trusted())
     client = forwarded_client(head, client, snapshot_->config().trusted_proxies);
@@ -127,6 +128,7 @@ bool Stream::write_request(const Head& head) {
   rewrite.client_trusted = client_->client_trusted();
   rewrite.scheme = client_->client_secured() ? "https" : "http";
   rewrite.via = context().via;
+  rewrite.received_protocol = client_->protocol();
   rewrite.default_host = upstream().host;
   rewrite.request_id = facts_.id();
   if (recovery_ && recovery_->healing) rewrite.last_event_id = recovery_->healing->ids.last();

@@ -19,15 +19,17 @@ namespace {
 
 // What clients are offered, best first, as RFC 7301 writes it. What a connection then speaks is
 // decided where it is made, by Transform::protocol().
-constexpr std::string_view kProtocols = "\x08http/1.1";
+constexpr std::string_view kHttp2AndHttp1 = "\x02h2\x08http/1.1";
+constexpr std::string_view kHttp1 = "\x08http/1.1";
 
 // A client that knows none of them is refused, as RFC 7301 has it.
 int choose_protocol(SSL* /*ssl*/, const unsigned char** chosen, unsigned char* chosen_size,
-                    const unsigned char* offered, unsigned offered_size, void* /*nothing*/) {
-  const auto* ours = reinterpret_cast<const unsigned char*>(kProtocols.data());
+                    const unsigned char* offered, unsigned offered_size, void* protocols) {
+  const auto& ours = *static_cast<const std::string_view*>(protocols);
   unsigned char* found = nullptr;
-  if (SSL_select_next_proto(&found, chosen_size, ours, static_cast<unsigned>(kProtocols.size()),
-                            offered, offered_size) != OPENSSL_NPN_NEGOTIATED)
+  if (SSL_select_next_proto(
+          &found, chosen_size, reinterpret_cast<const unsigned char*>(ours.data()),
+          static_cast<unsigned>(ours.size()), offered, offered_size) != OPENSSL_NPN_NEGOTIATED)
     return SSL_TLSEXT_ERR_ALERT_FATAL;
   *chosen = found;
   return SSL_TLSEXT_ERR_OK;
@@ -78,8 +80,11 @@ STACK_OF(X509) * chain_of(const Credentials& credentials) {
 
 }  // namespace
 
-TlsServer::TlsServer(std::vector<Credentials> certificates, std::shared_ptr<TicketKeys> ticket_keys)
-    : certificates_(std::move(certificates)), ticket_keys_(std::move(ticket_keys)) {
+TlsServer::TlsServer(std::vector<Credentials> certificates, std::shared_ptr<TicketKeys> ticket_keys,
+                     bool http2)
+    : certificates_(std::move(certificates)),
+      ticket_keys_(std::move(ticket_keys)),
+      protocols_(http2 ? kHttp2AndHttp1 : kHttp1) {
   for (size_t i = 0; i < certificates_.size(); ++i) {
     for (const std::string& name : certificates_[i].names) {
       bool wildcard = name.starts_with("*.");
@@ -90,8 +95,9 @@ TlsServer::TlsServer(std::vector<Credentials> certificates, std::shared_ptr<Tick
 
 std::shared_ptr<const TlsServer> TlsServer::make(std::vector<Credentials> certificates,
                                                  std::shared_ptr<TicketKeys> ticket_keys,
-                                                 std::string* wrong) {
-  std::shared_ptr<TlsServer> server(new TlsServer(std::move(certificates), std::move(ticket_keys)));
+                                                 bool http2, std::string* wrong) {
+  std::shared_ptr<TlsServer> server(
+      new TlsServer(std::move(certificates), std::move(ticket_keys), http2));
   *wrong = server->set_up();
   return wrong->empty() ? server : nullptr;
 }
@@ -140,7 +146,7 @@ std::string TlsServer::set_up() {
   SSL_CTX_set_session_id_context(context, kSessions, sizeof kSessions - 1);
   SSL_CTX_set_app_data(context, ticket_keys_.get());
   SSL_CTX_set_tlsext_ticket_key_evp_cb(context, ticket_key);
-  SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
+  SSL_CTX_set_alpn_select_cb(context, choose_protocol, &protocols_);
   SSL_CTX_set_cert_cb(
       context,
       [](SSL* ssl, void* server) {

@@ -20,9 +20,10 @@ namespace sluice {
 
 class TlsServer {
  public:
-  // `certificates`: at least one. Null, and *wrong says why, where OpenSSL takes one for too weak.
+  // `certificates`: at least one. `http2`: is offered, too. Null, and *wrong says why, where
+  // OpenSSL takes one for too weak.
   static std::shared_ptr<const TlsServer> make(std::vector<Credentials> certificates,
-                                               std::shared_ptr<TicketKeys> ticket_keys,
+                                               std::shared_ptr<TicketKeys> ticket_keys, bool http2,
                                                std::string* wrong);
 
   // Which of the certificates a client that asks for that name gets.
@@ -32,12 +33,14 @@ class TlsServer {
   friend std::unique_ptr<Transform> accept_tls(std::shared_ptr<const TlsServer> server,
                                                TlsCounters& counters);
 
-  TlsServer(std::vector<Credentials> certificates, std::shared_ptr<TicketKeys> ticket_keys);
+  TlsServer(std::vector<Credentials> certificates, std::shared_ptr<TicketKeys> ticket_keys,
+            bool http2);
   std::string set_up();
   int use_certificate(ssl_st* ssl) const;
 
   const std::vector<Credentials> certificates_;
   const std::shared_ptr<TicketKeys> ticket_keys_;
+  std::string_view protocols_;                           // what is offered by ALPN
   std::unordered_map<std::string, size_t> by_name_;      // "www.example.com"
   std::unordered_map<std::string, size_t> by_wildcard_;  // "example.com", of "*.example.com"
   Handle<ssl_ctx_st> context_;

@@ -11,7 +11,6 @@ LONG = b"x" * 20_000
 
 CASES = {
     "tls hello": (400, "not_http", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 600),
-    "http/2 preface": (400, "not_http", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     "binary": (400, "bad_syntax", bytes(range(128, 256))),
     "no version": (400, "bad_syntax", b"GET /\r\n\r\n"),
     "no target": (400, "bad_syntax", b"GET HTTP/1.1\r\n" + HOST + b"\r\n"),

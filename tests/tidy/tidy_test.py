@@ -35,17 +35,18 @@ ROOMS = {
     "dns": {"base"},
     "upstream": {"base", "config", "http", "context", "transport", "stream", "dns"},
     "http1": {"base", "config", "http", "context", "transport", "stream", "upstream"},
+    "http2": {"base", "config", "http", "context", "transport", "stream", "http1"},
     "observe": {"base", "config", "http", "context", "stream"},
     "health": {"base", "config", "http", "context", "transport", "http1"},
     "gateway": {"base", "config", "http", "context", "transport", "stream", "dns", "upstream", "http1", "observe",
-                "health", "tls"},
+                "http2", "health", "tls"},
     "httpd": {"base", "config", "http", "http1"},
     "demo": {"base", "httpd"},
     "admin": {"base", "config", "observe", "gateway", "httpd"},
     "process": {"base", "config", "transport", "tls", "gateway", "httpd", "demo", "admin"},
 }
 # Of http1 the small server and the probes use the messages, not the connections.
-MESSAGES_ONLY = dict.fromkeys(("httpd", "health"), re.compile(r"net/http1/(?!\w+_conn\.h)"))
+MESSAGES_ONLY = dict.fromkeys(("httpd", "health", "http2"), re.compile(r"net/http1/(?!\w+_conn\.h)"))
 
 # sse is pure: of core it may use only headers without a system or a protocol in them.
 CORE_LEAVES = {"core/bytes.h", "core/check.h", "core/units.h"}
@@ -54,6 +55,7 @@ CORE_LEAVES = {"core/bytes.h", "core/check.h", "core/units.h"}
 WRAPPED = {
     r"liburing(\.h|/.*)|linux/io_uring\.h": r"core/(ring\.cc|uring_abi\.h)|perf/relay\.cc",
     r"llhttp\.h": r"net/http1/parser\.cc",
+    r"nghttp2/.*": r"net/http2/session\.cc",
     r"ares\.h": r"net/dns/cares_resolver\.cc",
     r"CLI/.*": r"net/config/flags\.cc",
     r"openssl/.*": r"net/tls/.*",

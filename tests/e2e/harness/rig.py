@@ -5,6 +5,7 @@ import socket
 
 from .client import Client
 from .gateway import Gateway
+from .http2 import Http2Client
 from .upstream import ScriptedUpstream
 from .wire import wait_until
 
@@ -32,6 +33,10 @@ class Rig:
 
     def client(self, gateway, **options):
         self.clients.append(Client(gateway.port, **options))
+        return self.clients[-1]
+
+    def http2(self, gateway, **options):
+        self.clients.append(Http2Client(gateway.port, **options))
         return self.clients[-1]
 
     def exchange(self, *flags, request=("GET", "/events"), version="1.1", body=None, upstream=None, **options):

@@ -94,6 +94,8 @@ std::map<std::string, Sample> process_samples() {
       {"pool-max", process_sample<uint64_t>("64m", "67108864", &C::pool_max, 64 << 20)},
       {"max-header-size", process_sample<uint64_t>("8k", "8192", &C::max_header_size, 8192)},
       {"max-headers", process_sample<uint64_t>("64", "64", &C::max_headers, 64)},
+      {"http2", process_sample("off", "\"off\"", &C::http2, false)},
+      {"http2-max-streams", process_sample<uint64_t>("50", "50", &C::http2_max_streams, 50)},
       {"shutdown-delay", process_sample<uint64_t>("1m", "\"1m\"", &C::shutdown_delay_ms, 60'000)},
       {"shutdown-grace", process_sample<uint64_t>("0", "0", &C::shutdown_grace_ms, 0)},
       {"admin", process_sample("off", "\"off\"", &C::admin_on, false)},

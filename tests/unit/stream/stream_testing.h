@@ -28,6 +28,7 @@ struct FakeClient final : ClientHalf {
   bool client_secured() const override { return false; }
   bool client_trusted() override { return false; }
   const ResponseWriter& writer() const override { return http1_response_writer(http10 ? 0 : 1); }
+  std::string_view protocol() const override { return http10 ? "HTTP/1.0" : "HTTP/1.1"; }
 
   bool http10 = false;  // what the request came in
 

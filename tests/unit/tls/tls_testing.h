@@ -256,7 +256,7 @@ class TlsTest : public testing::Test {
       EXPECT_EQ(read_credentials(pki_.cert_file(name), pki_.key_file(name), &all.emplace_back()),
                 "");
     std::string wrong;
-    auto server = TlsServer::make(std::move(all), tickets_, &wrong);
+    auto server = TlsServer::make(std::move(all), tickets_, true, &wrong);
     EXPECT_EQ(wrong, "");
     return server;
   }

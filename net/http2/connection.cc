@@ -1,0 +1,495 @@
+#include "net/http2/connection.h"
+
+#include <algorithm>
+#include <array>
+#include <poll.h>
+#include <utility>
+
+#include "core/check.h"
+#include "core/socket.h"
+#include "net/base/limits.h"
+
+namespace sluice {
+
+namespace {
+
+// RFC 9113 section 6.
+enum FrameType : uint8_t {
+  kData = 0,
+  kHeaders = 1,
+  kPriority = 2,
+  kResetStream = 3,
+  kSettings = 4,
+  kPushPromise = 5,
+  kPing = 6,
+  kGoAway = 7,
+  kWindowUpdate = 8,
+  kContinuation = 9,
+  kPriorityUpdate = 16,  // RFC 9218 section 7.1
+};
+constexpr uint8_t kEndStream = 1;
+
+Http2Session::Limits limits_of(const WorkerContext& context) {
+  const Config& config = context.config();
+  return {.streams_max = static_cast<uint32_t>(config.http2_max_streams),
+          .stream_window = static_cast<uint32_t>(limits::kRequestWindow),
+          .connection_window = limits::kHttp2ConnectionWindow,
+          .header_list_bytes = static_cast<uint32_t>(config.max_header_size)};
+}
+
+// Resets by which we say that the peer has broken a rule; the others are our own affair.
+bool is_provoked(uint32_t code) {
+  return code != static_cast<uint32_t>(Http2Code::kNoError) &&
+         code != static_cast<uint32_t>(Http2Code::kInternalError) &&
+         code != static_cast<uint32_t>(Http2Code::kCancel);
+}
+
+}  // namespace
+
+Http2ClientConn::Http2ClientConn(AcceptedKeeper& keeper, Streams& streams, ConnStart start,
+                                 std::string_view first)
+    : AcceptedConn(streams.context().loop, streams.context().memory, std::move(start)),
+      keeper_(keeper),
+      streams_(streams),
+      session_(*this, limits_of(streams.context())),
+      guard_(loop_.now_ms()),
+      idle_since_ms_(loop_.now_ms()) {
+  ++context().metrics.http2_connections;
+  if (uint64_t timeout_ms = context().default_settings().header_timeout_ms; timeout_ms > 0)
+    schedule(loop_.now_ms() + timeout_ms);
+  if (!first.empty()) feed({}, first);
+  wake();
+}
+
+Http2ClientConn::~Http2ClientConn() = default;
+
+// --- what comes ---
+
+void Http2ClientConn::on_bytes(const Lease& lease, std::string_view bytes, uint64_t) {
+  context().metrics.bytes_from_clients += bytes.size();
+  feed(lease, bytes);
+}
+
+void Http2ClientConn::feed(const Lease& lease, std::string_view bytes) {
+  if (given_up_ || closing()) return;
+  lease_ = &lease;
+  bool valid = session_.receive(bytes);
+  lease_ = nullptr;
+  touched_ = true;
+  wake();
+  if (closing()) return;
+  if (!valid) {
+    ++context().metrics.http2_goaways[http2_code_index(1)];
+    end_all(Ending::kClientLeft, CloseMode::kOrderly);
+  } else if (session_.over()) {
+    leave_all(Ending::kClientLeft);
+  }
+}
+
+void Http2ClientConn::on_frame_begun(uint8_t type, uint8_t flags, size_t size) {
+  switch (type) {
+    case kData:
+      if (size == 0 && (flags & kEndStream) == 0) flood(Http2Flood::kEmptyData);
+      break;
+    case kHeaders:
+    case kPushPromise:
+    case kGoAway:
+    case kContinuation:
+      break;
+    case kResetStream:
+      flood(Http2Flood::kReset);
+      break;
+    case kSettings:
+      flood(Http2Flood::kSettings);
+      break;
+    case kPing:
+      flood(Http2Flood::kPing);
+      break;
+    case kWindowUpdate:
+      flood(Http2Flood::kWindowUpdate);
+      break;
+    case kPriority:
+    case kPriorityUpdate:
+      flood(Http2Flood::kPriority);
+      break;
+    default:
+      flood(Http2Flood::kUnknown);
+  }
+}
+
+void Http2ClientConn::flood(Http2Flood kind) {
+  if (given_up_ || guard_.allow(loop_.now_ms())) return;
+  ++context().metrics.http2_floods[static_cast<unsigned>(kind)];
+  give_up(Http2Code::kEnhanceYourCalm);
+}
+
+// Says why, if the client takes it in time, and hears nothing more.
+void Http2ClientConn::give_up(Http2Code code) {
+  given_up_ = true;
+  given_up_ms_ = loop_.now_ms();
+  schedule(given_up_ms_ + limits::kLingerMs);
+  touched_ = true;
+  session_.terminate(code);
+  leave_all(Ending::kClientLeft);
+  wake();
+}
+
+void Http2ClientConn::on_head_begun(int32_t /*id*/, bool trailers) {
+  head_.reset();
+  if (trailers) return;
+  head_ = std::make_unique<Http2RequestHead>(context().head_limits());
+  head_since_ms_ = loop_.now_ms();
+  if (uint64_t timeout_ms = context().default_settings().header_timeout_ms; timeout_ms > 0)
+    schedule(head_since_ms_ + timeout_ms);
+}
+
+void Http2ClientConn::on_field(std::string_view name, std::string_view value) {
+  if (head_) head_->add(name, value);
+}
+
+void Http2ClientConn::on_bad_head() {
+  head_.reset();
+  head_since_ms_ = 0;
+  ++context().metrics.bad_requests[static_cast<unsigned>(ParseError::kBadField)];
+}
+
+void Http2ClientConn::on_head(int32_t id, bool ends) {
+  std::unique_ptr<Http2RequestHead> arrived = std::move(head_);
+  head_since_ms_ = 0;
+  if (!arrived || given_up_) return;
+  served_ = true;
+  client_ip();  // while there is a peer to ask about
+  all_.push_back(std::make_unique<Http2Stream>(*this, id));
+  Http2Stream& half = *all_.back();
+  half.place = all_.size() - 1;
+  half.carry(*streams_.make(half));
+  session_.attach(id, &half);
+  session_.set_urgency(id, arrived->urgency());
+
+  Stream& stream = half.stream();
+  std::unique_ptr<Head> head = context().heads.acquire();
+  ParseError error = arrived->finish(ends, *head);
+  if (error == ParseError::kNone) {
+    stream.on_request_head(std::move(head), /*keep_alive=*/true);
+  } else {
+    ++context().metrics.bad_requests[static_cast<unsigned>(error)];
+    stream.keep_facts(*head);
+    context().heads.release(std::move(head));
+    std::string detail = std::string("The request is not valid: ") + parse_error_name(error) + ".";
+    stream.refuse(parse_error_status(error), detail, Ending::kRefused, parse_error_name(error));
+  }
+  if (ends) half.on_request_end();
+  // As answers in HTTP/1 say that their connection ends.
+  if (context().says_close()) drain();
+  uint64_t next_ms = UINT64_MAX;
+  check_stream(half, loop_.now_ms(), &next_ms);
+  if (next_ms != UINT64_MAX) schedule(next_ms);
+}
+
+void Http2ClientConn::on_body(Http2Stream& stream, std::string_view bytes) {
+  stream.on_body(*lease_, bytes);
+}
+
+void Http2ClientConn::on_reset(bool ours, uint32_t code) {
+  auto& resets = ours ? context().metrics.http2_resets_sent : context().metrics.http2_resets;
+  ++resets[http2_code_index(code)];
+  if (ours && is_provoked(code)) flood(Http2Flood::kProvoked);
+}
+
+void Http2ClientConn::on_end_said(uint32_t code) {
+  ++context().metrics.http2_goaways[http2_code_index(code)];
+}
+
+uint64_t Http2ClientConn::receive_credit() {
+  // What comes may want an answer, and so wait for those before to leave.
+  bool behind = own_.size() - own_at_ > limits::kHttp2OwnBytes ||
+                session_.queued() > limits::kHttp2QueuedFrames;
+  return given_up_ || behind ? 0 : limits::kHttp2ReceiveBytes;
+}
+
+uint32_t Http2ClientConn::watch_events() {
+  return receive_ended() ? 0 : POLLRDHUP;
+}
+
+// --- what leaves ---
+
+void Http2ClientConn::has_work(Http2Stream& stream) {
+  if (!stream.ready) {
+    stream.ready = true;
+    ready_.push_back(&stream);
+  }
+  wake();
+}
+
+void Http2ClientConn::prepare_flush() {
+  if (send_in_flight() || !parts_.empty() || !session_.over()) return;
+  leave_all(Ending::kClientLeft);
+  linger(limits::kLingerMs, limits::kLingerMs);
+}
+
+bool Http2ClientConn::has_output() {
+  return !parts_.empty() || touched_ || !ready_.empty() || session_.wants_to_send();
+}
+
+size_t Http2ClientConn::build_batch(std::span<iovec> pieces) {
+  if (parts_.empty()) frame_batch();
+  size_t used = 0;
+  size_t own_at = own_at_;
+  for (size_t at = part_at_; at < parts_.size(); ++at) {
+    const Part& part = parts_[at];
+    if (part.stream && part.size > 0) {
+      used += part.stream->describe(pieces.subspan(used));
+    } else if (!part.stream) {
+      pieces[used++] = {own_.data() + own_at, part.size};
+      own_at += part.size;
+    }
+  }
+  return used;
+}
+
+void Http2ClientConn::frame_batch() {
+  touched_ = false;
+  batch_bytes_ = batch_pieces_ = 0;
+  framing_.swap(ready_);
+  for (Http2Stream* stream : framing_) stream->ready = false;
+  for (Http2Stream* stream : framing_) stream->frame();
+  framing_.clear();
+  if (!session_.frame()) {
+    end_all(Ending::kClientLeft, CloseMode::kReset);
+    return;
+  }
+  touched_ |= !has_room();  // there may be more, once this has left
+  parts_left();             // ends whose streams' bytes left before
+}
+
+bool Http2ClientConn::has_room() {
+  return batch_bytes_ < limits::kSendBatchBytes &&
+         batch_pieces_ + 2 + limits::kHttp2StreamPieces <= limits::kSendBatchPieces;
+}
+
+void Http2ClientConn::on_output(std::string_view bytes) {
+  own_.append(bytes);
+  batch_bytes_ += bytes.size();
+  if (!parts_.empty() && !parts_.back().stream) {
+    parts_.back().size += bytes.size();
+    return;
+  }
+  parts_.push_back({nullptr, bytes.size()});
+  ++batch_pieces_;
+}
+
+Http2Session::Body Http2ClientConn::next_body(Http2Stream& stream, size_t size_max) {
+  if (!has_room()) return {Http2Session::Body::Kind::kFull};
+  std::array<iovec, limits::kHttp2StreamPieces> pieces;
+  size_t used = 0;
+  Http2Session::Body body = stream.next_body(size_max, pieces, &used);
+  batch_pieces_ += used;
+  promised_ = body.size;
+  return body;
+}
+
+void Http2ClientConn::on_body_frame(Http2Stream& stream, std::string_view header) {
+  on_output(header);
+  guard_.earn(limits::kHttp2UpdatesPerFrame);
+  if (promised_ == 0) return;
+  batch_bytes_ += promised_;
+  parts_.push_back({&stream, std::exchange(promised_, 0)});
+}
+
+void Http2ClientConn::on_end_framed(Http2Stream& stream) {
+  stream.end_framed();
+  parts_.push_back({&stream, 0});
+}
+
+void Http2ClientConn::on_sent(uint64_t bytes) {
+  while (bytes > 0) {
+    Part& part = parts_[part_at_];
+    size_t size = std::min<uint64_t>(bytes, part.size);
+    if (part.stream)
+      part.stream->sent(size);
+    else
+      own_at_ += size;
+    part.size -= size;
+    bytes -= size;
+    if (part.size > 0) return;
+    ++part_at_;
+    if (part.stream) part.stream->body_left();
+    if (closing()) return;
+    parts_left();
+  }
+}
+
+// Passes ends that stand behind what has left, and makes room once all has.
+void Http2ClientConn::parts_left() {
+  while (part_at_ < parts_.size() && parts_[part_at_].size == 0)
+    parts_[part_at_++].stream->end_left();
+  if (part_at_ < parts_.size()) return;
+  parts_.clear();
+  part_at_ = 0;
+  own_at_ = 0;
+  own_.clear();
+  if (own_.capacity() > limits::kHttp2OwnBytesKept) own_.shrink_to_fit();
+}
+
+// --- endings ---
+
+void Http2ClientConn::release(Http2Stream& stream) {
+  stream.release();
+  if (stream.ready) std::erase(ready_, &stream);
+  size_t its_place = stream.place;
+  std::swap(all_[its_place], all_.back());
+  all_[its_place]->place = its_place;
+  all_.pop_back();
+  if (!all_.empty() || closing()) return;
+  idle_since_ms_ = loop_.now_ms();
+  if (uint64_t timeout_ms = context().default_settings().keepalive_timeout_ms; timeout_ms > 0)
+    schedule(idle_since_ms_ + timeout_ms);
+  wake();
+}
+
+void Http2ClientConn::leave_all(Ending ending) {
+  for (size_t i = all_.size(); i-- > 0;) all_[i]->leave(ending);
+}
+
+void Http2ClientConn::end_all(Ending ending, CloseMode mode) {
+  leave_all(ending);
+  close(mode);
+}
+
+void Http2ClientConn::on_receive_end(int) {
+  end_all(Ending::kClientLeft, CloseMode::kOrderly);
+}
+
+void Http2ClientConn::on_send_error(int) {
+  end_all(Ending::kClientLeft, CloseMode::kOrderly);
+}
+
+void Http2ClientConn::on_hang_up(uint32_t) {
+  end_all(Ending::kClientLeft, CloseMode::kOrderly);
+}
+
+void Http2ClientConn::on_closed() {
+  leave_all(Ending::kClientLeft);
+  while (!all_.empty()) release(*all_.back());
+  keeper_.client_closed(*this);
+}
+
+// In two steps (RFC 9113 section 6.8): a request that crosses the notice is served yet.
+void Http2ClientConn::drain() {
+  if (lingering()) {
+    linger(limits::kLingerMs, limits::kLingerMs);
+    return;
+  }
+  if (closing() || given_up_ || drain_ != Drain::kNone) return;
+  drain_ = Drain::kNoticed;
+  noticed_ms_ = loop_.now_ms();
+  session_.announce_end();
+  touched_ = true;
+  schedule(noticed_ms_ + limits::kHttp2NoticeMs);
+  wake();
+}
+
+void Http2ClientConn::on_ping_answered() {
+  if (drain_ == Drain::kNoticed) refuse_further();
+}
+
+void Http2ClientConn::refuse_further() {
+  drain_ = Drain::kRefusing;
+  session_.refuse_further();
+  touched_ = true;
+  wake();
+}
+
+void Http2ClientConn::shut_down() {
+  for (size_t i = all_.size(); i-- > 0;) all_[i]->stream().shut_down();
+  end_all(Ending::kShutdown, CloseMode::kOrderly);
+}
+
+// --- time ---
+
+void Http2ClientConn::on_timer() {
+  if (lingering()) {
+    check_linger();
+    return;
+  }
+  uint64_t now_ms = loop_.now_ms();
+  uint64_t next_ms = UINT64_MAX;
+  // True if it is time; else the timer comes back then.
+  auto due = [&](uint64_t since_ms, uint64_t timeout_ms) {
+    if (timeout_ms == 0) return false;
+    if (now_ms >= since_ms + timeout_ms) return true;
+    next_ms = std::min(next_ms, since_ms + timeout_ms);
+    return false;
+  };
+  const StreamSettings& settings = context().default_settings();
+  if (given_up_ && due(given_up_ms_, limits::kLingerMs)) {
+    close(CloseMode::kReset);
+    return;
+  }
+  if (settings.write_timeout_ms > 0 && send_stalled(settings.write_timeout_ms)) {
+    ++context().metrics.http2_stalled;
+    end_all(Ending::kClientStalled, CloseMode::kReset);
+    return;
+  }
+  if (drain_ == Drain::kNoticed && due(noticed_ms_, limits::kHttp2NoticeMs)) refuse_further();
+  if (head_since_ms_ != 0 && due(head_since_ms_, settings.header_timeout_ms)) {
+    ++context().metrics.refusals[static_cast<unsigned>(Refusal::kHeaderTimeout)];
+    give_up(Http2Code::kEnhanceYourCalm);
+    return;
+  }
+  uint64_t idle_ms = served_ ? settings.keepalive_timeout_ms : settings.header_timeout_ms;
+  if (all_.empty() && head_since_ms_ == 0 && !given_up_ && due(idle_since_ms_, idle_ms)) {
+    give_up(Http2Code::kNoError);
+    return;
+  }
+  for (size_t i = all_.size(); i-- > 0;) check_stream(*all_[i], now_ms, &next_ms);
+  if (send_in_flight() && settings.write_timeout_ms > 0)
+    next_ms = std::min(next_ms, now_ms + std::max<uint64_t>(settings.write_timeout_ms / 2, 1));
+  if (next_ms != UINT64_MAX) schedule(next_ms);
+}
+
+// What of its time-outs the client is to keep, and when to look again.
+void Http2ClientConn::check_stream(Http2Stream& half, uint64_t now_ms, uint64_t* next_ms) {
+  Stream& stream = half.stream();
+  const StreamSettings& settings =
+      stream.has_route() ? stream.settings() : context().default_settings();
+  if (uint64_t timeout_ms = settings.body_timeout_ms; timeout_ms > 0 && half.request_due()) {
+    uint64_t since_ms = stream.body_due() ? half.body_since_ms() : now_ms;
+    uint64_t due_ms = std::max(since_ms, stream.body_asked_for_ms()) + timeout_ms;
+    if (now_ms >= due_ms) {
+      ++context().metrics.refusals[static_cast<unsigned>(Refusal::kBodyTimeout)];
+      stream.refuse(408, "The request's body did not arrive in time.", Ending::kClientTimedOut,
+                    refusal_name(Refusal::kBodyTimeout));
+    } else {
+      *next_ms = std::min(*next_ms, due_ms);
+    }
+  }
+  if (uint64_t timeout_ms = settings.write_timeout_ms; timeout_ms > 0) {
+    if (half.still_ms(now_ms) >= timeout_ms) {
+      ++context().metrics.http2_stalled;
+      half.leave(Ending::kClientStalled);
+      session_.reset(half.id(), Http2Code::kCancel);
+      touched_ = true;
+      wake();
+    } else {
+      *next_ms = std::min(*next_ms, now_ms + std::max<uint64_t>(timeout_ms / 2, 1));
+    }
+  }
+}
+
+// --- who the client is ---
+
+std::string Http2ClientConn::client_ip() {
+  if (!peer_.known()) {
+    Address peer;
+    peer.size = peer_address(fd(), &peer.storage);
+    if (peer.size > 0) peer_ = Ip::of(peer);
+  }
+  return peer_.known() ? peer_.address().ip() : "";
+}
+
+bool Http2ClientConn::client_trusted() {
+  return peer_.known() && context().trusts(peer_.address());
+}
+
+}  // namespace sluice

@@ -1,0 +1,146 @@
+// The codec against frames that are written here, byte by byte.
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "net/http2/session.h"
+#include "tests/unit/http2/frames_testing.h"
+
+namespace sluice {
+namespace {
+
+using test::first_frames;
+using test::frame;
+using test::frames_in;
+using test::request_frame;
+
+// Tells what the codec told, a word each.
+class Log final : public Http2Session::Handler {
+ public:
+  std::vector<std::string> words;
+  std::string output;
+  size_t room = SIZE_MAX;
+
+  std::string take() {
+    std::string all;
+    for (const std::string& word : words) all += word + " ";
+    words.clear();
+    return all;
+  }
+
+ private:
+  void say(std::string word) { words.push_back(std::move(word)); }
+
+  void on_frame_begun(uint8_t type, uint8_t, size_t) override {
+    say("frame" + std::to_string(type));
+  }
+  void on_head_begun(int32_t id, bool trailers) override {
+    say((trailers ? "trailers" : "head") + std::to_string(id));
+  }
+  void on_field(std::string_view name, std::string_view value) override {
+    say(std::string(name) + "=" + std::string(value));
+  }
+  void on_head(int32_t id, bool ends) override {
+    say("whole" + std::to_string(id) + (ends ? "!" : ""));
+  }
+  void on_bad_head() override { say("bad"); }
+  void on_body(Http2Stream&, std::string_view) override {}
+  void on_request_end(Http2Stream&) override {}
+  void on_stream_closed(Http2Stream&, uint32_t) override {}
+  void on_ping_answered() override { say("pong"); }
+  void on_reset(bool ours, uint32_t code) override {
+    say((ours ? "reset" : "peer") + std::to_string(code));
+  }
+  void on_end_said(uint32_t code) override { say("goaway" + std::to_string(code)); }
+  void on_output(std::string_view bytes) override { output += bytes; }
+  bool has_room() override { return output.size() < room; }
+  Http2Session::Body next_body(Http2Stream&, size_t) override {
+    return {Http2Session::Body::Kind::kNone};
+  }
+  void on_body_frame(Http2Stream&, std::string_view) override {}
+  void on_end_framed(Http2Stream&) override {}
+};
+
+class Http2SessionTest : public testing::Test {
+ protected:
+  // What the peer has seen since the last call: frames by type.
+  std::string sent() {
+    EXPECT_TRUE(session.frame());
+    return frames_in(std::exchange(log.output, ""));
+  }
+
+  Log log;
+  Http2Session session{log,
+                       {.streams_max = 10,
+                        .stream_window = 65536,
+                        .connection_window = 1 << 20,
+                        .header_list_bytes = 16384}};
+};
+
+TEST_F(Http2SessionTest, BeginsWithItsSettingsAndReadsARequestCutAnywhere) {
+  std::string bytes = first_frames() + request_frame(1, "/a");
+  for (char byte : bytes) ASSERT_TRUE(session.receive({&byte, 1}));
+  EXPECT_EQ(log.take(),
+            "frame4 frame1 head1 :method=GET :scheme=http :authority=a.test :path=/a whole1! ");
+  EXPECT_EQ(sent(), "settings settings:ack window_update ");
+}
+
+TEST_F(Http2SessionTest, TellsOfAHeadThatIsNotValid) {
+  ASSERT_TRUE(session.receive(first_frames() + request_frame(1, "/", {{"x", "a\nb"}})));
+  EXPECT_EQ(log.take(),
+            "frame4 frame1 head1 :method=GET :scheme=http :authority=a.test :path=/ bad ");
+  EXPECT_EQ(sent(), "settings settings:ack window_update rst_stream ");
+  EXPECT_EQ(log.take(), "reset1 ");
+}
+
+TEST_F(Http2SessionTest, TellsOfFramesThatNobodyKnows) {
+  ASSERT_TRUE(session.receive(first_frames() + frame(0x42, 0, 0, "x") + frame(0xff, 0, 7, "")));
+  EXPECT_EQ(log.take(), "frame4 frame66 frame255 ");
+  EXPECT_FALSE(session.over());
+}
+
+TEST_F(Http2SessionTest, AnswersAndEnds) {
+  ASSERT_TRUE(session.receive(first_frames() + request_frame(1, "/") + request_frame(3, "/")));
+  sent();
+  session.respond_interim(1, {{":status", "103"}});
+  session.respond(1, {{":status", "204"}}, /*with_body=*/false);
+  session.respond(3, {{":status", "200"}}, /*with_body=*/true);
+  EXPECT_EQ(sent(), "headers headers:end headers ");
+  session.reset(3, Http2Code::kInternalError);
+  EXPECT_EQ(sent(), "rst_stream ");
+}
+
+TEST_F(Http2SessionTest, DrainsInTwoSteps) {
+  ASSERT_TRUE(session.receive(first_frames() + request_frame(1, "/")));
+  sent();
+  session.announce_end();
+  EXPECT_EQ(sent(), "goaway ping ");
+  log.take();
+  ASSERT_TRUE(session.receive(request_frame(3, "/") + frame(6, 1, 0, std::string(8, '\0'))));
+  EXPECT_NE(log.take().find("whole3! frame6 pong "), std::string::npos);
+  session.refuse_further();
+  EXPECT_EQ(sent(), "goaway ");
+  ASSERT_TRUE(session.receive(request_frame(5, "/")));
+  EXPECT_EQ(log.take().find("whole5"), std::string::npos);
+  for (int32_t id : {1, 3}) session.respond(id, {{":status", "204"}}, /*with_body=*/false);
+  EXPECT_FALSE(session.over());
+  sent();
+  EXPECT_TRUE(session.over());
+}
+
+TEST_F(Http2SessionTest, StopsFramingWhereThereIsNoRoom) {
+  ASSERT_TRUE(session.receive(first_frames()));
+  log.room = 1;
+  EXPECT_EQ(sent(), "settings ");
+  EXPECT_TRUE(session.wants_to_send());
+  EXPECT_EQ(sent(), "settings:ack ");
+}
+
+TEST_F(Http2SessionTest, RefusesOtherBytes) {
+  EXPECT_FALSE(session.receive("GET / HTTP/1.1\r\nhost: a\r\n\r\n"));
+}
+
+}  // namespace
+}  // namespace sluice
