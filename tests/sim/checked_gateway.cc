@@ -293,7 +293,8 @@ void CheckedGateway::run_until_idle(uint64_t rounds) {
   check_attempts();
   if (memory_.nodes.in_use() > 0) violation("nodes are in use though nothing is there");
   // A probe that has just ended may have left some that are about to close.
-  for (int i = 0; i < kSettlingTurns && kernel_.open_fds() > own_fds(); ++i) turn();
+  until_ns = world_.now_ns() + kFdsLeftNsMax;
+  while (kernel_.open_fds() > own_fds() && world_.now_ns() < until_ns) turn();
   if (kernel_.open_fds() > own_fds())
     violation(std::to_string(kernel_.open_fds()) + " fds are open, though nothing is there");
 }

@@ -59,6 +59,10 @@ void Judge::not_before(const Script& script, uint64_t since_ns, uint64_t timeout
                        const char* what) const {
   uint64_t now_ns = scene_.world.now_ns();
   if (timeout_ms == 0) wrong(script, std::string(what) + " strikes, and is off");
+  // What came while the process stood still may not have been heard of yet, nor have left.
+  const Kernel::StoodStill& last = scene_.kernel.stood_still();
+  if (last.ended_ns != 0 && now_ns <= last.ended_ns + kLateNs)
+    since_ns = std::min(since_ns, last.began_ns);
   if (now_ns + kEarlyNs >= since_ns + timeout_ms * kMillisecond) return;
   wrong(script, std::string(what) + " of " + std::to_string(timeout_ms) + " ms strikes after " +
                     ms(now_ns - since_ns));

@@ -91,6 +91,10 @@ uint64_t Kernel::last_timeout_ns() const {
   return state_->last_timeout_ns;
 }
 
+const Kernel::StoodStill& Kernel::stood_still() const {
+  return state_->stood_still;
+}
+
 size_t Kernel::open_fds() const {
   return state_->sockets.size();
 }

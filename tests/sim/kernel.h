@@ -72,6 +72,12 @@ class Kernel {
   // It was emptied, and the pool has yet to count what came back.
   bool emptied(uint16_t group) const;
   size_t open_fds() const;
+  // When the process stood still last; 0: it never has.
+  struct StoodStill {
+    uint64_t began_ns = 0;
+    uint64_t ended_ns = 0;
+  };
+  const StoodStill& stood_still() const;
   // How long the gateway was ready to wait, the last time.
   uint64_t last_timeout_ns() const;
   // Clients that have connected and were not accepted yet.

@@ -125,7 +125,9 @@ void Kernel::State::wait(uint64_t timeout_ns, uint64_t gather_ns) {
   if (random().chance(liberties.stopped)) {
     uint64_t stopped_ns = random().magnitude(1, liberties.stopped_ns_max);
     world.trace("the process stands still for %.3f s", static_cast<double>(stopped_ns) / 1e9);
+    stood_still.began_ns = world.now_ns();
     world.advance_to(world.now_ns() + stopped_ns);
+    stood_still.ended_ns = world.now_ns();
   }
   submit();
   progress();

@@ -102,6 +102,7 @@ struct Kernel::State {
   uint64_t received_bytes = 0;
   uint64_t sent_bytes = 0;
   uint64_t last_timeout_ns = 0;
+  StoodStill stood_still;
   unsigned idle_turns = 0;  // without a wait or a completion
 
   Random& random() { return world.random; }

@@ -7,6 +7,7 @@ import select
 import socket
 import ssl
 import struct
+import threading
 import time
 
 DEADLINE_S = float(os.environ.get("SLUICE_TEST_DEADLINE_S", 10))  # longer where a processor or a tool is slow
@@ -86,21 +87,54 @@ class Wire:
     def secure(self, context, **options):
         """Shakes hands: the wire's bytes are those within TLS from here on."""
         self.sock = context.wrap_socket(self.sock, suppress_ragged_eofs=False, **options)
+        self.one_call = threading.Lock()
 
     @property
     def secured(self):
         return isinstance(self.sock, ssl.SSLSocket)
 
     def send(self, data):
-        self.sock.sendall(data)
+        if not self.secured:
+            self.sock.sendall(data)
+            return
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._secured(lambda: self.sock.send(rest[:65536]), DEADLINE_S):]
+
+    def _secured(self, call, timeout_s):
+        """A call of OpenSSL's, of which there may be one at a time: another thread may send while this one
+        receives. So none waits within it."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            with self.one_call:
+                self.sock.settimeout(0)
+                try:
+                    return call()
+                except ssl.SSLWantReadError:
+                    waits = [self.sock], []
+                except ssl.SSLWantWriteError:
+                    waits = [], [self.sock]
+                finally:
+                    self.sock.settimeout(DEADLINE_S)
+            left_s = deadline - time.monotonic()
+            if left_s <= 0 or not any(select.select(*waits, [], left_s)):
+                raise TimeoutError
+
+    def _receive(self, timeout_s):
+        if self.secured:
+            return self._secured(lambda: self.sock.recv(256 * 1024), timeout_s)
+        self.sock.settimeout(max(timeout_s, 0.001))
+        try:
+            return self.sock.recv(256 * 1024)
+        finally:
+            self.sock.settimeout(DEADLINE_S)
 
     def fill(self, timeout_s=DEADLINE_S):
         """Waits for more bytes. False: the peer has closed, and `ended` says how."""
         if self.ended:
             return False
-        self.sock.settimeout(max(timeout_s, 0.001))
         try:
-            data = self.sock.recv(256 * 1024)
+            data = self._receive(timeout_s)
         except TimeoutError:
             tail = bytes(self.buffer[-200:])
             raise AssertionError(f"no bytes and no close in {timeout_s:.1f} s; unread: {tail!r}") from None
@@ -112,8 +146,6 @@ class Wire:
         except ssl.SSLEOFError:
             self.ended = "cut"
             return False
-        finally:
-            self.sock.settimeout(DEADLINE_S)
         if not data:
             self.ended = "fin"
             return False
