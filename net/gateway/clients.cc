@@ -103,6 +103,10 @@ void Clients::handshake_ended(Handshake& handshake) {
   hold_handshakes(handshakes_ >= context().config().tls_handshakes_max);
 }
 
+bool Clients::handshakes_are_crowded() const {
+  return handshakes_ >= context().config().tls_handshakes_max;
+}
+
 // Those who come meanwhile wait in the backlog.
 void Clients::hold_handshakes(bool hold) {
   for (Listening& listening : listeners_)

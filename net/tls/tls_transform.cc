@@ -29,6 +29,8 @@ constexpr size_t kLeastRecordBytes = 256;
 constexpr uint64_t kRecordsPerKey = uint64_t{1} << 24;
 // More of its own than any handshake says: a peer that makes us answer and takes no answers.
 constexpr size_t kOwnBytesMax = 128 * 1024;
+// In a row, behind the handshake: tickets, and key updates, which cost 7 us each.
+constexpr unsigned kRecordsWithoutBytesMax = 32;
 
 // For a browser that was sent to the wrong port, and whoever looks over its shoulder.
 constexpr std::string_view kPlainHttpAnswer =
@@ -202,7 +204,8 @@ class TlsTransform final : public Transform {
   std::span<char> out_;       // where it writes to; what does not fit becomes its own
   std::string own_;           // what it has to say itself
   Lease part_;                // a record that comes in parts
-  size_t part_size_ = 0;      // of it, or of its header before there is a block for it
+  unsigned records_without_bytes_ = 0;
+  size_t part_size_ = 0;  // of it, or of its header before there is a block for it
   std::array<char, kHeaderBytes> header_{};
   size_t bulk_bytes_ = 0;  // sealed since the last pause
   uint64_t records_ = 0;   // sealed under this key
@@ -307,8 +310,9 @@ Transform::Opened TlsTransform::open_record(const Lease& in, std::span<char> rec
       opened = {.kind = Opened::Kind::kBytes, .lease = in, .bytes = {record.data(), size}};
     else if (error == SSL_ERROR_ZERO_RETURN)
       opened = {.kind = Opened::Kind::kEnd};
-    else if (error != SSL_ERROR_WANT_READ)
+    else if (error != SSL_ERROR_WANT_READ || ++records_without_bytes_ > kRecordsWithoutBytesMax)
       opened = broken();
+    if (result == 1) records_without_bytes_ = 0;
   }
   in_ = {};
   if (!broken_ && (!valid || own_.size() > kOwnBytesMax)) return broken();

@@ -32,6 +32,8 @@ class AcceptedKeeper {
  public:
   // What has come for it may be looked at now; else it is woken later.
   virtual bool handshake_may_step(Handshake& /*handshake*/) { return true; }
+  // Others wait for this one's end.
+  virtual bool handshakes_are_crowded() const { return false; }
   // The connection that follows begins with `start` and takes the handshake's place.
   virtual void handshake_done(Handshake& handshake, ConnStart start) = 0;
   // The handshake has closed instead, and is deleted at the turn's end.

@@ -4,6 +4,7 @@
 // Owned by nobody, used on its worker's thread; deletes itself when it has handed over or closed.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 
@@ -14,11 +15,14 @@ namespace sluice {
 
 class Handshake final : public AcceptedConn {
  public:
-  // It closes when it takes longer than `timeout_ms`; 0: it may take its time.
+  // It closes when it takes longer than `timeout_ms`; 0: it may take its time. Where others wait, a
+  // client that has been silent for kSilentMs is not waited for either.
   Handshake(Loop& loop, Memory& memory, AcceptedKeeper& keeper, ConnStart start,
             uint64_t timeout_ms)
-      : AcceptedConn(loop, memory, std::move(start)), keeper_(keeper) {
-    if (timeout_ms > 0) loop.timers().schedule(timer_, loop.now_ms() + timeout_ms);
+      : AcceptedConn(loop, memory, std::move(start)),
+        keeper_(keeper),
+        until_ms_(timeout_ms == 0 ? UINT64_MAX : loop.now_ms() + timeout_ms) {
+    schedule_look();
     wake();
   }
 
@@ -31,9 +35,20 @@ class Handshake final : public AcceptedConn {
   ListLink<Handshake> in_queue;
 
   // TimerOwner
-  void on_timer() override { close(CloseMode::kOrderly); }
+  void on_timer() override {
+    bool silent = loop_.now_ms() >= waiting_since_ms() + kSilentMs;
+    if (loop_.now_ms() >= until_ms_ || (silent && keeper_.handshakes_are_crowded()))
+      close(CloseMode::kOrderly);
+    else
+      schedule_look();
+  }
 
  private:
+  static constexpr uint64_t kSilentMs = 1'000;
+
+  void schedule_look() {
+    loop_.timers().schedule(timer_, std::min(until_ms_, loop_.now_ms() + kSilentMs));
+  }
   bool may_greet() override { return keeper_.handshake_may_step(*this); }
   void on_connected(int error) override {
     if (error == 0)
@@ -55,6 +70,7 @@ class Handshake final : public AcceptedConn {
   SlotPool& receive_pool() override { return memory_.http_message; }
 
   AcceptedKeeper& keeper_;
+  const uint64_t until_ms_;
 };
 
 }  // namespace sluice

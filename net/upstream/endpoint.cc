@@ -184,10 +184,11 @@ void Endpoint::close_unwanted() {
     while (left > 0 && pool->close_one_idle()) --left;
 }
 
-void Endpoint::make_room(const UpstreamPool& for_pool) {
+void Endpoint::make_room(UpstreamPool& for_pool, bool fresh) {
   look_in(limits::kPlaceLookMs);
   for (auto& pool : pools_)
     if (pool.get() != &for_pool && pool->close_one_idle()) return;
+  if (fresh) for_pool.close_one_idle();
 }
 
 bool Endpoint::belongs_to(const Stream& stream, const UpstreamPool& pool) const {

@@ -66,7 +66,7 @@ class Endpoint final : public PoolOwner, public HostName::Watcher, public TimerO
   bool awaits_address() override;
   const char* why_no_address() const override { return name_->reason(); }
   void place_is_free() override;
-  void make_room(const UpstreamPool& for_pool) override;
+  void make_room(UpstreamPool& for_pool, bool fresh) override;
   void went_idle() override { look_in(limits::kIdlePlaceLookMs); }
   bool belongs_to(const Stream& stream, const UpstreamPool& pool) const override;
 

@@ -249,8 +249,10 @@ void Endpoints::reload() {
     ConnectionSettings settings = ConnectionSettings::of(route.settings);
     for (const Upstream& upstream : route.upstreams) {
       if (upstream.id >= endpoints_.size() || !endpoints_[upstream.id]) continue;
-      if (UpstreamPool* pool = endpoints_[upstream.id]->find_pool(settings))
+      if (UpstreamPool* pool = endpoints_[upstream.id]->find_pool(settings)) {
         pool->set_retired(false);
+        pool->use_tls_of(upstream);
+      }
     }
   }
   shared_.resolver.reload();

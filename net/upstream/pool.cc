@@ -48,24 +48,33 @@ void UpstreamPool::acquire(Stream& stream, bool fresh) {
     stream.on_queued();
   else
     stream.on_resolving();
-  owner_.make_room(*this);
+  owner_.make_room(*this, fresh);
 }
 
 void UpstreamPool::open_for(Stream& stream) {
   ++context().metrics.upstream_connects;
   ++connections_;
   ++shared_.counts.connections;
-  shared_.connector.connect(*this).assign(stream, false);
+  PooledConn& conn = shared_.connector.connect(*this);
+  conn.made_by = tls_changes_;
+  conn.assign(stream, false);
+}
+
+void UpstreamPool::use_tls_of(const Upstream& upstream) {
+  if (tls_ == upstream.tls) return;
+  tls_ = upstream.tls;
+  ++tls_changes_;
+  close_idle();
 }
 
 void UpstreamPool::release(PooledConn& conn) {
   // Waiting requests may not be repeatable, or may want another kind of connection. If this one
   // ends, its place is theirs.
   bool waited_for = !queue_.empty();
-  bool right_address = owner_.has_address(conn.peer());
-  bool kept = right_address && !waited_for && !retired_ && !context().draining &&
+  bool right_one = owner_.has_address(conn.peer()) && conn.made_by == tls_changes_;
+  bool kept = right_one && !waited_for && !retired_ && !context().draining &&
               idle_count_ < settings_.idle_max && queue_.unwanted() == 0;
-  Stream* next = waited_for && right_address && conn.usable() ? next_waiting() : nullptr;
+  Stream* next = waited_for && right_one && conn.usable() ? next_waiting() : nullptr;
   if (next) {
     queue_.remove(*next);
     ++context().metrics.upstream_reuses;
@@ -102,12 +111,12 @@ void UpstreamPool::remove_idle(PooledConn& conn) {
   --shared_.counts.idle;
 }
 
-// The first in the queue that may have a kept-alive connection. Null, where that one wants another
-// kind, or another worker's comes first: nobody behind it is served before it.
+// The first in the queue. Null, where that one wants another kind, or a fresh one, or another
+// worker's comes first: nobody behind it is served before it.
 Stream* UpstreamPool::next_waiting() const {
   Stream* stream = queue_.front();
-  while (stream && stream->needs_fresh) stream = ConnectionQueue::next(*stream);
-  bool next = stream && owner_.belongs_to(*stream, *this) && queue_.may_keep_for(*stream);
+  bool next = stream && !stream->needs_fresh && owner_.belongs_to(*stream, *this) &&
+              queue_.may_keep_for(*stream);
   return next ? stream : nullptr;
 }
 

@@ -38,6 +38,8 @@ class PooledConn {
   virtual void retire() = 0;
   // What it is connected to; not known while it connects, nor of a unix socket.
   virtual const Ip& peer() const = 0;
+  // It was made by the pool's certificates as they are now.
+  uint32_t made_by = 0;
 
   // For the pool's list of idle ones.
   ListLink<PooledConn> in_idle;
@@ -78,7 +80,8 @@ class PoolOwner {
   // A connection has closed: its place is the next waiting stream's.
   virtual void place_is_free() = 0;
   // A stream waits for a place: an idle connection of another pool gives way.
-  virtual void make_room(const UpstreamPool& for_pool) = 0;
+  // `fresh`: of that one, too, since the stream can have none of its idle ones.
+  virtual void make_room(UpstreamPool& for_pool, bool fresh) = 0;
   // A connection has gone idle: it may be wanted elsewhere.
   virtual void went_idle() = 0;
   // The addresses of a new connection, in the order in which to try them.
@@ -147,10 +150,9 @@ class UpstreamPool {
   bool is_unix() const { return is_unix_; }
   // Null: its connections are plain.
   const std::shared_ptr<const TlsClient>& tls() const { return tls_; }
-  // For further ones: a reload reads certificates again.
-  void use_tls_of(const Upstream& upstream) {
-    if (tls_ != upstream.tls) tls_ = upstream.tls;
-  }
+  // A reload has read certificates again: a connection that was made by the former ones gets no
+  // further request.
+  void use_tls_of(const Upstream& upstream);
 
   // For its connections, while they connect.
   std::vector<Address> addresses_to_try() { return owner_.addresses_to_try(); }
@@ -175,6 +177,7 @@ class UpstreamPool {
   const ConnectionSettings settings_;
   std::shared_ptr<const TlsClient> tls_;
   bool retired_ = false;
+  uint32_t tls_changes_ = 0;
   size_t connections_ = 0;
   IntrusiveList<PooledConn, &PooledConn::in_idle> idle_;  // the one used last comes first
   size_t idle_count_ = 0;

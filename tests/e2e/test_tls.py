@@ -2,6 +2,7 @@
 streams over TLS are tested by the same files as without (e2e.<file>.tls)."""
 
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -175,6 +176,28 @@ def test_a_reload_reads_certificates_again_under_running_streams(rig, pki):
     assert fresh.sock.getpeercert()["serialNumber"] != before
     server.chunk(b"data: still\n\n")
     assert client.body.event() == b"data: still\n\n"
+
+
+def test_a_ca_that_is_withdrawn_is_trusted_no_more(rig, pki):
+    """Not by connections either that were made before."""
+    trusted = os.path.join(pki.folder, "trusted.pem")
+    shutil.copy(os.path.join(pki.folder, "ca.pem"), trusted)
+    upstream = https(rig, pki, f";ca={trusted}")
+    gateway = rig.gateway(upstream)
+    assert get(rig, gateway) == (200, b"hello")
+    gateway.wait_metric("sluice_upstream_idle_connections", 1)
+    pki.make("stranger", "DNS:stranger.test", issuer=None)
+    os.replace(os.path.join(pki.folder, "stranger.pem"), trusted)
+    assert reload(gateway)[0] == 200
+    assert get(rig, gateway)[0] == 502
+
+
+def test_clients_that_say_nothing_do_not_keep_others_out_for_long(rig, pki):
+    gateway = served(pki, rig, rig.upstream(hello), "--tls-handshakes-max", "4", "--tls-handshake-timeout", "1h")
+    silent = [rig.client(gateway) for _ in range(4)]
+    gateway.wait_metric("sluice_tls_handshakes_under_way", 4)
+    assert get(rig, gateway, tls=pki.client_context()) == (200, b"hello")
+    assert any(not one.fill() for one in silent)
 
 
 def test_a_broken_certificate_refuses_the_reload(rig, pki):

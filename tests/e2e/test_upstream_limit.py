@@ -2,6 +2,8 @@
 
 import threading
 
+from harness.rig import held_port
+
 
 class Held:
     """Answers once it is let, and knows how many requests were with it at most."""
@@ -52,3 +54,17 @@ def test_beyond_those_that_may_wait_a_request_is_refused_at_once(rig):
         upstream.gate.release()
     for client in waiting:
         assert client.response()[1] == b"done"
+
+
+def test_a_retry_does_not_wait_behind_a_connection_that_is_idle(rig):
+    """It wants a fresh one, and the idle one has the only place."""
+    with held_port() as dead:
+        well = rig.upstream(lambda server, request: server.respond(b"well"))
+        gateway = rig.gateway(None, "--upstream", f"http://127.0.0.1:{dead}", "--upstream", well.url, "--balance",
+                              "round-robin", "--eject-after", "0", "--upstream-max-connections", "1",
+                              "--connect-timeout", "1h")
+        for _ in range(6):
+            client = rig.client(gateway)
+            client.get()
+            assert client.response()[1] == b"well"
+            client.close()
