@@ -71,8 +71,10 @@ inline constexpr size_t kHttp2ReceiveBytes = 64 * 1024;
 // with 100 streams that is closed sends 100 resets.
 inline constexpr uint32_t kHttp2IdleFrames = 1000;
 inline constexpr uint64_t kHttp2IdleFramesPerSecond = 100;
-// A frame of a body is answered by up to two updates of windows.
+// A frame of a body is answered by up to two updates of windows, and more of a large one: some
+// clients give back what they have read in pieces of 4 KiB, of the stream and of the connection.
 inline constexpr uint32_t kHttp2UpdatesPerFrame = 2;
+inline constexpr size_t kHttp2BytesPerUpdate = 2048;
 // A client that has not answered the notice of a drain by then is told of its end all the same.
 inline constexpr uint64_t kHttp2NoticeMs = 1000;
 

@@ -62,6 +62,10 @@ void ClientConn::read_ahead(std::string_view bytes) {
 // arriving is refused; those read ahead are dropped, and the connection ends after the response,
 // which tells the client that they were not seen (RFC 9112 section 9.3.2).
 void ClientConn::account() {
+  if (state_ == State::kLeaving) {  // for HTTP/2, with a few bytes of our own
+    (void)charge(0);
+    return;
+  }
   size_t head_bytes = head_ ? head_->bytes_held() : 0;
   if (charge(head_bytes + (ahead_ ? ahead_->capacity() : 0))) return;
   if (ahead_) {
@@ -124,7 +128,7 @@ void ClientConn::become_http2() {
 }
 
 void ClientConn::on_left(ConnStart start) {
-  context().heads.release(std::move(head_));
+  if (head_) context().heads.release(std::move(head_));
   keeper_.http2_began(*this, std::move(start), ahead_ ? std::string_view(*ahead_) : "");
 }
 

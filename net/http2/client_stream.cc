@@ -55,10 +55,15 @@ void Http2Stream::on_body(const Lease& lease, std::string_view bytes) {
 void Http2Stream::open_window() {
   if (!in_codec_ || unconsumed_ == 0) return;
   uint64_t room = gone_ ? limits::kRequestWindow : stream_->request_credit();
+  // An update leaves only for half a window or more. So as much stays open where nothing waits, or
+  // nobody would open it again.
+  if (!gone_ && stream_->request().backlog() == 0)
+    room = std::max(room, limits::kRequestWindow / 2);
   uint64_t closed = limits::kRequestWindow - std::min<uint64_t>(room, limits::kRequestWindow);
   if (unconsumed_ <= closed) return;
   conn_.session().open_stream_window(id_, unconsumed_ - closed);
   unconsumed_ = static_cast<uint32_t>(closed);
+  body_since_ms_ = conn_.now_ms();
   conn_.wake_up();
 }
 

@@ -68,6 +68,8 @@ class Http2Stream final : public ClientHalf {
 
   // Its body, or the rest of it, is due from the client.
   bool request_due() const { return !request_ended_; }
+  // The client has not much of a window left, and waits for us.
+  bool window_is_closed() const { return unconsumed_ > limits::kRequestWindow / 2; }
   uint64_t body_since_ms() const { return body_since_ms_; }
   // Bytes wait, and none has left for so long; to be asked every now and then.
   uint64_t still_ms(uint64_t now_ms);

@@ -78,7 +78,11 @@ void Http2ClientConn::feed(const Lease& lease, std::string_view bytes) {
   touched_ = true;
   wake();
   if (closing()) return;
-  if (!valid) {
+  if (!charge(head_ ? head_->bytes_held() : 0)) {
+    head_.reset();
+    (void)charge(0);
+    give_up(Http2Code::kEnhanceYourCalm);
+  } else if (!valid) {
     ++context().metrics.http2_goaways[http2_code_index(1)];
     end_all(Ending::kClientLeft, CloseMode::kOrderly);
   } else if (session_.over()) {
@@ -157,6 +161,11 @@ void Http2ClientConn::on_head(int32_t id, bool ends) {
   std::unique_ptr<Http2RequestHead> arrived = std::move(head_);
   head_since_ms_ = 0;
   if (!arrived || given_up_) return;
+  // The client will read that it was not processed, and may send it elsewhere.
+  if (drain_ == Drain::kRefusing) {
+    session_.reset(id, Http2Code::kRefusedStream);
+    return;
+  }
   served_ = true;
   client_ip();  // while there is a peer to ask about
   all_.push_back(std::make_unique<Http2Stream>(*this, id));
@@ -290,7 +299,8 @@ Http2Session::Body Http2ClientConn::next_body(Http2Stream& stream, size_t size_m
 
 void Http2ClientConn::on_body_frame(Http2Stream& stream, std::string_view header) {
   on_output(header);
-  guard_.earn(limits::kHttp2UpdatesPerFrame);
+  guard_.earn(limits::kHttp2UpdatesPerFrame +
+              static_cast<uint32_t>(promised_ / limits::kHttp2BytesPerUpdate));
   if (promised_ == 0) return;
   batch_bytes_ += promised_;
   parts_.push_back({&stream, std::exchange(promised_, 0)});
@@ -454,7 +464,8 @@ void Http2ClientConn::check_stream(Http2Stream& half, uint64_t now_ms, uint64_t*
   const StreamSettings& settings =
       stream.has_route() ? stream.settings() : context().default_settings();
   if (uint64_t timeout_ms = settings.body_timeout_ms; timeout_ms > 0 && half.request_due()) {
-    uint64_t since_ms = stream.body_due() ? half.body_since_ms() : now_ms;
+    bool due = stream.body_due() && !half.window_is_closed();
+    uint64_t since_ms = due ? half.body_since_ms() : now_ms;
     uint64_t due_ms = std::max(since_ms, stream.body_asked_for_ms()) + timeout_ms;
     if (now_ms >= due_ms) {
       ++context().metrics.refusals[static_cast<unsigned>(Refusal::kBodyTimeout)];

@@ -81,6 +81,13 @@ ParseError Http2RequestHead::check() const {
   return ParseError::kNone;
 }
 
+size_t Http2RequestHead::bytes_held() const {
+  size_t bytes = sizeof(*this);
+  for (const std::string* one : {&method_, &path_, &authority_, &host_, &cookie_, &lines_})
+    bytes += one->capacity();
+  return bytes;
+}
+
 ParseError Http2RequestHead::finish(bool ends, Head& head) {
   // As far as they are known they are for the log, also of a request that is refused.
   ParseError error = check();

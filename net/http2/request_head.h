@@ -22,6 +22,8 @@ class Http2RequestHead {
   void add(std::string_view name, std::string_view value);
   // Fills the head, as far as it goes. `ends`: no body follows.
   ParseError finish(bool ends, Head& head);
+  // On the heap.
+  size_t bytes_held() const;
   // By the Priority field (RFC 9218): 0 is the most urgent, 7 the least.
   int urgency() const { return urgency_; }
 

@@ -454,3 +454,14 @@ def test_streams_end_by_themselves_when_aborted(rig):
     with pytest.raises(Aborted):
         stream.rest()
     assert bytes(stream.pending) == b"half"
+
+
+def test_an_upload_goes_on_where_memory_is_tight(rig):
+    """Half of --pool-max is mapped from the start."""
+    def count(server, request):
+        server.respond(b"%d" % len(request.content))
+
+    gateway = rig.gateway(rig.upstream(count), "--pool-max", "20m")
+    done = subprocess.run(["curl", "-sS", "--http2-prior-knowledge", "--max-time", "20", "--data-binary", "@-",
+                           gateway.url + "/up"], input=b"u" * 1_000_000, capture_output=True, check=True)
+    assert done.stdout == b"1000000"

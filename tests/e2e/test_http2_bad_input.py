@@ -379,3 +379,27 @@ def test_a_goaway_of_the_client_lets_streams_finish(rig):
     client.send(frame(http2.GOAWAY, 0, 0, struct.pack(">II", 0, 0)))
     server.respond(b"still")
     assert stream.response()[1] == b"still"
+
+
+def test_a_preface_where_memory_has_run_out_for_heads(rig):
+    gateway = rig.gateway(rig.upstream(lambda server, request: server.respond(b"ok")), "--pool-max", "13m")
+    heads = [rig.client(gateway) for _ in range(80)]
+    for head in heads:
+        head.send(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 15_000)
+    for _ in range(5):
+        rig.client(gateway).send(http2.PREFACE)
+    for head in heads:
+        head.close()
+    wait_until(lambda: gateway.metrics().sum("sluice_active_streams") == 0, "they are gone")
+    client = rig.client(gateway)
+    client.get()
+    assert client.response()[0].status == 200
+
+
+def test_heads_that_never_end_are_accounted_for(rig):
+    gateway = rig.gateway(rig.upstream(lambda server, request: server.respond(b"ok")), "--pool-max", "13m")
+    clients = [rig.http2(gateway) for _ in range(80)]
+    fields = http2.block(GET + [(f"x-{i}", "y" * 1000) for i in range(15)])
+    for client in clients:
+        client.send(frame(http2.HEADERS, 0, 1, fields))
+    wait_until(lambda: gateway.metrics().sum("sluice_http2_goaways_total") > 0, "some are ended")
