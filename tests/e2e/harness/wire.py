@@ -97,16 +97,19 @@ class Wire:
         if not self.secured:
             self.sock.sendall(data)
             return
+        with self.one_call:
+            patience_s = self.sock.gettimeout()
         rest = memoryview(data)
         while rest:
-            rest = rest[self._secured(lambda: self.sock.send(rest[:65536]), DEADLINE_S):]
+            rest = rest[self._secured(lambda: self.sock.send(rest[:65536]), patience_s):]
 
     def _secured(self, call, timeout_s):
         """A call of OpenSSL's, of which there may be one at a time: another thread may send while this one
         receives. So none waits within it."""
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + (float("inf") if timeout_s is None else timeout_s)
         while True:
             with self.one_call:
+                patience_s = self.sock.gettimeout()
                 self.sock.settimeout(0)
                 try:
                     return call()
@@ -115,8 +118,8 @@ class Wire:
                 except ssl.SSLWantWriteError:
                     waits = [], [self.sock]
                 finally:
-                    self.sock.settimeout(DEADLINE_S)
-            left_s = deadline - time.monotonic()
+                    self.sock.settimeout(patience_s)
+            left_s = min(deadline - time.monotonic(), 3600)
             if left_s <= 0 or not any(select.select(*waits, [], left_s)):
                 raise TimeoutError
 
