@@ -17,7 +17,8 @@ UpstreamConn::UpstreamConn(WorkerContext& context, UpstreamPool& pool,
     : Conn(context.loop, context.memory, {-1, std::move(wire)}),
       context_(context),
       pool_(pool),
-      parser_(Http1Parser::Role::kResponse, context.head_limits()) {
+      parser_(Http1Parser::Role::kResponse, context.head_limits()),
+      made_by_(pool.tls_changes()) {
   ConnectRace::Owner& owner = *this;
   race_ = std::make_unique<ConnectRace>(context.loop, owner, pool.addresses_to_try(),
                                         pool.socket_shape());

@@ -33,6 +33,7 @@ class UpstreamConn final : public Conn,
   void rest(uint64_t until_ms) override;
   void retire() override { close(CloseMode::kOrderly); }
   const Ip& peer() const override { return peer_; }
+  uint16_t made_by() const override { return made_by_; }
 
   // UpstreamHalf
   void request_ready() override { wake(); }
@@ -81,6 +82,7 @@ class UpstreamConn final : public Conn,
   bool sends_no_more_ = false;  // a send failed
   bool sent_some_ = false;      // of this stream's request
   Ip peer_;
+  const uint16_t made_by_;
   int reset_heard_ = 0;       // its errno, where that may have cut what was to be received
   uint32_t quick_reads_ = 0;  // that came before a delayed ACK for the one before would have
 };

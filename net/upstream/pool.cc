@@ -55,9 +55,7 @@ void UpstreamPool::open_for(Stream& stream) {
   ++context().metrics.upstream_connects;
   ++connections_;
   ++shared_.counts.connections;
-  PooledConn& conn = shared_.connector.connect(*this);
-  conn.made_by = tls_changes_;
-  conn.assign(stream, false);
+  shared_.connector.connect(*this).assign(stream, false);
 }
 
 void UpstreamPool::use_tls_of(const Upstream& upstream) {
@@ -71,7 +69,7 @@ void UpstreamPool::release(PooledConn& conn) {
   // Waiting requests may not be repeatable, or may want another kind of connection. If this one
   // ends, its place is theirs.
   bool waited_for = !queue_.empty();
-  bool right_one = owner_.has_address(conn.peer()) && conn.made_by == tls_changes_;
+  bool right_one = owner_.has_address(conn.peer()) && conn.made_by() == tls_changes_;
   bool kept = right_one && !waited_for && !retired_ && !context().draining &&
               idle_count_ < settings_.idle_max && queue_.unwanted() == 0;
   Stream* next = waited_for && right_one && conn.usable() ? next_waiting() : nullptr;

@@ -38,8 +38,8 @@ class PooledConn {
   virtual void retire() = 0;
   // What it is connected to; not known while it connects, nor of a unix socket.
   virtual const Ip& peer() const = 0;
-  // It was made by the pool's certificates as they are now.
-  uint32_t made_by = 0;
+  // Which of the pool's certificates it was made by: UpstreamPool::tls_changes() of that time.
+  virtual uint16_t made_by() const = 0;
 
   // For the pool's list of idle ones.
   ListLink<PooledConn> in_idle;
@@ -154,6 +154,8 @@ class UpstreamPool {
   // further request.
   void use_tls_of(const Upstream& upstream);
 
+  uint16_t tls_changes() const { return tls_changes_; }
+
   // For its connections, while they connect.
   std::vector<Address> addresses_to_try() { return owner_.addresses_to_try(); }
   SocketShape socket_shape() const {
@@ -177,7 +179,7 @@ class UpstreamPool {
   const ConnectionSettings settings_;
   std::shared_ptr<const TlsClient> tls_;
   bool retired_ = false;
-  uint32_t tls_changes_ = 0;
+  uint16_t tls_changes_ = 0;
   size_t connections_ = 0;
   IntrusiveList<PooledConn, &PooledConn::in_idle> idle_;  // the one used last comes first
   size_t idle_count_ = 0;
