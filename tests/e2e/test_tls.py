@@ -209,7 +209,7 @@ def test_a_broken_certificate_refuses_the_reload(rig, pki):
         file.write(whole[:200])
     status, body = reload(gateway)
     assert status != 200 and "server.pem holds no certificate" in body
-    assert "server.pem holds no certificate" in gateway.errors()
+    wait_until(lambda: "server.pem holds no certificate" in gateway.errors(), "the log says so, too")
     assert get(rig, gateway, tls=pki.client_context()) == (200, b"hello"), "with the one from before"
     pki.make("other", "DNS:localhost")
     os.replace(os.path.join(pki.folder, "other.pem"), path)
