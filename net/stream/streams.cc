@@ -25,6 +25,7 @@ Streams::Streams(WorkerContext& context, UpstreamSource& upstreams, StreamObserv
       observer_(observer),
       staging_(context.memory),
       random_(seed_of(context)) {
+  pieces_.reserve(limits::kEventPieces);
   context.loop.add_turn_hook(*this);
 }
 

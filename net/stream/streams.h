@@ -43,7 +43,8 @@ class Streams final : public TurnHook {
   AttemptLimits& attempt_limits() { return attempt_limits_; }
   HealingWaits& healing_waits() { return healing_waits_; }
   Random& random() { return random_; }
-  // Room for the pieces of an event; the next caller's.
+  // Room for the pieces of an event; the next caller's. It grows for one in more pieces than most
+  // have, and stays so.
   std::vector<std::string_view>& pieces() { return pieces_; }
 
   Stream* make(ClientHalf& client);
