@@ -79,8 +79,7 @@ std::string one_line(std::string text) {
 
 std::string lower_case(std::string_view text) {
   std::string lower(text);
-  for (char& c : lower)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
+  for (char& c : lower) c = ascii_lower(c);
   return lower;
 }
 

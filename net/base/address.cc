@@ -247,9 +247,7 @@ bool is_host_name(std::string_view name) {
 
 std::string host_name_key(std::string_view name) {
   if (name.ends_with('.')) name.remove_suffix(1);
-  std::string key(name);
-  std::ranges::transform(key, key.begin(), ascii_lower);
-  return key;
+  return lower_case(name);
 }
 
 std::optional<Address> parse_address(std::string_view text, std::string* error) {

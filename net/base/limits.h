@@ -120,8 +120,8 @@ inline constexpr uint64_t kProbeJitterFraction = 10;
 // --balance hash passes over an upstream that has more than this times its share.
 inline constexpr double kHashLoadMax = 1.25;
 
-// Pieces of one event for which a worker has room from the start: those of --event-hold in slots that
-// are a quarter full.
+// Pieces of one event for which a worker has room from the start: those of --event-hold in slots
+// that are a quarter full.
 inline constexpr size_t kEventPieces = 64;
 // So many events without an id, and a stream is taken for one that has none.
 inline constexpr uint64_t kEventsWithoutIdMax = 100;

@@ -64,7 +64,7 @@ struct StreamSettings {
   Heal heal = Heal::kOn;
   uint64_t heal_ids = 256;
   uint64_t heal_for_ms = 60'000;
-  uint64_t heal_rate = 500;  // reconnects a second, per upstream and worker; 0 = unlimited
+  uint64_t heal_rate = 500;  // reconnects a second, per upstream; 0 = unlimited
   bool gap_event = false;    // a resumed stream that begins elsewhere says so
   uint64_t retries = 2;      // at other upstreams, before the client has content
   Statuses retry_on = {429, 502, 503, 504};

@@ -1,8 +1,8 @@
+#include "net/base/file.h"
+
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <memory>
 #include <sstream>
 
 #include <toml++/toml.h>
@@ -13,17 +13,9 @@ namespace sluice {
 namespace {
 
 std::string read_text(const std::string& path) {
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"),
-                                                       &std::fclose);
   std::string text;
-  char piece[4096];
-  size_t length = 0;
-  while (file != nullptr && (length = std::fread(piece, 1, sizeof piece, file.get())) > 0) {
-    text.append(piece, length);
-  }
-  if (file == nullptr || std::ferror(file.get()) != 0) {
+  if (!read_file(path.c_str(), &text))
     throw ConfigError("--config " + path, std::string("cannot be read: ") + std::strerror(errno));
-  }
   return text;
 }
 

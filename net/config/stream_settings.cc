@@ -179,9 +179,10 @@ std::vector<Setting> recovery_settings() {
                      "How long a broken stream is kept before its client is told by an abort"),
       number_setting("heal-ids", &S::heal_ids, kCount, {1, 10'000},
                      "Ids that a stream remembers to drop what comes twice, in 16k bytes at most"),
-      number_setting("heal-rate", &S::heal_rate, kCount, {1, 1'000'000, true},
-                     "Reconnects of broken streams a second, from one worker to one upstream; 0 = "
-                     "unlimited"),
+      number_setting(
+          "heal-rate", &S::heal_rate, kCount, {1, 1'000'000, true},
+          "Reconnects of broken streams a second to one upstream, of all workers together; "
+          "0 = unlimited"),
       choice_setting("gap-event", &S::gap_event, Choices<bool>{{"off", false}, {"on", true}},
                      "Whether a client is told by an event, sluice.gap, that its resumed stream "
                      "does not go on where it was"),

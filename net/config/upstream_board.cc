@@ -1,5 +1,7 @@
 #include "net/config/upstream_board.h"
 
+#include <algorithm>
+
 namespace sluice {
 
 const char* eject_reason_name(EjectReason reason) {
@@ -11,6 +13,18 @@ const char* upstream_state_name(UpstreamState state) {
   constexpr const char* kNames[kUpstreamStates] = {"closed", "open", "half_open", "unhealthy",
                                                    "drained"};
   return kNames[static_cast<unsigned>(state)];
+}
+
+uint64_t UpstreamHealth::take_reconnect(uint64_t rate, uint64_t now_ms, uint64_t too_late_ms) {
+  if (rate == 0) return now_ms;
+  uint64_t next_us = next_reconnect_us.load(std::memory_order_relaxed);
+  while (true) {
+    uint64_t at_us = std::max(next_us, now_ms * 1000);
+    bool taken = at_us / 1000 >= too_late_ms ||
+                 next_reconnect_us.compare_exchange_weak(next_us, at_us + 1'000'000 / rate,
+                                                         std::memory_order_relaxed);
+    if (taken) return at_us / 1000;
+  }
 }
 
 UpstreamState UpstreamHealth::state(uint64_t now_ms) const {

@@ -104,6 +104,11 @@ struct alignas(kCacheLine) UpstreamHealth {
   std::atomic<uint32_t> ejections_noted{0};
   std::array<Ejection, kEjectionsKept> last{};
   Probes probes;
+  std::atomic<uint64_t> next_reconnect_us{0};  // of broken streams (--heal-rate)
+
+  // The time at which a broken stream's reconnect may go there: `rate` a second, of all workers';
+  // 0: any. It is taken, unless it comes too late.
+  uint64_t take_reconnect(uint64_t rate, uint64_t now_ms, uint64_t too_late_ms);
 
   UpstreamState state(uint64_t now_ms) const;
   // When it came to be in that state; 0: it always was.

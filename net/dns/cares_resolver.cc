@@ -15,13 +15,15 @@ namespace sluice {
 
 // One question, from ask() until its answer has been handed on.
 struct CaresResolver::Question {
-  enum class State : uint8_t { kNew, kAsked, kAnswered };
+  enum class State : uint8_t { kNew, kAsked, kNextForm, kAnswered };
 
   std::string name;
   int family;
   DnsAsker* asker;  // null: forgotten
   State state = State::kNew;
   DnsAnswer answer = {};
+  std::vector<std::string> forms = {};  // that the name may stand for, the next one last
+  const char* failed = nullptr;         // why nobody could tell of a form before
 };
 
 // A socket of c-ares's, which opens and closes it. It deletes itself once c-ares has closed it and
@@ -216,11 +218,20 @@ void CaresResolver::look_at_files() {
 }
 
 size_t CaresResolver::under_way() const {
-  return static_cast<size_t>(std::ranges::count_if(
-      questions_, [](const auto& question) { return question->state == Question::State::kAsked; }));
+  return static_cast<size_t>(std::ranges::count_if(questions_, [](const auto& question) {
+    return question->state == Question::State::kAsked ||
+           question->state == Question::State::kNextForm;
+  }));
 }
 
 void CaresResolver::begin_questions() {
+  for (size_t i = 0; i < questions_.size(); ++i) {
+    // c-ares may answer within the call, and so ask for the one after.
+    while (questions_[i]->state == Question::State::kNextForm) {
+      questions_[i]->state = Question::State::kAsked;
+      ask_next_form(*questions_[i]);
+    }
+  }
   size_t asked = under_way();
   // c-ares may answer within the call.
   for (size_t i = 0; i < questions_.size() && asked < limits::kDnsQuestionsMax; ++i) {
@@ -238,17 +249,39 @@ void CaresResolver::begin(Question& question) {
     return;
   }
   if (!channel_) open_channel();
+  question.forms = forms_of(question.name);
+  question.failed = nullptr;
   question.state = Question::State::kAsked;
-  if (!channel_) {
-    question.answer = {.status = DnsAnswer::Status::kFailed, .reason = "no_resolver"};
-    question.state = Question::State::kAnswered;
+  if (channel_) {
+    ask_next_form(question);
     return;
   }
+  question.answer = {.status = DnsAnswer::Status::kFailed, .reason = "no_resolver"};
+  question.state = Question::State::kAnswered;
+}
+
+// As resolv.conf(5) has it, the last one first; each ends in a dot, so that c-ares adds nothing.
+// c-ares would give up at the first search domain that fails, where the system goes on.
+std::vector<std::string> CaresResolver::forms_of(std::string_view name) const {
+  if (name.ends_with('.')) return {std::string(name)};
+  std::string whole = std::string(name) + '.';
+  bool whole_first = static_cast<size_t>(std::ranges::count(name, '.')) >= dots_of_whole_name_;
+  std::vector<std::string> forms;
+  if (!whole_first) forms.push_back(whole);
+  for (auto domain = search_domains_.rbegin(); domain != search_domains_.rend(); ++domain)
+    forms.push_back(whole + *domain + '.');
+  if (whole_first) forms.push_back(whole);
+  return forms;
+}
+
+void CaresResolver::ask_next_form(Question& question) {
+  std::string form = std::move(question.forms.back());
+  question.forms.pop_back();
   ares_addrinfo_hints hints{};
   hints.ai_family = question.family;
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = ARES_AI_NOSORT;  // sorting would connect sockets; all addresses are used anyway
-  ares_getaddrinfo(channel_, question.name.c_str(), nullptr, &hints, on_done, &question);
+  ares_getaddrinfo(channel_, form.c_str(), nullptr, &hints, on_done, &question);
 }
 
 void CaresResolver::open_channel() {
@@ -268,6 +301,7 @@ void CaresResolver::open_channel() {
   options.lookups = dns_only;
   // EDNS: answers of more than 512 bytes need no TCP.
   options.flags = ARES_FLAG_EDNS;
+  read_search_list();
   int mask = ARES_OPT_LOOKUPS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB |
              ARES_OPT_FLAGS;
   if (ares_init_options(&channel_, &options, mask) != ARES_SUCCESS) {
@@ -280,12 +314,26 @@ void CaresResolver::open_channel() {
   ares_set_servers_ports_csv(channel_, list.c_str());
 }
 
+void CaresResolver::read_search_list() {
+  search_domains_.clear();
+  ares_channel channel = nullptr;
+  if (ares_init(&channel) != ARES_SUCCESS) return;
+  ares_options options{};
+  int mask = 0;
+  if (ares_save_options(channel, &options, &mask) == ARES_SUCCESS) {
+    dots_of_whole_name_ = static_cast<size_t>(std::max(options.ndots, 0));
+    for (int i = 0; i < options.ndomains; ++i) search_domains_.emplace_back(options.domains[i]);
+  }
+  ares_destroy_options(&options);
+  ares_destroy(channel);
+}
+
 // What it had not answered is asked again, of the next channel.
 void CaresResolver::close_channel() {
   if (!channel_) return;
   ares_destroy(std::exchange(channel_, nullptr));
   for (auto& question : questions_)
-    if (question->state == Question::State::kAsked) question->state = Question::State::kNew;
+    if (question->state != Question::State::kAnswered) question->state = Question::State::kNew;
 }
 
 void CaresResolver::on_socket(int fd, bool read, bool write) {
@@ -301,13 +349,22 @@ void CaresResolver::on_socket(int fd, bool read, bool write) {
   socket->want((read ? uint32_t{POLLIN} : 0) | (write ? uint32_t{POLLOUT} : 0));
 }
 
+// From within c-ares, which must not be entered here: the next form is asked by begin_questions().
 void CaresResolver::on_done(void* data, int status, int /*timeouts*/, ares_addrinfo* found) {
   auto& question = *static_cast<Question*>(data);
   // The channel is closing.
   if (status == ARES_EDESTRUCTION || status == ARES_ECANCELLED) return;
   question.answer = answer_of(status, found);
-  question.state = Question::State::kAnswered;
   ares_freeaddrinfo(found);
+  if (question.answer.status == DnsAnswer::Status::kFailed)
+    question.failed = question.answer.reason;
+  bool goes_on = question.answer.status != DnsAnswer::Status::kFound && !question.forms.empty();
+  question.state = goes_on ? Question::State::kNextForm : Question::State::kAnswered;
+  // Of a name that may stand behind a form that nobody could tell of, it is not known that it is
+  // none.
+  if (question.state == Question::State::kAnswered && question.failed &&
+      question.answer.status == DnsAnswer::Status::kNone)
+    question.answer = {.status = DnsAnswer::Status::kFailed, .reason = question.failed};
 }
 
 // An asker may ask anew, or forget another question, while it is told.

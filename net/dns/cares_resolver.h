@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/loop.h"
@@ -49,7 +50,10 @@ class CaresResolver final : public Resolver, public FlushTask, public TimerOwner
   void begin_questions();
   void open_channel();
   void close_channel();
+  std::vector<std::string> forms_of(std::string_view name) const;
   void begin(Question& question);
+  void ask_next_form(Question& question);
+  void read_search_list();
   void on_socket(int fd, bool read, bool write);
   static void on_done(void* question, int status, int timeouts, ares_addrinfo* found);
   void hand_on();
@@ -61,7 +65,10 @@ class CaresResolver final : public Resolver, public FlushTask, public TimerOwner
   FileWatch resolv_conf_{"/etc/resolv.conf"};
   uint64_t files_looked_at_ms_ = 0;
   ares_channeldata* channel_ = nullptr;  // null until it is first asked
-  std::vector<Socket*> sockets_;         // of the channel; they delete themselves
+  // As the channel's files have them.
+  std::vector<std::string> search_domains_;
+  size_t dots_of_whole_name_ = 1;  // a name with so many is tried as it is first (ndots)
+  std::vector<Socket*> sockets_;   // of the channel; they delete themselves
   std::vector<std::unique_ptr<Question>> questions_;
   bool time_is_up_ = false;
   bool reload_ = false;

@@ -1,13 +1,11 @@
 #include "net/dns/hosts_file.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
-#include <memory>
 #include <optional>
 #include <utility>
 
 #include "net/base/address.h"
+#include "net/base/file.h"
 
 namespace sluice {
 
@@ -20,15 +18,6 @@ std::string_view next_word(std::string_view& line) {
   std::string_view word = line.substr(begin, end - begin);
   line.remove_prefix(end);
   return word;
-}
-
-bool read_file(const char* path, std::string& text) {
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path, "rce"), &std::fclose);
-  if (!file) return false;
-  std::array<char, 16384> buffer;
-  while (size_t size = std::fread(buffer.data(), 1, buffer.size(), file.get()))
-    text.append(buffer.data(), size);
-  return std::ferror(file.get()) == 0;
 }
 
 bool same(const struct stat& one, const struct stat& other) {
@@ -53,7 +42,7 @@ const std::array<std::vector<Address>, kIpFamilies>* HostsFile::find(std::string
 void HostsFile::read_if_changed() {
   if (!watch_.changed()) return;
   std::string text;
-  if (read_file(watch_.path(), text) && !text.empty()) read(text);
+  if (read_file(watch_.path(), &text) && !text.empty()) read(text);
 }
 
 void HostsFile::read(std::string_view text) {

@@ -415,17 +415,12 @@ void ClientConn::on_timer() {
 // --- who the client is ---
 
 std::string ClientConn::client_ip() {
-  if (!peer_.known()) {
-    Address peer;
-    peer.size = peer_address(fd(), &peer.storage);
-    if (peer.size > 0) peer_ = Ip::of(peer);
-  }
-  return peer_.known() ? peer_.address().ip() : "";
+  return peer().known() ? peer().address().ip() : "";
 }
 
 // Asked anew for each request, since a reload may change the answer.
 bool ClientConn::client_trusted() {
-  return peer_.known() && context().trusts(peer_.address());
+  return peer().known() && context().trusts(peer().address());
 }
 
 }  // namespace sluice

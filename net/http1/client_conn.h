@@ -129,7 +129,6 @@ class ClientConn final : public AcceptedConn, public ClientHalf {
   std::unique_ptr<Http1Parser> parser_;
   std::unique_ptr<Head> head_;
   std::unique_ptr<std::string> ahead_;  // requests read ahead, where there are any
-  Ip peer_;                             // found out once it is needed
 };
 
 }  // namespace sluice

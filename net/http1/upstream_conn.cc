@@ -36,8 +36,7 @@ void UpstreamConn::assign(Stream& stream, bool reused) {
   if (race_ && race_->lost()) on_race_lost();
 }
 
-// The end may be there and its completion not: a request that cannot be sent again must not be the
-// one to find out.
+// The end may be there and its completion not: no request is to be the one to find out.
 bool UpstreamConn::usable() const {
   return !closing() && !receive_ended() && receive_would_wait(fd());
 }

@@ -88,7 +88,7 @@ class Http2Stream final : public ClientHalf {
   uint8_t in_batches_ = 0;   // parts of the batch under way
   bool in_codec_ : 1 = true;
   bool head_framed_ : 1 = false;
-  bool waits_ : 1 = false;  // the codec was told that there is no body for now
+  bool waits_ : 1 = false;  // the codec was told that no body is there, and is to be resumed
   bool body_in_batch_ : 1 = false;
   bool end_framed_ : 1 = false;
   bool request_ended_ : 1 = false;

@@ -491,16 +491,11 @@ void Http2ClientConn::check_stream(Http2Stream& half, uint64_t now_ms, uint64_t*
 // --- who the client is ---
 
 std::string Http2ClientConn::client_ip() {
-  if (!peer_.known()) {
-    Address peer;
-    peer.size = peer_address(fd(), &peer.storage);
-    if (peer.size > 0) peer_ = Ip::of(peer);
-  }
-  return peer_.known() ? peer_.address().ip() : "";
+  return peer().known() ? peer().address().ip() : "";
 }
 
 bool Http2ClientConn::client_trusted() {
-  return peer_.known() && context().trusts(peer_.address());
+  return peer().known() && context().trusts(peer().address());
 }
 
 }  // namespace sluice

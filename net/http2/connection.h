@@ -131,7 +131,6 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
   bool served_ = false;
   bool touched_ = true;    // the codec may have something to say
   bool given_up_ = false;  // nothing more is heard
-  Ip peer_;
 };
 
 }  // namespace sluice

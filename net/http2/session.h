@@ -45,7 +45,7 @@ class Http2Session {
   struct Body {
     enum class Kind : uint8_t {
       kBytes,  // `size` of them, which may be none
-      kNone,   // none for now: until resume()
+      kNone,   // none, until resume()
       kFull,   // the batch is full, whatever this stream has: until the next frame()
     };
     Kind kind;

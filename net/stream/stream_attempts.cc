@@ -27,7 +27,7 @@ void Stream::give_head_back() {
 }
 
 void Stream::ask_for_upstream(bool fresh) {
-  if (!upstream_asked_) streams_.attempt_limits().request_begins(upstream().id);
+  if (!upstream_asked_) streams_.retry_budget().request_begins(upstream().id);
   upstream_asked_ = true;
   attempt_.under_way = true;
   streams_.upstreams().acquire(*this, fresh);

@@ -61,7 +61,7 @@ bool Stream::fail_over(Failure failure, Ending ending, bool nothing_sent, const 
   if ((recovery_ ? recovery_->retries : 0) >= settings().retries) return false;
   std::optional<uint32_t> other = another_upstream(tried);
   if (!other) return false;
-  if (!streams_.attempt_limits().take_retry(route_->upstreams[*other].id)) {
+  if (!streams_.retry_budget().take_retry(route_->upstreams[*other].id)) {
     ++context().metrics.retries_denied;
     return false;
   }
@@ -244,8 +244,8 @@ bool Stream::waits_for_pace() {
   if (recovery_->paced && upstream_index == paced_for) return false;
   uint64_t now_ms = loop().now_ms();
   uint64_t given_up_ms = recovery_->healing->broken_since_ms + settings().heal_for_ms;
-  recovery_->next_attempt_ms = streams_.attempt_limits().take_reconnect(
-      upstream().id, settings().heal_rate, now_ms, given_up_ms);
+  UpstreamHealth& health = context().snapshot->board().health(upstream().id);
+  recovery_->next_attempt_ms = health.take_reconnect(settings().heal_rate, now_ms, given_up_ms);
   recovery_->paced = true;
   if (recovery_->next_attempt_ms <= now_ms) return false;
   ++context().metrics.heal_attempts_paced;

@@ -12,8 +12,8 @@
 #include "core/loop.h"
 #include "core/random.h"
 #include "net/context/worker_context.h"
-#include "net/stream/attempt_limits.h"
 #include "net/stream/healing_waits.h"
+#include "net/stream/retry_budget.h"
 #include "net/stream/staging.h"
 #include "net/stream/stream.h"
 
@@ -40,7 +40,7 @@ class Streams final : public TurnHook {
   WorkerContext& context() const { return context_; }
   UpstreamSource& upstreams() const { return upstreams_; }
   Staging& staging() { return staging_; }
-  AttemptLimits& attempt_limits() { return attempt_limits_; }
+  RetryBudget& retry_budget() { return retry_budget_; }
   HealingWaits& healing_waits() { return healing_waits_; }
   Random& random() { return random_; }
   // Room for the pieces of an event; the next caller's. It grows for one in more pieces than most
@@ -83,7 +83,7 @@ class Streams final : public TurnHook {
   Stream* relieved_to_ = nullptr;  // the next to be asked for memory, during a round
   uint64_t relieve_again_ms_ = 0;  // no other round before
   uint64_t made_ = 0;
-  AttemptLimits attempt_limits_;
+  RetryBudget retry_budget_;
   HealingWaits healing_waits_;
   Random random_;
   std::vector<std::string_view> pieces_;

@@ -203,9 +203,11 @@ class TlsTransform final : public Transform {
   std::span<const char> in_;  // what the object may read now
   std::span<char> out_;       // where it writes to; what does not fit becomes its own
   std::string own_;           // what it has to say itself
-  Lease part_;                // a record that comes in parts
+  // Behind its header, of a record that comes in parts: as much as has come, since a peer may
+  // announce more than it sends.
+  std::string part_;
+  size_t part_size_ = 0;  // of the record, header and all
   unsigned records_without_bytes_ = 0;
-  size_t part_size_ = 0;  // of it, or of its header before there is a block for it
   std::array<char, kHeaderBytes> header_{};
   size_t bulk_bytes_ = 0;  // sealed since the last pause
   uint64_t records_ = 0;   // sealed under this key
@@ -276,20 +278,18 @@ std::span<char> TlsTransform::next_record(Lease* in, std::span<char>* wire, Slot
       return record;
     }
   }
-  if (!part_) {
-    if (!complete_header(wire)) return {};
-    size_t size = record_bytes(header_.data());
-    if (size == 0) return header_;
-    part_ = slots.take_block(static_cast<uint32_t>(size), /*ours=*/true);
-    std::ranges::copy(header_, part_.data());
-  }
+  if (!complete_header(wire)) return {};
   size_t size = record_bytes(header_.data());
+  if (size == 0) return header_;
   size_t more = std::min(size - part_size_, wire->size());
-  std::memcpy(part_.data() + part_size_, wire->data(), more);
+  part_.append(wire->data(), more);
   part_size_ += more;
   *wire = wire->subspan(more);
   if (part_size_ < size) return {};
-  *in = std::exchange(part_, {});
+  *in = slots.take_block(static_cast<uint32_t>(size), /*ours=*/true);
+  std::ranges::copy(header_, in->data());
+  std::ranges::copy(part_, in->data() + kHeaderBytes);
+  part_ = {};  // with its memory: most records come in one piece
   part_size_ = 0;
   return {in->data(), size};
 }

@@ -5,6 +5,8 @@
 
 #include <cstddef>
 
+#include "core/socket.h"
+#include "net/base/address.h"
 #include "net/transport/conn.h"
 
 namespace sluice {
@@ -18,11 +20,24 @@ class AcceptedConn : public Conn {
   // Ends the connection now.
   virtual void drop() = 0;
 
+  // The client's address: found out once it is needed, not known where it has gone by then.
+  const Ip& peer() {
+    if (!peer_.known()) {
+      Address address;
+      address.size = peer_address(fd(), &address.storage);
+      if (address.size > 0) peer_ = Ip::of(address);
+    }
+    return peer_;
+  }
+
   // Where its keeper has it.
   size_t place = 0;
 
  protected:
   using Conn::Conn;
+
+ private:
+  Ip peer_;
 };
 
 class Handshake;

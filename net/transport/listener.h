@@ -37,8 +37,8 @@ class Listener final : public OpTarget, public TimerOwner, public FlushTask {
   void close();
   // The same, but those that have connected are still taken in.
   void retire();
-  // Takes no more clients for now; those in the backlog wait. Of those that the kernel has accepted
-  // already some may still come.
+  // Takes no more clients until it is told to; those in the backlog wait. Of those that the kernel
+  // has accepted already some may still come.
   void hold(bool held);
   // Where it rests for want of room, it looks again at once.
   void client_left();

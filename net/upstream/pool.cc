@@ -22,7 +22,7 @@ void UpstreamPool::acquire(Stream& stream, bool fresh) {
     PooledConn* conn = idle_.front();
     remove_idle(*conn);
     if (conn->is_closing()) continue;
-    if (!stream.repeatable() && !conn->usable()) {
+    if (!conn->usable()) {
       conn->retire();
       continue;
     }

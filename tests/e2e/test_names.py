@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from harness import Rig
-from harness.dns import NameServer, free_port, system_files
+from harness.dns import FailingServer, NameServer, free_port, system_files
 from harness.netns import Namespace, why_unavailable
 from harness.wire import wait_until
 
@@ -212,17 +212,32 @@ def test_a_name_that_goes(rig):
     assert gateway.metrics().sum("sluice_closes_total", reason="upstream_unresolved") >= 1
 
 
-def test_the_old_answer_stays_while_the_server_fails(rig):
-    """It has lost its names, knows nobody else to ask for them, and says so (REFUSED)."""
+def test_a_search_domain_whose_server_fails_does_not_hide_the_next(rig):
+    failing = FailingServer()
+    rig.names.close()
+    rig.names = NameServer(rig.folder, source=f"--server=/broken/{failing.address}")
+    rig.names.serve(app="127.0.0.5")
+    rig.at("127.0.0.5")
+    gateway = rig.start("app", resolv_conf="nameserver 127.0.0.1\nsearch broken test\n")
+    assert rig.get(gateway) == (200, "127.0.0.5")
+    failing.close()
+
+
+@pytest.mark.parametrize("how", ["refused", "servfail"])
+def test_the_old_answer_stays_while_the_server_fails(rig, how):
+    """It has lost its names, and knows nobody else to ask for them, or somebody who cannot tell."""
     rig.names.serve(app="127.0.0.5")
     rig.at("127.0.0.5")
     gateway = rig.start("app.test")
     rig.wait_answer(gateway, 200)
     rig.names.close()
-    rig.names = NameServer(rig.folder, source="--server=/example/127.0.0.1")
+    failing = FailingServer()
+    knows = {"refused": "/example/127.0.0.1", "servfail": f"/test/{failing.address}"}
+    rig.names = NameServer(rig.folder, source=f"--server={knows[how]}")
     failed = lookups(gateway, "failed")
     gateway.wait_metric("sluice_dns_answers_total", failed + 2, result="failed")
     assert rig.get(gateway) == (200, "127.0.0.5")
+    failing.close()
 
 
 def test_the_old_answer_stays_while_the_server_is_silent(rig):

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 
 from .wire import DEADLINE_S, wait_until
 
@@ -51,6 +52,30 @@ class NameServer:
     def close(self):
         self.process.kill()
         self.process.wait(DEADLINE_S)
+
+
+class FailingServer:
+    """A server that a NameServer asks, and that answers every question with SERVFAIL."""
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.address = "127.0.0.1#%d" % self.socket.getsockname()[1]
+        self.thread = threading.Thread(target=self._serve)
+        self.thread.start()
+
+    def _serve(self):
+        while True:
+            question, sender = self.socket.recvfrom(4096)
+            if not question:
+                return
+            self.socket.sendto(question[:2] + b"\x81\x82" + question[4:6] + bytes(6) + question[12:], sender)
+
+    def close(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as waker:
+            waker.sendto(b"", self.socket.getsockname())
+        self.thread.join(DEADLINE_S)
+        self.socket.close()
 
 
 def system_files(folder, resolv_conf="nameserver 127.0.0.1\n", hosts="127.0.0.1 localhost\n::1 localhost\n"):

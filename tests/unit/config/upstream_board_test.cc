@@ -151,5 +151,41 @@ TEST(UpstreamHealth, AnEjectionEndsEarlyOnce) {
   EXPECT_EQ(health.ejected_until_ms, 20U);
 }
 
+// --- the pace of reconnects ---
+
+constexpr uint64_t kLate = UINT64_MAX;
+
+TEST(ReconnectPace, SpreadsThoseThatComeAtOnce) {
+  UpstreamHealth upstream;
+  for (uint64_t i = 0; i < 10; ++i)
+    EXPECT_EQ(upstream.take_reconnect(100, 5000, kLate), 5000 + 10 * i);
+  EXPECT_EQ(upstream.take_reconnect(100, 9000, kLate), 9000U) << "nothing is saved up or owed";
+}
+
+TEST(ReconnectPace, IsOffAtZero) {
+  UpstreamHealth upstream;
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(upstream.take_reconnect(0, 5000, kLate), 5000U);
+}
+
+TEST(ReconnectPace, AReconnectThatComesTooLateTakesNoTurn) {
+  UpstreamHealth upstream;
+  for (int i = 0; i < 3; ++i) (void)upstream.take_reconnect(1, 5000, kLate);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(upstream.take_reconnect(1, 5000, 8000), 8000U);
+  EXPECT_EQ(upstream.take_reconnect(1, 7000, kLate), 8000U);
+}
+
+TEST(ReconnectPace, IsOneForAllWorkers) {
+  constexpr uint64_t kRate = 1'000'000;  // one a microsecond
+  constexpr uint64_t kEach = 20'000;
+  UpstreamHealth upstream;
+  auto take_all = [&upstream] {
+    for (uint64_t i = 0; i < kEach; ++i) (void)upstream.take_reconnect(kRate, 5000, kLate);
+  };
+  std::thread other(take_all);
+  take_all();
+  other.join();
+  EXPECT_EQ(upstream.next_reconnect_us, 5'000'000 + 2 * kEach);
+}
+
 }  // namespace
 }  // namespace sluice

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <fstream>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -247,6 +248,60 @@ TEST_F(CaresResolverTest, WhatStandsInTheHostsFileIsAskedOfNobody) {
   EXPECT_EQ(look_up("app.test", IpFamily::kV6).status, kNone);
   EXPECT_EQ(server_->asked(), 0U);
   std::remove(path.c_str());
+}
+
+// As the system's own resolver does (resolv.conf(5)), whose search list LOCALDOMAIN replaces.
+class SearchList : public CaresResolverTest {
+ protected:
+  SearchList() { setenv("LOCALDOMAIN", "broken.test good.test", 1); }
+  ~SearchList() override { unsetenv("LOCALDOMAIN"); }
+
+  // Which names were asked for, in order.
+  void serve_and_note() {
+    serve([this](const DnsMessage::Question& question) {
+      std::lock_guard lock(mutex_);
+      asked_.push_back(question.name);
+      if (question.name.ends_with("broken.test"))
+        return DnsMessage(question, DnsMessage::kServFail).bytes();
+      if (question.name == "app.good.test") return DnsMessage(question).address("10.0.0.1").bytes();
+      return DnsMessage(question, DnsMessage::kNxDomain).bytes();
+    });
+  }
+  std::vector<std::string> asked() {
+    std::lock_guard lock(mutex_);
+    asked_.erase(std::unique(asked_.begin(), asked_.end()), asked_.end());  // tries
+    return asked_;
+  }
+
+  std::mutex mutex_;
+  std::vector<std::string> asked_;
+};
+
+TEST_F(SearchList, ADomainThatFailsDoesNotHideTheNext) {
+  serve_and_note();
+  EXPECT_EQ(look_up("app").status, kFound);
+  EXPECT_THAT(asked(), ElementsAre("app.broken.test", "app.good.test"));
+}
+
+TEST_F(SearchList, WhatOneDomainCouldNotTellIsNotKnownToBeNone) {
+  serve_and_note();
+  EXPECT_EQ(look_up("none").status, kFailed);
+  EXPECT_THAT(asked(), ElementsAre("none.broken.test", "none.good.test", "none"));
+}
+
+TEST_F(SearchList, ANameWithADotIsTriedAsItIsFirst) {
+  serve_and_note();
+  EXPECT_EQ(look_up("app.good.test").status, kFound);
+  EXPECT_THAT(asked(), ElementsAre("app.good.test"));
+  EXPECT_EQ(look_up("app.good").status, kFailed);
+  EXPECT_THAT(asked(), ElementsAre("app.good.test", "app.good", "app.good.broken.test",
+                                   "app.good.good.test"));
+}
+
+TEST_F(SearchList, AFinalDotSparesTheServersTheList) {
+  serve_and_note();
+  EXPECT_EQ(look_up("app.").status, kNone);
+  EXPECT_THAT(asked(), ElementsAre("app"));
 }
 
 TEST_F(CaresResolverTest, AnAskerMayAskAgainWithinItsAnswer) {

@@ -106,6 +106,16 @@ TEST_F(TlsTransformTest, ARecordMayBeCutAnywhere) {
   }
 }
 
+// A peer may announce 18 KB with five bytes, on many connections.
+TEST_F(TlsTransformTest, ARecordThatIsOnlyAnnouncedTakesNothing) {
+  TlsEnd server = accept();
+  server.hear(std::string_view("\x16\x03\x01\x48\x00", 5));
+  server.hear("x");
+  EXPECT_FALSE(server.broken);
+  EXPECT_EQ(pool_.leased(), 0U);
+  EXPECT_EQ(memory_limit_.heap, 0U);
+}
+
 TEST_F(TlsTransformTest, AWholeRecordIsOpenedInItsPlace) {
   TlsEnd client = connect();
   TlsEnd server = accept();
