@@ -42,8 +42,11 @@ class NamesRig(Rig):
         return head.status, body.decode()
 
     def wait_answer(self, gateway, status, body=None):
-        wait_until(lambda: self.get(gateway)[0] == status and body in (None, self.get(gateway)[1]),
-                   f"{status} {body}")
+        def answered():
+            got = self.get(gateway)  # once: a group's upstreams take turns, and two requests would stay in step
+            return got[0] == status and body in (None, got[1])
+
+        wait_until(answered, f"{status} {body}")
 
     def finish(self):
         super().finish()
