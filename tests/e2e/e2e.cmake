@@ -1,6 +1,7 @@
 # End-to-end tests: the real process between scripted peers. One ctest a file, named e2e.<file>; a
 # smoke set again with each io_uring feature forced off, named e2e.<file>.without-<feature>. With
-# SLUICE_TEST_ALL every file runs that way.
+# SLUICE_TEST_ALL every file runs that way. The label e2e-release: of a sanitized build they say less,
+# or no more than others do.
 option(SLUICE_TEST_ALL "Run all end-to-end tests with each io_uring feature forced off, not only a smoke set" OFF)
 
 if(NOT TARGET sluice)
@@ -18,28 +19,37 @@ set(E2E_TLS prompt_forwarding truncated_upstream slow_reader large_events client
 # What measures time or memory does not share the machine with another test.
 set(E2E_ALONE slow_reader browser interim_flood fault_bottleneck)
 
+# These take long, and are begun first.
+set(E2E_LONG fault_upstream_stopped latency_budget paced_reads names healing)
+
 # sluice_e2e_test(file [suffix feature,...]): the test of that file, with these features forced off;
 # where the suffix is "tls", over TLS.
 function(sluice_e2e_test file)
   set(name e2e.${file})
   set(label e2e)
+  if(file IN_LIST E2E_ALONE)
+    set(label "e2e;e2e-release")
+  endif()
   set(environment SLUICE_BIN=$<TARGET_FILE:sluice> PYTHONDONTWRITEBYTECODE=1)
   if(ARGC GREATER 1)
     string(APPEND name .without-${ARGV1})
     if(ARGV1 STREQUAL tls)
       set(name e2e.${file}.tls)
+      set(label "e2e;e2e-release")
       list(APPEND environment SLUICE_TEST_TLS=1)
     else()
-      set(label e2e-features)
+      set(label "e2e-features;e2e-release")
       list(APPEND environment SLUICE_EXTRA_FLAGS=--uring-disable=${ARGV2})
     endif()
   endif()
   add_test(NAME ${name}
     COMMAND /usr/bin/python3 -m pytest test_${file}.py
     WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/e2e)
-  set_tests_properties(${name} PROPERTIES ENVIRONMENT "${environment}" LABELS ${label} TIMEOUT 300)
+  set_tests_properties(${name} PROPERTIES ENVIRONMENT "${environment}" LABELS "${label}" TIMEOUT 300)
   if(file IN_LIST E2E_ALONE)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
+  elseif(file IN_LIST E2E_LONG)
+    set_tests_properties(${name} PROPERTIES COST 100)
   endif()
 endfunction()
 

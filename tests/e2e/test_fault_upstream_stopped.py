@@ -76,7 +76,8 @@ def test_it_goes_on_after_half_a_minute(rig, upstream):
 
 
 def test_it_goes_on_too_late(rig, upstream):
-    gateway = rig.gateway(upstream, "--heartbeat", "50ms", "--stream-idle-timeout", "1s", "--first-byte-timeout", "1s")
+    gateway = rig.gateway(upstream, "--heartbeat", "50ms", "--stream-idle-timeout", "1s", "--first-byte-timeout", "1s",
+                          "--heal", "off")
     clients = start_streams(rig, gateway, 1000)
     upstream.stop()
     for target, client in clients.items():
