@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 
-from . import proxies, usage
+from . import other_loads, proxies, usage
 from .processes import Process, StartError, free_port
 
 # What of load's report says that something went wrong.
@@ -75,9 +75,10 @@ def run_scenario(name, scenario, environment, running):
     scale = environment.time_scale
     warmup_s = scenario.warmup_s - scenario.settle_s * (1 - scale)
     window_s = scenario.window_s * scale
-    loads = [start_load("load", scenario.mode, scenario.target, scenario.connections,
-                        [*scenario.flags, "--ramp", str(scenario.ramp)],
-                        address, warmup_s, window_s, environment, running)]
+    other = other_loads.start(scenario, address, warmup_s, window_s, environment, running)
+    loads = [other or start_load("load", scenario.mode, scenario.target, scenario.connections,
+                                 [*scenario.flags, "--ramp", str(scenario.ramp)],
+                                 address, warmup_s, window_s, environment, running)]
     if scenario.neighbours:
         loads.append(start_load("neighbours", "stream", scenario.neighbours,
                                 scenario.neighbour_connections, [], address, warmup_s, window_s,
@@ -85,7 +86,7 @@ def run_scenario(name, scenario, environment, running):
     started_s = time.monotonic()
     notes = []
     # Short streams need never be open all at the same time.
-    if scenario.mode != "churn" and not loads[0].wait_for_line("streams open", warmup_s):
+    if not other and scenario.mode != "churn" and not loads[0].wait_for_line("streams open", warmup_s):
         notes.append("not all streams were open at the end of the warm-up")
     memory = None
     if not scenario.memory_at_end:
@@ -93,14 +94,16 @@ def run_scenario(name, scenario, environment, running):
         memory = memory_now(proxy, port, upstream_port)
     sleep_until(started_s + warmup_s)
     before = sample(proxy, running[0], loads, environment)
-    sleep_until(before.at_s + window_s)
+    # h2load ends itself with its window: ours is over a little before.
+    sleep_until(before.at_s + window_s - (0.5 if other else 0))
     after = sample(proxy, running[0], loads, environment)
     if proxy and not proxy.running:
         return {"error": f"{name} has ended: {proxy.last_words()}"}
     if scenario.memory_at_end:
         memory = memory_now(proxy, port, upstream_port)
 
-    reports = [finish_load(load, environment) for load in loads]
+    reports = [other_loads.report(scenario, other)] if other else \
+        [finish_load(load, environment) for load in loads]
     return figures(scenario, reports, before, after, base, memory, notes)
 
 
@@ -170,6 +173,7 @@ def figures(scenario, reports, before, after, base, memory, notes):
     units_per_s = {
         "event": events_per_s,
         "request": main["request_ns"]["count"] / max(main["measured_s"], 1e-9),
+        "handshake": main["request_ns"]["count"] / max(main["measured_s"], 1e-9),
         "GB": events_per_s * event_bytes / 1e9,
     }[scenario.unit]
     # Seconds for a GB, microseconds for the others.

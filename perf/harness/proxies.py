@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 
+from . import protocols
 from .processes import Process, StartError
 
 PEERS_DIRECTORY = pathlib.Path(__file__).resolve().parents[1] / "peers"
@@ -74,8 +75,8 @@ def start(name, port, upstream, scenario, environment):
         command = [program, "--listen", f"127.0.0.1:{port}", "--upstream", upstream]
     elif base == "sluice":
         url = upstream if upstream.startswith("unix:") else f"http://{upstream}"
-        command = [program, "--listen", f"127.0.0.1:{port}", "--upstream", url,
-                   "--threads", str(environment.workers), "--admin", "off", "--log-level", "warn",
+        command = [program, *protocols.listener_of_sluice(scenario.protocol, port, directory),
+                   "--upstream", url, "--threads", str(environment.workers), "--admin", "off", "--log-level", "warn",
                    *VARIANTS.get(variant, [])]
     else:
         raise StartError(f"{name} cannot be started")
@@ -102,6 +103,7 @@ def render(base, port, upstream, scenario, environment):
         "CONNECTIONS": str(min(environment.files // 2 - 100, 65536)),
         "BUFFER": scenario.nginx_buffer,
         "USER": as_root.get(base, "") if os.geteuid() == 0 else "",
+        **protocols.listener_of_peer(base, scenario.protocol, environment.directory),
     }
     text = "".join(fill_in(line, values | {"UPSTREAM": server, "NUMBER": str(number)})
                    for line in template.read_text().splitlines(keepends=True)

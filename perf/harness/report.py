@@ -13,8 +13,8 @@ FIGURES = {  # name: path in a measurement, divisor, unit in the table
     "pss_per_stream": (("memory", "pss_per_stream"), 1, "B/stream"),
     "rss_growth": (("memory", "rss_growth"), 1e6, "MB growth"),
 }
-CPU_UNITS = {"event": "us/event", "request": "us/request", "GB": "s/GB"}
-RATES = {"event": "events/s", "request": "reqs/s", "GB": "MB/s"}
+CPU_UNITS = {"event": "us/event", "request": "us/request", "handshake": "us/handshake", "GB": "s/GB"}
+RATES = {"event": "events/s", "request": "reqs/s", "handshake": "hands/s", "GB": "MB/s"}
 
 
 def at(tree, *path):

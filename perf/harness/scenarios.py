@@ -2,6 +2,9 @@
 
 import dataclasses
 
+from . import protocols
+from .protocols import Protocol
+
 
 @dataclasses.dataclass(frozen=True)
 class Scenario:
@@ -14,16 +17,32 @@ class Scenario:
     ramp: int = 2000             # connections opened a second
     settle_s: float = 3          # after the last one is open, before the window
     window_s: float = 10
-    unit: str = "event"          # CPU time per: event, request or GB
+    unit: str = "event"          # CPU time per: event, request, handshake or GB
     figure: str = "cpu"          # what ratios are taken of: cpu, pss_per_stream or rss_growth
     memory_at_end: bool = False  # else before the window, where it disturbs no latency
     neighbours: str = ""         # target of ordinary clients beside a misbehaving load
     neighbour_connections: int = 200
     nginx_buffer: str = "4k"
+    protocol: Protocol = protocols.HTTP1
+    tool: str = ""               # the load: perf/load, or see other_loads
+    streams_per_connection: int = 1
 
     @property
     def warmup_s(self):
         return self.connections / self.ramp + self.settle_s
+
+
+def over_protocol(name, protocol, streams_per_connection):
+    return Scenario(name, f"1,000 streams x 20/s x 220 B, {streams_per_connection} a connection",
+                    "/stream?rate=20&size=220", 1000, settle_s=4, tool="h2load",
+                    protocol=protocol, streams_per_connection=streams_per_connection)
+
+
+def idle_over_protocol(name, protocol, streams_per_connection):
+    return Scenario(name, f"2,000 open streams, {streams_per_connection} a connection, an event in 50 s",
+                    "/stream?rate=0.02&size=220", 2000, settle_s=4, window_s=3,
+                    figure="pss_per_stream", memory_at_end=True, tool="h2load", protocol=protocol,
+                    streams_per_connection=streams_per_connection)
 
 
 SCENARIOS = {scenario.name: scenario for scenario in (
@@ -46,9 +65,25 @@ SCENARIOS = {scenario.name: scenario for scenario in (
     Scenario("growth-1k", "1,000 streams x 20/s", "/stream?rate=20&size=220", 1000),
     Scenario("growth-8k", "8,000 streams x 2.5/s, the same total", "/stream?rate=2.5&size=220",
              8000),
+    *(over_protocol(*each) for each in (
+        ("h1", protocols.HTTP1, 1), ("h1-tls", protocols.HTTP1_TLS, 1),
+        ("h2c", protocols.HTTP2, 100), ("h2-tls", protocols.HTTP2_TLS, 100))),
+    *(idle_over_protocol(*each) for each in (
+        ("idle-h1", protocols.HTTP1, 1), ("idle-h1-tls", protocols.HTTP1_TLS, 1),
+        ("idle-h2c", protocols.HTTP2, 100), ("idle-h2c-1", protocols.HTTP2, 1),
+        ("idle-h2-tls", protocols.HTTP2_TLS, 100))),
+    Scenario("handshakes", "full TLS 1.3 handshakes, one after the other",
+             "/stream?rate=0&size=220&count=1", 1, mode="new", unit="handshake",
+             tool="openssl", protocol=protocols.HTTP1_TLS),
+    Scenario("resumed", "resumed TLS 1.3 handshakes, one after the other",
+             "/stream?rate=0&size=220&count=1", 1, mode="reuse", unit="handshake",
+             tool="openssl", protocol=protocols.HTTP1_TLS),
 )}
 
-GROUPS = {"growth": ("growth-1k", "growth-8k")}
+GROUPS = {"growth": ("growth-1k", "growth-8k"),
+          "protocols": ("h1", "h1-tls", "h2c", "h2-tls"),
+          "idle-protocols": ("idle-h1", "idle-h1-tls", "idle-h2c", "idle-h2c-1", "idle-h2-tls"),
+          "tls": ("handshakes", "resumed")}
 
 
 def choose(names):
