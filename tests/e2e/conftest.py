@@ -3,6 +3,7 @@ import os
 import pytest
 
 from harness import Rig
+from harness.browser import chromium
 from harness.netns import NetworkRig, why_unavailable
 from harness.tls import TlsRig
 
@@ -12,6 +13,14 @@ def rig():
     rig = TlsRig() if os.environ.get("SLUICE_TEST_TLS") else Rig()
     yield rig
     rig.finish()
+
+
+@pytest.fixture
+def browser(rig, tmp_path):
+    """Ends before the gateway does."""
+    del rig
+    with chromium(tmp_path / "profile") as browser:
+        yield browser
 
 
 @pytest.fixture
