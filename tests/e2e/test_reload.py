@@ -1,5 +1,6 @@
 """SIGHUP and POST /reload: another configuration, under streams that notice nothing."""
 
+import contextlib
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ import time
 
 import pytest
 
+from harness.rig import held_port
 from harness.wire import wait_until
 
 
@@ -166,10 +168,11 @@ def test_settings_that_need_a_restart_are_named(rig, file):
                                  gateway.errors()), "they are named")
 
 
+@pytest.fixture
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Gives ports that nobody else is given meanwhile."""
+    with contextlib.ExitStack() as held:
+        yield lambda: held.enter_context(held_port())
 
 
 def refused(port):
@@ -178,7 +181,7 @@ def refused(port):
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def test_listeners_come_and_go(rig, file):
+def test_listeners_come_and_go(rig, file, free_port):
     """Those that stay are not touched; those that go keep their clients."""
     upstream = rig.upstream(named("ok"))
     leaves, comes = free_port(), free_port()
@@ -206,7 +209,7 @@ def test_listeners_come_and_go(rig, file):
 
 
 @pytest.mark.parametrize("before, after", [("127.0.0.1", "0.0.0.0"), ("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "[::]")])
-def test_a_listener_widens_and_narrows(rig, file, before, after):
+def test_a_listener_widens_and_narrows(rig, file, before, after, free_port):
     port = free_port()
     file.write(f'listen = "{before}:{port}"\n', root=to(rig.upstream(named("ok"))))
     gateway = rig.gateway(None, "--config", file.path, listens=True)
@@ -260,7 +263,7 @@ def test_larger_heads_are_read_on_connections_that_are_kept(rig, file):
     assert len(rig.upstreams[0].connections) == 1
 
 
-def test_who_has_connected_to_a_listener_that_goes_is_served(rig, file):
+def test_who_has_connected_to_a_listener_that_goes_is_served(rig, file, free_port):
     """Clients that hammer it: each is served, or refused before it has connected."""
     upstream = rig.upstream(named("ok"))
     port, other = free_port(), free_port()
@@ -284,13 +287,15 @@ def test_who_has_connected_to_a_listener_that_goes_is_served(rig, file):
     threads = [threading.Thread(target=hammer) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for generation in range(2, 12):
-        listen = other if generation % 2 == 0 else port
-        file.write(f'listen = "127.0.0.1:{listen}"\n', root=to(upstream))
-        reloaded(gateway, generation)
-    done.set()
-    for thread in threads:
-        thread.join()
+    try:
+        for generation in range(2, 12):
+            listen = other if generation % 2 == 0 else port
+            file.write(f'listen = "127.0.0.1:{listen}"\n', root=to(upstream))
+            reloaded(gateway, generation)
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
     assert served
     assert len(cut) <= len(served) // 50, cut[:3]
 
@@ -447,7 +452,7 @@ def test_many_streams_through_many_reloads(rig, file):
     assert gateway.metrics().sum("sluice_client_connections_closed_total") == others
 
 
-def test_more_listeners_leave_room_for_fewer_clients(rig, file):
+def test_more_listeners_leave_room_for_fewer_clients(rig, file, free_port):
     upstream = rig.upstream(named("ok"))
 
     def listen(*ports):
