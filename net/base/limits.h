@@ -33,9 +33,9 @@ inline constexpr uint32_t kSpillFraction = 2;
 inline constexpr size_t kPipelineBytes = 16 * 1024;
 // One receive of a handshake, before the protocol has a say.
 inline constexpr size_t kHandshakeReceiveBytes = 16 * 1024;
-// Times in a millisecond that a worker looks at what came from clients that shake hands: twice for
-// each of them, one of which costs up to 0.2 ms.
-inline constexpr unsigned kHandshakeStepsPerMs = 8;
+// Handshakes get half of a worker's time. What they have not used of it they may use later, up to
+// half of this at once.
+inline constexpr uint64_t kHandshakeBurstNs = 1'000'000;
 // The bytes that an idle upstream connection may receive unasked: enough to see a close.
 inline constexpr size_t kIdleReceiveBytes = 4096;
 // The least time by which Linux delays an ACK (TCP_DELACK_MIN), and the number of reads within that

@@ -63,6 +63,7 @@ class Clients final : public ClientSink, public ClientKeeper {
   void handshake_done(Handshake& handshake, ConnStart start) override;
   void handshake_closed(Handshake& handshake) override;
   bool handshake_may_step(Handshake& handshake) override { return pace_.may_step(handshake); }
+  void handshake_stepped(uint64_t took_ns) override { pace_.stepped(took_ns); }
   bool handshakes_are_crowded() const override;
   void http2_began(AcceptedConn& conn, ConnStart start, std::string_view first) override;
 

@@ -47,6 +47,7 @@ class AcceptedKeeper {
  public:
   // What has come for it may be looked at now; else it is woken later.
   virtual bool handshake_may_step(Handshake& /*handshake*/) { return true; }
+  virtual void handshake_stepped(uint64_t /*took_ns*/) {}
   // Others wait for this one's end.
   virtual bool handshakes_are_crowded() const { return false; }
   // The connection that follows begins with `start` and takes the handshake's place.

@@ -215,7 +215,8 @@ void Conn::on_recv(const Completion& completion) {
 
 // Hands on what the wire amounts to, as long as the protocol takes it, and then how it has ended.
 void Conn::open_wire(uint64_t after_ms) {
-  if (state_ == State::kGreeting && wire_->holds_unopened() && !may_greet()) return;
+  const bool greets = state_ == State::kGreeting && wire_->holds_unopened();
+  if (greets && !may_greet()) return;
   if (!recv_in_flight_) recv_pool_ = &receive_pool();
   while (takes_bytes() && wire_->unopened()) {
     Transform::Opened opened = wire_->open(*recv_pool_);
@@ -237,6 +238,7 @@ void Conn::open_wire(uint64_t after_ms) {
         break;
     }
   }
+  if (greets) on_greeted();
   std::optional<int> end = wire_->receive_end();
   if (takes_bytes() && end) end_receiving(*end == 0 ? kCutShort : *end);
 }

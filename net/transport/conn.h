@@ -76,6 +76,8 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   virtual void on_connected(int /*error*/) {}
   // What has come for the transform's handshake may be looked at now; else wake() says when.
   virtual bool may_greet() { return true; }
+  // It has been looked at.
+  virtual void on_greeted() {}
   // So many bytes of the batch under way have left; 0: no more than a part of them, sealed.
   virtual void on_sent(uint64_t bytes) = 0;
   virtual void on_send_error(int error) = 0;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "core/clock.h"
 #include "core/intrusive_list.h"
 #include "net/transport/accepted_conn.h"
 
@@ -49,7 +50,12 @@ class Handshake final : public AcceptedConn {
   void schedule_look() {
     loop_.timers().schedule(timer_, std::min(until_ms_, loop_.now_ms() + kSilentMs));
   }
-  bool may_greet() override { return keeper_.handshake_may_step(*this); }
+  bool may_greet() override {
+    if (!keeper_.handshake_may_step(*this)) return false;
+    step_began_ns_ = thread_cpu_ns();
+    return true;
+  }
+  void on_greeted() override { keeper_.handshake_stepped(thread_cpu_ns() - step_began_ns_); }
   void on_connected(int error) override {
     if (error == 0)
       leave();
@@ -71,6 +77,7 @@ class Handshake final : public AcceptedConn {
 
   AcceptedKeeper& keeper_;
   const uint64_t until_ms_;
+  uint64_t step_began_ns_ = 0;  // in CPU time
 };
 
 }  // namespace sluice

@@ -1,9 +1,15 @@
 // Spreads the work of handshakes over time: a step of one (what comes from a client is looked at)
-// takes up to 0.2 ms, and a crowd of clients that connect at once would hold up every stream of
-// their worker. So many steps are done each millisecond, and the other handshakes wait their turn.
-// Owned by who keeps the clients of a worker, used on its thread.
+// takes 0.2 ms with a key on P-256 and ten times that with a large RSA key, and a crowd of clients
+// that connect at once would hold up every stream of their worker. So handshakes get half of the
+// worker's time: as long as a step took, so long they rest, and the others wait for their turn, the
+// first one first. Owned by who keeps the clients of a worker, used on its thread.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include "core/clock.h"
 #include "core/intrusive_list.h"
 #include "core/loop.h"
 #include "core/timer_wheel.h"
@@ -20,33 +26,52 @@ class HandshakePace final : public TimerOwner {
 
   // False: not now; it is woken when it may ask again.
   bool may_step(Handshake& handshake) {
-    if (steps_ == 0) loop_.timers().schedule(timer_, loop_.now_ms() + 1);
-    if (steps_ < limits::kHandshakeStepsPerMs) {
-      ++steps_;
+    if (&handshake == called_) {
+      called_ = nullptr;
       return true;
     }
+    if (!called_ && waiting_.empty() && rested()) return true;
     if (!handshake.in_queue.linked()) waiting_.push_back(handshake);
+    call_next();
     return false;
+  }
+  // The step that was allowed is over.
+  void stepped(uint64_t took_ns) {
+    uint64_t saved_since_ns = loop_.now_ns() - std::min(loop_.now_ns(), limits::kHandshakeBurstNs);
+    rest_until_ns_ = std::max(rest_until_ns_, saved_since_ns) + 2 * took_ns;
+    call_next();
   }
   void forget(Handshake& handshake) {
     if (handshake.in_queue.linked()) waiting_.remove(handshake);
+    if (called_ == &handshake) called_ = nullptr;
   }
 
+  // Who was called and has not come, since it is closing, has had its turn.
   void on_timer() override {
-    steps_ = 0;
-    for (unsigned i = 0; i < limits::kHandshakeStepsPerMs && !waiting_.empty(); ++i) {
-      Handshake& next = *waiting_.front();
-      waiting_.remove(next);
-      next.wake();
-    }
-    // Those that were woken may have closed meanwhile, and ask for nothing.
-    if (!waiting_.empty()) loop_.timers().schedule(timer_, loop_.now_ms() + 1);
+    called_ = nullptr;
+    call_next();
   }
 
  private:
+  bool rested() const { return rest_until_ns_ <= loop_.now_ns(); }
+
+  void call_next() {
+    if (called_ || waiting_.empty()) return;
+    uint64_t look_ms = loop_.now_ms() + 1;
+    if (rested()) {
+      called_ = waiting_.front();
+      waiting_.remove(*called_);
+      called_->wake();
+    } else {
+      look_ms = std::max(look_ms, (rest_until_ns_ + kNsPerMs - 1) / kNsPerMs);
+    }
+    loop_.timers().schedule(timer_, look_ms);
+  }
+
   Loop& loop_;
   Timer timer_;
-  unsigned steps_ = 0;  // in this millisecond
+  uint64_t rest_until_ns_ = 0;
+  Handshake* called_ = nullptr;  // it is its turn
   IntrusiveQueue<Handshake, &Handshake::in_queue> waiting_;
 };
 

@@ -1,0 +1,134 @@
+// A client's connection while its transform shakes hands, and a crowd of them.
+#include "net/transport/handshake.h"
+
+#include <algorithm>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "net/base/limits.h"
+#include "net/transport/handshake_pace.h"
+#include "tests/unit/transport/transform_testing.h"
+
+namespace sluice {
+namespace {
+
+using test::joined;
+using test::kSlotBytes;
+using test::text;
+using test::ToyTalk;
+using test::ToyType;
+using test::TransformTest;
+using test::turn_until;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+TEST_F(TransformTest, TheConnectionIsMadeWhenTheHandshakeIsDone) {
+  Pair& pair = accept();
+  pair.say(pair.talk.hello());
+  turn_until(loop_, [&] {
+    pair.hear();
+    return pair.talk.heard(ToyType::kHello);
+  });
+  turns(10);
+  EXPECT_EQ(pair.conn, nullptr);
+  pair.say(pair.talk.confirm());
+  turn_until(loop_, [&] { return pair.conn != nullptr; });
+  respond(pair, "hello");
+  await_plain(pair, "hello");
+  EXPECT_EQ(pair.talk.types, "HTD");
+}
+
+TEST_F(TransformTest, AHandshakeMayBeLargerThanASlot) {
+  Pair& pair = accept({.hello_bytes = 30'000});
+  pair.say(joined({pair.talk.hello(30'000), pair.talk.confirm(), pair.talk.data("request")}));
+  turn_until(loop_, [&] { return pair.log.received == "request"; });
+  respond(pair, "response");
+  await_plain(pair, "response");
+}
+
+TEST_F(TransformTest, WhatComesBehindTheHandshakeIsForTheNextConnection) {
+  Pair& pair = accept();
+  std::string bytes = text(40'000);
+  pair.say(joined({pair.talk.begin(), pair.talk.data(bytes)}));
+  turn_until(loop_, [&] { return pair.log.received.size() == bytes.size(); });
+  EXPECT_TRUE(pair.log.received == bytes);
+}
+
+TEST_F(TransformTest, AnEndBehindTheHandshakeIsForTheNextConnection) {
+  Pair& pair = accept();
+  pair.say(joined({pair.talk.begin(), pair.talk.data("all"), pair.talk.end()}));
+  pair.peer->shut_down_sending();
+  turn_until(loop_, [&] { return !pair.log.receive_ends.empty(); });
+  EXPECT_EQ(pair.log.received, "all");
+  EXPECT_THAT(pair.log.receive_ends, ElementsAre(0));
+}
+
+TEST_F(TransformTest, AHandshakeThatIsNotValidCloses) {
+  Pair& pair = accept();
+  pair.say("GET / HTTP/1.1\r\n\r\n");
+  turn_until(loop_, [&] { return pair.log.closes > 0; });
+  EXPECT_EQ(pair.conn, nullptr);
+}
+
+TEST_F(TransformTest, AHandshakeThatIsLeftCloses) {
+  std::string begin = ToyTalk().begin();
+  for (size_t size = 0; size < begin.size(); ++size) {
+    Pair& left = accept();
+    left.say(begin.substr(0, size));
+    left.peer->shut_down_sending();
+    turn_until(loop_, [&] { return left.log.closes > 0; });
+    Pair& reset = accept();
+    reset.say(begin.substr(0, size));
+    turns(3);
+    reset.peer->reset();
+    turn_until(loop_, [&] { return reset.log.closes > 0; });
+    EXPECT_EQ(reset.conn, nullptr);
+  }
+}
+
+TEST_F(TransformTest, AHandshakeThatTakesTooLongCloses) {
+  Pair& pair = accept({}, 0, 20);
+  pair.say(pair.talk.hello());
+  turn_until(loop_, [&] { return pair.log.closes > 0; });
+}
+
+TEST_F(TransformTest, AHandshakeIsClosedAtAnyTime) {
+  for (int count = 0; count < 12; ++count) {
+    Pair& pair = accept();
+    pair.say(joined({pair.talk.begin(), pair.talk.data("request")}));
+    turns(count);
+    if (pair.handshake) pair.handshake->drop();
+    if (pair.conn) pair.conn->close(CloseMode::kOrderly);
+    turn_until(loop_, [&] { return pair.log.closes > 0; });
+    turn_until(loop_, [&] { return pair.peer->ended(); });
+  }
+}
+
+// --- the handshake with a server ---
+
+TEST_F(TransformTest, ACrowdOfHandshakesTakesHalfOfTheTime) {
+  pace_ = std::make_unique<HandshakePace>(loop_);
+  step_ns_ = limits::kHandshakeBurstNs / 4;
+  std::vector<Pair*> crowd;
+  while (crowd.size() < 28) crowd.push_back(&accept());  // each holds a slot
+  for (Pair* pair : crowd) pair->say(pair->talk.begin());
+  uint64_t began_ns = loop_.now_ns();
+  uint64_t steps = 0;
+  turn_until(loop_, [&] { return (steps += std::exchange(steps_, 0)) >= 3; });
+  for (Pair* pair : std::span(crowd).first(20))  // those whose turn is next give it away
+    if (pair->handshake) pair->handshake->drop();
+  turn_until(loop_, [&] {
+    EXPECT_LE(steps_, 3) << "in one turn";
+    steps += std::exchange(steps_, 0);
+    EXPECT_LE((steps - 3) * 2 * step_ns_, loop_.now_ns() - began_ns);
+    return std::all_of(crowd.begin() + 20, crowd.end(), [](Pair* pair) { return pair->conn; });
+  });
+}
+
+}  // namespace
+}  // namespace sluice
