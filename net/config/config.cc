@@ -120,7 +120,8 @@ void check_tls(const Draft& defaults, Config& config) {
                           "; give a tls-key for each tls-cert, in the same order");
   for (size_t i = 0; i < certs; ++i)
     config.tls_keys.push_back({config.tls_cert_files[i], config.tls_key_files[i]});
-  if (certs == 0 && std::ranges::any_of(config.listen, &Listen::tls))
+  if (certs == 0 &&
+      std::ranges::any_of(config.listen, [](const Listen& one) { return one.options.tls; }))
     throw ConfigError(origin(defaults, {"listen"}),
                       "https needs a certificate: give tls-cert and tls-key");
 }

@@ -138,14 +138,26 @@ struct PoolSettings {
 
 enum class AccessLogFormat : uint8_t { kText, kJson };
 
+// How a listener takes its clients in.
+struct ListenOptions {
+  bool operator==(const ListenOptions&) const = default;
+
+  bool tls = false;
+  bool proxy_protocol = false;  // a PROXY header comes first, always
+  uint16_t redirect_port = 0;   // of https, which requests are sent to; 0: they are served
+};
+
 // An address for clients.
 struct Listen : Address {
-  Listen(const Address& address, bool https = false) : Address(address), tls(https) {}
+  Listen(const Address& address, ListenOptions its_options = {})
+      : Address(address), options(its_options) {}
 
-  // As it was given: "127.0.0.1:80", "https://127.0.0.1:443".
-  std::string name() const { return (tls ? "https://" : "") + text(); }
+  // "127.0.0.1:80", "https://127.0.0.1:443".
+  std::string name() const { return (options.tls ? "https://" : "") + text(); }
+  // With its options: a listener with others is another one.
+  std::string identity() const;
 
-  bool tls;
+  ListenOptions options;
 };
 
 // Files in PEM form that belong together.

@@ -30,7 +30,8 @@ struct ProblemResponse {
   bool close = true;
   bool head_only = false;
   int retry_after_s = 0;
-  std::string_view date = {};  // an HTTP date; "" leaves the field out
+  std::string_view location = {};  // of a redirect
+  std::string_view date = {};      // an HTTP date; "" leaves the field out
 };
 
 }  // namespace sluice

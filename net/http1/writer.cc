@@ -219,6 +219,7 @@ bool Http1ResponseWriter::write_problem(const ProblemResponse& problem, std::str
   append_number_field("Content-Length", body.size(), out);
   if (problem.retry_after_s > 0)
     append_number_field("Retry-After", static_cast<uint64_t>(problem.retry_after_s), out);
+  if (!problem.location.empty()) append_field("Location", problem.location, out);
   append_connection(keep_alive, client_http10_, out);
   out.append("\r\n");
   if (!problem.head_only) out.append(body);

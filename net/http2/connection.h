@@ -54,6 +54,7 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
   std::string client_ip();
   bool client_trusted();
   bool client_secured() const { return secured(); }
+  uint16_t https_port() const { return redirect_port(); }
 
  private:
   struct Part {

@@ -289,6 +289,13 @@ void render_handshakes(Page& page, const Workers& workers, TlsCounters Metrics::
   }
 }
 
+void render_proxy_headers(Page& page, const Workers& workers) {
+  page.counter("sluice_proxy_headers", "PROXY headers of clients, by what came of them.");
+  for (unsigned i = 0; i < kProxyResults; ++i)
+    page.add(sum(workers, [i](const WorkerSnapshot& w) { return w.metrics.proxy_headers[i]; }),
+             {{"result", proxy_result_name(static_cast<ProxyResult>(i))}});
+}
+
 void render_tls(Page& page, const Config& config, const Workers& workers) {
   page.counter("sluice_tls_handshakes", "TLS handshakes with clients, by result.");
   render_handshakes(page, workers, &Metrics::tls);
@@ -561,6 +568,7 @@ std::string render_metrics(const ConfigSnapshot& snapshot,
   render_endings(page, workers);
   render_protocols(page, workers);
   render_names(page, workers);
+  render_proxy_headers(page, workers);
   render_tls(page, snapshot.config(), workers);
   render_recovery(page, workers);
   page.histogram("sluice_time_to_first_event_seconds",

@@ -22,10 +22,10 @@ namespace {
 std::vector<Listen> missing(const std::vector<Listen>& wanted, const std::vector<Listen>& present) {
   std::vector<std::string> there;
   there.reserve(present.size());
-  for (const Listen& address : present) there.push_back(address.name());
+  for (const Listen& address : present) there.push_back(address.identity());
   std::vector<Listen> all;
   for (const Listen& address : wanted) {
-    auto found = std::ranges::find(there, address.name());
+    auto found = std::ranges::find(there, address.identity());
     if (found == there.end())
       all.push_back(address);
     else

@@ -168,7 +168,7 @@ std::string Server::open_listeners(std::vector<Listen> addresses, Sockets& into)
   into.resize(worker_count());
   std::vector<std::string> lines;  // said once all of them are open
   for (Listen& address : addresses) {
-    std::string name = address.name();
+    std::string identity = address.identity();
     for (unsigned i = 0; i < into.size(); ++i) {
       std::string error;
       // What is ours already is not taken by another process.
@@ -181,7 +181,7 @@ std::string Server::open_listeners(std::vector<Listen> addresses, Sockets& into)
         return "--listen " + address.name() + ": " + error;
       }
       if (i == 0) address.size = local_address(fd, &address.storage);
-      into[i].push_back({name, fd, address.tls});
+      into[i].push_back({identity, fd, address.options});
     }
     lines.push_back("listening on " + address.name());
   }
