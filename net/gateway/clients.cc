@@ -55,7 +55,7 @@ bool Clients::enter(int fd) {
 }
 
 void Clients::keep(AcceptedConn& conn) {
-  conn.place = clients_.size();
+  conn.place = static_cast<uint32_t>(clients_.size());
   clients_.push_back(&conn);
 }
 

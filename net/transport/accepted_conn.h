@@ -4,7 +4,7 @@
 // worker's thread; deletes itself once closed.
 #pragma once
 
-#include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include "core/socket.h"
@@ -35,7 +35,7 @@ class AcceptedConn : public Conn {
   uint16_t redirect_port() const { return arrival_.redirect_port; }
 
   // Where its keeper has it.
-  size_t place = 0;
+  uint32_t place = 0;
 
  protected:
   AcceptedConn(Loop& loop, Memory& memory, ConnStart start)
