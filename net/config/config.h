@@ -164,13 +164,21 @@ struct Listen : Address {
 struct TlsKeyPair {
   std::string cert;
   std::string key;
-  int64_t expires_s = 0;  // since 1970; known once they have been read
+  int64_t expires_s = 0;       // since 1970; known once they have been read
+  int64_t ocsp_expires_s = 0;  // of the OCSP response for it; 0: there is none
 };
+
+// Whether a client that shows no certificate is refused, where clients are asked for one.
+enum class ClientAuth : uint8_t { kRequired, kOptional };
 
 struct Config {
   std::vector<Listen> listen;
   std::vector<std::string> tls_cert_files;
   std::vector<std::string> tls_key_files;
+  std::vector<std::string> tls_ocsp_files;  // each for one of the certificates
+  std::string tls_ticket_keys_file;         // empty: keys of our own
+  std::string tls_client_ca_file;           // empty: clients are not asked for a certificate
+  ClientAuth tls_client_auth = ClientAuth::kRequired;
   std::vector<TlsKeyPair> tls_keys;                       // of the two, in order
   std::shared_ptr<const TlsServer> tls_server = nullptr;  // of these (net/tls/load_tls.h)
   uint64_t tls_handshake_timeout_ms = 10'000;

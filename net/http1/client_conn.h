@@ -51,6 +51,7 @@ class ClientConn final : public AcceptedConn, public ClientHalf {
   bool client_trusted() override;
   bool client_secured() const override { return secured(); }
   uint16_t https_port() const override { return redirect_port(); }
+  std::string client_subject() const override { return peer_subject(); }
   const ResponseWriter& writer() const override { return http1_response_writer(http10_ ? 0 : 1); }
   std::string_view protocol() const override { return http10_ ? "HTTP/1.0" : "HTTP/1.1"; }
 

@@ -55,6 +55,7 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
   bool client_trusted();
   bool client_secured() const { return secured(); }
   uint16_t https_port() const { return redirect_port(); }
+  std::string client_subject() const { return peer_subject(); }
 
  private:
   struct Part {

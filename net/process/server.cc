@@ -81,8 +81,11 @@ std::string make_instance() {
 
 }  // namespace
 
-Server::Server(std::shared_ptr<Config> config, std::function<ConfigResult()> read_again)
-    : config_(std::move(config)), read_again_(std::move(read_again)) {
+Server::Server(std::shared_ptr<Config> config, std::function<ConfigResult()> read_again,
+               CertificateFiles certificates)
+    : config_(std::move(config)),
+      read_again_(std::move(read_again)),
+      certificates_(std::move(certificates)) {
   config_->instance = make_instance();
 }
 
@@ -133,6 +136,7 @@ bool Server::start() {
   stopped_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   reload_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (!share_out_fds() || !start_demo() || !start_workers() || !start_admin()) return false;
+  follow_certificates();
   log_.start();
   print_facts();
   return true;
@@ -290,15 +294,17 @@ void Server::print_facts() {
 void Server::wait_for_signals() {
   size_t stopped = 0;
   while (stopped < workers_.size()) {
-    std::array<pollfd, 4> fds{{{signal_fd_, POLLIN, 0},
+    std::array<pollfd, 5> fds{{{signal_fd_, POLLIN, 0},
                                {stopped_fd_, POLLIN, 0},
                                {reload_fd_, POLLIN, 0},
-                               {reading_fd(), POLLIN, 0}}};
+                               {reading_fd(), POLLIN, 0},
+                               {follower_.fd(), POLLIN, 0}}};
     poll(fds.data(), fds.size(), wait_ms());
     uint64_t count = 0;
     if (read(stopped_fd_, &count, sizeof(count)) == sizeof(count)) stopped += count;
     if (read(reload_fd_, &count, sizeof(count)) == sizeof(count)) begin_reload();
     if (fds[3].revents != 0) end_reload();
+    if (follower_.take_change()) begin_renewal();
     bool told_to_stop = read_signals();
     bool due = now_ms() >= phase_end_ms_;
     bool drains = phase_ == Phase::kDraining || phase_ == Phase::kEnding;

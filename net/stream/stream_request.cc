@@ -137,6 +137,8 @@ bool Stream::write_request(const Head& head) {
   rewrite.client_ip = client_ip;
   rewrite.client_trusted = client_->client_trusted();
   rewrite.scheme = client_->client_secured() ? "https" : "http";
+  std::string client_subject = client_->client_subject();
+  rewrite.client_subject = client_subject;
   rewrite.via = context().via;
   rewrite.received_protocol = client_->protocol();
   rewrite.default_host = upstream().host;

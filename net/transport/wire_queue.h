@@ -40,6 +40,7 @@ class WireQueue final : public SlotWaiter {
   bool ready() const { return transform_->ready(); }
   // What the connection is to speak; see Transform.
   std::string_view protocol() const { return transform_->protocol(); }
+  std::string peer_subject() const { return transform_->peer_subject(); }
   const char* failure() const { return transform_->failure(); }
 
   // --- what comes ---
