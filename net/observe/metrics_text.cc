@@ -314,6 +314,11 @@ void render_tls(Page& page, const Config& config, const Workers& workers) {
   for (const TlsKeyPair& pair : config.tls_keys)
     page.add(static_cast<uint64_t>(std::max<int64_t>(pair.expires_s, 0)),
              {{"certificate", pair.cert}});
+  page.gauge("sluice_tls_ocsp_expires_seconds",
+             "Time at which the OCSP response for a certificate expires, since 1970.");
+  for (const TlsKeyPair& pair : config.tls_keys)
+    if (pair.ocsp_expires_s > 0)
+      page.add(static_cast<uint64_t>(pair.ocsp_expires_s), {{"certificate", pair.cert}});
   page.gauge("sluice_tls_certificate_days_left", "Days until then; 0 once it has expired.");
   int64_t now_s = static_cast<int64_t>(wall_clock_ms() / 1000);
   for (const TlsKeyPair& pair : config.tls_keys)

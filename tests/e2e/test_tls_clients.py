@@ -142,6 +142,15 @@ def test_a_subject_cannot_say_more(rig, pki, subject, expected):
     assert answer.replace(b"\\=", b"=") == expected.replace(b"\\=", b"=")
 
 
+def test_over_http2(rig, pki):
+    gateway = gateway_for(pki, rig)
+    done = subprocess.run(
+        ["curl", "-sS", "--http2", "--cacert", pki.ca, "--cert", path(pki, "alice.pem"), "--key", path(pki, "alice.key"),
+         "-H", f"{FIELD}: CN=admin", "-w", " %{http_version}", "--max-time", "10", f"https://localhost:{gateway.port}/"],
+        capture_output=True)
+    assert done.stdout == b"CN=alice,O=Example 2", done.stderr
+
+
 def test_a_subject_that_is_too_long_is_refused(rig, pki):
     make_client(pki, "long", "".join(f"/OU={i:02}{'x' * 60}" for i in range(40)) + "/CN=long")
     gateway = gateway_for(pki, rig)
