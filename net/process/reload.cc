@@ -71,6 +71,7 @@ void Server::follow_certificates() {
 }
 
 void Server::begin_renewal() {
+  if (phase_ != Phase::kServing && phase_ != Phase::kDelayed) return;
   if (reading_) {
     renew_again_ = true;
     return;

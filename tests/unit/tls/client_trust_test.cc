@@ -68,7 +68,9 @@ TEST_F(TrustOfClients, RefusesOthersAndCountsThem) {
       EXPECT_FALSE(end.told_ready);
       EXPECT_TRUE(end.broken);
       EXPECT_EQ(end.transform->peer_subject(), "");
-      EXPECT_EQ(peer->error, SSL_ERROR_SSL) << "it was told";
+      int none = version == TLS1_3_VERSION ? SSL_AD_CERTIFICATE_REQUIRED : SSL_AD_HANDSHAKE_FAILURE;
+      int alert = *name == '\0' ? none : SSL_AD_UNKNOWN_CA;
+      EXPECT_EQ(peer->reason, SSL_AD_REASON_OFFSET + alert) << "what it was told";
     }
   }
   EXPECT_EQ(server_count(TlsResult::kNoCertificate), 2U);
