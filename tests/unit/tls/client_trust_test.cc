@@ -126,6 +126,28 @@ TEST_F(TrustOfClients, SessionsAreGoodOnlyWhereTheSameCertificatesCount) {
   }
 }
 
+TEST_F(TrustOfClients, ASessionEndsWithItsCertificate) {
+  pki_.make("brief", {.names = "", .ends_s = 2, .issuer = "clients"});
+  std::vector<Handle<SSL_SESSION>> sessions;
+  for (int version : kVersions) {
+    TlsEnd end = accept();
+    auto first = client("brief", version);
+    talk(*first, end);
+    ASSERT_TRUE(end.told_ready);
+    sessions.emplace_back(SSL_get1_session(first->ssl));
+  }
+  Credentials brief;
+  ASSERT_EQ(read_credentials(pki_.cert_file("brief"), pki_.key_file("brief"), &brief), "");
+  while (X509_cmp_current_time(X509_get0_notAfter(brief.certificate.get())) > 0) usleep(10'000);
+  for (size_t i = 0; i < sessions.size(); ++i) {
+    TlsEnd next = accept();
+    auto second = client("brief", kVersions[i], sessions[i].get());
+    talk(*second, next);
+    EXPECT_FALSE(next.told_ready);
+    EXPECT_TRUE(next.broken);
+  }
+}
+
 TEST_F(TrustOfClients, SaysWhatIsWrongWithItsFile) {
   auto wrong_with = [this](const std::string& file) {
     Handle<SSL_CTX> context{SSL_CTX_new(TLS_server_method())};
