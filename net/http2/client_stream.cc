@@ -28,6 +28,14 @@ bool Http2Stream::client_secured() const {
   return conn_.client_secured();
 }
 
+uint16_t Http2Stream::https_port() const {
+  return conn_.https_port();
+}
+
+std::string Http2Stream::client_subject() const {
+  return conn_.client_subject();
+}
+
 // The stream has ended already. Where bytes of it are on their way they go on: a frame cannot be
 // taken back. But if its slots are wanted back, the connection has to go.
 void Http2Stream::drop() {

@@ -33,6 +33,8 @@ class Http2Stream final : public ClientHalf {
   std::string client_ip() override;
   bool client_trusted() override;
   bool client_secured() const override;
+  uint16_t https_port() const override;
+  std::string client_subject() const override;
   const ResponseWriter& writer() const override { return http2_response_writer(); }
   std::string_view protocol() const override { return "HTTP/2"; }
 

@@ -54,6 +54,8 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
   std::string client_ip();
   bool client_trusted();
   bool client_secured() const { return secured(); }
+  uint16_t https_port() const { return redirect_port(); }
+  std::string client_subject() const { return peer_subject(); }
 
  private:
   struct Part {

@@ -289,6 +289,13 @@ void render_handshakes(Page& page, const Workers& workers, TlsCounters Metrics::
   }
 }
 
+void render_proxy_headers(Page& page, const Workers& workers) {
+  page.counter("sluice_proxy_headers", "PROXY headers of clients, by what came of them.");
+  for (unsigned i = 0; i < kProxyResults; ++i)
+    page.add(sum(workers, [i](const WorkerSnapshot& w) { return w.metrics.proxy_headers[i]; }),
+             {{"result", proxy_result_name(static_cast<ProxyResult>(i))}});
+}
+
 void render_tls(Page& page, const Config& config, const Workers& workers) {
   page.counter("sluice_tls_handshakes", "TLS handshakes with clients, by result.");
   render_handshakes(page, workers, &Metrics::tls);
@@ -307,6 +314,11 @@ void render_tls(Page& page, const Config& config, const Workers& workers) {
   for (const TlsKeyPair& pair : config.tls_keys)
     page.add(static_cast<uint64_t>(std::max<int64_t>(pair.expires_s, 0)),
              {{"certificate", pair.cert}});
+  page.gauge("sluice_tls_ocsp_expires_seconds",
+             "Time at which the OCSP response for a certificate expires, since 1970.");
+  for (const TlsKeyPair& pair : config.tls_keys)
+    if (pair.ocsp_expires_s > 0)
+      page.add(static_cast<uint64_t>(pair.ocsp_expires_s), {{"certificate", pair.cert}});
   page.gauge("sluice_tls_certificate_days_left", "Days until then; 0 once it has expired.");
   int64_t now_s = static_cast<int64_t>(wall_clock_ms() / 1000);
   for (const TlsKeyPair& pair : config.tls_keys)
@@ -561,6 +573,7 @@ std::string render_metrics(const ConfigSnapshot& snapshot,
   render_endings(page, workers);
   render_protocols(page, workers);
   render_names(page, workers);
+  render_proxy_headers(page, workers);
   render_tls(page, snapshot.config(), workers);
   render_recovery(page, workers);
   page.histogram("sluice_time_to_first_event_seconds",

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "net/tls/client_trust.h"
 
 namespace sluice {
 
@@ -83,6 +84,8 @@ TlsResult result_of(unsigned long error) {
       return TlsResult::kProtocol;
     case SSL_R_CERTIFICATE_VERIFY_FAILED:
       return TlsResult::kCertificate;
+    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+      return TlsResult::kNoCertificate;
     default:
       return reason >= SSL_AD_REASON_OFFSET ? TlsResult::kAlert : TlsResult::kInvalid;
   }
@@ -174,6 +177,9 @@ class TlsTransform final : public Transform {
     unsigned size = 0;
     SSL_get0_alpn_selected(ssl_.get(), &name, &size);
     return {reinterpret_cast<const char*>(name), size};
+  }
+  std::string peer_subject() const override {
+    return role_ == TlsRole::kServer ? client_subject(ssl_.get()) : std::string();
   }
   const char* failure() const override { return failure_; }
 

@@ -117,6 +117,7 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
 
   // Between the socket and the protocol stands a transform: what the two ends say is secret.
   bool secured() const { return wire_ != nullptr; }
+  std::string peer_subject() const { return wire_ ? wire_->peer_subject() : std::string(); }
   // In a word, what was wrong with the peer's side of it, or "".
   const char* transform_failure() const { return wire_ ? wire_->failure() : ""; }
 

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <sys/uio.h>
 
@@ -63,6 +64,9 @@ class Transform {
 
   // What the two ends have agreed to speak (ALPN), once it is ready; empty: nothing was said of it.
   virtual std::string_view protocol() const { return {}; }
+  // The subject of the certificate that the peer has shown and that was verified, as RFC 2253
+  // writes it, in visible ASCII and blanks; empty: it has shown none.
+  virtual std::string peer_subject() const { return {}; }
   // In a word, why open() has said kBroken; empty where there is no word for it.
   virtual const char* failure() const { return ""; }
 };
