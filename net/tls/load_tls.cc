@@ -24,7 +24,8 @@ std::string load_server(Config& config, const std::shared_ptr<TicketKeys>& ticke
   }
   if (all.empty()) return "";
   std::string wrong;
-  config.tls_server = TlsServer::make(std::move(all), ticket_keys, config.http2, &wrong);
+  config.tls_server =
+      TlsServer::make(std::move(all), ticket_keys, config.http2, config.tls_lean_records, &wrong);
   return wrong.empty() ? "" : "tls-cert: " + wrong;
 }
 
