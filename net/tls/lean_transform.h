@@ -26,9 +26,9 @@ inline constexpr uint64_t kRecordsPerKey = uint64_t{1} << 24;
 struct LeanStart {
   CipherSuite suite;
   std::unique_ptr<const TrafficSecrets> secrets;  // complete
-  uint64_t sealed = 0;   // records under the server's secret: tickets, and no others
-  std::string said;      // what the handshake has to say still, those tickets among it
-  std::string protocol;  // agreed to by ALPN
+  uint64_t sealed = 0;        // records under the server's secret: tickets, and no others
+  std::string said = {};      // what the handshake has to say still, those tickets among it
+  std::string protocol = {};  // agreed to by ALPN
 };
 
 std::unique_ptr<Transform> make_lean_transform(LeanStart start, TlsCounters& counters,
