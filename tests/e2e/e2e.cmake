@@ -15,24 +15,27 @@ set(E2E_SMOKE prompt_forwarding large_events client_disconnect slow_reader keep_
 set(E2E_TLS prompt_forwarding truncated_upstream slow_reader large_events client_disconnect keep_alive big_bodies
   heartbeat order_and_content healing drain write_timeout)
 
-# And these with lean records, too, named e2e.<file>.tls-lean.
-set(E2E_TLS_LEAN prompt_forwarding slow_reader big_bodies truncated_upstream tls http2_tls)
+# Of these some with lean records, too, named e2e.<file>.tls-lean; and tests of TLS, e2e.<file>.lean.
+set(E2E_TLS_LEAN prompt_forwarding slow_reader big_bodies truncated_upstream)
+set(E2E_LEAN tls http2_tls)
 
 # What measures time or memory does not share the machine with another test.
 set(E2E_ALONE slow_reader browser interim_flood fault_bottleneck tls_records)
 
 # sluice_e2e_test(file [suffix feature,...]): the test of that file, with these features forced off;
-# where the suffix is "tls", over TLS, where it is "tls-lean", with lean records besides.
+# where the suffix is "tls", over TLS, where it is "lean", with lean records, and "tls-lean" is both.
 function(sluice_e2e_test file)
   set(name e2e.${file})
   set(label e2e)
   set(environment SLUICE_BIN=$<TARGET_FILE:sluice> PYTHONDONTWRITEBYTECODE=1)
   if(ARGC GREATER 1)
     string(APPEND name .without-${ARGV1})
-    if(ARGV1 MATCHES "^tls")
+    if(ARGV1 MATCHES "^(tls|lean|tls-lean)$")
       set(name e2e.${file}.${ARGV1})
-      list(APPEND environment SLUICE_TEST_TLS=1)
-      if(ARGV1 STREQUAL tls-lean)
+      if(ARGV1 MATCHES tls)
+        list(APPEND environment SLUICE_TEST_TLS=1)
+      endif()
+      if(ARGV1 MATCHES lean)
         list(APPEND environment SLUICE_EXTRA_FLAGS=--tls-records=lean)
       endif()
     else()
@@ -63,6 +66,9 @@ endforeach()
 
 foreach(file IN LISTS E2E_TLS_LEAN)
   sluice_e2e_test(${file} tls-lean)
+endforeach()
+foreach(file IN LISTS E2E_LEAN)
+  sluice_e2e_test(${file} lean)
 endforeach()
 
 if(SLUICE_TEST_ALL)
