@@ -211,7 +211,7 @@ Transform::Opened LeanTransform::broken(RecordError error) {
     // Section 6.2: both forget the keys, and nothing is sent any more.
     last_word_fallen_ = true;
     update_due_ = alert_due_ = false;
-    said_ = {};
+    std::string().swap(said_);
     sealing_.wipe();
   } else {
     last_word(kFatal, alert_of(error));
@@ -236,7 +236,7 @@ size_t LeanTransform::say_said(std::span<char> into) {
   size_t size = std::min(said_.size(), into.size());
   std::memcpy(into.data(), said_.data(), size);
   if (size == said_.size())
-    said_ = {};  // with its memory
+    std::string().swap(said_);  // with its memory: a ticket is of no use any more
   else
     said_.erase(0, size);
   return size;

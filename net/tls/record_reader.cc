@@ -35,7 +35,7 @@ std::span<char> RecordReader::next(Lease* in, std::span<char>* wire, SlotPool& s
   *in = slots.take_block(static_cast<uint32_t>(size), /*ours=*/true);
   std::ranges::copy(header_, in->data());
   std::ranges::copy(part_, in->data() + kRecordHeaderBytes);
-  part_ = {};  // with its memory: most records come in one piece
+  std::string().swap(part_);  // with its memory: most records come in one piece
   part_size_ = 0;
   return {in->data(), size};
 }
