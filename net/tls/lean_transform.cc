@@ -264,8 +264,7 @@ bool LeanTransform::say_key_update(std::span<char> into, Sealed* sealed) {
 }
 
 Transform::Sealed LeanTransform::seal(std::span<const iovec> plain, std::span<char> into) {
-  Sealed sealed{.plain = 0, .wire = say_said(into)};
-  if (!said_.empty()) return sealed;
+  Sealed sealed{.plain = 0, .wire = say_said(into)};  // all of it, or there is no room for more
   if (update_due_ && !say_key_update(into, &sealed)) return sealed;
   if (alert_due_ && say(ContentType::kAlert, alert_, into, &sealed)) {
     alert_due_ = false;

@@ -2,6 +2,9 @@
 // say anything, and towards OpenSSL.
 #include "net/tls/lean_transform.h"
 
+#include <cstring>
+#include <malloc.h>
+
 #include "tests/unit/tls/tls_testing.h"
 
 namespace sluice {
@@ -541,6 +544,37 @@ TEST_P(LeanTransformTest, Section62AllOthersAreErrorsAndAreNotAnswered) {
 TEST_P(LeanTransformTest, Section6AnAlertIsOneWholeRecord) {
   for (std::string_view content : {"\1"sv, "\1\0\0"sv, "\1\0\1\0"sv})
     refuses(kDecodeError, "not two bytes", [&] { return says(content); });
+}
+
+// Each direction's keys go when it is over, not only with the connection.
+TEST_P(LeanTransformTest, KeysAreWipedAsSoonAsTheyAreOfNoUse) {
+  auto holds = [this](const TlsEnd& server, uint8_t salt) {
+    const std::vector<uint8_t> bytes = secret(salt);
+    void* object = server.transform.get();
+    return memmem(object, malloc_usable_size(object), bytes.data(), bytes.size()) != nullptr;
+  };
+  auto expect_held = [&](const TlsEnd& server, bool clients, bool servers) {
+    EXPECT_EQ(holds(server, 1), clients);
+    EXPECT_EQ(holds(server, 2), servers);
+  };
+  TlsEnd ends = lean();
+  expect_held(ends, true, true);
+  ends.hear(says(alert(kCloseNotify)));
+  expect_held(ends, false, true);
+  ends.transform->end();
+  (void)ends.say();
+  expect_held(ends, false, false);
+
+  renew();
+  TlsEnd is_told = lean();
+  is_told.hear(says(alert(kBadRecordMac)));
+  expect_held(is_told, false, false);
+
+  TlsEnd tells = lean();
+  tells.hear("nonsense");
+  expect_held(tells, false, true);
+  (void)tells.say();
+  expect_held(tells, false, false);
 }
 
 TEST_P(LeanTransformTest, AnErrorIsSaidBehindWhatTheHandshakeSays) {
