@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "net/base/record_counters.h"
+
 namespace sluice {
 
 enum class TlsResult : uint8_t {
@@ -37,6 +39,7 @@ struct TlsCounters {
   std::array<std::array<uint64_t, kTlsVersions>, kTlsResults> handshakes{};
   uint64_t broken =
       0;  // connections that broke behind their handshake: records that were not valid
+  RecordCounters records;  // of connections with lean records
 };
 
 }  // namespace sluice

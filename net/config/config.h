@@ -183,6 +183,7 @@ struct Config {
   std::shared_ptr<const TlsServer> tls_server = nullptr;  // of these (net/tls/load_tls.h)
   uint64_t tls_handshake_timeout_ms = 10'000;
   uint64_t tls_handshakes_max = 1'000;  // under way, per worker
+  bool tls_lean_records = false;        // of clients: without OpenSSL's SSL object
   std::vector<Route> routes;
   StreamSettings defaults;  // of routes, and of a request that has none yet and no "/" to go by
   unsigned threads = 0;     // 0 = one per allowed CPU

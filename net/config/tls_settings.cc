@@ -60,6 +60,10 @@ std::vector<Setting> tls_settings() {
       number_setting("tls-handshakes-max", &Config::tls_handshakes_max, kCount, {1, 100'000},
                      "Handshakes of clients under way, per worker; beyond them no client is "
                      "accepted for TLS"),
+      choice_setting("tls-records", &Config::tls_lean_records,
+                     Choices<bool>{{"openssl", false}, {"lean", true}},
+                     "Who seals and opens records of clients with TLS 1.3: OpenSSL's connection "
+                     "object, or sluice with OpenSSL's ciphers, in a fraction of the memory"),
   };
 }
 

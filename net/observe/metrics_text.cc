@@ -296,6 +296,35 @@ void render_proxy_headers(Page& page, const Workers& workers) {
              {{"result", proxy_result_name(static_cast<ProxyResult>(i))}});
 }
 
+// Of clients with lean records.
+void render_records(Page& page, const Workers& workers) {
+  auto total = [&workers](auto get) {
+    return sum(workers, [&](const WorkerSnapshot& w) { return get(w.metrics.tls.records); });
+  };
+  page.counter("sluice_tls_lean_connections",
+               "Client connections that went on without OpenSSL's object (--tls-records=lean).");
+  page.add(total([](const RecordCounters& r) { return r.connections; }));
+  page.counter("sluice_tls_records", "Records of those connections, by direction and kind.");
+  for (unsigned i = 0; i < kRecordKinds; ++i) {
+    const char* kind = record_kind_name(static_cast<RecordKind>(i));
+    page.add(total([i](const RecordCounters& r) { return r.sealed[i]; }),
+             {{"direction", "sealed"}, {"kind", kind}});
+    page.add(total([i](const RecordCounters& r) { return r.opened[i]; }),
+             {{"direction", "opened"}, {"kind", kind}});
+  }
+  page.counter("sluice_tls_key_updates", "Key updates of those connections, by direction.");
+  page.add(total([](const RecordCounters& r) { return r.key_updates_sent; }),
+           {{"direction", "sent"}});
+  page.add(total([](const RecordCounters& r) { return r.key_updates_received; }),
+           {{"direction", "received"}});
+  page.counter("sluice_tls_record_errors",
+               "Those connections that broke, by the alert that they were sent (by_peer: the "
+               "client sent one).");
+  for (unsigned i = 0; i < kRecordErrors; ++i)
+    page.add(total([i](const RecordCounters& r) { return r.errors[i]; }),
+             {{"alert", record_error_name(static_cast<RecordError>(i))}});
+}
+
 void render_tls(Page& page, const Config& config, const Workers& workers) {
   page.counter("sluice_tls_handshakes", "TLS handshakes with clients, by result.");
   render_handshakes(page, workers, &Metrics::tls);
@@ -308,6 +337,7 @@ void render_tls(Page& page, const Config& config, const Workers& workers) {
            {{"side", "upstream"}});
   page.gauge("sluice_tls_handshakes_under_way", "TLS handshakes with clients that have begun.");
   page.add(sum(workers, [](const WorkerSnapshot& w) { return w.handshakes; }));
+  render_records(page, workers);
   if (config.tls_keys.empty()) return;
   page.gauge("sluice_tls_certificate_expires_seconds",
              "Time at which a certificate of --tls-cert expires, since 1970.");

@@ -72,10 +72,10 @@ std::string load_tls_server(Config& config, const std::shared_ptr<TicketKeys>& t
     keys = std::make_shared<TicketKeys>(std::move(given));
   }
   std::string wrong;
-  config.tls_server =
-      TlsServer::make(std::move(all), std::move(keys), config.http2, &wrong,
-                      {.ca_file = config.tls_client_ca_file,
-                       .required = config.tls_client_auth == ClientAuth::kRequired});
+  config.tls_server = TlsServer::make(
+      std::move(all), std::move(keys), config.http2, config.tls_lean_records, &wrong,
+      {.ca_file = config.tls_client_ca_file,
+       .required = config.tls_client_auth == ClientAuth::kRequired});
   return wrong.empty() ? "" : "tls-cert: " + wrong;
 }
 

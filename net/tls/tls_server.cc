@@ -96,12 +96,13 @@ TlsServer::TlsServer(std::vector<Credentials> certificates, std::shared_ptr<Tick
 
 std::shared_ptr<const TlsServer> TlsServer::make(std::vector<Credentials> certificates,
                                                  std::shared_ptr<TicketKeys> ticket_keys,
-                                                 bool http2, std::string* wrong,
+                                                 bool http2, bool lean, std::string* wrong,
                                                  const ClientTrust& trust) {
   std::shared_ptr<TlsServer> server(
       new TlsServer(std::move(certificates), std::move(ticket_keys), http2));
   *wrong = server->set_up();
   if (wrong->empty()) *wrong = trust_clients(server->context_.get(), trust);
+  if (lean && wrong->empty()) let_go_after_handshakes(server->context_.get());
   return wrong->empty() ? server : nullptr;
 }
 

@@ -21,11 +21,12 @@ namespace sluice {
 
 class TlsServer {
  public:
-  // `certificates`: at least one. `http2`: is offered, too. Null, and *wrong says why, where
-  // OpenSSL takes one for too weak, or `trust` cannot be read.
+  // `certificates`: at least one. `http2`: is offered, too. `lean`: --tls-records. Null, and *wrong
+  // says why, where OpenSSL takes one for too weak, or `trust` cannot be read.
   static std::shared_ptr<const TlsServer> make(std::vector<Credentials> certificates,
                                                std::shared_ptr<TicketKeys> ticket_keys, bool http2,
-                                               std::string* wrong, const ClientTrust& trust = {});
+                                               bool lean, std::string* wrong,
+                                               const ClientTrust& trust = {});
 
   // Which of the certificates a client that asks for that name gets.
   size_t choose(std::string_view name) const;

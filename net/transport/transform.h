@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -61,6 +62,10 @@ class Transform {
   // No plain byte follows: its ending is the last that it has to say. Nothing where the peer could
   // not read it (before the handshake is done, after bytes that were not valid).
   virtual void end() = 0;
+
+  // What goes on in its place once the handshake is done, with all that it has to say; null:
+  // itself. To be asked once, right behind kReady, and it is of no use afterwards.
+  virtual std::unique_ptr<Transform> successor() { return nullptr; }
 
   // What the two ends have agreed to speak (ALPN), once it is ready; empty: nothing was said of it.
   virtual std::string_view protocol() const { return {}; }

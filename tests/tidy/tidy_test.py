@@ -58,7 +58,7 @@ WRAPPED = {
     r"nghttp2/.*": r"net/http2/session\.cc",
     r"ares\.h": r"net/dns/cares_resolver\.cc",
     r"CLI/.*": r"net/config/flags\.cc",
-    r"openssl/.*": r"net/tls/.*",
+    r"openssl/.*": r"net/tls/.*|perf/bench_tls\.cc",
     r"toml(\+\+|plusplus)/.*|toml\+\+\.h": r"net/config/file\.cc",
 }
 

@@ -67,6 +67,7 @@ std::map<std::string, Sample> process_samples() {
                                                      &C::tls_client_auth, ClientAuth::kOptional)},
       {"tls-handshake-timeout",
        process_sample<uint64_t>("3s", "\"3s\"", &C::tls_handshake_timeout_ms, 3'000)},
+      {"tls-records", process_sample<bool>("lean", "\"lean\"", &C::tls_lean_records, true)},
       {"tls-handshakes-max", process_sample<uint64_t>("7", "7", &C::tls_handshakes_max, 7)},
       {"route",
        {"path=/sample,upstream=http://127.0.0.1:1",

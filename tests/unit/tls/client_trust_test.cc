@@ -20,7 +20,7 @@ class TrustOfClients : public TlsTest {
     std::vector<Credentials> all(1);
     EXPECT_EQ(read_credentials(pki_.cert_file("server"), pki_.key_file("server"), &all[0]), "");
     std::string wrong;
-    auto server = TlsServer::make(std::move(all), tickets_, true, &wrong,
+    auto server = TlsServer::make(std::move(all), tickets_, true, false, &wrong,
                                   {.ca_file = pki_.cert_file(ca), .required = required});
     EXPECT_EQ(wrong, "");
     return server;
