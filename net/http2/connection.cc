@@ -442,13 +442,15 @@ void Http2ClientConn::on_timer() {
     return;
   }
   if (drain_ == Drain::kNoticed && due(noticed_ms_, limits::kHttp2NoticeMs)) refuse_further();
-  if (head_since_ms_ != 0 && due(head_since_ms_, settings.header_timeout_ms)) {
+  if (head_since_ms_ != 0 &&
+      due(std::max(head_since_ms_, listening_since_ms()), settings.header_timeout_ms)) {
     ++context().metrics.refusals[static_cast<unsigned>(Refusal::kHeaderTimeout)];
     give_up(Http2Code::kEnhanceYourCalm);
     return;
   }
   uint64_t idle_ms = served_ ? settings.keepalive_timeout_ms : settings.header_timeout_ms;
-  if (all_.empty() && head_since_ms_ == 0 && !given_up_ && due(idle_since_ms_, idle_ms)) {
+  if (all_.empty() && head_since_ms_ == 0 && !given_up_ &&
+      due(std::max(idle_since_ms_, listening_since_ms()), idle_ms)) {
     give_up(Http2Code::kNoError);
     return;
   }
@@ -465,7 +467,8 @@ void Http2ClientConn::check_stream(Http2Stream& half, uint64_t now_ms, uint64_t*
       stream.has_route() ? stream.settings() : context().default_settings();
   if (uint64_t timeout_ms = settings.body_timeout_ms; timeout_ms > 0 && half.request_due()) {
     bool due = stream.body_due() && !half.window_is_closed();
-    uint64_t since_ms = due ? half.body_since_ms() : now_ms;
+    // Who is not read, for want of slots or behind what it does not take, is not late.
+    uint64_t since_ms = due ? std::max(half.body_since_ms(), listening_since_ms()) : now_ms;
     uint64_t due_ms = std::max(since_ms, stream.body_asked_for_ms()) + timeout_ms;
     if (now_ms >= due_ms) {
       ++context().metrics.refusals[static_cast<unsigned>(Refusal::kBodyTimeout)];

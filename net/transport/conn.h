@@ -125,6 +125,8 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   uint64_t waiting_since_ms() const {
     return recv_in_flight_ ? std::max(last_received_ms_, recv_armed_ms_) : loop_.now_ms();
   }
+  // Since when it has been heard, whatever it said; now, while it is not.
+  uint64_t listening_since_ms() const { return recv_in_flight_ ? recv_armed_ms_ : loop_.now_ms(); }
   // The write stall: true where the send in flight has made no progress for `timeout_ms`. To be
   // asked at least every half of that, since progress shows only between two looks.
   bool send_stalled(uint64_t timeout_ms);
