@@ -29,14 +29,10 @@ bool Http2Stream::client_secured() const {
 }
 
 // The stream has ended already. Where bytes of it are on their way they go on: a frame cannot be
-// taken back. But if its slots are wanted back, the connection has to go.
+// taken back.
 void Http2Stream::drop() {
   if (gone_) return;
-  gone_ = true;
-  if (stream_->ending() == Ending::kOverloaded && in_batches_ > 0) {
-    conn_.drop();
-    return;
-  }
+  go();
   if (in_codec_) conn_.session().reset(id_, Http2Code::kInternalError);
   conn_.wake_up();
 }
@@ -180,11 +176,16 @@ void Http2Stream::on_closed(uint32_t code) {
 
 void Http2Stream::leave(Ending ending) {
   if (gone_) return;
-  gone_ = true;
+  go();
   if (stream_->aborted())
     stream_->on_client_done();
   else
     stream_->on_client_gone(ending);
+}
+
+void Http2Stream::go() {
+  gone_ = true;
+  if (body_in_batch_) conn_.has_orphans();
 }
 
 void Http2Stream::release() {
@@ -192,8 +193,9 @@ void Http2Stream::release() {
   stream_->client_released();
 }
 
+// What is in a batch waits for the connection, which has a time-out of its own.
 uint64_t Http2Stream::still_ms(uint64_t now_ms) {
-  if (gone_ || seen_sent_ != sent_bytes_ || !stream_->response().has_work()) {
+  if (gone_ || in_batches_ > 0 || seen_sent_ != sent_bytes_ || !stream_->response().has_work()) {
     seen_sent_ = sent_bytes_;
     still_since_ms_ = now_ms;
   }

@@ -28,6 +28,7 @@ enum FrameType : uint8_t {
   kPriorityUpdate = 16,  // RFC 9218 section 7.1
 };
 constexpr uint8_t kEndStream = 1;
+constexpr uint64_t kOrphansEveryMs = limits::kShedAfterMs / 8;
 
 Http2Session::Limits limits_of(const WorkerContext& context) {
   const Config& config = context.config();
@@ -73,7 +74,7 @@ void Http2ClientConn::on_bytes(const Lease& lease, std::string_view bytes, uint6
 void Http2ClientConn::feed(const Lease& lease, std::string_view bytes) {
   if (given_up_ || closing()) return;
   lease_ = &lease;
-  bool valid = session_.receive(bytes);
+  Http2Session::Received received = session_.receive(bytes);
   lease_ = nullptr;
   touched_ = true;
   wake();
@@ -82,12 +83,19 @@ void Http2ClientConn::feed(const Lease& lease, std::string_view bytes) {
     head_.reset();
     (void)charge(0);
     give_up(Http2Code::kEnhanceYourCalm);
-  } else if (!valid) {
-    ++context().metrics.http2_goaways[http2_code_index(1)];
-    end_all(Ending::kClientLeft, CloseMode::kOrderly);
-  } else if (session_.over()) {
-    leave_all(Ending::kClientLeft);
+  } else if (received != Http2Session::Received::kWell) {
+    refuse_bytes(received);
   }
+}
+
+// There is nobody who would understand a GOAWAY.
+void Http2ClientConn::refuse_bytes(Http2Session::Received why) {
+  Metrics& metrics = context().metrics;
+  if (why == Http2Session::Received::kNotHttp2)
+    ++metrics.bad_requests[static_cast<unsigned>(ParseError::kNotHttp)];
+  else if (why == Http2Session::Received::kFlood)
+    ++metrics.http2_floods[static_cast<unsigned>(Http2Flood::kPing)];
+  end_all(Ending::kClientLeft, CloseMode::kOrderly);
 }
 
 void Http2ClientConn::on_frame_begun(uint8_t type, uint8_t flags, size_t size) {
@@ -258,6 +266,7 @@ size_t Http2ClientConn::build_batch(std::span<iovec> pieces) {
 
 void Http2ClientConn::frame_batch() {
   touched_ = false;
+  batch_since_ms_ = loop_.now_ms();
   batch_bytes_ = batch_pieces_ = 0;
   framing_.swap(ready_);
   for (Http2Stream* stream : framing_) stream->ready = false;
@@ -281,10 +290,11 @@ void Http2ClientConn::on_output(std::string_view bytes) {
   batch_bytes_ += bytes.size();
   if (!parts_.empty() && !parts_.back().stream) {
     parts_.back().size += bytes.size();
-    return;
+  } else {
+    parts_.push_back({nullptr, bytes.size()});
+    ++batch_pieces_;
   }
-  parts_.push_back({nullptr, bytes.size()});
-  ++batch_pieces_;
+  if (ends_with_head_) parts_.push_back({std::exchange(ends_with_head_, nullptr), 0});
 }
 
 Http2Session::Body Http2ClientConn::next_body(Http2Stream& stream, size_t size_max) {
@@ -306,9 +316,12 @@ void Http2ClientConn::on_body_frame(Http2Stream& stream, std::string_view header
   parts_.push_back({&stream, std::exchange(promised_, 0)});
 }
 
-void Http2ClientConn::on_end_framed(Http2Stream& stream) {
+void Http2ClientConn::on_end_framed(Http2Stream& stream, bool by_head) {
   stream.end_framed();
-  parts_.push_back({&stream, 0});
+  if (by_head)
+    ends_with_head_ = &stream;
+  else
+    parts_.push_back({&stream, 0});
 }
 
 void Http2ClientConn::on_sent(uint64_t bytes) {
@@ -335,10 +348,30 @@ void Http2ClientConn::parts_left() {
     parts_[part_at_++].stream->end_left();
   if (part_at_ < parts_.size()) return;
   parts_.clear();
+  orphans_ = false;
   part_at_ = 0;
   own_at_ = 0;
   own_.clear();
   if (own_.capacity() > limits::kHttp2OwnBytesKept) own_.shrink_to_fit();
+}
+
+void Http2ClientConn::has_orphans() {
+  orphans_ = true;
+  schedule(loop_.now_ms() + kOrphansEveryMs);
+}
+
+// As a stream that takes nothing is shed for its slots (Stream::relieve_memory()). Those of streams
+// that have gone are this connection's to give back, with all that it carries.
+bool Http2ClientConn::pins_slots(uint64_t now_ms) const {
+  if (!orphans_ || now_ms < batch_since_ms_ + limits::kShedAfterMs) return false;
+  return std::ranges::any_of(std::array{&memory_.sse_event, &memory_.http_message},
+                             [this](const SlotPool* pool) {
+                               return pool->exhausted() &&
+                                      std::ranges::any_of(parts_, [pool](const Part& part) {
+                                        return part.size > 0 && part.stream &&
+                                               part.stream->orphan_in(*pool);
+                                      });
+                             });
 }
 
 // --- endings ---
@@ -441,6 +474,11 @@ void Http2ClientConn::on_timer() {
     end_all(Ending::kClientStalled, CloseMode::kReset);
     return;
   }
+  if (pins_slots(now_ms)) {
+    end_all(Ending::kOverloaded, CloseMode::kReset);
+    return;
+  }
+  if (orphans_) next_ms = now_ms + kOrphansEveryMs;
   if (drain_ == Drain::kNoticed && due(noticed_ms_, limits::kHttp2NoticeMs)) refuse_further();
   if (head_since_ms_ != 0 &&
       due(std::max(head_since_ms_, listening_since_ms()), settings.header_timeout_ms)) {

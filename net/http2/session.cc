@@ -88,6 +88,9 @@ struct Http2Session::Callbacks {
         }
         [[fallthrough]];  // trailers
       case NGHTTP2_DATA:
+        if (frame->hd.type == NGHTTP2_DATA && !ends_stream(*frame) && frame->hd.length > 0 &&
+            frame->hd.length == frame->data.padlen)
+          to.on_padding_only();
         if (Http2Stream* stream = stream_of(session, frame->hd.stream_id);
             stream && ends_stream(*frame))
           to.on_request_end(*stream);
@@ -130,7 +133,8 @@ struct Http2Session::Callbacks {
       to.on_reset(/*ours=*/true, frame->rst_stream.error_code);
     } else if ((frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
                ends_stream(*frame)) {
-      if (Http2Stream* stream = stream_of(session, frame->hd.stream_id)) to.on_end_framed(*stream);
+      if (Http2Stream* stream = stream_of(session, frame->hd.stream_id))
+        to.on_end_framed(*stream, /*by_head=*/frame->hd.type == NGHTTP2_HEADERS);
     }
     return 0;
   }
@@ -221,9 +225,11 @@ Http2Session::~Http2Session() {
   nghttp2_session_del(session_);
 }
 
-bool Http2Session::receive(std::string_view bytes) {
+Http2Session::Received Http2Session::receive(std::string_view bytes) {
   ssize_t taken = nghttp2_session_mem_recv(session_, data_of(bytes), bytes.size());
-  return taken >= 0;
+  if (taken >= 0) return Received::kWell;
+  if (taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC) return Received::kNotHttp2;
+  return taken == NGHTTP2_ERR_FLOODED ? Received::kFlood : Received::kBroken;
 }
 
 bool Http2Session::frame() {

@@ -49,6 +49,7 @@ class Log final : public Http2Session::Handler {
   void on_body(Http2Stream&, std::string_view) override {}
   void on_request_end(Http2Stream&) override {}
   void on_stream_closed(Http2Stream&, uint32_t) override {}
+  void on_padding_only() override { say("padding"); }
   void on_ping_answered() override { say("pong"); }
   void on_reset(bool ours, uint32_t code) override {
     say((ours ? "reset" : "peer") + std::to_string(code));
@@ -60,7 +61,7 @@ class Log final : public Http2Session::Handler {
     return {Http2Session::Body::Kind::kNone};
   }
   void on_body_frame(Http2Stream&, std::string_view) override {}
-  void on_end_framed(Http2Stream&) override {}
+  void on_end_framed(Http2Stream&, bool by_head) override { say(by_head ? "end:head" : "end"); }
 };
 
 class Http2SessionTest : public testing::Test {
@@ -69,6 +70,10 @@ class Http2SessionTest : public testing::Test {
   std::string sent() {
     EXPECT_TRUE(session.frame());
     return frames_in(std::exchange(log.output, ""));
+  }
+
+  bool takes(std::string_view bytes) {
+    return session.receive(bytes) == Http2Session::Received::kWell;
   }
 
   Log log;
@@ -81,14 +86,14 @@ class Http2SessionTest : public testing::Test {
 
 TEST_F(Http2SessionTest, BeginsWithItsSettingsAndReadsARequestCutAnywhere) {
   std::string bytes = first_frames() + request_frame(1, "/a");
-  for (char byte : bytes) ASSERT_TRUE(session.receive({&byte, 1}));
+  for (char byte : bytes) ASSERT_TRUE(takes({&byte, 1}));
   EXPECT_EQ(log.take(),
             "frame4 frame1 head1 :method=GET :scheme=http :authority=a.test :path=/a whole1! ");
   EXPECT_EQ(sent(), "settings settings:ack window_update ");
 }
 
 TEST_F(Http2SessionTest, TellsOfAHeadThatIsNotValid) {
-  ASSERT_TRUE(session.receive(first_frames() + request_frame(1, "/", {{"x", "a\nb"}})));
+  ASSERT_TRUE(takes(first_frames() + request_frame(1, "/", {{"x", "a\nb"}})));
   EXPECT_EQ(log.take(),
             "frame4 frame1 head1 :method=GET :scheme=http :authority=a.test :path=/ bad ");
   EXPECT_EQ(sent(), "settings settings:ack window_update rst_stream ");
@@ -96,13 +101,13 @@ TEST_F(Http2SessionTest, TellsOfAHeadThatIsNotValid) {
 }
 
 TEST_F(Http2SessionTest, TellsOfFramesThatNobodyKnows) {
-  ASSERT_TRUE(session.receive(first_frames() + frame(0x42, 0, 0, "x") + frame(0xff, 0, 7, "")));
+  ASSERT_TRUE(takes(first_frames() + frame(0x42, 0, 0, "x") + frame(0xff, 0, 7, "")));
   EXPECT_EQ(log.take(), "frame4 frame66 frame255 ");
   EXPECT_FALSE(session.over());
 }
 
 TEST_F(Http2SessionTest, AnswersAndEnds) {
-  ASSERT_TRUE(session.receive(first_frames() + request_frame(1, "/") + request_frame(3, "/")));
+  ASSERT_TRUE(takes(first_frames() + request_frame(1, "/") + request_frame(3, "/")));
   sent();
   session.respond_interim(1, {{":status", "103"}});
   session.respond(1, {{":status", "204"}}, /*with_body=*/false);
@@ -113,16 +118,16 @@ TEST_F(Http2SessionTest, AnswersAndEnds) {
 }
 
 TEST_F(Http2SessionTest, DrainsInTwoSteps) {
-  ASSERT_TRUE(session.receive(first_frames() + request_frame(1, "/")));
+  ASSERT_TRUE(takes(first_frames() + request_frame(1, "/")));
   sent();
   session.announce_end();
   EXPECT_EQ(sent(), "goaway ping ");
   log.take();
-  ASSERT_TRUE(session.receive(request_frame(3, "/") + frame(6, 1, 0, std::string(8, '\0'))));
+  ASSERT_TRUE(takes(request_frame(3, "/") + frame(6, 1, 0, std::string(8, '\0'))));
   EXPECT_NE(log.take().find("whole3! frame6 pong "), std::string::npos);
   session.refuse_further();
   EXPECT_EQ(sent(), "goaway ");
-  ASSERT_TRUE(session.receive(request_frame(5, "/")));
+  ASSERT_TRUE(takes(request_frame(5, "/")));
   EXPECT_EQ(log.take().find("whole5"), std::string::npos);
   for (int32_t id : {1, 3}) session.respond(id, {{":status", "204"}}, /*with_body=*/false);
   EXPECT_FALSE(session.over());
@@ -131,15 +136,27 @@ TEST_F(Http2SessionTest, DrainsInTwoSteps) {
 }
 
 TEST_F(Http2SessionTest, StopsFramingWhereThereIsNoRoom) {
-  ASSERT_TRUE(session.receive(first_frames()));
+  ASSERT_TRUE(takes(first_frames()));
   log.room = 1;
   EXPECT_EQ(sent(), "settings ");
   EXPECT_TRUE(session.wants_to_send());
   EXPECT_EQ(sent(), "settings:ack ");
 }
 
+TEST_F(Http2SessionTest, TellsOfFramesThatAreNothingButPadding) {
+  std::string head = request_frame(1, "/");
+  head[4] = 4;  // a body follows
+  ASSERT_TRUE(takes(first_frames() + head));
+  log.take();
+  const std::string padding("\x03\0\0\0", 4);
+  ASSERT_TRUE(takes(frame(0, 8, 1, padding) + frame(0, 8, 1, "\x01x" + std::string(1, '\0')) +
+                    frame(0, 9, 1, padding)));
+  EXPECT_EQ(log.take(), "frame0 padding frame0 frame0 ");
+}
+
 TEST_F(Http2SessionTest, RefusesOtherBytes) {
-  EXPECT_FALSE(session.receive("GET / HTTP/1.1\r\nhost: a\r\n\r\n"));
+  EXPECT_EQ(session.receive("GET / HTTP/1.1\r\nhost: a\r\n\r\n"),
+            Http2Session::Received::kNotHttp2);
 }
 
 }  // namespace
