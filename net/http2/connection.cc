@@ -364,14 +364,12 @@ void Http2ClientConn::has_orphans() {
 // that have gone are this connection's to give back, with all that it carries.
 bool Http2ClientConn::pins_slots(uint64_t now_ms) const {
   if (!orphans_ || now_ms < batch_since_ms_ + limits::kShedAfterMs) return false;
-  return std::ranges::any_of(std::array{&memory_.sse_event, &memory_.http_message},
-                             [this](const SlotPool* pool) {
-                               return pool->exhausted() &&
-                                      std::ranges::any_of(parts_, [pool](const Part& part) {
-                                        return part.size > 0 && part.stream &&
-                                               part.stream->orphan_in(*pool);
-                                      });
-                             });
+  return std::ranges::any_of(
+      std::array{&memory_.sse_event, &memory_.http_message}, [this](const SlotPool* pool) {
+        return pool->exhausted() && std::ranges::any_of(parts_, [pool](const Part& part) {
+                 return part.size > 0 && part.stream && part.stream->orphan_in(*pool);
+               });
+      });
 }
 
 // --- endings ---

@@ -125,7 +125,7 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
   size_t own_at_ = 0;
   size_t batch_bytes_ = 0;
   size_t batch_pieces_ = 0;
-  size_t promised_ = 0;  // by next_body(), for the frame that follows
+  size_t promised_ = 0;                    // by next_body(), for the frame that follows
   Http2Stream* ends_with_head_ = nullptr;  // whose end is in the head that follows
 
   const Lease* lease_ = nullptr;  // that the bytes being fed lie in
