@@ -79,13 +79,21 @@ void Http2ClientConn::feed(const Lease& lease, std::string_view bytes) {
   touched_ = true;
   wake();
   if (closing()) return;
-  if (!charge(head_ ? head_->bytes_held() : 0)) {
+  if (!charge(peers_bytes())) {
     head_.reset();
     (void)charge(0);
     give_up(Http2Code::kEnhanceYourCalm);
   } else if (received != Http2Session::Received::kWell) {
     refuse_bytes(received);
   }
+}
+
+// What the peer makes the codec keep (tables, heads in part, frames that want an answer), and the
+// head that is arriving.
+size_t Http2ClientConn::peers_bytes() const {
+  size_t ours = limits::kHttp2CodecBytes + all_.size() * limits::kHttp2CodecStreamBytes;
+  size_t codec = session_.bytes_held();
+  return (codec > ours ? codec - ours : 0) + (head_ ? head_->bytes_held() : 0);
 }
 
 // There is nobody who would understand a GOAWAY.

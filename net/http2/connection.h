@@ -99,6 +99,7 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
   void on_end_framed(Http2Stream& stream, bool by_head) override;
 
   void feed(const Lease& lease, std::string_view bytes);
+  size_t peers_bytes() const;
   bool pins_slots(uint64_t now_ms) const;
   void refuse_bytes(Http2Session::Received why);
   void frame_batch();

@@ -35,6 +35,25 @@ bool ends_stream(const nghttp2_frame& frame) {
   return (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
 }
 
+SessionMemory& memory(void* user_data) {
+  return *static_cast<SessionMemory*>(user_data);
+}
+
+nghttp2_mem allocator_of(SessionMemory& of) {
+  return {
+      .mem_user_data = &of,
+      .malloc = [](size_t size, void* to) { return memory(to).allocate(size); },
+      .free = [](void* block, void* to) { memory(to).free(block); },
+      .calloc = [](size_t count, size_t size,
+                   void* to) { return memory(to).allocate_zeroed(count, size); },
+      .realloc = [](void* block, size_t size, void* to) { return memory(to).resize(block, size); },
+  };
+}
+
+// The tables of header compression, one a direction: 5 KB of a connection, against 300 bytes of a
+// request, of which an event stream has few.
+constexpr uint32_t kHeaderTableBytes = 0;
+
 }  // namespace
 
 struct Http2Session::Callbacks {
@@ -192,6 +211,7 @@ struct Http2Session::Callbacks {
     nghttp2_option* options = nullptr;
     SLUICE_CHECK(nghttp2_option_new(&options) == 0);
     nghttp2_option_set_no_auto_window_update(options, 1);
+    nghttp2_option_set_max_deflate_dynamic_table_size(options, kHeaderTableBytes);
     // Closed streams would be kept for the priorities of RFC 7540.
     nghttp2_option_set_no_closed_streams(options, 1);
     // Ours are bounded where they are parsed, by --max-header-size.
@@ -205,9 +225,11 @@ struct Http2Session::Callbacks {
 };
 
 Http2Session::Http2Session(Handler& handler, const Limits& limits) : handler_(handler) {
-  SLUICE_CHECK(
-      nghttp2_session_server_new2(&session_, Callbacks::all(), this, Callbacks::options()) == 0);
-  const std::array<nghttp2_settings_entry, 4> settings = {{
+  nghttp2_mem allocator = allocator_of(memory_);
+  SLUICE_CHECK(nghttp2_session_server_new3(&session_, Callbacks::all(), this, Callbacks::options(),
+                                           &allocator) == 0);
+  const std::array<nghttp2_settings_entry, 5> settings = {{
+      {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, kHeaderTableBytes},
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.streams_max},
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits.stream_window},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits.header_list_bytes},

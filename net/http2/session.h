@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "net/http2/session_memory.h"
+
 struct nghttp2_session;
 
 namespace sluice {
@@ -118,6 +120,9 @@ class Http2Session {
   // Neither side has anything to say any more.
   bool over() const;
   bool wants_to_send() const;
+  // On the heap.
+  size_t bytes_held() const { return memory_.bytes(); }
+  bool shares_frame_buffer() const { return memory_.shares_frame_buffer(); }
 
   // --- From within a call, too ---
 
@@ -137,6 +142,7 @@ class Http2Session {
   struct Callbacks;
 
   Handler& handler_;
+  SessionMemory memory_;
   nghttp2_session* session_ = nullptr;
   bool ping_due_ = false;  // behind the notice, so that its answer shows that the peer has that
 };

@@ -154,6 +154,62 @@ TEST_F(Http2SessionTest, TellsOfFramesThatAreNothingButPadding) {
   EXPECT_EQ(log.take(), "frame0 padding frame0 frame0 ");
 }
 
+// A request of a browser, as far as its size goes.
+std::string browser_request(uint32_t id) {
+  return request_frame(id, "/events?topic=" + std::string(40, 'x'),
+                       {{"user-agent", std::string(100, 'm')},
+                        {"accept", "text/event-stream"},
+                        {"accept-encoding", "gzip, deflate, br, zstd"},
+                        {"cookie", std::string(120, 'c')}});
+}
+
+TEST_F(Http2SessionTest, IsSmall) {
+  // Fails where nghttp2's frame buffer has another size: SessionMemory does not know it then.
+  EXPECT_TRUE(session.shares_frame_buffer());
+  ASSERT_TRUE(takes(first_frames() + browser_request(1)));
+  session.respond(1, {{":status", "200"}, {"content-type", "text/event-stream"}}, true);
+  sent();
+  const size_t with_one = session.bytes_held();
+  for (uint32_t id = 3; id < 20; id += 2) {
+    ASSERT_TRUE(takes(browser_request(id)));
+    session.respond(static_cast<int32_t>(id),
+                    {{":status", "200"}, {"content-type", "text/event-stream"}}, true);
+    sent();
+  }
+  const size_t further = (session.bytes_held() - with_one) / 9;
+  EXPECT_LE(with_one, 10U * 1024);
+  EXPECT_LE(further, 512U);
+}
+
+TEST_F(Http2SessionTest, SessionsThatShareABufferDoNotMixTheirFrames) {
+  Log other_log;
+  Http2Session other{other_log,
+                     {.streams_max = 10,
+                      .stream_window = 65536,
+                      .connection_window = 1 << 20,
+                      .header_list_bytes = 16384}};
+  ASSERT_TRUE(takes(first_frames() + request_frame(1, "/")));
+  ASSERT_EQ(other.receive(first_frames() + request_frame(1, "/")), Http2Session::Received::kWell);
+  sent();
+  ASSERT_TRUE(other.frame());
+  other_log.output.clear();
+  // A head of several frames, of which the others lie behind the buffer that is shared. It leaves
+  // frame by frame, with the other session's in between.
+  std::string large;  // of bytes that take more than eight bits in Huffman's code
+  for (size_t i = 0; i < 40'000; ++i) large += "~|{}<>^"[i * i % 1009 % 7];
+  session.respond(1, {{":status", "200"}, {"x-large", large}}, false);
+  for (int i = 0; i < 4; ++i) {
+    log.room = log.output.size() + 1;
+    ASSERT_TRUE(session.frame());
+    other.respond_interim(1, {{":status", "103"}, {"link", std::string(500, 'l')}});
+    ASSERT_TRUE(other.frame());
+  }
+  std::string bytes = log.output;
+  std::string block;
+  for (const test::SeenFrame& seen : test::take_frames(bytes)) block += seen.payload;
+  EXPECT_NE(block.find(large), std::string::npos) << block.size();
+}
+
 TEST_F(Http2SessionTest, RefusesOtherBytes) {
   EXPECT_EQ(session.receive("GET / HTTP/1.1\r\nhost: a\r\n\r\n"),
             Http2Session::Received::kNotHttp2);
