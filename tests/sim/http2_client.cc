@@ -41,6 +41,7 @@ constexpr size_t kFrameBytesMax = 16'384;
 constexpr uint32_t kWideOpen = 1U << 28U;
 // Between the word that the process ends and the last answer on a connection that is to stay.
 constexpr uint64_t kToldLateNs = 400 * kMillisecond;
+constexpr uint64_t kAnswersWithinNs = 400 * kMillisecond;
 
 std::string number(uint32_t value) {
   std::string out;
@@ -327,6 +328,26 @@ void Http2Client::frame_body() {
   if (size == 0) ask.end_written = true;
   uint8_t flags = (ask.end_written ? kEndStream : 0) | (padded ? kPadded : 0);
   out_.push_back({Kind::kBody, ask.request, frame(kData, flags, ask.id, payload)});
+  if (took_too_much(ask)) check_upload(ask.id);
+}
+
+// The gateway has let this client send more than a window that its upstream has not been sent. (It
+// drops what nobody wants any more, so there must be no answer yet.)
+bool Http2Client::took_too_much(const Ask& ask) {
+  const Exchange& of = exchange_of(ask);
+  uint64_t sent = script_of(ask).request_body.size() - ask.rest.size();
+  uint64_t passed = of.upstream ? of.upstream->sent_bytes : 0;
+  return of.prompt && !ask.head_seen && !ask.over && of.answered_ns == 0 && of.tries <= 1 &&
+         of.cut_ns == 0 && sent > passed + limits::kRequestWindow;
+}
+
+// An answer may be on its way.
+void Http2Client::check_upload(uint32_t id) {
+  scene_.world.after(kAnswersWithinNs, [this, id, name = connections_] {
+    if (name != connections_ || done_ || scene_.frozen || !scene_.punctual) return;
+    Ask& ask = *find(id);
+    if (took_too_much(ask)) wrong(ask, "may send more than a window ahead of its upstream");
+  });
 }
 
 void Http2Client::open_window(uint32_t id, uint64_t bytes) {

@@ -92,6 +92,8 @@ class Http2Client final : public Asker {
   void write();
   void note_written(const Frame& frame);
   void frame_body();
+  bool took_too_much(const Ask& ask);
+  void check_upload(uint32_t id);
   void go_on(uint32_t id);
   void open_window(uint32_t id, uint64_t bytes);
   void give_back(uint32_t id);
