@@ -336,9 +336,8 @@ void Http2Client::frame_body() {
 bool Http2Client::took_too_much(const Ask& ask) {
   const Exchange& of = exchange_of(ask);
   uint64_t sent = script_of(ask).request_body.size() - ask.rest.size();
-  uint64_t passed = of.upstream ? of.upstream->sent_bytes : 0;
-  return of.prompt && !ask.head_seen && !ask.over && of.answered_ns == 0 && of.tries <= 1 &&
-         of.cut_ns == 0 && sent > passed + limits::kRequestWindow;
+  return of.prompt && !ask.head_seen && !ask.over && of.upstream && of.answered_ns == 0 &&
+         of.tries == 1 && of.cut_ns == 0 && sent > of.upstream->sent_bytes + limits::kRequestWindow;
 }
 
 // An answer may be on its way.

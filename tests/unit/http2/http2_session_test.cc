@@ -117,6 +117,18 @@ TEST_F(Http2SessionTest, AnswersAndEnds) {
   EXPECT_EQ(sent(), "rst_stream ");
 }
 
+// The end is not told as one that is out, but as one that the next bytes have.
+TEST_F(Http2SessionTest, TellsOfAnEndWithinAHeadBeforeItsBytes) {
+  ASSERT_TRUE(takes(first_frames() + request_frame(1, "/")));
+  sent();
+  log.take();
+  char stream = 0;  // known by its address alone
+  session.attach(1, reinterpret_cast<Http2Stream*>(&stream));
+  session.respond(1, {{":status", "204"}}, /*with_body=*/false);
+  EXPECT_EQ(sent(), "headers:end ");
+  EXPECT_EQ(log.take(), "end:head ");
+}
+
 TEST_F(Http2SessionTest, DrainsInTwoSteps) {
   ASSERT_TRUE(takes(first_frames() + request_frame(1, "/")));
   sent();
