@@ -96,13 +96,15 @@ size_t Http2ClientConn::peers_bytes() const {
   return (codec > ours ? codec - ours : 0) + (head_ ? head_->bytes_held() : 0);
 }
 
-// There is nobody who would understand a GOAWAY.
+// What the codec itself has no answer to.
 void Http2ClientConn::refuse_bytes(Http2Session::Received why) {
   Metrics& metrics = context().metrics;
   if (why == Http2Session::Received::kNotHttp2)
     ++metrics.bad_requests[static_cast<unsigned>(ParseError::kNotHttp)];
   else if (why == Http2Session::Received::kFlood)
     ++metrics.http2_floods[static_cast<unsigned>(Http2Flood::kPing)];
+  else
+    ++metrics.http2_goaways[http2_code_index(static_cast<uint32_t>(Http2Code::kProtocolError))];
   end_all(Ending::kClientLeft, CloseMode::kOrderly);
 }
 

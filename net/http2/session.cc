@@ -50,8 +50,9 @@ nghttp2_mem allocator_of(SessionMemory& of) {
   };
 }
 
-// The tables of header compression, one a direction: 5 KB of a connection, against 300 bytes of a
-// request, of which an event stream has few.
+// The table by which our own heads are compressed: some KB of a connection, against 100 bytes of an
+// answer, of which an event stream has few. The peer's is left as it is: a peer would have to
+// acknowledge that it has none, in its next head, and not every one does.
 constexpr uint32_t kHeaderTableBytes = 0;
 
 }  // namespace
@@ -228,8 +229,7 @@ Http2Session::Http2Session(Handler& handler, const Limits& limits) : handler_(ha
   nghttp2_mem allocator = allocator_of(memory_);
   SLUICE_CHECK(nghttp2_session_server_new3(&session_, Callbacks::all(), this, Callbacks::options(),
                                            &allocator) == 0);
-  const std::array<nghttp2_settings_entry, 5> settings = {{
-      {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, kHeaderTableBytes},
+  const std::array<nghttp2_settings_entry, 4> settings = {{
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.streams_max},
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits.stream_window},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits.header_list_bytes},

@@ -102,7 +102,7 @@ class Http2Session {
     kWell,
     kNotHttp2,  // the connection does not begin as one does
     kFlood,     // more that wants an answer than is borne
-    kBroken,    // out of memory
+    kBroken,    // what ends it, such as a head without an end
   };
   [[nodiscard]] Received receive(std::string_view bytes);
   // Frames what is to be sent, as far as the handler has room for it. False: out of memory.
