@@ -177,6 +177,7 @@ void Conn::on_recv(const Completion& completion) {
   if (completion.has_buffer()) lease = recv_pool_->claim(completion.buffer_id());
   if (!completion.more()) {
     recv_in_flight_ = false;
+    recv_ended_ms_ = static_cast<uint32_t>(loop_.now_ms());
     wake();  // to arm the next one, where there is credit
   }
   if (state_ == State::kClosing) return;
@@ -349,7 +350,7 @@ void Conn::try_receive() {
   if (credit > 0 && !starved_) {
     recv_in_flight_ = true;
     // One that follows another at once goes on listening.
-    if (loop_.now_ms() > last_received_ms_) recv_armed_ms_ = loop_.now_ms();
+    if (!receive_just_ended()) recv_armed_ms_ = loop_.now_ms();
     loop_.ring().recv(fd_, recv_pool_->group(),
                       static_cast<uint32_t>(std::min<uint64_t>(credit, 1U << 30)),
                       loop_.begin(index_, OpKind::kRecv));
