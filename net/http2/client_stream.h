@@ -65,6 +65,8 @@ class Http2Stream final : public ClientHalf {
   void end_left();
   // Nothing of it is in a batch, so that it may be deleted.
   bool releasable() const { return gone_ && in_batches_ == 0; }
+  // It has gone, and bytes of it lie in slots of that pool.
+  bool orphan_in(const SlotPool& pool) const { return gone_ && stream_->response().holds_in(pool); }
   // Lets go of the stream.
   void release();
 
@@ -82,6 +84,7 @@ class Http2Stream final : public ClientHalf {
  private:
   void frame_heads();
   void open_window();
+  void go();
 
   Http2ClientConn& conn_;
   Stream* stream_ = nullptr;
