@@ -183,4 +183,7 @@ inline constexpr uint64_t kPlaceLeadMs = 100;
 // Upstreams of a route: those that a stream has tried are bits of a word.
 inline constexpr size_t kUpstreamsMax = 64;
 
+// Filters of a route: those that look at a stream's events are bits of a word.
+inline constexpr size_t kFiltersMax = 64;
+
 }  // namespace sluice::limits

@@ -10,8 +10,13 @@
 
 namespace sluice {
 
+struct FileValue;
+
 // What becomes of an event that filters cannot look at: too long, or no JSON.
 enum class OnUnseen : uint8_t { kPass, kDrop, kEnd };
+
+// And of an event stream that is compressed.
+enum class OnEncoded : uint8_t { kRefuse, kPass };
 
 // What is asked of a value of an event's JSON, or of a request's field.
 struct FilterTest {
@@ -66,5 +71,8 @@ struct FilterRule {
   std::vector<FilterAction> actions = {};
   uint32_t id = 0;  // the same in every snapshot that has its name
 };
+
+// Of the file's [[filter]] tables. Throws ConfigError.
+std::vector<FilterRule> read_filters(const std::vector<FileValue>& tables);
 
 }  // namespace sluice

@@ -253,6 +253,11 @@ std::vector<Setting> command_settings() {
        .scope = Scope::kCommand,
        .value_name = "FILE",
        .help = "Read settings from a TOML file, by the same names; flags win over it"},
+      {.name = "filter-test",
+       .scope = Scope::kCommand,
+       .value_name = "FILE",
+       .help = "Run that file's filters, or those of --filters, on the events of standard input, "
+               "print what comes out, and exit"},
       command_switch("check", "Check the configuration, say what it amounts to, and exit"),
       until_restart(
           &Config::demo,
@@ -401,6 +406,7 @@ std::vector<Setting> build_settings() {
   add("Command", command_settings());
   add("Routing", routing_settings());
   add("Streams (per route, too)", stream_settings());
+  add("Filters (per route, too)", filter_settings());
   add("Groups of upstreams (per route, too)", group_settings());
   add("Health checks of upstreams (per route, too)", health_settings());
   add("Recovery (per route, too)", recovery_settings());

@@ -18,7 +18,7 @@ bool any_of(const std::vector<std::string>& wanted, std::string_view text) {
 }  // namespace
 
 Filters::Chosen Filters::choose_all() const {
-  return rules_.size() == kFiltersMax ? ~Chosen{0} : (Chosen{1} << rules_.size()) - 1;
+  return rules_.size() == limits::kFiltersMax ? ~Chosen{0} : (Chosen{1} << rules_.size()) - 1;
 }
 
 Filters::Result Filters::run(FilterBench& bench, Chosen chosen, Pieces event, bool first,
@@ -34,7 +34,7 @@ Filters::Result Filters::run(FilterBench& bench, Chosen chosen, Pieces event, bo
     const Rule& rule = rules_[i];
     Fit fit = fits(rule, bench);
     if (fit == Fit::kNo) continue;
-    FilterCounts& counts = bench.count_of(rule.id);
+    FilterCounts& counts = bench.count_of(bench.rules[rule.place].id);
     if (fit == Fit::kYes)
       outcome = act(rule, bench, counts);
     else

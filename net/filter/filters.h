@@ -9,11 +9,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "net/base/filter_counts.h"
+#include "net/base/limits.h"
 #include "net/config/config.h"
 #include "net/config/filter_rules.h"
 #include "net/filter/event_text.h"
@@ -36,6 +38,7 @@ struct FilterBench {
   }
 
   const unsigned worker;
+  std::span<const FilterRule> rules;  // of the configuration that the filters are from
   EventText event;
   std::vector<FilterCounts> counts;
   std::string before;  // the event, and behind it: what is added
@@ -49,7 +52,7 @@ class Filters {
  public:
   // Of the request; one bit for each filter that looks at its events.
   using Chosen = uint64_t;
-  static constexpr size_t kFiltersMax = 64;
+  static_assert(limits::kFiltersMax == 64);
 
   struct Result {
     bool changed = false;        // `text`, which may be empty, takes the event's place
@@ -57,8 +60,10 @@ class Filters {
     std::string_view text = {};  // until the bench is used again
   };
 
-  // `copies` of expressions: for as many workers. `wrong`: what is wrong with one, and where.
-  Filters(const std::vector<const FilterRule*>& rules, unsigned copies, std::string& wrong);
+  // Some of `rules`, in that order. `copies` of expressions: for as many workers. `wrong`: what is
+  // wrong with one, and where.
+  Filters(std::span<const FilterRule> rules, const std::vector<const FilterRule*>& chosen,
+          unsigned copies, std::string& wrong);
 
   Chosen choose(const Head& request, std::string_view path, unsigned worker) const;
   Chosen choose_all() const;
@@ -85,7 +90,7 @@ class Filters {
     std::optional<Pattern> pattern;
   };
   struct Rule {
-    uint32_t id;
+    size_t place;  // among the configuration's
     std::vector<std::string> events, ids, data, methods, paths;
     std::vector<Test> json, fields;
     std::vector<Action> actions;
@@ -109,7 +114,7 @@ class Filters {
   static void redact(const Action& action, FilterBench& bench);
   static void find_matches(const Action& action, FilterBench& bench, size_t begin, size_t end);
 
-  void add_rule(const FilterRule& rule, unsigned copies, std::string& wrong);
+  void add_rule(const FilterRule& rule, size_t place, unsigned copies, std::string& wrong);
   static Test compile(const FilterTest& test, bool json, unsigned copies, std::string& wrong);
   static Action compile(const FilterAction& action, unsigned copies, std::string& wrong);
 

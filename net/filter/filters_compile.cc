@@ -44,13 +44,14 @@ bool begins_path(std::string_view path, std::string_view prefix) {
 
 }  // namespace
 
-Filters::Filters(const std::vector<const FilterRule*>& rules, unsigned copies, std::string& wrong) {
-  for (const FilterRule* rule : rules)
-    if (wrong.empty()) add_rule(*rule, copies, wrong);
+Filters::Filters(std::span<const FilterRule> rules, const std::vector<const FilterRule*>& chosen,
+                 unsigned copies, std::string& wrong) {
+  for (const FilterRule* rule : chosen)
+    if (wrong.empty()) add_rule(*rule, static_cast<size_t>(rule - rules.data()), copies, wrong);
 }
 
-void Filters::add_rule(const FilterRule& from, unsigned copies, std::string& wrong) {
-  Rule rule{from.id, from.events, from.ids, from.data, from.methods, from.paths, {}, {}, {}};
+void Filters::add_rule(const FilterRule& from, size_t place, unsigned copies, std::string& wrong) {
+  Rule rule{place, from.events, from.ids, from.data, from.methods, from.paths, {}, {}, {}};
   for (const FilterTest& test : from.json)
     rule.json.push_back(compile(test, /*json=*/true, copies, wrong));
   for (const FilterTest& test : from.fields)

@@ -158,6 +158,14 @@ std::map<std::string, Sample> stream_samples() {
       {"write-timeout", time(&S::write_timeout_ms)},
       {"header-timeout", time(&S::header_timeout_ms)},
       {"keepalive-timeout", time(&S::keepalive_timeout_ms)},
+      {"filters",
+       {"pii", R"(["pii"])",
+        [](const Config&, const Route& route) {
+          return route.filter_names == std::vector<std::string>{"pii"};
+        }}},
+      {"on-invalid", stream_sample("drop", "\"drop\"", &S::on_invalid, OnUnseen::kDrop)},
+      {"on-oversize", stream_sample("end", "\"end\"", &S::on_oversize, OnUnseen::kEnd)},
+      {"on-encoded", stream_sample("pass", "\"pass\"", &S::on_encoded, OnEncoded::kPass)},
       {"framing", stream_sample("line", "\"line\"", &S::framing, EventFraming::kLine)},
       {"retry-non-idempotent", stream_sample("on", "\"on\"", &S::retry_non_idempotent, true)},
       {"half-close", stream_sample("allow", "\"allow\"", &S::half_close, true)},
@@ -334,7 +342,7 @@ TEST(Settings, CommandFlags) {
   for (const Setting& setting : settings()) {
     if (setting.scope == Scope::kCommand) names.insert(setting.name);
   }
-  EXPECT_EQ(names, (std::set<std::string>{"config", "check", "help", "version"}));
+  EXPECT_EQ(names, (std::set<std::string>{"config", "check", "filter-test", "help", "version"}));
 }
 
 TEST(Help, ListsEveryFlagWithItsDefault) {

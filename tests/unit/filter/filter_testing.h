@@ -42,7 +42,8 @@ class FilterRig {
       one.id = static_cast<uint32_t>(all.size());
       all.push_back(&one);
     }
-    filters_.emplace(all, 1, wrong);
+    filters_.emplace(rules_, all, 1, wrong);
+    bench.rules = rules_;
   }
 
   // What comes out of a stream's whole events. Each is handed over in pieces of so many bytes, or
