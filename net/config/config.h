@@ -181,6 +181,7 @@ struct Config {
   std::string simd = "auto";
   PoolSettings pool_sse_event{4096, 1000};
   PoolSettings pool_http_message{16384, 500};
+  PoolSettings pool_json{8192, 500};
   uint64_t pool_max = 256ULL * 1024 * 1024;  // bytes a worker, all classes together
   uint64_t max_header_size = 16ULL * 1024;
   uint64_t max_headers = 128;

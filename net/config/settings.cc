@@ -337,6 +337,10 @@ std::vector<Setting> limit_settings() {
       until_restart(&Config::pool_http_message,
                     pool_setting("pool-http-message", &Config::pool_http_message,
                                  "The same for requests and for other bodies")),
+      until_restart(&Config::pool_json,
+                    pool_setting("pool-json", &Config::pool_json,
+                                 "The same for events that filters have changed, and those that "
+                                 "wait behind them; there from the first such event on")),
       until_restart(
           &Config::pool_max,
           number_setting("pool-max", &Config::pool_max, kSize, {kMiB, 64 * kGiB},

@@ -95,7 +95,8 @@ bool EventText::may_have_name(std::string_view needle) {
   auto has = [this](std::string_view part) {
     return ::memmem(text_.data(), text_.size(), part.data(), part.size()) != nullptr;
   };
-  return needle.empty() || has(needle) || has("\\u");
+  if (needle.empty() || has(needle)) return true;
+  return std::memchr(text_.data(), '\\', text_.size()) && has("\\u");
 }
 
 // What ends its first data line.
@@ -136,11 +137,13 @@ bool EventText::merge_data_lines() {
   bool first = true;
   for (FieldReader fields{Pieces(text_)}; fields.next(field);) {
     if (field.kind != FieldKind::kData) continue;
-    if (!std::exchange(first, false)) lines_ += ' ';
+    if (!std::exchange(first, false)) lines_ += '\n';
     lines_ += field.value.first();
   }
   constexpr size_t kName = std::string_view("data: ").size();
   if (!check_.valid(std::string_view(lines_).substr(kName))) return false;
+  // Only now: an LF is no part of a string, as a blank is.
+  std::ranges::replace(lines_, '\n', ' ');
   lines_ += line_end();
   std::string& out = spare();
   write_with_data(lines_, out);

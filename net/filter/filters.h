@@ -51,8 +51,8 @@ struct FilterBench {
 class Filters {
  public:
   // Of the request; one bit for each filter that looks at its events.
-  using Chosen = uint64_t;
-  static_assert(limits::kFiltersMax == 64);
+  using Chosen = uint32_t;
+  static_assert(limits::kFiltersMax == 32);
 
   struct Result {
     bool changed = false;        // `text`, which may be empty, takes the event's place

@@ -32,6 +32,7 @@ constexpr KnownField kKnownFields[] = {
     {"max-forwards", kMaxForwards},
     {"x-request-id", kRequestId},
     {"last-event-id", kLastEventId},
+    {"accept-encoding", kAcceptEncoding},
 };
 
 // Like equals_ignoring_case(), but reads '_' as '-'.
@@ -57,7 +58,7 @@ FieldKind kind_of(std::string_view name) {
   if (kind == kEndToEnd &&
       equals_as_variable(name.substr(0, kXForwardedPrefix.size()), kXForwardedPrefix))
     kind = kForwarded;
-  if (kind == kLastEventId) return kind;
+  if (kind == kLastEventId || kind == kAcceptEncoding) return kind;
   return kind != kEndToEnd && name.find('_') != std::string_view::npos ? kAlias : kind;
 }
 

@@ -164,6 +164,8 @@ const std::vector<Case>& cases() {
       {"DataLinesAreJoinedWhereTheyChange", set("/a", "2"),
        "id: 1\r\ndata: {\r\ndata:\"a\":1\r\n: c\r\ndata: }\r\n\r\ndata: {\ndata: }x\n\n",
        "id: 1\r\ndata: { \"a\":2 }\r\n: c\r\n\r\ndata: {\ndata: }x\n\n"},
+      {"DataLinesAreNotJoinedWithinAString", set("/a", "2"), "data: {\"a\":\"x\ndata: y\"}\n\n",
+       "data: {\"a\":\"x\ndata: y\"}\n\n"},
       {"DataLinesStayWhereNothingChanges", set("/a/b", "2"), "data: {\ndata:\"a\":1}\n\n",
        "data: {\ndata:\"a\":1}\n\n"},
       {"InvalidPasses", set("/a", "2"),
