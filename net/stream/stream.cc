@@ -207,8 +207,7 @@ void Stream::append_run(const Lease& lease, std::string_view run, uint32_t event
     else
       note_ids(staged_and(run));
   }
-  pass_on(lease, run);
-  if (aborted_ || ended_) return;
+  if (!pass_on(lease, run)) return;
   if (notes_ids_) tell_late_gap();
   if (events > 0) note_events(events);
   // An upstream that gives ids does so from the first events on.

@@ -254,11 +254,14 @@ class Stream final : public TimerOwner {
   void append_run(const Lease& lease, std::string_view run, uint32_t events);
   void append_unfinished(const Lease& lease, std::string_view bytes);
   void append_whole(const Lease& lease, std::string_view bytes);
-  void pass_on(const Lease& lease, std::string_view run) {
-    if (filters_ == 0)
+  // False: the stream has failed.
+  bool pass_on(const Lease& lease, std::string_view run) {
+    if (filters_ == 0) {
       append_whole(lease, run);
-    else
-      append_filtered(lease, run);
+      return true;
+    }
+    append_filtered(lease, run);
+    return !aborted_ && !ended_;
   }
 
   // What a route's filters make of it (stream_filters.cc).

@@ -120,8 +120,7 @@ void Stream::append_resumed(const Lease& lease, std::string_view run, uint32_t e
       ++context().metrics.duplicate_events;
       if (events > 0) --events;
     } else if (resumes_) {
-      pass_on(lease, part);
-      if (!hears_upstream()) return;
+      if (!pass_on(lease, part) || !hears_upstream()) return;
     } else {
       break;
     }
