@@ -84,12 +84,6 @@ void Streams::on_turn_end() {
   if (some_came_back && (events.awaited() || others.awaited())) context_.loop.turn_again();
 }
 
-FilterBench& Streams::filter_bench() {
-  if (!filter_bench_)
-    filter_bench_ = std::make_unique<FilterBench>(context_.number, limits::kFilterBenchBytes);
-  return *filter_bench_;
-}
-
 // Nothing is left to receive into: events that are held for being incomplete, and requests that are
 // kept for being sent again, must not wait for the very slots that they hold, and a peer that takes
 // nothing must not keep others waiting. A round over all streams, some in each turn.
@@ -109,6 +103,12 @@ void Streams::relieve_memory() {
       if (pool->exhausted()) stream->relieve_memory(*pool);
   }
   if (relieved_to_) context_.loop.turn_again();
+}
+
+FilterBench& Streams::filter_bench() {
+  if (!filter_bench_)
+    filter_bench_ = std::make_unique<FilterBench>(context_.number, limits::kFilterBenchBytes);
+  return *filter_bench_;
 }
 
 }  // namespace sluice
