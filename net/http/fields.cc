@@ -33,6 +33,7 @@ constexpr KnownField kKnownFields[] = {
     {"x-request-id", kRequestId},
     {"last-event-id", kLastEventId},
     {"x-client-cert-subject", kClientCertificate},
+    {"accept-encoding", kAcceptEncoding},
 };
 
 // Like equals_ignoring_case(), but reads '_' as '-'.
@@ -58,7 +59,7 @@ FieldKind kind_of(std::string_view name) {
   if (kind == kEndToEnd &&
       equals_as_variable(name.substr(0, kXForwardedPrefix.size()), kXForwardedPrefix))
     kind = kForwarded;
-  if (kind == kLastEventId) return kind;
+  if (kind == kLastEventId || kind == kAcceptEncoding) return kind;
   return kind != kEndToEnd && name.find('_') != std::string_view::npos ? kAlias : kind;
 }
 

@@ -31,6 +31,7 @@ enum FieldKind : unsigned {
   kAlias = 1U << 8,
   kLastEventId = 1U << 9,
   kClientCertificate = 1U << 10,  // only we say who the client is
+  kAcceptEncoding = 1U << 11,
 };
 
 // The kind of the field with that name, in any case.

@@ -171,8 +171,10 @@ const BodyFraming* Http1RequestWriter::write_head(const Head& head, const Reques
   if (!rewrite.client_trusted) left_out |= kForwarded;
   if (limits_forwards(head)) left_out |= kMaxForwards;
   if (!rewrite.last_event_id.empty()) left_out |= kLastEventId;
+  if (rewrite.identity) left_out |= kAcceptEncoding;
   append_fields(head, left_out, out);
 
+  if (rewrite.identity) append_field("Accept-Encoding", "identity", out);
   if (limits_forwards(head)) append_max_forwards(head, out);
   if (head.body() == BodyKind::kLength)
     append_number_field("Content-Length", head.content_length(), out);

@@ -12,6 +12,7 @@
 #include "core/loop.h"
 #include "core/random.h"
 #include "net/context/worker_context.h"
+#include "net/filter/filters.h"
 #include "net/stream/healing_waits.h"
 #include "net/stream/retry_budget.h"
 #include "net/stream/staging.h"
@@ -46,6 +47,12 @@ class Streams final : public TurnHook {
   // Room for the pieces of an event; the next caller's. It grows for one in more pieces than most
   // have, and stays so.
   std::vector<std::string_view>& pieces() { return pieces_; }
+
+  // Made when the first event is filtered.
+  FilterBench& filter_bench();
+  std::vector<FilterCounts> filter_counts() const {
+    return filter_bench_ ? filter_bench_->counts : std::vector<FilterCounts>();
+  }
 
   Stream* make(ClientHalf& client);
   // Ends all, now.
@@ -87,6 +94,7 @@ class Streams final : public TurnHook {
   HealingWaits healing_waits_;
   Random random_;
   std::vector<std::string_view> pieces_;
+  std::unique_ptr<FilterBench> filter_bench_;
 };
 
 }  // namespace sluice

@@ -31,7 +31,8 @@ ROOMS = {
     "context": {"base", "config", "http"},
     "transport": {"base", "config"},
     "tls": {"base", "config", "transport"},
-    "stream": {"base", "config", "http", "context"},
+    "filter": {"base", "config", "http"},
+    "stream": {"base", "config", "http", "context", "filter"},
     "dns": {"base"},
     "upstream": {"base", "config", "http", "context", "transport", "stream", "dns"},
     "http1": {"base", "config", "http", "context", "transport", "stream", "upstream"},
@@ -43,7 +44,7 @@ ROOMS = {
     "httpd": {"base", "config", "http", "http1"},
     "demo": {"base", "httpd"},
     "admin": {"base", "config", "observe", "gateway", "httpd"},
-    "process": {"base", "config", "transport", "tls", "gateway", "httpd", "demo", "admin"},
+    "process": {"base", "config", "filter", "transport", "tls", "gateway", "httpd", "demo", "admin"},
 }
 # Of http1 the small server and the probes use the messages, not the connections.
 MESSAGES_ONLY = dict.fromkeys(("httpd", "health", "http2"), re.compile(r"net/http1/(?!\w+_conn\.h)"))
@@ -59,6 +60,8 @@ WRAPPED = {
     r"ares\.h": r"net/dns/cares_resolver\.cc",
     r"CLI/.*": r"net/config/flags\.cc",
     r"openssl/.*": r"net/tls/.*|perf/bench_tls\.cc",
+    r"simdjson\.h": r"net/filter/json_check\.cc",
+    r"re2/.*": r"net/filter/pattern\.cc",
     r"toml(\+\+|plusplus)/.*|toml\+\+\.h": r"net/config/file\.cc",
 }
 
