@@ -31,7 +31,7 @@ int run_filter_test(const Config& config) {
       result = route.filters->run(bench, route.filters->choose_all(), event, first,
                                   /*padded=*/false, route.settings.on_invalid);
     if (result.changed) text = result.text;
-    (void)std::fwrite(text.data(), 1, text.size(), stdout);
+    if (!text.empty()) (void)std::fwrite(text.data(), 1, text.size(), stdout);
     if (result.ends) break;
   }
   return std::fflush(stdout) == 0 ? 0 : 1;
