@@ -124,7 +124,10 @@ Lease SlotPool::take() {
 Lease SlotPool::take_block(uint32_t size, bool ours) {
   if (size <= options_.slot_bytes)
     if (Lease lease = take()) return lease;
-  if (!ours && memory_limit_.heap + size > memory_limit_.heap_max) return {};
+  if (!ours && memory_limit_.heap + size > memory_limit_.heap_max) {
+    write_refused_ = true;
+    return {};
+  }
   memory_limit_.heap += size;
   void* block = ::operator new(sizeof(Slot) + size);
   auto* slot = new (block) Slot;
@@ -140,6 +143,7 @@ Lease SlotPool::take_block(uint32_t size, bool ours) {
 
 void return_slot(Slot* slot) {
   SlotPool& pool = *slot->pool;
+  pool.write_refused_ = false;
   if (slot->region == Slot::kHeap) {
     ++pool.counters_.discards;
     --pool.heap_blocks_;

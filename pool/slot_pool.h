@@ -109,6 +109,9 @@ class SlotPool final : public TurnHook {
     return receives || (has_writers_waiting() && !may_write());
   }
 
+  // take_block() has found nothing, and nothing has come back since.
+  bool write_refused() const { return write_refused_; }
+
   // Fits the number of slots with the kernel to the use of recent turns, and gives back grown
   // regions without a lease; called about once a second. If such a region still has slots with the
   // kernel, the group is emptied first and refilled a turn later. If the kernel then refuses to
@@ -147,6 +150,7 @@ class SlotPool final : public TurnHook {
   void replenish();
   void wake_waiters();
   void wake_writers();
+  bool write_refused_ = false;
   bool may_write() const { return free_ > 0 || memory_limit_.spare_blocks > 0; }
   void finish_trim();
 

@@ -33,6 +33,8 @@ inline constexpr uint32_t kSpillFraction = 2;
 inline constexpr size_t kPipelineBytes = 16 * 1024;
 // One receive of a handshake, before the protocol has a say.
 inline constexpr size_t kHandshakeReceiveBytes = 16 * 1024;
+// Where clients wait for the end of others' handshakes, one that says nothing is not waited for.
+inline constexpr uint64_t kSilentHandshakeMs = 1'000;
 // Handshakes get half of a worker's time. What they have not used of it they may use later, up to
 // half of this at once.
 inline constexpr uint64_t kHandshakeBurstNs = 1'000'000;

@@ -29,6 +29,12 @@ std::optional<std::string> unescape_token(std::string_view token) {
   return text;
 }
 
+// Beside the one with \u, which any has: "/" may stand as "\/", and a control character has two.
+bool has_two_spellings(std::string_view name) {
+  return std::ranges::any_of(name,
+                             [](char c) { return c == '/' || static_cast<uint8_t>(c) < 0x20; });
+}
+
 }  // namespace
 
 std::optional<JsonPointer> JsonPointer::parse(std::string_view text) {
@@ -49,7 +55,7 @@ std::optional<JsonPointer> JsonPointer::parse(std::string_view text) {
 void JsonPointer::set_needle() {
   needle_.clear();
   for (const std::string& token : tokens_) {
-    if (array_index(token) || token == "-") continue;
+    if (array_index(token) || token == "-" || has_two_spellings(token)) continue;
     needle_ = '"';
     append_escaped(needle_, token);
     needle_ += '"';

@@ -228,10 +228,8 @@ void Stream::append_unfinished(const Lease& lease, std::string_view bytes) {
     bytes.remove_prefix(lines);
   }
   if (bytes.empty()) return;
-  if (attempt_.withheld) {
-    withhold(bytes);
-    return;
-  }
+  attempt_.behind_cr = bytes.ends_with('\r');
+  if (attempt_.withheld) return;
   if (attempt_.torn) {
     append_response(lease, bytes);
     response_grew();

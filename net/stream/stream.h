@@ -238,6 +238,7 @@ class Stream final : public TimerOwner {
   bool note_field(const Field& field);
   void note_id(const Pieces& id);
   void note_ids_behind_torn(std::string_view run);
+  size_t torn_rest(std::string_view run) const;
   Pieces staged_and(std::string_view bytes) const;
   void append_resumed(const Lease& lease, std::string_view run, uint32_t events);
   bool was_delivered(const Pieces& event);
@@ -273,7 +274,6 @@ class Stream final : public TimerOwner {
   std::string_view append_torn_rest(const Lease& lease, std::string_view run);
   void append_written(std::string_view text);
   bool withhold_held();
-  void withhold(std::string_view bytes);
   void end_by_filter();
   void stage(const Lease& lease, std::string_view bytes);
   void append_staged();

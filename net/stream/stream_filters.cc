@@ -79,10 +79,7 @@ void Stream::append_filtered(const Lease& lease, std::string_view run) {
 // Without the end of an event that was cut through, which no filter has seen from its begin.
 std::string_view Stream::append_torn_rest(const Lease& lease, std::string_view run) {
   if (!attempt_.torn) return run;
-  size_t skipped = attempt_.withheld && attempt_.behind_cr && run.starts_with('\n') ? 1 : 0;
-  EventReader events(run.substr(skipped));
-  Pieces rest;
-  size_t size = skipped + (events.next(rest) ? rest.size() : 0);
+  size_t size = torn_rest(run);
   if (!attempt_.withheld) append_response(lease, run.substr(0, size));
   attempt_.torn = attempt_.withheld = false;
   return run.substr(size);
@@ -99,19 +96,10 @@ bool Stream::withhold_held() {
   OnUnseen what = settings().on_oversize;
   ++context().metrics.oversize_events[static_cast<unsigned>(what)];
   if (what == OnUnseen::kPass) return false;
-  Pieces part = staged_and({});
-  while (!part.empty()) {
-    withhold(part.first());
-    part.remove_prefix(part.first().size());
-  }
   attempt_.staged.reset();
   attempt_.withheld = true;
   if (what == OnUnseen::kEnd) end_by_filter();
   return true;
-}
-
-void Stream::withhold(std::string_view bytes) {
-  attempt_.behind_cr = bytes.ends_with('\r');
 }
 
 // A clean end for the client, behind what it has; the upstream is told that nobody listens.

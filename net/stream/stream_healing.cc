@@ -89,9 +89,16 @@ void Stream::note_id(const Pieces& id) {
 
 // The rest of an event that was cut through, whose id was looked for then, and whole ones.
 void Stream::note_ids_behind_torn(std::string_view run) {
-  EventReader events(run);
-  Pieces torn;
-  if (events.next(torn)) note_ids(run.substr(torn.size()));
+  note_ids(run.substr(torn_rest(run)));
+}
+
+// How far the event that is cut through reaches into the run. A LF at its begin may be the second
+// half of a line end that has passed already, and is no empty line then.
+size_t Stream::torn_rest(std::string_view run) const {
+  size_t skipped = attempt_.behind_cr && run.starts_with('\n') ? 1 : 0;
+  EventReader events(run.substr(skipped));
+  Pieces rest;
+  return skipped + (events.next(rest) ? rest.size() : 0);
 }
 
 // The staged part of an event is about to leave. From here to its end the stream cannot be healed,

@@ -10,6 +10,7 @@
 
 #include "core/clock.h"
 #include "core/intrusive_list.h"
+#include "net/base/limits.h"
 #include "net/transport/accepted_conn.h"
 
 namespace sluice {
@@ -17,7 +18,7 @@ namespace sluice {
 class Handshake final : public AcceptedConn {
  public:
   // It closes when it takes longer than `timeout_ms`; 0: it may take its time. Where others wait, a
-  // client that has been silent for kSilentMs is not waited for either.
+  // client that has been silent for limits::kSilentHandshakeMs is not waited for either.
   Handshake(Loop& loop, Memory& memory, AcceptedKeeper& keeper, ConnStart start,
             uint64_t timeout_ms)
       : AcceptedConn(loop, memory, std::move(start)),
@@ -37,7 +38,7 @@ class Handshake final : public AcceptedConn {
 
   // TimerOwner
   void on_timer() override {
-    bool silent = loop_.now_ms() >= waiting_since_ms() + kSilentMs;
+    bool silent = loop_.now_ms() >= waiting_since_ms() + limits::kSilentHandshakeMs;
     if (loop_.now_ms() >= until_ms_ || (silent && keeper_.handshakes_are_crowded()))
       close(CloseMode::kOrderly);
     else
@@ -45,10 +46,9 @@ class Handshake final : public AcceptedConn {
   }
 
  private:
-  static constexpr uint64_t kSilentMs = 1'000;
-
   void schedule_look() {
-    loop_.timers().schedule(timer_, std::min(until_ms_, loop_.now_ms() + kSilentMs));
+    loop_.timers().schedule(timer_,
+                            std::min(until_ms_, loop_.now_ms() + limits::kSilentHandshakeMs));
   }
   bool may_greet() override {
     if (!keeper_.handshake_may_step(*this)) return false;

@@ -4,6 +4,8 @@
 // by nobody, used on its worker's thread; deletes itself when it has handed over or closed.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -18,6 +20,8 @@ class ProxyConn;
 // Where such connections are kept.
 class ProxyKeeper {
  public:
+  // Others wait for this one's end, where TLS follows.
+  virtual bool handshakes_are_crowded() const { return false; }
   // The connection that follows begins with `start` and, read already, `first`.
   virtual void proxy_header_done(ProxyConn& conn, ConnStart start, std::string_view first) = 0;
   // It has closed instead, and is deleted at the turn's end.
@@ -29,11 +33,15 @@ class ProxyKeeper {
 
 class ProxyConn final : public AcceptedConn {
  public:
-  // It closes when it takes longer than `timeout_ms`; 0: it may take its time. `tls`: TLS follows.
+  // It closes when it takes longer than `timeout_ms`; 0: it may take its time. `tls`: TLS follows,
+  // so where others wait for handshakes it is waited for no longer than a silent one (Handshake).
   ProxyConn(Loop& loop, Memory& memory, ProxyKeeper& keeper, ConnStart start, uint64_t timeout_ms,
             bool tls)
-      : AcceptedConn(loop, memory, std::move(start)), keeper_(keeper), tls_(tls) {
-    if (timeout_ms > 0) loop.timers().schedule(timer_, loop.now_ms() + timeout_ms);
+      : AcceptedConn(loop, memory, std::move(start)),
+        keeper_(keeper),
+        until_ms_(timeout_ms == 0 ? UINT64_MAX : loop.now_ms() + timeout_ms),
+        tls_(tls) {
+    schedule_look();
     wake();
   }
 
@@ -46,9 +54,20 @@ class ProxyConn final : public AcceptedConn {
   void drop() override { close(CloseMode::kOrderly); }
 
   // TimerOwner
-  void on_timer() override { refuse(ProxyResult::kTimedOut); }
+  void on_timer() override {
+    bool silent = tls_ && loop_.now_ms() >= waiting_since_ms() + limits::kSilentHandshakeMs;
+    if (loop_.now_ms() >= until_ms_ || (silent && keeper_.handshakes_are_crowded()))
+      refuse(ProxyResult::kTimedOut);
+    else
+      schedule_look();
+  }
 
  private:
+  void schedule_look() {
+    uint64_t look_ms = tls_ ? loop_.now_ms() + limits::kSilentHandshakeMs : until_ms_;
+    if (uint64_t due_ms = std::min(look_ms, until_ms_); due_ms != UINT64_MAX)
+      loop_.timers().schedule(timer_, due_ms);
+  }
   void on_bytes(const Lease& /*lease*/, std::string_view bytes, uint64_t /*after_ms*/) override {
     size_t used = header_.done() ? 0 : header_.feed(bytes);
     beyond_.append(bytes.substr(used));  // for a turn, and one receive at most
@@ -87,6 +106,7 @@ class ProxyConn final : public AcceptedConn {
   ProxyHeader header_;
   ProxyResult result_ = ProxyResult::kAbandoned;
   std::string beyond_;
+  const uint64_t until_ms_;
   const bool tls_;
   bool leaving_ = false;
 };
