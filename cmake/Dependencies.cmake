@@ -43,6 +43,38 @@ add_library(nghttp2 INTERFACE)
 target_include_directories(nghttp2 SYSTEM INTERFACE ${NGHTTP2_INCLUDE_DIR})
 target_link_libraries(nghttp2 INTERFACE ${NGHTTP2_LIBRARY})
 
+find_path(ZLIB_INCLUDE_DIR zlib.h)
+find_library(ZLIB_LIBRARY NAMES z)
+if(ZLIB_INCLUDE_DIR AND ZLIB_LIBRARY)
+  set(ZLIB_FOUND ON)
+endif()
+sluice_need(ZLIB_FOUND zlib1g-dev "zlib")
+add_library(zlib INTERFACE)
+target_include_directories(zlib SYSTEM INTERFACE ${ZLIB_INCLUDE_DIR})
+target_link_libraries(zlib INTERFACE ${ZLIB_LIBRARY})
+
+find_path(ZSTD_INCLUDE_DIR zstd.h)
+find_library(ZSTD_LIBRARY NAMES zstd)
+if(ZSTD_INCLUDE_DIR AND ZSTD_LIBRARY)
+  set(ZSTD_FOUND ON)
+endif()
+sluice_need(ZSTD_FOUND libzstd-dev "Zstandard")
+add_library(zstd INTERFACE)
+target_include_directories(zstd SYSTEM INTERFACE ${ZSTD_INCLUDE_DIR})
+target_link_libraries(zstd INTERFACE ${ZSTD_LIBRARY})
+
+find_path(BROTLIENC_INCLUDE_DIR brotli/encode.h)
+find_library(BROTLIENC_LIBRARY NAMES brotlienc)
+if(BROTLIENC_INCLUDE_DIR AND BROTLIENC_LIBRARY)
+  set(BROTLIENC_FOUND ON)
+endif()
+sluice_need(BROTLIENC_FOUND libbrotli-dev "Brotli")
+add_library(brotlienc INTERFACE)
+target_include_directories(brotlienc SYSTEM INTERFACE ${BROTLIENC_INCLUDE_DIR})
+target_link_libraries(brotlienc INTERFACE ${BROTLIENC_LIBRARY})
+add_library(brotlidec INTERFACE)  # for tests; of the same package
+target_link_libraries(brotlidec INTERFACE -lbrotlidec)
+
 # llhttp: a library where there is a package for it (Debian 13), else the C sources that
 # Debian 12 ships in node-llhttp, built here. STRICT_MODE is 8.x's switch; 9.x is always strict.
 find_path(LLHTTP_INCLUDE_DIR llhttp.h PATHS /usr/include /usr/share/include/llhttp)

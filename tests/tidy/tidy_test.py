@@ -31,7 +31,8 @@ ROOMS = {
     "context": {"base", "config", "http"},
     "transport": {"base", "config"},
     "tls": {"base", "config", "transport"},
-    "stream": {"base", "config", "http", "context"},
+    "encode": {"base"},
+    "stream": {"base", "config", "http", "context", "encode"},
     "dns": {"base"},
     "upstream": {"base", "config", "http", "context", "transport", "stream", "dns"},
     "http1": {"base", "config", "http", "context", "transport", "stream", "upstream"},
@@ -59,6 +60,9 @@ WRAPPED = {
     r"ares\.h": r"net/dns/cares_resolver\.cc",
     r"CLI/.*": r"net/config/flags\.cc",
     r"openssl/.*": r"net/tls/.*",
+    r"zlib\.h": r"net/encode/deflate_encoder\.cc|tests/unit/encode/decoders\.h",
+    r"zstd\.h": r"net/encode/zstd_encoder\.cc|tests/unit/encode/decoders\.h",
+    r"brotli/.*": r"net/encode/brotli_encoder\.cc|tests/unit/encode/decoders\.h",
     r"toml(\+\+|plusplus)/.*|toml\+\+\.h": r"net/config/file\.cc",
 }
 
