@@ -38,7 +38,7 @@ constexpr std::string_view kPhaseNames[kPhases] = {"request",     "healing",    
 
 constexpr const char* kRefusalNames[kRefusals] = {
     "header_timeout", "body_timeout", "body_too_large", "no_route", "upgrade",
-    "connect",        "expectation",  "max_forwards",   "loop"};
+    "connect",        "expectation",  "max_forwards",   "loop",     "no_host"};
 
 }  // namespace
 

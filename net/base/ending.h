@@ -64,8 +64,9 @@ enum class Refusal : uint8_t {
   kExpectation,
   kMaxForwards,
   kLoop,
+  kNoHost,  // where a redirect needs one
 };
-inline constexpr unsigned kRefusals = static_cast<unsigned>(Refusal::kLoop) + 1;
+inline constexpr unsigned kRefusals = static_cast<unsigned>(Refusal::kNoHost) + 1;
 const char* refusal_name(Refusal refusal);
 
 }  // namespace sluice

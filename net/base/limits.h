@@ -72,6 +72,10 @@ inline constexpr size_t kHttp2OwnBytes = 64 * 1024;
 inline constexpr size_t kHttp2OwnBytesKept = 4096;  // of that buffer, while nothing is in it
 inline constexpr size_t kHttp2QueuedFrames = 1000;
 inline constexpr size_t kHttp2ReceiveBytes = 64 * 1024;
+// What the codec has on the heap for a connection and for each stream, as measured and rounded up.
+// What it has beyond that is the peer's doing, and charged.
+inline constexpr size_t kHttp2CodecBytes = 12 * 1024;
+inline constexpr size_t kHttp2CodecStreamBytes = 1024;
 // Frames that ask for no answer of use (Http2Flood): so many at once, and so many a second. A page
 // with 100 streams that is closed sends 100 resets.
 inline constexpr uint32_t kHttp2IdleFrames = 1000;

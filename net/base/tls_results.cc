@@ -3,9 +3,9 @@
 namespace sluice {
 
 const char* tls_result_name(TlsResult result) {
-  constexpr const char* kNames[kTlsResults] = {"full",    "resumed",  "plain_http",  "version",
-                                               "cipher",  "protocol", "certificate", "alert",
-                                               "invalid", "abandoned"};
+  constexpr const char* kNames[kTlsResults] = {
+      "full",        "resumed",        "plain_http", "version", "cipher",   "protocol",
+      "certificate", "no_certificate", "alert",      "invalid", "abandoned"};
   return kNames[static_cast<unsigned>(result)];
 }
 

@@ -7,19 +7,22 @@
 #include <cstdint>
 #include <string_view>
 
+#include "net/base/record_counters.h"
+
 namespace sluice {
 
 enum class TlsResult : uint8_t {
   kFull,
   kResumed,
-  kPlainHttp,    // the client spoke HTTP without TLS
-  kVersion,      // no version that both have
-  kCipher,       // nor a cipher
-  kProtocol,     // nor a protocol within (ALPN)
-  kCertificate,  // the upstream's is not trusted
-  kAlert,        // the peer gave up, and said so
-  kInvalid,      // bytes that are no TLS, or not valid
-  kAbandoned,    // ended before it was done: the peer left, or it took too long
+  kPlainHttp,      // the client spoke HTTP without TLS
+  kVersion,        // no version that both have
+  kCipher,         // nor a cipher
+  kProtocol,       // nor a protocol within (ALPN)
+  kCertificate,    // the peer's is not trusted
+  kNoCertificate,  // the client has shown none
+  kAlert,          // the peer gave up, and said so
+  kInvalid,        // bytes that are no TLS, or not valid
+  kAbandoned,      // ended before it was done: the peer left, or it took too long
 };
 inline constexpr unsigned kTlsResults = static_cast<unsigned>(TlsResult::kAbandoned) + 1;
 const char* tls_result_name(TlsResult result);
@@ -36,6 +39,7 @@ struct TlsCounters {
   std::array<std::array<uint64_t, kTlsVersions>, kTlsResults> handshakes{};
   uint64_t broken =
       0;  // connections that broke behind their handshake: records that were not valid
+  RecordCounters records;  // of connections with lean records
 };
 
 }  // namespace sluice

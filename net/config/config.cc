@@ -120,7 +120,19 @@ void check_tls(const Draft& defaults, Config& config) {
                           "; give a tls-key for each tls-cert, in the same order");
   for (size_t i = 0; i < certs; ++i)
     config.tls_keys.push_back({config.tls_cert_files[i], config.tls_key_files[i]});
-  if (certs == 0 && std::ranges::any_of(config.listen, &Listen::tls))
+  bool for_clients = !config.tls_client_ca_file.empty() || !config.tls_ocsp_files.empty() ||
+                     !config.tls_ticket_keys_file.empty();
+  if (certs == 0 && for_clients)
+    throw ConfigError(origin(defaults, {"tls-client-ca", "tls-ocsp", "tls-ticket-keys"}),
+                      "this is for https listeners: give tls-cert and tls-key");
+  // Who asks for certificates without saying whose would let anybody in.
+  bool asks = std::ranges::any_of(defaults.origins,
+                                  [](const auto& one) { return one.first == "tls-client-auth"; });
+  if (asks && config.tls_client_ca_file.empty())
+    throw ConfigError(origin(defaults, {"tls-client-auth"}),
+                      "name those whose certificates count: give tls-client-ca");
+  if (certs == 0 &&
+      std::ranges::any_of(config.listen, [](const Listen& one) { return one.options.tls; }))
     throw ConfigError(origin(defaults, {"listen"}),
                       "https needs a certificate: give tls-cert and tls-key");
 }

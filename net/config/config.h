@@ -140,31 +140,52 @@ struct PoolSettings {
 
 enum class AccessLogFormat : uint8_t { kText, kJson };
 
+// How a listener takes its clients in.
+struct ListenOptions {
+  bool operator==(const ListenOptions&) const = default;
+
+  bool tls = false;
+  bool proxy_protocol = false;  // a PROXY header comes first, always
+  uint16_t redirect_port = 0;   // of https, which requests are sent to; 0: they are served
+};
+
 // An address for clients.
 struct Listen : Address {
-  Listen(const Address& address, bool https = false) : Address(address), tls(https) {}
+  Listen(const Address& address, ListenOptions its_options = {})
+      : Address(address), options(its_options) {}
 
-  // As it was given: "127.0.0.1:80", "https://127.0.0.1:443".
-  std::string name() const { return (tls ? "https://" : "") + text(); }
+  // "127.0.0.1:80", "https://127.0.0.1:443".
+  std::string name() const { return (options.tls ? "https://" : "") + text(); }
+  // With its options: a listener with others is another one.
+  std::string identity() const;
 
-  bool tls;
+  ListenOptions options;
 };
 
 // Files in PEM form that belong together.
 struct TlsKeyPair {
   std::string cert;
   std::string key;
-  int64_t expires_s = 0;  // since 1970; known once they have been read
+  int64_t expires_s = 0;       // since 1970; known once they have been read
+  int64_t ocsp_expires_s = 0;  // of the OCSP response for it; 0: there is none
 };
+
+// Whether a client that shows no certificate is refused, where clients are asked for one.
+enum class ClientAuth : uint8_t { kRequired, kOptional };
 
 struct Config {
   std::vector<Listen> listen;
   std::vector<std::string> tls_cert_files;
   std::vector<std::string> tls_key_files;
+  std::vector<std::string> tls_ocsp_files;  // each for one of the certificates
+  std::string tls_ticket_keys_file;         // empty: keys of our own
+  std::string tls_client_ca_file;           // empty: clients are not asked for a certificate
+  ClientAuth tls_client_auth = ClientAuth::kRequired;
   std::vector<TlsKeyPair> tls_keys;                       // of the two, in order
   std::shared_ptr<const TlsServer> tls_server = nullptr;  // of these (net/tls/load_tls.h)
   uint64_t tls_handshake_timeout_ms = 10'000;
   uint64_t tls_handshakes_max = 1'000;  // under way, per worker
+  bool tls_lean_records = false;        // of clients: without OpenSSL's SSL object
   std::vector<Route> routes;
   StreamSettings defaults;  // of routes, and of a request that has none yet and no "/" to go by
   unsigned threads = 0;     // 0 = one per allowed CPU

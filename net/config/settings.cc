@@ -15,26 +15,27 @@ Setting command_switch(const char* name, const char* help) {
 }
 
 Setting listen_setting() {
-  return {.name = "listen",
-          .form = Form::kList,
-          .value_name = "[https://]ADDR",
-          .default_text = kDefaultListen,
-          .help =
-              "Address for clients, HOST:PORT or :PORT (all addresses); repeat, or a comma "
-              "list, for several. Port 0 takes a free one. https:// before it: TLS, with the "
-              "certificates of --tls-cert",
-          .set =
-              [](SettingTarget target, std::string_view text) {
-                return each_item(text, [&](std::string_view item) {
-                  bool tls = take_scheme(&item, "https://");
-                  if (!tls) take_scheme(&item, "http://");
-                  std::string error;
-                  auto address = parse_address(item, &error);
-                  if (address) target.config.listen.push_back({*address, tls});
-                  return error;
-                });
-              },
-          .clear = [](SettingTarget target) { target.config.listen.clear(); }};
+  return {
+      .name = "listen",
+      .form = Form::kList,
+      .value_name = "[https://]ADDR[;OPTION]...",
+      .default_text = kDefaultListen,
+      .help =
+          "Address for clients, HOST:PORT or :PORT (all addresses); repeat, or a comma "
+          "list, for several. Port 0 takes a free one. https:// before it: TLS, with the "
+          "certificates of --tls-cert. Options: proxy-protocol where a load balancer says first "
+          "whom each connection is from; redirect=https[:PORT] where requests are only sent on to "
+          "https",
+      .set =
+          [](SettingTarget target, std::string_view text) {
+            return each_item(text, [&](std::string_view item) {
+              std::string wrong;
+              std::optional<Listen> listen = parse_listen(item, &wrong);
+              if (listen) target.config.listen.push_back(*listen);
+              return wrong;
+            });
+          },
+      .clear = [](SettingTarget target) { target.config.listen.clear(); }};
 }
 
 Setting upstream_setting() {

@@ -254,14 +254,11 @@ std::string parse_url(std::string_view text, Upstream* upstream) {
 }  // namespace
 
 std::string parse_upstream(std::string_view text, Upstream* upstream) {
-  size_t end = text.find(';');
-  std::string wrong = parse_url(text.substr(0, end), upstream);
+  std::string wrong = parse_url(text.substr(0, text.find(';')), upstream);
   std::string host = upstream->tls_settings ? upstream->tls_settings->name : "";
-  while (wrong.empty() && end != text.npos) {
-    text.remove_prefix(end + 1);
-    end = text.find(';');
-    wrong = parse_upstream_option(text.substr(0, end), upstream);
-  }
+  if (wrong.empty())
+    wrong = each_option(
+        text, [&](std::string_view option) { return parse_upstream_option(option, upstream); });
   if (!wrong.empty() || !upstream->tls_settings) return wrong;
   const UpstreamTls& tls = *upstream->tls_settings;
   upstream->url += tls_options_text(tls, tls.name != host);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,6 +40,8 @@ std::string parse_switch(std::string_view text, bool* value);
 std::string parse_pool(std::string_view text, PoolSettings* pool);
 std::string parse_balance(std::string_view text, Balance* balance);
 std::string parse_upstream(std::string_view text, Upstream* upstream);
+// Nullopt, and *wrong says why.
+std::optional<Listen> parse_listen(std::string_view text, std::string* wrong);
 // Takes the scheme from the front of *url, whatever the case of its letters. False: it has another.
 bool take_scheme(std::string_view* url, std::string_view scheme);
 std::string not_one_of(std::string_view text, const std::vector<std::string>& names);
@@ -55,6 +58,18 @@ std::string each_item(std::string_view text, Take take) {
     if (!wrong.empty() || comma == text.npos) return wrong;
     text.remove_prefix(comma + 1);
   }
+}
+
+// Calls take(option) for each of the options behind a ';', up to the first that returns an error.
+template <typename Take>
+std::string each_option(std::string_view text, Take take) {
+  std::string wrong;
+  for (size_t end = text.find(';'); wrong.empty() && end != text.npos;) {
+    text.remove_prefix(end + 1);
+    end = text.find(';');
+    wrong = take(text.substr(0, end));
+  }
+  return wrong;
 }
 
 template <typename T>

@@ -14,6 +14,7 @@
 #include "net/base/ending.h"
 #include "net/base/failure.h"
 #include "net/base/http2.h"
+#include "net/base/proxy_results.h"
 #include "net/base/tls_results.h"
 #include "net/http/parse_error.h"
 #include "pool/slot_pool.h"
@@ -76,6 +77,7 @@ struct Metrics {
   uint64_t http2_stalled = 0;  // streams and connections ended by --write-timeout
   uint64_t accept_pauses = 0;  // at the limit of clients, or after an error
   uint64_t accept_errors = 0;
+  std::array<uint64_t, kProxyResults> proxy_headers{};
   std::array<uint64_t, 3> dns_answers{};  // found, none, failed: a look-up of one family each
   TlsCounters tls;                        // with clients
   TlsCounters upstream_tls;

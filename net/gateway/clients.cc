@@ -20,19 +20,18 @@ Clients::~Clients() {
 }
 
 void Clients::listen(const std::vector<ListeningSocket>& sockets) {
-  for (const auto& [address, fd, tls] : sockets) {
-    ClientSink& plain = *this;
-    ClientSink& sink = tls ? tls_clients_ : plain;
-    auto* listener = new Listener(context().loop, limit_, context().default_settings(), sink, fd);
-    listeners_.push_back({address, listener, tls});
+  for (const auto& [identity, fd, options] : sockets) {
+    auto* listener =
+        new Listener(context().loop, limit_, context().default_settings(), *this, fd, options);
+    listeners_.push_back({identity, listener, options.tls});
   }
 }
 
 void Clients::reload() {
   std::vector<std::string> wanted;
-  for (const Listen& address : context().config().listen) wanted.push_back(address.name());
+  for (const Listen& address : context().config().listen) wanted.push_back(address.identity());
   std::erase_if(listeners_, [&](const Listening& listening) {
-    auto found = std::ranges::find(wanted, listening.address);
+    auto found = std::ranges::find(wanted, listening.identity);
     bool stays = found != wanted.end();
     if (stays) {
       wanted.erase(found);  // an address with port 0 may be there twice
@@ -45,40 +44,85 @@ void Clients::reload() {
   hold_handshakes(handshakes_ >= context().config().tls_handshakes_max);
 }
 
-// Connections delete themselves when they have closed, or handed over.
-void Clients::accepted(int fd, std::unique_ptr<Transform> transform) {
+bool Clients::enter(int fd) {
   if (context().draining) {  // its listener was about to close
     close_socket(fd);
-    return;
+    return false;
   }
   limit_.enter();
   ++context().metrics.client_connections;
-  AcceptedConn* conn = nullptr;
-  if (transform) {
-    auto wire = std::make_unique<WireQueue>(context().memory, std::move(transform));
-    conn = new Handshake(context().loop, context().memory, *this, {fd, std::move(wire)},
-                         context().config().tls_handshake_timeout_ms);
-    if (++handshakes_ == context().config().tls_handshakes_max) hold_handshakes(true);
-  } else {
-    conn = &make_client({fd});
-  }
-  conn->place = clients_.size();
-  clients_.push_back(conn);
+  return true;
 }
 
-void Clients::TlsClients::accepted(int fd) {
+void Clients::keep(AcceptedConn& conn) {
+  conn.place = static_cast<uint32_t>(clients_.size());
+  clients_.push_back(&conn);
+}
+
+void Clients::accepted(int fd, std::unique_ptr<Transform> transform) {
+  if (!enter(fd)) return;
+  if (transform) handshake_began();
+  keep(begin({fd}, std::move(transform)));
+}
+
+// Connections delete themselves when they have closed, or handed over.
+void Clients::accepted(int fd, const ListenOptions& options) {
   // A listener that a reload has retired may still have some, when there are no certificates left.
-  if (all_.context().config().tls_server)
-    all_.accepted(fd, accept_tls(all_.context().config().tls_server, all_.context().metrics.tls));
+  if (options.tls && !context().config().tls_server) return close_socket(fd);
+  if (!enter(fd)) return;
+  ConnStart start{.fd = fd, .arrival = {.redirect_port = options.redirect_port}};
+  if (options.tls) handshake_began();
+  if (options.proxy_protocol)
+    keep(*new ProxyConn(context().loop, context().memory, *this, std::move(start),
+                        context().default_settings().header_timeout_ms, options.tls));
   else
-    close_socket(fd);
+    keep(begin(std::move(start), options.tls ? make_tls() : nullptr));
+}
+
+std::unique_ptr<Transform> Clients::make_tls() {
+  return accept_tls(context().config().tls_server, context().metrics.tls);
+}
+
+AcceptedConn& Clients::begin(ConnStart start, std::unique_ptr<Transform> transform,
+                             std::string_view first) {
+  if (!transform) return make_client(std::move(start), Protocol::kHttp1, first);
+  start.wire = std::make_unique<WireQueue>(context().memory, std::move(transform));
+  if (!first.empty()) {
+    Lease block = context().memory.http_message.take_block(static_cast<uint32_t>(first.size()),
+                                                           /*ours=*/true);
+    std::ranges::copy(first, block.data());
+    start.wire->received(block, {block.data(), first.size()});
+  }
+  return *new Handshake(context().loop, context().memory, *this, std::move(start),
+                        context().config().tls_handshake_timeout_ms);
+}
+
+void Clients::proxy_header_done(ProxyConn& conn, ConnStart start, std::string_view first) {
+  ++context().metrics.proxy_headers[static_cast<unsigned>(conn.result())];
+  // Where a reload has taken the certificates away meanwhile, what it began with is gone.
+  if (conn.tls() && !context().config().tls_server) {
+    close_socket(start.fd);
+    handshake_ended();
+    client_closed(conn);
+    return;
+  }
+  AcceptedConn& next = begin(std::move(start), conn.tls() ? make_tls() : nullptr, first);
+  take_place(next, conn);
+  if (context().draining) next.drain();
+}
+
+void Clients::proxy_closed(ProxyConn& conn) {
+  ++context().metrics.proxy_headers[static_cast<unsigned>(conn.result())];
+  client_closed(conn);
+  if (conn.tls()) handshake_ended();
 }
 
 void Clients::handshake_done(Handshake& handshake, ConnStart start) {
   // What ALPN has agreed to (RFC 9113 section 3.2).
   bool http2 = start.wire->protocol() == "h2";
   take_place(make_client(std::move(start), http2 ? Protocol::kHttp2 : Protocol::kHttp1), handshake);
-  handshake_ended(handshake);
+  pace_.forget(handshake);
+  handshake_ended();
 }
 
 void Clients::http2_began(AcceptedConn& conn, ConnStart start, std::string_view first) {
@@ -94,11 +138,15 @@ void Clients::take_place(AcceptedConn& conn, const AcceptedConn& of) {
 
 void Clients::handshake_closed(Handshake& handshake) {
   client_closed(handshake);
-  handshake_ended(handshake);
+  pace_.forget(handshake);
+  handshake_ended();
 }
 
-void Clients::handshake_ended(Handshake& handshake) {
-  pace_.forget(handshake);
+void Clients::handshake_began() {
+  if (++handshakes_ == context().config().tls_handshakes_max) hold_handshakes(true);
+}
+
+void Clients::handshake_ended() {
   --handshakes_;
   hold_handshakes(handshakes_ >= context().config().tls_handshakes_max);
 }
@@ -116,7 +164,7 @@ void Clients::hold_handshakes(bool hold) {
 AcceptedConn& Clients::make_client(ConnStart start, Protocol protocol, std::string_view first) {
   if (protocol == Protocol::kHttp2)
     return *new Http2ClientConn(*this, streams(), std::move(start), first);
-  return *new ClientConn(*this, std::move(start));
+  return *new ClientConn(*this, std::move(start), first);
 }
 
 void Clients::on_full() {

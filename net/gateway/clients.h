@@ -16,17 +16,18 @@
 #include "net/transport/handshake.h"
 #include "net/transport/handshake_pace.h"
 #include "net/transport/listener.h"
+#include "net/transport/proxy_conn.h"
 
 namespace sluice {
 
 // A listening socket of one worker, owned by who has it.
 struct ListeningSocket {
-  std::string address;  // as it was configured
+  std::string identity;  // of the address that it listens on
   int fd;
-  bool tls = false;
+  ListenOptions options = {};
 };
 
-class Clients final : public ClientSink, public ClientKeeper {
+class Clients final : public ClientSink, public ClientKeeper, public ProxyKeeper {
  public:
   Clients(Streams& streams, ClientLimit& limit, CloseWatcher& watcher);
   ~Clients();
@@ -55,7 +56,7 @@ class Clients final : public ClientSink, public ClientKeeper {
   size_t handshakes() const { return handshakes_; }
 
   // ClientSink
-  void accepted(int fd) override { accepted(fd, nullptr); }
+  void accepted(int fd, const ListenOptions& options) override;
   void on_full() override;
   void on_accept_error(int error) override;
   // ClientKeeper
@@ -66,17 +67,29 @@ class Clients final : public ClientSink, public ClientKeeper {
   void handshake_stepped(uint64_t took_ns) override { pace_.stepped(took_ns); }
   bool handshakes_are_crowded() const override;
   void http2_began(AcceptedConn& conn, ConnStart start, std::string_view first) override;
+  // ProxyKeeper
+  void proxy_header_done(ProxyConn& conn, ConnStart start, std::string_view first) override;
+  void proxy_closed(ProxyConn& conn) override;
 
  private:
   enum class Protocol : uint8_t { kHttp1, kHttp2 };
 
   WorkerContext& context() const { return streams().context(); }
+  // False: nobody is taken in any more, and it is closed.
+  bool enter(int fd);
+  void keep(AcceptedConn& conn);
+  // A connection behind its PROXY header, where it has one. `first` has been read already.
+  AcceptedConn& begin(ConnStart start, std::unique_ptr<Transform> transform,
+                      std::string_view first = {});
+  // Of a client's connection that is to shake hands, from when it was accepted.
+  void handshake_began();
+  std::unique_ptr<Transform> make_tls();
   // The one place that says which protocol a connection carries.
   AcceptedConn& make_client(ConnStart start, Protocol protocol = Protocol::kHttp1,
                             std::string_view first = {});
   // `conn` has what the other has left.
   void take_place(AcceptedConn& conn, const AcceptedConn& of);
-  void handshake_ended(Handshake& handshake);
+  void handshake_ended();
   void hold_handshakes(bool hold);
   void warn_seldom(uint64_t& due_ms, std::string_view text);
 
@@ -88,25 +101,12 @@ class Clients final : public ClientSink, public ClientKeeper {
   uint64_t ending_steps_ = 0;  // done, of end_some()
   size_t to_end_ = 0;          // when it began
   size_t not_ended_ = 0;       // the first so many of clients_
-  // Takes in those of https listeners.
-  class TlsClients final : public ClientSink {
-   public:
-    explicit TlsClients(Clients& all) : all_(all) {}
-    void accepted(int fd) override;
-    void on_full() override { all_.on_full(); }
-    void on_accept_error(int error) override { all_.on_accept_error(error); }
-
-   private:
-    Clients& all_;
-  };
-
   struct Listening {
-    std::string address;
+    std::string identity;
     Listener* listener;  // deletes itself once it has been closed
     bool tls;
   };
   std::vector<Listening> listeners_;
-  TlsClients tls_clients_{*this};
   size_t handshakes_ = 0;  // under way
   HandshakePace pace_;
 };

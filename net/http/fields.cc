@@ -32,6 +32,7 @@ constexpr KnownField kKnownFields[] = {
     {"max-forwards", kMaxForwards},
     {"x-request-id", kRequestId},
     {"last-event-id", kLastEventId},
+    {"x-client-cert-subject", kClientCertificate},
 };
 
 // Like equals_ignoring_case(), but reads '_' as '-'.

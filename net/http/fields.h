@@ -30,6 +30,7 @@ enum FieldKind : unsigned {
   // 4.1.18) would take it for the field of one of the kinds above.
   kAlias = 1U << 8,
   kLastEventId = 1U << 9,
+  kClientCertificate = 1U << 10,  // only we say who the client is
 };
 
 // The kind of the field with that name, in any case.

@@ -7,8 +7,9 @@
 namespace sluice {
 
 struct RequestRewrite {
-  std::string_view client_ip;   // the connection's, in text form; IPv6 without brackets
-  bool client_trusted = false;  // in --trusted-proxies: we believe its word about the client
+  std::string_view client_ip;       // the connection's, in text form; IPv6 without brackets
+  bool client_trusted = false;      // in --trusted-proxies: we believe its word about the client
+  std::string_view client_subject;  // of its certificate; "": it has shown none
   std::string_view scheme = "http";
   std::string_view via = "sluice";     // pseudonym
   std::string_view received_protocol;  // "HTTP/2", for Via; "": as the head says
@@ -30,7 +31,8 @@ struct ProblemResponse {
   bool close = true;
   bool head_only = false;
   int retry_after_s = 0;
-  std::string_view date = {};  // an HTTP date; "" leaves the field out
+  std::string_view location = {};  // of a redirect
+  std::string_view date = {};      // an HTTP date; "" leaves the field out
 };
 
 }  // namespace sluice

@@ -20,13 +20,15 @@ ClientConn::RouteTraits ClientConn::RouteTraits::of(const StreamSettings& settin
           .notsent_lowat = static_cast<uint32_t>(settings.client_notsent_lowat)};
 }
 
-ClientConn::ClientConn(ClientKeeper& keeper, ConnStart start)
+ClientConn::ClientConn(ClientKeeper& keeper, ConnStart start, std::string_view first)
     : AcceptedConn(keeper.streams().context().loop, keeper.streams().context().memory,
                    std::move(start)),
       keeper_(keeper),
       state_since_ms_(loop_.now_ms()),
       route_(RouteTraits::of(context().default_settings())) {
   schedule(state_since_ms_ + route_.header_timeout_ms);
+  context().metrics.bytes_from_clients += first.size();
+  read_ahead(first);
   wake();
 }
 
@@ -123,13 +125,14 @@ bool ClientConn::may_become_http2() const {
 
 void ClientConn::become_http2() {
   state_ = State::kLeaving;
-  read_ahead(kHttp2PrefaceStart);
   leave();
 }
 
-void ClientConn::on_left(ConnStart start) {
+void ClientConn::on_handed_over(ConnStart start) {
   if (head_) context().heads.release(std::move(head_));
-  keeper_.http2_began(*this, std::move(start), ahead_ ? std::string_view(*ahead_) : "");
+  std::string first(kHttp2PrefaceStart);  // which has been parsed
+  if (ahead_) first += std::string_view(*ahead_).substr(ahead_used_);
+  keeper_.http2_began(*this, std::move(start), first);
 }
 
 void ClientConn::on_step(Http1Parser::Event event) {

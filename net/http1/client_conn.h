@@ -34,7 +34,8 @@ class ClientKeeper : public AcceptedKeeper {
 
 class ClientConn final : public AcceptedConn, public ClientHalf {
  public:
-  ClientConn(ClientKeeper& keeper, ConnStart start);
+  // `first`: what has been read already.
+  ClientConn(ClientKeeper& keeper, ConnStart start, std::string_view first = {});
   ~ClientConn() override;
 
   // AcceptedConn
@@ -49,6 +50,8 @@ class ClientConn final : public AcceptedConn, public ClientHalf {
   std::string client_ip() override;
   bool client_trusted() override;
   bool client_secured() const override { return secured(); }
+  uint16_t https_port() const override { return redirect_port(); }
+  std::string client_subject() const override { return peer_subject(); }
   const ResponseWriter& writer() const override { return http1_response_writer(http10_ ? 0 : 1); }
   std::string_view protocol() const override { return http10_ ? "HTTP/1.0" : "HTTP/1.1"; }
 
@@ -84,7 +87,7 @@ class ClientConn final : public AcceptedConn, public ClientHalf {
   void on_send_error(int error) override;
   void on_hang_up(uint32_t events) override;
   void on_closed() override;
-  void on_left(ConnStart start) override;
+  void on_handed_over(ConnStart start) override;
   void prepare_flush() override;
   bool has_output() override { return stream_ && stream_->response().has_work(); }
   size_t build_batch(std::span<iovec> pieces) override { return stream_->response().build(pieces); }

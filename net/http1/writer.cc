@@ -166,7 +166,8 @@ const BodyFraming* Http1RequestWriter::write_head(const Head& head, const Reques
   append_request_line(head, target, out);
   append_field("Host", host, out);
 
-  unsigned left_out = kHopByHop | kHost | kContentLength | kVia | kXForwarded | kRequestId | kAlias;
+  unsigned left_out = kHopByHop | kHost | kContentLength | kVia | kXForwarded | kRequestId |
+                      kClientCertificate | kAlias;
   if (!rewrite.client_trusted) left_out |= kForwarded;
   if (limits_forwards(head)) left_out |= kMaxForwards;
   if (!rewrite.last_event_id.empty()) left_out |= kLastEventId;
@@ -180,6 +181,8 @@ const BodyFraming* Http1RequestWriter::write_head(const Head& head, const Reques
   append_list_field(head, "X-Forwarded-For", keep, rewrite.client_ip, out);
   append_nearest_hop_field(head, "X-Forwarded-Proto", keep, rewrite.scheme, out);
   append_nearest_hop_field(head, "X-Forwarded-Host", keep, host, out);
+  if (!rewrite.client_subject.empty())
+    append_field("X-Client-Cert-Subject", rewrite.client_subject, out);
   const std::string_view received = rewrite.received_protocol;
   append_via(head, received.empty() ? version_of(head) : received.substr(received.find('/') + 1),
              rewrite.via, out);
@@ -219,6 +222,7 @@ bool Http1ResponseWriter::write_problem(const ProblemResponse& problem, std::str
   append_number_field("Content-Length", body.size(), out);
   if (problem.retry_after_s > 0)
     append_number_field("Retry-After", static_cast<uint64_t>(problem.retry_after_s), out);
+  if (!problem.location.empty()) append_field("Location", problem.location, out);
   append_connection(keep_alive, client_http10_, out);
   out.append("\r\n");
   if (!problem.head_only) out.append(body);

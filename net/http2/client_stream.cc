@@ -28,15 +28,19 @@ bool Http2Stream::client_secured() const {
   return conn_.client_secured();
 }
 
+uint16_t Http2Stream::https_port() const {
+  return conn_.https_port();
+}
+
+std::string Http2Stream::client_subject() const {
+  return conn_.client_subject();
+}
+
 // The stream has ended already. Where bytes of it are on their way they go on: a frame cannot be
-// taken back. But if its slots are wanted back, the connection has to go.
+// taken back.
 void Http2Stream::drop() {
   if (gone_) return;
-  gone_ = true;
-  if (stream_->ending() == Ending::kOverloaded && in_batches_ > 0) {
-    conn_.drop();
-    return;
-  }
+  go();
   if (in_codec_) conn_.session().reset(id_, Http2Code::kInternalError);
   conn_.wake_up();
 }
@@ -145,6 +149,7 @@ void Http2Stream::sent(size_t bytes) {
 void Http2Stream::body_left() {
   body_in_batch_ = false;
   --in_batches_;
+  if (gone_) stream_->response().abandon();
   if (releasable() && !in_codec_)
     conn_.release(*this);
   else if (!gone_ && !end_framed_ &&
@@ -180,11 +185,20 @@ void Http2Stream::on_closed(uint32_t code) {
 
 void Http2Stream::leave(Ending ending) {
   if (gone_) return;
-  gone_ = true;
+  go();
   if (stream_->aborted())
     stream_->on_client_done();
   else
     stream_->on_client_gone(ending);
+}
+
+// Behind the bytes of a batch under way nothing is kept that nobody will send.
+void Http2Stream::go() {
+  gone_ = true;
+  if (body_in_batch_)
+    conn_.has_orphans();
+  else
+    stream_->response().abandon();
 }
 
 void Http2Stream::release() {
@@ -192,8 +206,12 @@ void Http2Stream::release() {
   stream_->client_released();
 }
 
+// What is in a batch waits for the connection, which has a time-out of its own. The codec keeps an
+// end, too, until the window has opened, though it has no bytes.
 uint64_t Http2Stream::still_ms(uint64_t now_ms) {
-  if (gone_ || seen_sent_ != sent_bytes_ || !stream_->response().has_work()) {
+  const Outbox& response = stream_->response();
+  bool waits = response.has_work() || (head_framed_ && response.finished() && !end_framed_);
+  if (gone_ || in_batches_ > 0 || seen_sent_ != sent_bytes_ || !waits) {
     seen_sent_ = sent_bytes_;
     still_since_ms_ = now_ms;
   }

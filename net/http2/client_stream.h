@@ -33,6 +33,8 @@ class Http2Stream final : public ClientHalf {
   std::string client_ip() override;
   bool client_trusted() override;
   bool client_secured() const override;
+  uint16_t https_port() const override;
+  std::string client_subject() const override;
   const ResponseWriter& writer() const override { return http2_response_writer(); }
   std::string_view protocol() const override { return "HTTP/2"; }
 
@@ -63,6 +65,8 @@ class Http2Stream final : public ClientHalf {
   void end_left();
   // Nothing of it is in a batch, so that it may be deleted.
   bool releasable() const { return gone_ && in_batches_ == 0; }
+  // It has gone, and bytes of it lie in slots of that pool.
+  bool orphan_in(const SlotPool& pool) const { return gone_ && stream_->response().holds_in(pool); }
   // Lets go of the stream.
   void release();
 
@@ -80,6 +84,7 @@ class Http2Stream final : public ClientHalf {
  private:
   void frame_heads();
   void open_window();
+  void go();
 
   Http2ClientConn& conn_;
   Stream* stream_ = nullptr;

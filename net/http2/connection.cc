@@ -28,6 +28,7 @@ enum FrameType : uint8_t {
   kPriorityUpdate = 16,  // RFC 9218 section 7.1
 };
 constexpr uint8_t kEndStream = 1;
+constexpr uint64_t kOrphansEveryMs = limits::kShedAfterMs / 8;
 
 Http2Session::Limits limits_of(const WorkerContext& context) {
   const Config& config = context.config();
@@ -73,21 +74,38 @@ void Http2ClientConn::on_bytes(const Lease& lease, std::string_view bytes, uint6
 void Http2ClientConn::feed(const Lease& lease, std::string_view bytes) {
   if (given_up_ || closing()) return;
   lease_ = &lease;
-  bool valid = session_.receive(bytes);
+  Http2Session::Received received = session_.receive(bytes);
   lease_ = nullptr;
   touched_ = true;
   wake();
   if (closing()) return;
-  if (!charge(head_ ? head_->bytes_held() : 0)) {
+  if (!charge(peers_bytes())) {
     head_.reset();
     (void)charge(0);
     give_up(Http2Code::kEnhanceYourCalm);
-  } else if (!valid) {
-    ++context().metrics.http2_goaways[http2_code_index(1)];
-    end_all(Ending::kClientLeft, CloseMode::kOrderly);
-  } else if (session_.over()) {
-    leave_all(Ending::kClientLeft);
+  } else if (received != Http2Session::Received::kWell) {
+    refuse_bytes(received);
   }
+}
+
+// What the peer makes the codec keep (tables, heads in part, frames that want an answer), and the
+// head that is arriving.
+size_t Http2ClientConn::peers_bytes() const {
+  size_t ours = limits::kHttp2CodecBytes + all_.size() * limits::kHttp2CodecStreamBytes;
+  size_t codec = session_.bytes_held();
+  return (codec > ours ? codec - ours : 0) + (head_ ? head_->bytes_held() : 0);
+}
+
+// What the codec itself has no answer to.
+void Http2ClientConn::refuse_bytes(Http2Session::Received why) {
+  Metrics& metrics = context().metrics;
+  if (why == Http2Session::Received::kNotHttp2)
+    ++metrics.bad_requests[static_cast<unsigned>(ParseError::kNotHttp)];
+  else if (why == Http2Session::Received::kFlood)
+    ++metrics.http2_floods[static_cast<unsigned>(Http2Flood::kPing)];
+  else
+    ++metrics.http2_goaways[http2_code_index(static_cast<uint32_t>(Http2Code::kProtocolError))];
+  end_all(Ending::kClientLeft, CloseMode::kOrderly);
 }
 
 void Http2ClientConn::on_frame_begun(uint8_t type, uint8_t flags, size_t size) {
@@ -258,6 +276,7 @@ size_t Http2ClientConn::build_batch(std::span<iovec> pieces) {
 
 void Http2ClientConn::frame_batch() {
   touched_ = false;
+  batch_since_ms_ = loop_.now_ms();
   batch_bytes_ = batch_pieces_ = 0;
   framing_.swap(ready_);
   for (Http2Stream* stream : framing_) stream->ready = false;
@@ -281,10 +300,11 @@ void Http2ClientConn::on_output(std::string_view bytes) {
   batch_bytes_ += bytes.size();
   if (!parts_.empty() && !parts_.back().stream) {
     parts_.back().size += bytes.size();
-    return;
+  } else {
+    parts_.push_back({nullptr, bytes.size()});
+    ++batch_pieces_;
   }
-  parts_.push_back({nullptr, bytes.size()});
-  ++batch_pieces_;
+  if (ends_with_head_) parts_.push_back({std::exchange(ends_with_head_, nullptr), 0});
 }
 
 Http2Session::Body Http2ClientConn::next_body(Http2Stream& stream, size_t size_max) {
@@ -306,9 +326,12 @@ void Http2ClientConn::on_body_frame(Http2Stream& stream, std::string_view header
   parts_.push_back({&stream, std::exchange(promised_, 0)});
 }
 
-void Http2ClientConn::on_end_framed(Http2Stream& stream) {
+void Http2ClientConn::on_end_framed(Http2Stream& stream, bool by_head) {
   stream.end_framed();
-  parts_.push_back({&stream, 0});
+  if (by_head)
+    ends_with_head_ = &stream;
+  else
+    parts_.push_back({&stream, 0});
 }
 
 void Http2ClientConn::on_sent(uint64_t bytes) {
@@ -335,10 +358,28 @@ void Http2ClientConn::parts_left() {
     parts_[part_at_++].stream->end_left();
   if (part_at_ < parts_.size()) return;
   parts_.clear();
+  orphans_ = false;
   part_at_ = 0;
   own_at_ = 0;
   own_.clear();
   if (own_.capacity() > limits::kHttp2OwnBytesKept) own_.shrink_to_fit();
+}
+
+void Http2ClientConn::has_orphans() {
+  orphans_ = true;
+  schedule(loop_.now_ms() + kOrphansEveryMs);
+}
+
+// As a stream that takes nothing is shed for its slots (Stream::relieve_memory()). Those of streams
+// that have gone are this connection's to give back, with all that it carries.
+bool Http2ClientConn::pins_slots(uint64_t now_ms) const {
+  if (!orphans_ || now_ms < batch_since_ms_ + limits::kShedAfterMs) return false;
+  return std::ranges::any_of(
+      std::array{&memory_.sse_event, &memory_.http_message}, [this](const SlotPool* pool) {
+        return pool->exhausted() && std::ranges::any_of(parts_, [pool](const Part& part) {
+                 return part.size > 0 && part.stream && part.stream->orphan_in(*pool);
+               });
+      });
 }
 
 // --- endings ---
@@ -441,14 +482,21 @@ void Http2ClientConn::on_timer() {
     end_all(Ending::kClientStalled, CloseMode::kReset);
     return;
   }
+  if (pins_slots(now_ms)) {
+    end_all(Ending::kOverloaded, CloseMode::kReset);
+    return;
+  }
+  if (orphans_) next_ms = now_ms + kOrphansEveryMs;
   if (drain_ == Drain::kNoticed && due(noticed_ms_, limits::kHttp2NoticeMs)) refuse_further();
-  if (head_since_ms_ != 0 && due(head_since_ms_, settings.header_timeout_ms)) {
+  if (head_since_ms_ != 0 &&
+      due(std::max(head_since_ms_, listening_since_ms()), settings.header_timeout_ms)) {
     ++context().metrics.refusals[static_cast<unsigned>(Refusal::kHeaderTimeout)];
     give_up(Http2Code::kEnhanceYourCalm);
     return;
   }
   uint64_t idle_ms = served_ ? settings.keepalive_timeout_ms : settings.header_timeout_ms;
-  if (all_.empty() && head_since_ms_ == 0 && !given_up_ && due(idle_since_ms_, idle_ms)) {
+  if (all_.empty() && head_since_ms_ == 0 && !given_up_ &&
+      due(std::max(idle_since_ms_, listening_since_ms()), idle_ms)) {
     give_up(Http2Code::kNoError);
     return;
   }
@@ -465,7 +513,8 @@ void Http2ClientConn::check_stream(Http2Stream& half, uint64_t now_ms, uint64_t*
       stream.has_route() ? stream.settings() : context().default_settings();
   if (uint64_t timeout_ms = settings.body_timeout_ms; timeout_ms > 0 && half.request_due()) {
     bool due = stream.body_due() && !half.window_is_closed();
-    uint64_t since_ms = due ? half.body_since_ms() : now_ms;
+    // Who is not read, for want of slots or behind what it does not take, is not late.
+    uint64_t since_ms = due ? std::max(half.body_since_ms(), listening_since_ms()) : now_ms;
     uint64_t due_ms = std::max(since_ms, stream.body_asked_for_ms()) + timeout_ms;
     if (now_ms >= due_ms) {
       ++context().metrics.refusals[static_cast<unsigned>(Refusal::kBodyTimeout)];

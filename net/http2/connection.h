@@ -51,9 +51,14 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
   void has_work(Http2Stream& stream);
   void release(Http2Stream& stream);
   void wake_up() { wake(); }
+  // It has gone, and bytes of it are in the batch under way. Nobody else would give their slots
+  // back where they are wanted and the client takes nothing.
+  void has_orphans();
   std::string client_ip();
   bool client_trusted();
   bool client_secured() const { return secured(); }
+  uint16_t https_port() const { return redirect_port(); }
+  std::string client_subject() const { return peer_subject(); }
 
  private:
   struct Part {
@@ -85,6 +90,7 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
   void on_body(Http2Stream& stream, std::string_view bytes) override;
   void on_request_end(Http2Stream& stream) override { stream.on_request_end(); }
   void on_stream_closed(Http2Stream& stream, uint32_t code) override { stream.on_closed(code); }
+  void on_padding_only() override { flood(Http2Flood::kEmptyData); }
   void on_ping_answered() override;
   void on_reset(bool ours, uint32_t code) override;
   void on_end_said(uint32_t code) override;
@@ -92,9 +98,12 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
   bool has_room() override;
   Http2Session::Body next_body(Http2Stream& stream, size_t size_max) override;
   void on_body_frame(Http2Stream& stream, std::string_view header) override;
-  void on_end_framed(Http2Stream& stream) override;
+  void on_end_framed(Http2Stream& stream, bool by_head) override;
 
   void feed(const Lease& lease, std::string_view bytes);
+  size_t peers_bytes() const;
+  bool pins_slots(uint64_t now_ms) const;
+  void refuse_bytes(Http2Session::Received why);
   void frame_batch();
   void parts_left();
   void flood(Http2Flood kind);
@@ -119,15 +128,18 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
   size_t own_at_ = 0;
   size_t batch_bytes_ = 0;
   size_t batch_pieces_ = 0;
-  size_t promised_ = 0;  // by next_body(), for the frame that follows
+  size_t promised_ = 0;                    // by next_body(), for the frame that follows
+  Http2Stream* ends_with_head_ = nullptr;  // whose end is in the head that follows
 
   const Lease* lease_ = nullptr;  // that the bytes being fed lie in
   std::unique_ptr<Http2RequestHead> head_;
+  uint64_t batch_since_ms_ = 0;
   uint64_t idle_since_ms_;
   uint64_t head_since_ms_ = 0;
   uint64_t noticed_ms_ = 0;
   uint64_t given_up_ms_ = 0;
   Drain drain_ = Drain::kNone;
+  bool orphans_ = false;  // of the batch under way
   bool served_ = false;
   bool touched_ = true;    // the codec may have something to say
   bool given_up_ = false;  // nothing more is heard

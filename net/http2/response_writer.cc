@@ -95,6 +95,7 @@ bool Http2ResponseWriter::write_problem(const ProblemResponse& problem, std::str
   append_number_field("content-length", body.size(), out);
   if (problem.retry_after_s > 0)
     append_number_field("retry-after", static_cast<uint64_t>(problem.retry_after_s), out);
+  if (!problem.location.empty()) append_field("location", problem.location, out);
   out += kEnd;
   if (!problem.head_only) out.append(body);
   return true;

@@ -35,6 +35,26 @@ bool ends_stream(const nghttp2_frame& frame) {
   return (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
 }
 
+SessionMemory& memory(void* user_data) {
+  return *static_cast<SessionMemory*>(user_data);
+}
+
+nghttp2_mem allocator_of(SessionMemory& of) {
+  return {
+      .mem_user_data = &of,
+      .malloc = [](size_t size, void* to) { return memory(to).allocate(size); },
+      .free = [](void* block, void* to) { memory(to).free(block); },
+      .calloc = [](size_t count, size_t size,
+                   void* to) { return memory(to).allocate_zeroed(count, size); },
+      .realloc = [](void* block, size_t size, void* to) { return memory(to).resize(block, size); },
+  };
+}
+
+// The table by which our own heads are compressed: some KB of a connection, against 100 bytes of an
+// answer, of which an event stream has few. The peer's is left as it is: a peer would have to
+// acknowledge that it has none, in its next head, and not every one does.
+constexpr uint32_t kHeaderTableBytes = 0;
+
 }  // namespace
 
 struct Http2Session::Callbacks {
@@ -88,6 +108,9 @@ struct Http2Session::Callbacks {
         }
         [[fallthrough]];  // trailers
       case NGHTTP2_DATA:
+        if (frame->hd.type == NGHTTP2_DATA && !ends_stream(*frame) && frame->hd.length > 0 &&
+            frame->hd.length == frame->data.padlen)
+          to.on_padding_only();
         if (Http2Stream* stream = stream_of(session, frame->hd.stream_id);
             stream && ends_stream(*frame))
           to.on_request_end(*stream);
@@ -130,7 +153,8 @@ struct Http2Session::Callbacks {
       to.on_reset(/*ours=*/true, frame->rst_stream.error_code);
     } else if ((frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
                ends_stream(*frame)) {
-      if (Http2Stream* stream = stream_of(session, frame->hd.stream_id)) to.on_end_framed(*stream);
+      if (Http2Stream* stream = stream_of(session, frame->hd.stream_id))
+        to.on_end_framed(*stream, /*by_head=*/frame->hd.type == NGHTTP2_HEADERS);
     }
     return 0;
   }
@@ -188,6 +212,7 @@ struct Http2Session::Callbacks {
     nghttp2_option* options = nullptr;
     SLUICE_CHECK(nghttp2_option_new(&options) == 0);
     nghttp2_option_set_no_auto_window_update(options, 1);
+    nghttp2_option_set_max_deflate_dynamic_table_size(options, kHeaderTableBytes);
     // Closed streams would be kept for the priorities of RFC 7540.
     nghttp2_option_set_no_closed_streams(options, 1);
     // Ours are bounded where they are parsed, by --max-header-size.
@@ -201,8 +226,9 @@ struct Http2Session::Callbacks {
 };
 
 Http2Session::Http2Session(Handler& handler, const Limits& limits) : handler_(handler) {
-  SLUICE_CHECK(
-      nghttp2_session_server_new2(&session_, Callbacks::all(), this, Callbacks::options()) == 0);
+  nghttp2_mem allocator = allocator_of(memory_);
+  SLUICE_CHECK(nghttp2_session_server_new3(&session_, Callbacks::all(), this, Callbacks::options(),
+                                           &allocator) == 0);
   const std::array<nghttp2_settings_entry, 4> settings = {{
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.streams_max},
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits.stream_window},
@@ -221,9 +247,11 @@ Http2Session::~Http2Session() {
   nghttp2_session_del(session_);
 }
 
-bool Http2Session::receive(std::string_view bytes) {
+Http2Session::Received Http2Session::receive(std::string_view bytes) {
   ssize_t taken = nghttp2_session_mem_recv(session_, data_of(bytes), bytes.size());
-  return taken >= 0;
+  if (taken >= 0) return Received::kWell;
+  if (taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC) return Received::kNotHttp2;
+  return taken == NGHTTP2_ERR_FLOODED ? Received::kFlood : Received::kBroken;
 }
 
 bool Http2Session::frame() {

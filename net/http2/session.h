@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "net/http2/session_memory.h"
+
 struct nghttp2_session;
 
 namespace sluice {
@@ -69,6 +71,8 @@ class Http2Session {
     virtual void on_request_end(Http2Stream& stream) = 0;
     // Forgotten here, whoever has ended it; 0: in order, both sides.
     virtual void on_stream_closed(Http2Stream& stream, uint32_t code) = 0;
+    // A frame of a body with nothing in it but padding, and without an end.
+    virtual void on_padding_only() = 0;
     virtual void on_ping_answered() = 0;
     // The peer has reset a stream, or we have.
     virtual void on_reset(bool ours, uint32_t code) = 0;
@@ -81,8 +85,9 @@ class Http2Session {
     virtual bool has_room() = 0;
     virtual Body next_body(Http2Stream& stream, size_t size_max) = 0;
     virtual void on_body_frame(Http2Stream& stream, std::string_view header) = 0;
-    // The frame that ends our side of the stream is out.
-    virtual void on_end_framed(Http2Stream& stream) = 0;
+    // The frame that ends our side of the stream is a body's, and out; or it is a head, and comes
+    // with the next on_output().
+    virtual void on_end_framed(Http2Stream& stream, bool by_head) = 0;
 
    protected:
     ~Handler() = default;
@@ -93,8 +98,13 @@ class Http2Session {
   Http2Session(const Http2Session&) = delete;
   Http2Session& operator=(const Http2Session&) = delete;
 
-  // False: the bytes are no HTTP/2, or not to be borne.
-  [[nodiscard]] bool receive(std::string_view bytes);
+  enum class Received : uint8_t {
+    kWell,
+    kNotHttp2,  // the connection does not begin as one does
+    kFlood,     // more that wants an answer than is borne
+    kBroken,    // what ends it, such as a head without an end
+  };
+  [[nodiscard]] Received receive(std::string_view bytes);
   // Frames what is to be sent, as far as the handler has room for it. False: out of memory.
   [[nodiscard]] bool frame();
 
@@ -110,6 +120,9 @@ class Http2Session {
   // Neither side has anything to say any more.
   bool over() const;
   bool wants_to_send() const;
+  // On the heap.
+  size_t bytes_held() const { return memory_.bytes(); }
+  bool shares_frame_buffer() const { return memory_.shares_frame_buffer(); }
 
   // --- From within a call, too ---
 
@@ -129,6 +142,7 @@ class Http2Session {
   struct Callbacks;
 
   Handler& handler_;
+  SessionMemory memory_;
   nghttp2_session* session_ = nullptr;
   bool ping_due_ = false;  // behind the notice, so that its answer shows that the peer has that
 };

@@ -289,6 +289,42 @@ void render_handshakes(Page& page, const Workers& workers, TlsCounters Metrics::
   }
 }
 
+void render_proxy_headers(Page& page, const Workers& workers) {
+  page.counter("sluice_proxy_headers", "PROXY headers of clients, by what came of them.");
+  for (unsigned i = 0; i < kProxyResults; ++i)
+    page.add(sum(workers, [i](const WorkerSnapshot& w) { return w.metrics.proxy_headers[i]; }),
+             {{"result", proxy_result_name(static_cast<ProxyResult>(i))}});
+}
+
+// Of clients with lean records.
+void render_records(Page& page, const Workers& workers) {
+  auto total = [&workers](auto get) {
+    return sum(workers, [&](const WorkerSnapshot& w) { return get(w.metrics.tls.records); });
+  };
+  page.counter("sluice_tls_lean_connections",
+               "Client connections that went on without OpenSSL's object (--tls-records=lean).");
+  page.add(total([](const RecordCounters& r) { return r.connections; }));
+  page.counter("sluice_tls_records", "Records of those connections, by direction and kind.");
+  for (unsigned i = 0; i < kRecordKinds; ++i) {
+    const char* kind = record_kind_name(static_cast<RecordKind>(i));
+    page.add(total([i](const RecordCounters& r) { return r.sealed[i]; }),
+             {{"direction", "sealed"}, {"kind", kind}});
+    page.add(total([i](const RecordCounters& r) { return r.opened[i]; }),
+             {{"direction", "opened"}, {"kind", kind}});
+  }
+  page.counter("sluice_tls_key_updates", "Key updates of those connections, by direction.");
+  page.add(total([](const RecordCounters& r) { return r.key_updates_sent; }),
+           {{"direction", "sent"}});
+  page.add(total([](const RecordCounters& r) { return r.key_updates_received; }),
+           {{"direction", "received"}});
+  page.counter("sluice_tls_record_errors",
+               "Those connections that broke, by the alert that they were sent (by_peer: the "
+               "client sent one).");
+  for (unsigned i = 0; i < kRecordErrors; ++i)
+    page.add(total([i](const RecordCounters& r) { return r.errors[i]; }),
+             {{"alert", record_error_name(static_cast<RecordError>(i))}});
+}
+
 void render_tls(Page& page, const Config& config, const Workers& workers) {
   page.counter("sluice_tls_handshakes", "TLS handshakes with clients, by result.");
   render_handshakes(page, workers, &Metrics::tls);
@@ -301,12 +337,18 @@ void render_tls(Page& page, const Config& config, const Workers& workers) {
            {{"side", "upstream"}});
   page.gauge("sluice_tls_handshakes_under_way", "TLS handshakes with clients that have begun.");
   page.add(sum(workers, [](const WorkerSnapshot& w) { return w.handshakes; }));
+  render_records(page, workers);
   if (config.tls_keys.empty()) return;
   page.gauge("sluice_tls_certificate_expires_seconds",
              "Time at which a certificate of --tls-cert expires, since 1970.");
   for (const TlsKeyPair& pair : config.tls_keys)
     page.add(static_cast<uint64_t>(std::max<int64_t>(pair.expires_s, 0)),
              {{"certificate", pair.cert}});
+  page.gauge("sluice_tls_ocsp_expires_seconds",
+             "Time at which the OCSP response for a certificate expires, since 1970.");
+  for (const TlsKeyPair& pair : config.tls_keys)
+    if (pair.ocsp_expires_s > 0)
+      page.add(static_cast<uint64_t>(pair.ocsp_expires_s), {{"certificate", pair.cert}});
   page.gauge("sluice_tls_certificate_days_left", "Days until then; 0 once it has expired.");
   int64_t now_s = static_cast<int64_t>(wall_clock_ms() / 1000);
   for (const TlsKeyPair& pair : config.tls_keys)
@@ -561,6 +603,7 @@ std::string render_metrics(const ConfigSnapshot& snapshot,
   render_endings(page, workers);
   render_protocols(page, workers);
   render_names(page, workers);
+  render_proxy_headers(page, workers);
   render_tls(page, snapshot.config(), workers);
   render_recovery(page, workers);
   page.histogram("sluice_time_to_first_event_seconds",

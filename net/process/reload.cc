@@ -22,10 +22,10 @@ namespace {
 std::vector<Listen> missing(const std::vector<Listen>& wanted, const std::vector<Listen>& present) {
   std::vector<std::string> there;
   there.reserve(present.size());
-  for (const Listen& address : present) there.push_back(address.name());
+  for (const Listen& address : present) there.push_back(address.identity());
   std::vector<Listen> all;
   for (const Listen& address : wanted) {
-    auto found = std::ranges::find(there, address.name());
+    auto found = std::ranges::find(there, address.identity());
     if (found == there.end())
       all.push_back(address);
     else
@@ -61,10 +61,35 @@ void Server::begin_reload() {
     return;
   }
   if (admin_) askers_ = admin_->take_reload_requests();
+  renewing_ = false;
+  begin_reading(read_again_);
+}
+
+void Server::follow_certificates() {
+  if (certificates_.files && !follower_.follow(certificates_.files(current())))
+    warn("no thread can be started that notices when certificates change; reload then");
+}
+
+void Server::begin_renewal() {
+  if (phase_ != Phase::kServing && phase_ != Phase::kDelayed) return;
+  if (reading_) {
+    renew_again_ = true;
+    return;
+  }
+  renewing_ = true;
+  begin_reading([config = std::make_shared<Config>(current()), read = certificates_.read] {
+    ConfigResult result{.config = nullptr, .message = ""};
+    result.message = read(*config, result.warnings);
+    if (result.message.empty()) result.config = config;
+    return result;
+  });
+}
+
+void Server::begin_reading(std::function<ConfigResult()> read_config) {
   reading_ = std::make_shared<Reading>();
-  auto read = [reading = reading_, read_again = read_again_] {
+  auto read = [reading = reading_, read_config = std::move(read_config)] {
     try {
-      reading->result = read_again();
+      reading->result = read_config();
     } catch (const std::exception& error) {
       reading->result = {.config = nullptr, .message = error.what()};
     }
@@ -81,9 +106,40 @@ void Server::begin_reload() {
 void Server::end_reload() {
   if (!reading_->done.load(std::memory_order_acquire)) return;
   std::shared_ptr<Reading> reading = std::exchange(reading_, nullptr);
+  if (renewing_)
+    finish_renewal(reading->result);
+  else
+    finish_reload(reading->result);
+  if (std::exchange(reload_again_, false)) {
+    begin_reload();  // which reads certificates, too
+    renew_again_ = false;
+  } else if (std::exchange(renew_again_, false)) {
+    begin_renewal();
+  }
+}
+
+// Running connections keep the certificates that they began with, and all keep what else is
+// configured.
+void Server::finish_renewal(const ConfigResult& result) {
+  Change change;
+  std::string wrong = one_line(prepare(result, change));
+  if (!wrong.empty()) {
+    warn(wrong + "; the certificates of before are kept");
+    if (admin_) admin_->reload_failed({}, wrong);
+    return;
+  }
+  snapshot_ = change.snapshot;
+  say("certificates have changed and are in use, generation " +
+      std::to_string(snapshot_->generation()));
+  switch_to(change, [admin = admin_.get(), snapshot = snapshot_] {
+    if (admin) admin->reloaded({}, snapshot);
+  });
+}
+
+void Server::finish_reload(const ConfigResult& result) {
   std::vector<HttpdResponder> askers = std::exchange(askers_, {});
   Change change;
-  std::string wrong = one_line(prepare(reading->result, change));
+  std::string wrong = one_line(prepare(result, change));
   if (wrong.empty()) {
     snapshot_ = change.snapshot;
     Config running = snapshot_->config();
@@ -97,11 +153,11 @@ void Server::end_reload() {
     switch_to(change, [admin = admin_.get(), askers, snapshot = snapshot_] {
       if (admin) admin->reloaded(askers, snapshot);
     });
+    follow_certificates();
   } else {
     print_message("reload: " + wrong + "; nothing has changed");
     if (admin_) admin_->reload_failed(askers, wrong);
   }
-  if (std::exchange(reload_again_, false)) begin_reload();
 }
 
 // "" or what is wrong.

@@ -81,8 +81,11 @@ std::string make_instance() {
 
 }  // namespace
 
-Server::Server(std::shared_ptr<Config> config, std::function<ConfigResult()> read_again)
-    : config_(std::move(config)), read_again_(std::move(read_again)) {
+Server::Server(std::shared_ptr<Config> config, std::function<ConfigResult()> read_again,
+               CertificateFiles certificates)
+    : config_(std::move(config)),
+      read_again_(std::move(read_again)),
+      certificates_(std::move(certificates)) {
   config_->instance = make_instance();
 }
 
@@ -133,6 +136,7 @@ bool Server::start() {
   stopped_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   reload_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (!share_out_fds() || !start_demo() || !start_workers() || !start_admin()) return false;
+  follow_certificates();
   log_.start();
   print_facts();
   return true;
@@ -168,7 +172,7 @@ std::string Server::open_listeners(std::vector<Listen> addresses, Sockets& into)
   into.resize(worker_count());
   std::vector<std::string> lines;  // said once all of them are open
   for (Listen& address : addresses) {
-    std::string name = address.name();
+    std::string identity = address.identity();
     for (unsigned i = 0; i < into.size(); ++i) {
       std::string error;
       // What is ours already is not taken by another process.
@@ -181,7 +185,7 @@ std::string Server::open_listeners(std::vector<Listen> addresses, Sockets& into)
         return "--listen " + address.name() + ": " + error;
       }
       if (i == 0) address.size = local_address(fd, &address.storage);
-      into[i].push_back({name, fd, address.tls});
+      into[i].push_back({identity, fd, address.options});
     }
     lines.push_back("listening on " + address.name());
   }
@@ -290,15 +294,17 @@ void Server::print_facts() {
 void Server::wait_for_signals() {
   size_t stopped = 0;
   while (stopped < workers_.size()) {
-    std::array<pollfd, 4> fds{{{signal_fd_, POLLIN, 0},
+    std::array<pollfd, 5> fds{{{signal_fd_, POLLIN, 0},
                                {stopped_fd_, POLLIN, 0},
                                {reload_fd_, POLLIN, 0},
-                               {reading_fd(), POLLIN, 0}}};
+                               {reading_fd(), POLLIN, 0},
+                               {follower_.fd(), POLLIN, 0}}};
     poll(fds.data(), fds.size(), wait_ms());
     uint64_t count = 0;
     if (read(stopped_fd_, &count, sizeof(count)) == sizeof(count)) stopped += count;
     if (read(reload_fd_, &count, sizeof(count)) == sizeof(count)) begin_reload();
     if (fds[3].revents != 0) end_reload();
+    if (follower_.take_change()) begin_renewal();
     bool told_to_stop = read_signals();
     bool due = now_ms() >= phase_end_ms_;
     bool drains = phase_ == Phase::kDraining || phase_ == Phase::kEnding;

@@ -16,14 +16,23 @@
 #include "net/demo/demo.h"
 #include "net/gateway/worker.h"
 #include "net/process/fd_shares.h"
+#include "net/process/file_follower.h"
 #include "net/transport/client_limit.h"
 
 namespace sluice {
 
+// The files of certificates that a configuration names, and what reads them anew for it.
+struct CertificateFiles {
+  std::function<std::vector<std::string>(const Config&)> files;
+  ReadNamedFiles read;
+};
+
 class Server {
  public:
-  // `read_again` reads flags and file anew, for a reload.
-  Server(std::shared_ptr<Config> config, std::function<ConfigResult()> read_again);
+  // `read_again` reads flags and file anew, for a reload. `certificates`: followed, where there are
+  // any.
+  Server(std::shared_ptr<Config> config, std::function<ConfigResult()> read_again,
+         CertificateFiles certificates = {});
   ~Server();
 
   // Runs until told to stop; the exit status.
@@ -69,6 +78,12 @@ class Server {
 
   void begin_reload();
   void end_reload();
+  void follow_certificates();
+  // Their files have changed: they are read again for the configuration that is running.
+  void begin_renewal();
+  void begin_reading(std::function<ConfigResult()> read);
+  void finish_reload(const ConfigResult& result);
+  void finish_renewal(const ConfigResult& result);
   std::string prepare(const ConfigResult& read, Change& change);
   void switch_to(Change& change, std::function<void()> done);
   int reading_fd() const;
@@ -82,6 +97,8 @@ class Server {
 
   const std::shared_ptr<Config> config_;  // of the start; its settings that take a restart hold
   const std::function<ConfigResult()> read_again_;
+  const CertificateFiles certificates_;
+  FileFollower follower_;
   std::shared_ptr<const ConfigSnapshot> snapshot_;  // that is running
   Features features_;
   LogWriter log_;
@@ -99,6 +116,8 @@ class Server {
   std::shared_ptr<Reading> reading_;    // a reload under way
   std::vector<HttpdResponder> askers_;  // for it
   bool reload_again_ = false;           // it was asked for once more meanwhile
+  bool renewing_ = false;               // what is under way reads certificates alone
+  bool renew_again_ = false;            // they have changed meanwhile
 };
 
 }  // namespace sluice

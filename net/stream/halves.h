@@ -31,6 +31,10 @@ class ClientHalf {
   virtual bool client_trusted() = 0;
   // It has come over TLS.
   virtual bool client_secured() const = 0;
+  // Its requests are for https at that port, and get a redirect; 0: they are served.
+  virtual uint16_t https_port() const { return 0; }
+  // Of the client's certificate, where it has shown one.
+  virtual std::string client_subject() const { return {}; }
   // Of the request that is being answered.
   virtual const ResponseWriter& writer() const = 0;
   // "HTTP/1.1", for the log and for Via.

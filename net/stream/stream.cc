@@ -425,7 +425,8 @@ void Stream::on_client_sent(uint64_t body_bytes) {
 
 // --- endings ---
 
-void Stream::refuse(int status, std::string_view detail, Ending ending, const char* reason) {
+void Stream::refuse(int status, std::string_view detail, Ending ending, const char* reason,
+                    std::string_view location) {
   // With the whole answer on its way there is nothing left to say.
   if (ended_ || phase_ == Phase::kDraining) return;
   let_go_of_upstream(ending);
@@ -439,6 +440,7 @@ void Stream::refuse(int status, std::string_view detail, Ending ending, const ch
   ProblemResponse problem{.status = status, .detail = detail, .close = !keep_alive_};
   problem.head_only = method_is_head_;
   problem.date = context().http_date();
+  problem.location = location;
   // Spread, so that clients do not come back all at once.
   problem.retry_after_s =
       status == 503 ? 1 + static_cast<int>((id_ >> limits::kWorkerBits) % 3) : 0;

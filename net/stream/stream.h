@@ -51,7 +51,9 @@ class Stream final : public TimerOwner {
   void on_request_end();
   // An answer of our own, in place of the upstream's: a problem response with that status.
   // `reason` is what the log says, a name that lives as long as the program.
-  void refuse(int status, std::string_view detail, Ending ending, const char* reason = "");
+  // `location`: of a redirect.
+  void refuse(int status, std::string_view detail, Ending ending, const char* reason = "",
+              std::string_view location = {});
   // The client is gone; lets go of everything but the memory that sends still read.
   void on_client_gone(Ending ending);
   // Response bytes have left.

@@ -2,11 +2,13 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <optional>
 #include <utility>
 
 #include "core/clock.h"
 #include "net/base/limits.h"
 #include "net/http/client_address.h"
+#include "net/http/redirect.h"
 #include "net/http/semantics.h"
 #include "net/http/target.h"
 #include "net/http/text.h"
@@ -99,6 +101,14 @@ bool Stream::refused_by_head(const Head& head) {
     keep_alive_ = false;
     return refuse_as(Refusal::kConnect, 501, "CONNECT is not supported.");
   }
+  if (uint16_t port = client_->https_port(); port != 0) {
+    std::optional<std::string> location = https_location(head, port);
+    if (!location) return refuse_as(Refusal::kNoHost, 400, "The request names no host.");
+    if (head.body() != BodyKind::kNone) keep_alive_ = false;
+    // Of the permanent ones the one that keeps the method (RFC 9110 section 15.4.9).
+    refuse(308, "This is served with https.", Ending::kRefused, "https", *location);
+    return true;
+  }
   // An h2c offer may be ignored (RFC 9110 section 7.8); a WebSocket cannot work without.
   if (head.lists_token("upgrade", "websocket")) {
     keep_alive_ = false;
@@ -127,6 +137,8 @@ bool Stream::write_request(const Head& head) {
   rewrite.client_ip = client_ip;
   rewrite.client_trusted = client_->client_trusted();
   rewrite.scheme = client_->client_secured() ? "https" : "http";
+  std::string client_subject = client_->client_subject();
+  rewrite.client_subject = client_subject;
   rewrite.via = context().via;
   rewrite.received_protocol = client_->protocol();
   rewrite.default_host = upstream().host;

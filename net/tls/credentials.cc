@@ -9,6 +9,7 @@
 #include <openssl/x509v3.h>
 
 #include "core/text.h"
+#include "net/tls/secret_file.h"
 
 namespace sluice {
 
@@ -49,12 +50,16 @@ std::string read_certificates(const std::string& path, Credentials* into) {
   return at_end ? "" : path + " holds a certificate of its chain that is broken (" + why + ")";
 }
 
+// Unbuffered, into memory that is wiped: no copy of the key stays behind.
 std::string read_key(const std::string& path, Credentials* into) {
-  std::string wrong;
-  File file = open_file(path, &wrong);
-  if (!file) return wrong;
+  SecretText text;
+  std::string wrong = read_secret(path, &text);
+  if (!wrong.empty()) return wrong;
+  ERR_clear_error();
+  std::unique_ptr<BIO, int (*)(BIO*)> bio(
+      BIO_new_mem_buf(text.data(), static_cast<int>(text.size())), BIO_free);
   bool asked = false;
-  into->key.reset(PEM_read_PrivateKey(file.get(), nullptr, no_passphrase, &asked));
+  into->key.reset(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, &asked));
   if (into->key) return "";
   std::string why = openssl_error();
   if (asked) return path + " is encrypted; write it without a passphrase (openssl pkey)";
@@ -77,6 +82,8 @@ std::vector<std::string> names_of(X509* certificate) {
   return names;
 }
 
+}  // namespace
+
 int64_t seconds_since_1970(const ASN1_TIME* time) {
   std::unique_ptr<ASN1_TIME, void (*)(ASN1_TIME*)> epoch(ASN1_TIME_set(nullptr, 0),
                                                          ASN1_STRING_free);
@@ -85,8 +92,6 @@ int64_t seconds_since_1970(const ASN1_TIME* time) {
   if (ASN1_TIME_diff(&days, &seconds, epoch.get(), time) != 1) return 0;
   return int64_t{days} * 86'400 + seconds;
 }
-
-}  // namespace
 
 std::string openssl_error() {
   unsigned long error = ERR_peek_last_error();

@@ -12,6 +12,12 @@
 
 namespace sluice {
 
+// The part towards clients: that of their listeners.
+std::string load_tls_server(Config& config, const std::shared_ptr<TicketKeys>& ticket_keys,
+                            std::vector<std::string>& warnings);
+// The files of that part.
+std::vector<std::string> tls_server_files(const Config& config);
+
 // "" or what is wrong, in a line: where, what, what would be right.
 std::string load_tls(Config& config, const std::shared_ptr<TicketKeys>& ticket_keys,
                      std::vector<std::string>& warnings);

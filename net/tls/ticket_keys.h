@@ -1,7 +1,8 @@
 // The keys with which session tickets are sealed, so that clients can resume on any worker, and
 // beyond a reload. One is in use at a time and replaced every few hours; the one before opens
 // tickets as long as these are valid, and is then wiped: what was said in former times stays
-// secret. Shared by all workers. A lock, since a handshake is rare, and takes hundreds of others
+// secret. Keys from a file, which several hosts share, are replaced by whoever writes that file.
+// Shared by all workers. A lock, since a handshake is rare, and takes hundreds of others
 // within OpenSSL.
 #pragma once
 
@@ -10,6 +11,9 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace sluice {
 
@@ -29,6 +33,8 @@ class TicketKeys {
   static constexpr uint64_t kKeyLastsMs = uint64_t{4} * 3'600'000;
 
   TicketKeys() = default;
+  // Those of a file (at least one), for as long as they are valid there: the first one seals.
+  explicit TicketKeys(std::vector<Key> given) : given_(std::move(given)) {}
   ~TicketKeys();
   TicketKeys(const TicketKeys&) = delete;
   TicketKeys& operator=(const TicketKeys&) = delete;
@@ -40,6 +46,7 @@ class TicketKeys {
  private:
   bool rotate(uint64_t now_ms);
 
+  std::vector<Key> given_;
   std::mutex lock_;
   Key current_;
   Key former_;
@@ -47,5 +54,8 @@ class TicketKeys {
   bool has_current_ = false;
   bool has_former_ = false;
 };
+
+// Keys of 80 bytes each: 16 of name, 32 for the MAC, 32 for the cipher. "" or what is wrong.
+std::string read_ticket_keys(const std::string& file, std::vector<TicketKeys::Key>* into);
 
 }  // namespace sluice

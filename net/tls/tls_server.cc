@@ -1,5 +1,6 @@
 #include "net/tls/tls_server.h"
 
+#include <algorithm>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -95,10 +96,13 @@ TlsServer::TlsServer(std::vector<Credentials> certificates, std::shared_ptr<Tick
 
 std::shared_ptr<const TlsServer> TlsServer::make(std::vector<Credentials> certificates,
                                                  std::shared_ptr<TicketKeys> ticket_keys,
-                                                 bool http2, std::string* wrong) {
+                                                 bool http2, bool lean, std::string* wrong,
+                                                 const ClientTrust& trust) {
   std::shared_ptr<TlsServer> server(
       new TlsServer(std::move(certificates), std::move(ticket_keys), http2));
   *wrong = server->set_up();
+  if (wrong->empty()) *wrong = trust_clients(server->context_.get(), trust);
+  if (lean && wrong->empty()) let_go_after_handshakes(server->context_.get());
   return wrong->empty() ? server : nullptr;
 }
 
@@ -121,6 +125,20 @@ int TlsServer::use_certificate(SSL* ssl) const {
   int result = SSL_use_cert_and_key(ssl, chosen.certificate.get(), chosen.key.get(), chain, 1);
   sk_X509_free(chain);
   return result;
+}
+
+// The response for the certificate that was chosen, where it has not expired.
+int TlsServer::staple(SSL* ssl) const {
+  const X509* shown = SSL_get_certificate(ssl);
+  auto chosen = std::ranges::find_if(
+      certificates_, [shown](const Credentials& one) { return one.certificate.get() == shown; });
+  if (chosen == certificates_.end() || chosen->ocsp.empty()) return SSL_TLSEXT_ERR_NOACK;
+  if (chosen->ocsp_expires_s <= static_cast<int64_t>(wall_clock_ms() / 1000))
+    return SSL_TLSEXT_ERR_NOACK;
+  void* copy = OPENSSL_memdup(chosen->ocsp.data(), chosen->ocsp.size());  // OpenSSL's from here on
+  if (!copy) return SSL_TLSEXT_ERR_NOACK;
+  SSL_set_tlsext_status_ocsp_resp(ssl, copy, static_cast<long>(chosen->ocsp.size()));
+  return SSL_TLSEXT_ERR_OK;
 }
 
 // "" or what is wrong.
@@ -153,6 +171,12 @@ std::string TlsServer::set_up() {
         return static_cast<const TlsServer*>(server)->use_certificate(ssl);
       },
       this);
+  int (*status)(SSL*, void*) = [](SSL* ssl, void* server) {
+    return static_cast<const TlsServer*>(server)->staple(ssl);
+  };
+  SSL_CTX_callback_ctrl(context, SSL_CTRL_SET_TLSEXT_STATUS_REQ_CB,
+                        reinterpret_cast<void (*)()>(status));
+  SSL_CTX_set_tlsext_status_arg(context, this);
   return "";
 }
 

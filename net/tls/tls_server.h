@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "net/base/tls_results.h"
+#include "net/tls/client_trust.h"
 #include "net/tls/credentials.h"
 #include "net/tls/ticket_keys.h"
 #include "net/transport/transform.h"
@@ -20,11 +21,12 @@ namespace sluice {
 
 class TlsServer {
  public:
-  // `certificates`: at least one. `http2`: is offered, too. Null, and *wrong says why, where
-  // OpenSSL takes one for too weak.
+  // `certificates`: at least one. `http2`: is offered, too. `lean`: --tls-records. Null, and *wrong
+  // says why, where OpenSSL takes one for too weak, or `trust` cannot be read.
   static std::shared_ptr<const TlsServer> make(std::vector<Credentials> certificates,
                                                std::shared_ptr<TicketKeys> ticket_keys, bool http2,
-                                               std::string* wrong);
+                                               bool lean, std::string* wrong,
+                                               const ClientTrust& trust = {});
 
   // Which of the certificates a client that asks for that name gets.
   size_t choose(std::string_view name) const;
@@ -37,6 +39,7 @@ class TlsServer {
             bool http2);
   std::string set_up();
   int use_certificate(ssl_st* ssl) const;
+  int staple(ssl_st* ssl) const;
 
   const std::vector<Credentials> certificates_;
   const std::shared_ptr<TicketKeys> ticket_keys_;

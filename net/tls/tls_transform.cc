@@ -5,28 +5,24 @@
 #include <cstring>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "core/check.h"
+#include "net/tls/client_trust.h"
+#include "net/tls/lean_transform.h"
+#include "net/tls/record_reader.h"
+#include "net/tls/record_sizes.h"
+#include "net/tls/traffic_secrets.h"
 
 namespace sluice {
 
 namespace {
 
-constexpr size_t kHeaderBytes = 5;
-constexpr size_t kPlainBytesMax = 16'384;                  // of a record
-constexpr size_t kRecordBytesMax = kPlainBytesMax + 2048;  // RFC 5246 section 6.2.3
+constexpr size_t kRecordBytesMax = kRecordPlainBytesMax + 2048;  // RFC 5246 section 6.2.3
 // The most that sealing adds to a record: 29 with TLS 1.2 and AES-GCM, 22 with TLS 1.3.
 constexpr size_t kOverheadBytes = 32;
-// A record that fits a segment can be opened as soon as that has come. After so many bytes without
-// a pause larger ones cost less.
-constexpr size_t kSmallRecordBytes = 1'400;
-constexpr size_t kBulkAfterBytes = 64 * 1024;
-// A record behind others in a slot is not worth its overhead if it is shorter than this.
-constexpr size_t kLeastRecordBytes = 256;
-// AES-GCM allows 2^24.5 records under one key (RFC 8446 section 5.5), and OpenSSL does not count.
-constexpr uint64_t kRecordsPerKey = uint64_t{1} << 24;
 // More of its own than any handshake says: a peer that makes us answer and takes no answers.
 constexpr size_t kOwnBytesMax = 128 * 1024;
 // In a row, behind the handshake: tickets, and key updates, which cost 7 us each.
@@ -42,9 +38,9 @@ size_t record_bytes(const char* header) {
   auto byte = [header](size_t i) { return static_cast<uint8_t>(header[i]); };
   constexpr uint8_t kChangeCipherSpec = 20;
   constexpr uint8_t kApplicationData = 23;
-  size_t size = kHeaderBytes + (size_t{byte(3)} << 8 | byte(4));
+  size_t size = kRecordHeaderBytes + (size_t{byte(3)} << 8 | byte(4));
   bool known = byte(0) >= kChangeCipherSpec && byte(0) <= kApplicationData && byte(1) == 3;
-  return known && size <= kHeaderBytes + kRecordBytesMax ? size : 0;
+  return known && size <= kRecordHeaderBytes + kRecordBytesMax ? size : 0;
 }
 
 const char* certificate_failure(long error) {
@@ -83,48 +79,12 @@ TlsResult result_of(unsigned long error) {
       return TlsResult::kProtocol;
     case SSL_R_CERTIFICATE_VERIFY_FAILED:
       return TlsResult::kCertificate;
+    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+      return TlsResult::kNoCertificate;
     default:
       return reason >= SSL_AD_REASON_OFFSET ? TlsResult::kAlert : TlsResult::kInvalid;
   }
 }
-
-// Reads the plain bytes of a batch, record by record.
-class PlainBytes {
- public:
-  explicit PlainBytes(std::span<const iovec> pieces) : pieces_(pieces) {
-    for (const iovec& piece : pieces) left_ += piece.iov_len;
-  }
-  size_t left() const { return left_; }
-  // The next bytes in one piece, in `buffer` where they are not.
-  const char* take(size_t size, char* buffer) {
-    left_ -= size;
-    while (used_ == pieces_.front().iov_len) next_piece();
-    const char* first = at();
-    if (pieces_.front().iov_len - used_ >= size) {
-      used_ += size;
-      return first;
-    }
-    for (size_t copied = 0; copied < size;) {
-      if (used_ == pieces_.front().iov_len) next_piece();
-      size_t part = std::min(size - copied, pieces_.front().iov_len - used_);
-      std::memcpy(buffer + copied, at(), part);
-      copied += part;
-      used_ += part;
-    }
-    return buffer;
-  }
-
- private:
-  const char* at() const { return static_cast<const char*>(pieces_.front().iov_base) + used_; }
-  void next_piece() {
-    pieces_ = pieces_.subspan(1);
-    used_ = 0;
-  }
-
-  std::span<const iovec> pieces_;
-  size_t used_ = 0;  // of the first
-  size_t left_ = 0;
-};
 
 class TlsTransform final : public Transform {
  public:
@@ -155,7 +115,7 @@ class TlsTransform final : public Transform {
     Opened opened;
     while (opened.kind == Opened::Kind::kNeedMore && !broken_) {
       Lease in = lease;
-      std::span<char> record = next_record(&in, wire, slots);
+      std::span<char> record = reader_.next(&in, wire, slots, record_bytes);
       if (record.empty()) return {};
       opened = open_record(in, record);
     }
@@ -169,13 +129,24 @@ class TlsTransform final : public Transform {
     ERR_clear_error();
     (void)SSL_shutdown(ssl_.get());
   }
+  std::unique_ptr<Transform> successor() override;
   std::string_view protocol() const override {
     const unsigned char* name = nullptr;
     unsigned size = 0;
     SSL_get0_alpn_selected(ssl_.get(), &name, &size);
     return {reinterpret_cast<const char*>(name), size};
   }
+  std::string peer_subject() const override {
+    return role_ == TlsRole::kServer ? client_subject(ssl_.get()) : std::string();
+  }
   const char* failure() const override { return failure_; }
+
+  // For the context's key log, which has nowhere else to put them.
+  static void note_secret(const SSL* ssl, const char* line) {
+    auto& self = *static_cast<TlsTransform*>(BIO_get_data(SSL_get_rbio(ssl)));
+    if (!self.secrets_) self.secrets_ = std::make_unique<TrafficSecrets>();
+    self.secrets_->note(line);
+  }
 
  private:
   static BIO_METHOD* bio_method();
@@ -185,16 +156,12 @@ class TlsTransform final : public Transform {
     return command == BIO_CTRL_FLUSH ? 1 : 0;
   }
 
-  std::span<char> next_record(Lease* in, std::span<char>* wire, SlotPool& slots);
-  bool complete_header(std::span<char>* wire);
   Opened open_record(const Lease& in, std::span<char> record);
   Opened shake_hands();
   void note_ready();
+  void note_last_words(std::string_view said);
   Opened broken();
   size_t say(std::span<char> into);
-  size_t record_plain_max() const {
-    return bulk_bytes_ < kBulkAfterBytes ? kSmallRecordBytes : kPlainBytesMax;
-  }
   void renew_key_in_time();
 
   Handle<ssl_st> ssl_;
@@ -203,14 +170,12 @@ class TlsTransform final : public Transform {
   std::span<const char> in_;  // what the object may read now
   std::span<char> out_;       // where it writes to; what does not fit becomes its own
   std::string own_;           // what it has to say itself
-  // Behind its header, of a record that comes in parts: as much as has come, since a peer may
-  // announce more than it sends.
-  std::string part_;
-  size_t part_size_ = 0;  // of the record, header and all
+  // OpenSSL could put records together, too, but would keep 16 KiB for each that is not complete.
+  RecordReader reader_;
+  std::unique_ptr<TrafficSecrets> secrets_;  // once they are known, if they are to be kept
   unsigned records_without_bytes_ = 0;
-  std::array<char, kHeaderBytes> header_{};
-  size_t bulk_bytes_ = 0;  // sealed since the last pause
-  uint64_t records_ = 0;   // sealed under this key
+  RecordSizes sizes_{kOverheadBytes};
+  uint64_t records_ = 0;  // sealed under this key
   const char* failure_ = "";
   const TlsRole role_;
   bool begun_ = false;  // a client that got no connection has not
@@ -257,43 +222,6 @@ int TlsTransform::bio_write(BIO* bio, const char* bytes, int size) {
   return size;
 }
 
-// True once header_ is there.
-bool TlsTransform::complete_header(std::span<char>* wire) {
-  size_t more = std::min(kHeaderBytes - std::min(part_size_, kHeaderBytes), wire->size());
-  std::copy_n(wire->begin(), more, header_.begin() + static_cast<ptrdiff_t>(part_size_));
-  part_size_ += more;
-  *wire = wire->subspan(more);
-  return part_size_ >= kHeaderBytes;
-}
-
-// A whole record, in `*in`; or a beginning that none has, for OpenSSL to name what is wrong. Empty:
-// more is needed. OpenSSL could put records together, too, but would keep 16 KiB for each that is
-// not complete.
-std::span<char> TlsTransform::next_record(Lease* in, std::span<char>* wire, SlotPool& slots) {
-  if (part_size_ == 0 && wire->size() >= kHeaderBytes) {
-    size_t size = record_bytes(wire->data());
-    if (size > 0 && wire->size() >= size) {
-      std::span<char> record = wire->first(size);
-      *wire = wire->subspan(size);
-      return record;
-    }
-  }
-  if (!complete_header(wire)) return {};
-  size_t size = record_bytes(header_.data());
-  if (size == 0) return header_;
-  size_t more = std::min(size - part_size_, wire->size());
-  part_.append(wire->data(), more);
-  part_size_ += more;
-  *wire = wire->subspan(more);
-  if (part_size_ < size) return {};
-  *in = slots.take_block(static_cast<uint32_t>(size), /*ours=*/true);
-  std::ranges::copy(header_, in->data());
-  std::ranges::copy(part_, in->data() + kHeaderBytes);
-  part_ = {};  // with its memory: most records come in one piece
-  part_size_ = 0;
-  return {in->data(), size};
-}
-
 // OpenSSL copies the record before it opens it, so its plain bytes find room in its place.
 Transform::Opened TlsTransform::open_record(const Lease& in, std::span<char> record) {
   in_ = record;
@@ -321,9 +249,11 @@ Transform::Opened TlsTransform::open_record(const Lease& in, std::span<char> rec
 
 Transform::Opened TlsTransform::shake_hands() {
   ERR_clear_error();
+  size_t said_before = own_.size();
   int result = SSL_do_handshake(ssl_.get());
   if (result == 1) {
     note_ready();
+    if (secrets_) note_last_words(std::string_view(own_).substr(said_before));
     return {.kind = Opened::Kind::kReady};
   }
   return SSL_get_error(ssl_.get(), result) == SSL_ERROR_WANT_READ ? Opened{} : broken();
@@ -336,6 +266,40 @@ void TlsTransform::note_ready() {
                  is_13 ? TlsVersion::k13 : TlsVersion::k12);
   // A server's callbacks are done. A client gets its tickets later.
   if (role_ == TlsRole::kServer) settings_.reset();
+}
+
+// The records that a server has sealed under its new keys are those of the step that ended the
+// handshake: tickets. All that it said before went under the handshake's.
+void TlsTransform::note_last_words(std::string_view said) {
+  constexpr char kApplicationData = 23;
+  bool whole = true;
+  while (whole && !said.empty()) {
+    size_t size = said.size() < kRecordHeaderBytes ? 0 : record_bytes(said.data());
+    whole = size > 0 && size <= said.size() && said.front() == kApplicationData;
+    said.remove_prefix(whole ? size : 0);
+    ++records_;
+  }
+  // Where OpenSSL holds bytes that it has read ahead, they cannot be taken from it.
+  bool all_read = in_.empty() && SSL_has_pending(ssl_.get()) == 0;
+  if (!whole || !all_read || !secrets_->complete() || SSL_version(ssl_.get()) != TLS1_3_VERSION)
+    secrets_.reset();
+}
+
+std::unique_ptr<Transform> TlsTransform::successor() {
+  if (!secrets_ || broken_) return nullptr;
+  unsigned number = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl_.get()));
+  std::optional<CipherSuite> suite = cipher_suite(number);
+  if (!suite) {
+    secrets_.reset();
+    return nullptr;
+  }
+  return make_lean_transform({.suite = *suite,
+                              .secrets = std::move(secrets_),
+                              .sealed = records_,
+                              .said = std::move(own_),
+                              .protocol = std::string(protocol()),
+                              .subject = peer_subject()},
+                             counters_);
 }
 
 Transform::Opened TlsTransform::broken() {
@@ -368,14 +332,12 @@ size_t TlsTransform::say(std::span<char> into) {
 Transform::Sealed TlsTransform::seal(std::span<const iovec> plain, std::span<char> into) {
   Sealed sealed{.plain = 0, .wire = say(into)};
   if (plain.empty() || !own_.empty() || broken_) return sealed;
-  std::array<char, kPlainBytesMax> buffer;
+  std::array<char, kRecordPlainBytesMax> buffer;
   PlainBytes bytes(plain);
-  if (bytes.left() <= kSmallRecordBytes) bulk_bytes_ = 0;
+  sizes_.begin_batch(bytes.left());
   while (bytes.left() > 0 && own_.empty()) {
-    size_t room = into.size() - sealed.wire;
-    if (room <= kOverheadBytes) break;
-    size_t size = std::min({bytes.left(), record_plain_max(), room - kOverheadBytes});
-    if (sealed.wire > 0 && size < std::min(bytes.left(), kLeastRecordBytes)) break;
+    size_t size = sizes_.next(bytes.left(), into.size() - sealed.wire, sealed.wire > 0);
+    if (size == 0) break;
     renew_key_in_time();
     out_ = into.subspan(sealed.wire);
     ERR_clear_error();
@@ -389,7 +351,6 @@ Transform::Sealed TlsTransform::seal(std::span<const iovec> plain, std::span<cha
     }
     SLUICE_CHECK(written == size);
     sealed.plain += size;
-    bulk_bytes_ += size;
     ++records_;
   }
   return sealed;
@@ -402,6 +363,10 @@ void TlsTransform::renew_key_in_time() {
 }
 
 }  // namespace
+
+void let_go_after_handshakes(ssl_ctx_st* context) {
+  SSL_CTX_set_keylog_callback(context, TlsTransform::note_secret);
+}
 
 std::unique_ptr<Transform> make_tls_transform(Handle<ssl_st> ssl, TlsRole role,
                                               std::shared_ptr<const void> settings,

@@ -21,4 +21,8 @@ std::unique_ptr<Transform> make_tls_transform(Handle<ssl_st> ssl, TlsRole role,
                                               std::shared_ptr<const void> settings,
                                               TlsCounters& counters);
 
+// Of a server's context: a connection with TLS 1.3 goes on without its SSL object once its
+// handshake is done (net/tls/lean_transform.h), if its cipher allows that.
+void let_go_after_handshakes(ssl_ctx_st* context);
+
 }  // namespace sluice

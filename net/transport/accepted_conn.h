@@ -1,9 +1,11 @@
 // A connection that has come in through a listener, as whoever takes clients in knows it: a
-// Handshake at first where the listener has a transform, then a connection of the protocol that the
-// two have agreed on. Kept in a table, used on its worker's thread; deletes itself once closed.
+// ProxyConn at first where the listener wants a PROXY header, a Handshake where it has a transform,
+// then a connection of the protocol that the two have agreed on. Kept in a table, used on its
+// worker's thread; deletes itself once closed.
 #pragma once
 
-#include <cstddef>
+#include <cstdint>
+#include <utility>
 
 #include "core/socket.h"
 #include "net/base/address.h"
@@ -22,22 +24,34 @@ class AcceptedConn : public Conn {
 
   // The client's address: found out once it is needed, not known where it has gone by then.
   const Ip& peer() {
-    if (!peer_.known()) {
+    if (!arrival_.peer.known()) {
       Address address;
       address.size = peer_address(fd(), &address.storage);
-      if (address.size > 0) peer_ = Ip::of(address);
+      if (address.size > 0) arrival_.peer = Ip::of(address);
     }
-    return peer_;
+    return arrival_.peer;
   }
+  // Its requests are sent there by redirects, and 0: are served.
+  uint16_t redirect_port() const { return arrival_.redirect_port; }
 
   // Where its keeper has it.
-  size_t place = 0;
+  uint32_t place = 0;
 
  protected:
-  using Conn::Conn;
+  AcceptedConn(Loop& loop, Memory& memory, ConnStart start)
+      : Conn(loop, memory, {start.fd, std::move(start.wire)}), arrival_(start.arrival) {}
+  void set_peer(const Ip& peer) { arrival_.peer = peer; }
+
+  // In the place of on_closed(), after leave(): what the connection that follows begins with.
+  virtual void on_handed_over(ConnStart /*start*/) {}
 
  private:
-  Ip peer_;
+  void on_left(ConnStart start) final {
+    start.arrival = arrival_;
+    on_handed_over(std::move(start));
+  }
+
+  Arrival arrival_;
 };
 
 class Handshake;

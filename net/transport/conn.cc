@@ -82,10 +82,8 @@ void Conn::cancel(OpKind kind) {
 
 void Conn::cancel_again() {
   cancel_missed_ = false;
-  if (state_ == State::kClosing)
+  if (state_ == State::kClosing || state_ == State::kLeaving)
     cancel_all();
-  else if (state_ == State::kLeaving && recv_in_flight_)
-    cancel(OpKind::kRecv);
   else if (send_in_flight_)
     cancel_send();
 }
@@ -101,7 +99,7 @@ void Conn::finish_close() {
 
 void Conn::leave() {
   state_ = State::kLeaving;
-  if (recv_in_flight_) cancel(OpKind::kRecv);
+  cancel_all();
   wake();
 }
 
@@ -170,7 +168,7 @@ void Conn::on_completion(OpKind kind, const Completion& completion) {
     case OpKind::kWake:
       break;
   }
-  if (state_ == State::kClosing) wake();
+  if (state_ == State::kClosing || state_ == State::kLeaving) wake();
 }
 
 void Conn::on_recv(const Completion& completion) {
@@ -179,6 +177,7 @@ void Conn::on_recv(const Completion& completion) {
   if (completion.has_buffer()) lease = recv_pool_->claim(completion.buffer_id());
   if (!completion.more()) {
     recv_in_flight_ = false;
+    recv_ended_ms_ = static_cast<uint32_t>(loop_.now_ms());
     wake();  // to arm the next one, where there is credit
   }
   if (state_ == State::kClosing) return;
@@ -352,7 +351,8 @@ void Conn::try_receive() {
   slot_granted_ = false;
   if (credit > 0 && !starved_) {
     recv_in_flight_ = true;
-    recv_armed_ms_ = loop_.now_ms();
+    // One that follows another at once goes on listening.
+    if (!receive_just_ended()) recv_armed_ms_ = loop_.now_ms();
     loop_.ring().recv(fd_, recv_pool_->group(),
                       static_cast<uint32_t>(std::min<uint64_t>(credit, 1U << 30)),
                       loop_.begin(index_, OpKind::kRecv));

@@ -117,6 +117,7 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
 
   // Between the socket and the protocol stands a transform: what the two ends say is secret.
   bool secured() const { return wire_ != nullptr; }
+  std::string peer_subject() const { return wire_ ? wire_->peer_subject() : std::string(); }
   // In a word, what was wrong with the peer's side of it, or "".
   const char* transform_failure() const { return wire_ ? wire_->failure() : ""; }
 
@@ -126,6 +127,10 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   // Since when the peer has kept us waiting; now, while it is we who do not listen.
   uint64_t waiting_since_ms() const {
     return recv_in_flight_ ? std::max(last_received_ms_, recv_armed_ms_) : loop_.now_ms();
+  }
+  // Since when it has been heard, whatever it said; now, while it is not.
+  uint64_t listening_since_ms() const {
+    return recv_in_flight_ || receive_just_ended() ? recv_armed_ms_ : loop_.now_ms();
   }
   // The write stall: true where the send in flight has made no progress for `timeout_ms`. To be
   // asked at least every half of that, since progress shows only between two looks.
@@ -152,6 +157,9 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   };
 
   void on_recv(const Completion& completion);
+  bool receive_just_ended() const {
+    return recv_ended_ms_ == static_cast<uint32_t>(loop_.now_ms());
+  }
   void on_send(const Completion& completion);
   void try_send();
   size_t seal_batch(std::span<iovec> pieces, bool* last);
@@ -196,6 +204,7 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   uint64_t linger_until_ms_ = 0;
   uint32_t linger_silence_ms_ = 0;
   uint32_t unacknowledged_ = 0;
+  uint32_t recv_ended_ms_ = 0;  // the low bits
 
  protected:
   Timer timer_;

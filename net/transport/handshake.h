@@ -64,7 +64,7 @@ class Handshake final : public AcceptedConn {
   }
   void on_send_error(int /*error*/) override { close(CloseMode::kOrderly); }
   void on_closed() override { keeper_.handshake_closed(*this); }
-  void on_left(ConnStart start) override { keeper_.handshake_done(*this, std::move(start)); }
+  void on_handed_over(ConnStart start) override { keeper_.handshake_done(*this, std::move(start)); }
 
   // There is no protocol yet, and so nothing to hear, to say or to ask for.
   void on_bytes(const Lease&, std::string_view, uint64_t) override {}

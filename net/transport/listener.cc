@@ -38,8 +38,14 @@ bool next_may_be_fine(int error) {
 }  // namespace
 
 Listener::Listener(Loop& loop, ClientLimit& limit, const StreamSettings& settings, ClientSink& sink,
-                   int fd)
-    : loop_(loop), limit_(limit), sink_(sink), timer_(this), fd_(fd), index_(loop.attach(this)) {
+                   int fd, const ListenOptions& options)
+    : loop_(loop),
+      limit_(limit),
+      sink_(sink),
+      timer_(this),
+      fd_(fd),
+      options_(options),
+      index_(loop.attach(this)) {
   set_no_delay(fd);
   apply(settings);
   arm();
@@ -81,7 +87,7 @@ void Listener::on_completion(OpKind kind, const Completion& completion) {
       if (closing_ && !retiring_)
         close_socket(completion.result);
       else
-        sink_.accepted(completion.result);
+        sink_.accepted(completion.result, options_);
     }
     check_room();
     if (completion.result >= 0 || next_may_be_fine(-completion.result)) {
@@ -151,7 +157,7 @@ void Listener::retire() {
 void Listener::on_flush() {
   if (!closing_ || fd_ < 0 || loop_.outstanding(index_) > 0) return;
   for (int client = retiring_ ? accept_waiting(fd_) : -1; client >= 0; client = accept_waiting(fd_))
-    sink_.accepted(client);
+    sink_.accepted(client, options_);
   close_socket(fd_);
   fd_ = -1;
   loop_.detach(index_);

@@ -15,8 +15,8 @@ namespace sluice {
 // Takes clients in.
 class ClientSink {
  public:
-  // A connected socket, owned from here on.
-  virtual void accepted(int fd) = 0;
+  // A connected socket, owned from here on, of a listener with these options.
+  virtual void accepted(int fd, const ListenOptions& options) = 0;
   // There is no room for another client; an accept has failed. The listener rests.
   virtual void on_full() = 0;
   virtual void on_accept_error(int error) = 0;
@@ -28,8 +28,8 @@ class ClientSink {
 class Listener final : public OpTarget, public TimerOwner, public FlushTask {
  public:
   // `settings` are those of the sockets that it accepts.
-  Listener(Loop& loop, ClientLimit& limit, const StreamSettings& settings, ClientSink& sink,
-           int fd);
+  Listener(Loop& loop, ClientLimit& limit, const StreamSettings& settings, ClientSink& sink, int fd,
+           const ListenOptions& options = {});
   ~Listener() override;
   // For the sockets that it accepts from here on.
   void apply(const StreamSettings& settings);
@@ -58,6 +58,7 @@ class Listener final : public OpTarget, public TimerOwner, public FlushTask {
   ClientSink& sink_;
   Timer timer_;
   int fd_;
+  const ListenOptions options_;
   uint32_t index_;
   bool armed_ = false;
   bool multishot_ = false;

@@ -10,7 +10,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <sys/uio.h>
 
@@ -61,8 +63,15 @@ class Transform {
   // not read it (before the handshake is done, after bytes that were not valid).
   virtual void end() = 0;
 
+  // What goes on in its place once the handshake is done, with all that it has to say; null:
+  // itself. To be asked once, right behind kReady, and it is of no use afterwards.
+  virtual std::unique_ptr<Transform> successor() { return nullptr; }
+
   // What the two ends have agreed to speak (ALPN), once it is ready; empty: nothing was said of it.
   virtual std::string_view protocol() const { return {}; }
+  // The subject of the certificate that the peer has shown and that was verified, as RFC 2253
+  // writes it, in visible ASCII and blanks; empty: it has shown none.
+  virtual std::string peer_subject() const { return {}; }
   // In a word, why open() has said kBroken; empty where there is no word for it.
   virtual const char* failure() const { return ""; }
 };

@@ -49,6 +49,8 @@ Transform::Opened WireQueue::open(SlotPool& slots) {
     std::span<char> wire(static_cast<char*>(piece.iov_base), piece.iov_len);
     Transform::Opened opened = transform_->open(unopened_wire_.front(), &wire, slots);
     unopened_wire_.consume(size - wire.size());
+    if (opened.kind == Transform::Opened::Kind::kReady)
+      if (std::unique_ptr<Transform> next = transform_->successor()) transform_ = std::move(next);
     if (opened.kind != Transform::Opened::Kind::kNeedMore) return opened;
     SLUICE_CHECK(wire.empty());
     unopened_ = !unopened_wire_.empty();

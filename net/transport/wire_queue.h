@@ -19,6 +19,7 @@
 #include <sys/uio.h>
 
 #include "core/loop.h"
+#include "net/base/address.h"
 #include "net/transport/transform.h"
 #include "pool/chain.h"
 
@@ -39,6 +40,7 @@ class WireQueue final : public SlotWaiter {
   bool ready() const { return transform_->ready(); }
   // What the connection is to speak; see Transform.
   std::string_view protocol() const { return transform_->protocol(); }
+  std::string peer_subject() const { return transform_->peer_subject(); }
   const char* failure() const { return transform_->failure(); }
 
   // --- what comes ---
@@ -113,10 +115,17 @@ class WireQueue final : public SlotWaiter {
   FlushTask* conn_ = nullptr;
 };
 
+// Which way a client has come.
+struct Arrival {
+  Ip peer = {};                // not known: it is the socket's
+  uint16_t redirect_port = 0;  // of the listener; 0: its requests are served
+};
+
 // What a connection begins with.
 struct ConnStart {
   int fd;  // owned from here on
   std::unique_ptr<WireQueue> wire = nullptr;
+  Arrival arrival = {};  // of a client
 };
 
 }  // namespace sluice

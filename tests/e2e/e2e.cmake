@@ -16,14 +16,18 @@ set(E2E_SMOKE prompt_forwarding large_events client_disconnect slow_reader keep_
 set(E2E_TLS prompt_forwarding truncated_upstream slow_reader large_events client_disconnect keep_alive big_bodies
   heartbeat order_and_content healing drain write_timeout)
 
+# Of these some with lean records, too, named e2e.<file>.tls-lean; and tests of TLS, e2e.<file>.lean.
+set(E2E_TLS_LEAN prompt_forwarding slow_reader big_bodies truncated_upstream)
+set(E2E_LEAN tls http2_tls tls_clients)
+
 # What measures time or memory does not share the machine with another test.
-set(E2E_ALONE slow_reader browser interim_flood fault_bottleneck)
+set(E2E_ALONE slow_reader browser interim_flood fault_bottleneck tls_records)
 
 # These take long, and are begun first.
 set(E2E_LONG fault_upstream_stopped latency_budget paced_reads names healing)
 
 # sluice_e2e_test(file [suffix feature,...]): the test of that file, with these features forced off;
-# where the suffix is "tls", over TLS.
+# where the suffix is "tls", over TLS, where it is "lean", with lean records, and "tls-lean" is both.
 function(sluice_e2e_test file)
   set(name e2e.${file})
   set(label e2e)
@@ -33,10 +37,15 @@ function(sluice_e2e_test file)
   set(environment SLUICE_BIN=$<TARGET_FILE:sluice> PYTHONDONTWRITEBYTECODE=1)
   if(ARGC GREATER 1)
     string(APPEND name .without-${ARGV1})
-    if(ARGV1 STREQUAL tls)
-      set(name e2e.${file}.tls)
+    if(ARGV1 MATCHES "^(tls|lean|tls-lean)$")
+      set(name e2e.${file}.${ARGV1})
       set(label "e2e;e2e-release")
-      list(APPEND environment SLUICE_TEST_TLS=1)
+      if(ARGV1 MATCHES tls)
+        list(APPEND environment SLUICE_TEST_TLS=1)
+      endif()
+      if(ARGV1 MATCHES lean)
+        list(APPEND environment SLUICE_EXTRA_FLAGS=--tls-records=lean)
+      endif()
     else()
       set(label "e2e-features;e2e-release")
       list(APPEND environment SLUICE_EXTRA_FLAGS=--uring-disable=${ARGV2})
@@ -63,6 +72,13 @@ endforeach()
 
 foreach(file IN LISTS E2E_TLS)
   sluice_e2e_test(${file} tls)
+endforeach()
+
+foreach(file IN LISTS E2E_TLS_LEAN)
+  sluice_e2e_test(${file} tls-lean)
+endforeach()
+foreach(file IN LISTS E2E_LEAN)
+  sluice_e2e_test(${file} lean)
 endforeach()
 
 if(SLUICE_TEST_ALL)

@@ -57,13 +57,7 @@ void mutate(std::string& bytes, Random& random) {
 
 ClientPeer::ClientPeer(Scene& scene, int listener, const ClientTraits& traits,
                        std::vector<unsigned> scripts)
-    : scene_(scene),
-      listener_(listener),
-      traits_(traits),
-      scripts_(std::move(scripts)),
-      outcomes_(scripts_.size()),
-      statuses_(scripts_.size()),
-      deprived_(scripts_.size()) {}
+    : Asker(scene, std::move(scripts)), listener_(listener), traits_(traits) {}
 
 void ClientPeer::start() {
   connect();

@@ -1,17 +1,15 @@
-// Simulated clients: each works through its requests, on as many connections as it takes, and
-// checks every byte of every answer against the script that the answer says it is of: in order,
-// nothing twice, nothing missing, a heartbeat only between events or comments, and an end that is
-// what the upstream's was.
+// Simulated clients that speak HTTP/1: each works through its requests one after the other, or
+// pipelines them.
 #pragma once
 
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "tests/sim/asker.h"
 #include "tests/sim/body_check.h"
 #include "tests/sim/http.h"
 #include "tests/sim/scene.h"
@@ -33,28 +31,17 @@ struct ClientTraits {
   bool half_closes = false;      // shuts down its sending side when it has written all
 };
 
-// How the answer to a script's request ended.
-enum class Outcome : uint8_t { kNone, kComplete, kAborted, kRefused };
-
-class ClientPeer final : public Peer {
+class ClientPeer final : public Asker {
  public:
-  // `scripts` are the ids to ask for, in order.
   ClientPeer(Scene& scene, int listener, const ClientTraits& traits, std::vector<unsigned> scripts);
 
-  void start();
-  bool done() const { return done_; }
-  const ClientTraits& traits() const { return traits_; }
-  // It read nothing for a while, and may have been given up.
-  bool stood_still() const { return stood_still_; }
-  const std::vector<unsigned>& scripts() const { return scripts_; }
-  Outcome outcome(size_t request) const { return outcomes_[request]; }
-  int status(size_t request) const { return statuses_[request]; }
-  // The answer ended, without a reset, before all had come that was whole where its upstream
-  // stopped.
-  bool deprived(size_t request) const { return deprived_[request]; }
-  // Told where it left in the middle of a response.
-  std::function<void(unsigned script)> on_left;
-
+  void start() override;
+  bool stays() const override {
+    return !stood_still_ && traits_.kind != ClientKind::kVanishing && !hostile() &&
+           traits_.rests_ns == 0;
+  }
+  bool in_a_row() const override { return pipelines(); }
+  bool checks() const override { return !hostile(); }
   void on_change() override;
 
  private:
@@ -80,13 +67,8 @@ class ClientPeer final : public Peer {
   const Script& asked() const { return scene_.scripts[scripts_[at_]]; }
   Exchange& exchange() { return scene_.exchanges[scripts_[at_]]; }
 
-  Scene& scene_;
   int listener_;
   ClientTraits traits_;
-  std::vector<unsigned> scripts_;
-  std::vector<Outcome> outcomes_;
-  std::vector<int> statuses_;
-  std::vector<bool> deprived_;
   std::shared_ptr<Connection> connection_;
   uint64_t connections_ = 0;  // names the present one
   MessageReader reader_{true};
@@ -110,9 +92,8 @@ class ClientPeer final : public Peer {
   unsigned attempts_ = 0;
   bool writing_ = false;
   bool reading_ = false;
-  bool done_ = false;
-  bool stood_still_ = false;
-  bool shut_ = false;  // the sending side
+  bool stood_still_ = false;  // it read nothing for a while, and may have been given up
+  bool shut_ = false;         // the sending side
 };
 
 }  // namespace sluice::sim

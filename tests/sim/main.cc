@@ -24,11 +24,12 @@ extern "C" const char* __ubsan_default_options() {  // NOLINT(bugprone-reserved-
 namespace {
 
 constexpr char kUsage[] =
-    "usage: sim [--failover | --healing | --probed] [--seed N] [--seeds COUNT] [--forever] "
-    "[--trace]\n"
+    "usage: sim [--failover | --healing | --http2 | --probed] [--seed N] [--seeds COUNT] "
+    "[--forever] [--trace]\n"
     "\n"
     "  --failover     groups whose upstreams fail, in place of all others\n"
     "  --healing      streams of upstreams that break, in place of all others\n"
+    "  --http2        with clients that speak HTTP/2\n"
     "  --probed       with health checks\n"
     "  --seed N       the first seed (default 1)\n"
     "  --seeds COUNT  so many, one after the other (default 1)\n"
@@ -43,7 +44,8 @@ struct Mode {
 constexpr Mode kModes[] = {{"", sluice::sim::simulate},
                            {" --healing", sluice::sim::simulate_healing},
                            {" --failover", sluice::sim::simulate_failover},
-                           {" --probed", sluice::sim::simulate_probed}};
+                           {" --probed", sluice::sim::simulate_probed},
+                           {" --http2", sluice::sim::simulate_http2}};
 
 char replay[4096];  // of the present seed; written out by a signal handler
 
@@ -82,6 +84,8 @@ int main(int argc, char** argv) {
       mode = &kModes[2];
     else if (flag == "--probed")
       mode = &kModes[3];
+    else if (flag == "--http2")
+      mode = &kModes[4];
     else if (flag == "--trace")
       traced = true;
     else

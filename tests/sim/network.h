@@ -66,6 +66,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   uint64_t accepted_ns = 0;
   uint64_t last_send_ns = 0;  // of the gateway's
   uint64_t send_gap_ns = 0;   // the longest between two of them
+  uint64_t sent_bytes = 0;    // in all of them
 
   uint64_t latency_ns() const { return latency_ns_; }
 
@@ -73,6 +74,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void send_to_peer(std::string_view bytes) {
     if (last_send_ns != 0) send_gap_ns = std::max(send_gap_ns, world_.now_ns() - last_send_ns);
     last_send_ns = world_.now_ns();
+    sent_bytes += bytes.size();
     send(to_peer, bytes);
   }
   void finish_to_peer() { finish(to_peer); }

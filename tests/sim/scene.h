@@ -56,6 +56,10 @@ struct Scene {
   // By their numbers: what upstreams have had of a POST, whole.
   std::set<std::string> executed = {};
   uint64_t requests_reached = 0;  // heads that upstreams have read, of whoever
+  // Of clients that speak HTTP/2.
+  uint64_t resets_written = 0;
+  uint64_t resets_seen = 0;
+  uint64_t goaways_seen = 0;
 };
 
 }  // namespace sluice::sim

@@ -8,6 +8,7 @@
 #include "tests/sim/checked_gateway.h"
 #include "tests/sim/client.h"
 #include "tests/sim/counters.h"
+#include "tests/sim/http2_client.h"
 #include "tests/sim/judge.h"
 #include "tests/sim/upstream.h"
 #include "tests/sim/weather.h"
@@ -28,9 +29,15 @@ constexpr uint64_t kFewMoreThanBacklogs = 2 * SOMAXCONN + 3;
 // Two of them, tried before the right one.
 constexpr uint64_t kDeadAddressesMs = 3 * limits::kConnectDelayMs;
 
+// What a seed is a seed of, beside all else.
+struct Also {
+  bool probes = false;
+  bool http2 = false;  // most clients speak it
+};
+
 class Simulation {
  public:
-  Simulation(uint64_t seed, bool traced, bool probed);
+  Simulation(uint64_t seed, bool traced, Also also);
   Simulation(const Simulation&) = delete;
   Simulation& operator=(const Simulation&) = delete;
 
@@ -44,27 +51,28 @@ class Simulation {
   void other_workers_clients();
   UpstreamTraits worst_of(const Route& route) const;
   ClientTraits make_traits();
+  std::unique_ptr<Asker> make_client(const std::vector<unsigned>& scripts);
   void check_told(unsigned script) const;
-  void check_outcomes(const ClientPeer& client);
+  void check_outcomes(const Asker& client);
   void note_answer(const Script& script, Outcome outcome, int status);
 
   World world_;
-  const bool probed_;
+  const Also also_;
   Weather weather_;
   Kernel kernel_;
   Scene scene_{world_, kernel_};
   Judge judge_{scene_};
   std::vector<std::unique_ptr<UpstreamServer>> servers_;
-  std::vector<std::unique_ptr<ClientPeer>> clients_;
+  std::vector<std::unique_ptr<Asker>> clients_;
   std::unique_ptr<CheckedGateway> gateway_;
   bool too_long_ = false;  // some events are longer than what is held
   SimulationReport report_;
   Seen seen_;
 };
 
-Simulation::Simulation(uint64_t seed, bool traced, bool probed)
+Simulation::Simulation(uint64_t seed, bool traced, Also also)
     : world_(seed, traced),
-      probed_(probed),
+      also_(also),
       weather_(make_weather(world_.random)),
       kernel_(world_, weather_.kernel) {
   Config config = make_config(world_.random, weather_);
@@ -73,7 +81,7 @@ Simulation::Simulation(uint64_t seed, bool traced, bool probed)
   if (groups.chance(0.8)) vary_groups(config, groups);
   NamesWeather names = vary_names(config, seed);
   Random health(seed ^ 0x6865616c7468);
-  if (probed_) vary_health(config, health);
+  if (also_.probes) vary_health(config, health);
   Features features = make_features(world_.random);
   uint64_t clients_max = world_.random.chance(0.1)   ? kFewClients
                          : world_.random.chance(0.1) ? kFewMoreThanBacklogs
@@ -149,7 +157,7 @@ void Simulation::reload_now_and_then(uint64_t seed) {
   Random health(seed ^ 0x6865616c746832);
   for (uint64_t i = random.magnitude(1, 30); i > 0; --i) {
     Config next = reloaded(gateway_->config(), random);
-    if (probed_ && health.chance(0.5)) vary_health(next, health);
+    if (also_.probes && health.chance(0.5)) vary_health(next, health);
     world_.after(random.magnitude(1, 6 * kSecond), [this, next] {
       world_.trace("another configuration");
       gateway_->reload(next);
@@ -181,21 +189,29 @@ ClientTraits Simulation::make_traits() {
   return traits;
 }
 
+std::unique_ptr<Asker> Simulation::make_client(const std::vector<unsigned>& scripts) {
+  Random& random = world_.random;
+  int listener = gateway_->listener();
+  if (also_.http2 && random.chance(0.8))
+    return std::make_unique<Http2Client>(scene_, listener,
+                                         make_http2_traits(random, weather_.crowded), scripts);
+  return std::make_unique<ClientPeer>(scene_, listener, make_traits(), scripts);
+}
+
 void Simulation::make_clients() {
   Random& random = world_.random;
   size_t count = weather_.crowded ? random.between(16, 40) : random.magnitude(1, 16);
   for (size_t i = 0; i < count; ++i) {
     std::vector<unsigned> scripts;
-    for (size_t requests = random.magnitude(1, 5); requests > 0; --requests) {
+    for (size_t requests = random.magnitude(1, also_.http2 ? 16 : 5); requests > 0; --requests) {
       scripts.push_back(static_cast<unsigned>(scene_.scripts.size()));
       scene_.scripts.push_back(make_script(scripts.back(), *scene_.config, random));
       const Script& script = scene_.scripts.back();
       scene_.stale |= script.hangs_up_early;
       too_long_ |= script.too_long(scene_.config->routes[script.route].settings);
     }
-    clients_.push_back(
-        std::make_unique<ClientPeer>(scene_, gateway_->listener(), make_traits(), scripts));
-    ClientPeer* client = clients_.back().get();
+    clients_.push_back(make_client(scripts));
+    Asker* client = clients_.back().get();
     client->on_left = [this](unsigned script) {
       if (weather_.kernel.stopped == 0)
         world_.after(kToldWithinNs, [this, script] { check_told(script); });
@@ -230,10 +246,8 @@ void Simulation::check_told(unsigned script) const {
 
 // What was sound from end to end must have arrived. On a pipelined connection that goes for the
 // requests up to the first that was not. Why one was refused or aborted has been judged.
-void Simulation::check_outcomes(const ClientPeer& client) {
-  ClientKind kind = client.traits().kind;
-  bool stays = !client.stood_still() && kind != ClientKind::kVanishing &&
-               kind != ClientKind::kHostile && client.traits().rests_ns == 0;
+void Simulation::check_outcomes(const Asker& client) {
+  bool stays = client.stays();
   bool sound = true;
   for (size_t i = 0; i < client.scripts().size(); ++i) {
     const Script& script = scene_.scripts[client.scripts()[i]];
@@ -244,8 +258,7 @@ void Simulation::check_outcomes(const ClientPeer& client) {
     report_.refused += outcome == Outcome::kRefused ? 1 : 0;
     note_answer(script, outcome, client.status(i));
     std::string_view excuse = judge_.excuse(script);
-    bool carries_on = kind == ClientKind::kPipelining;
-    sound = (sound || !carries_on) && excuse.empty();
+    sound = (sound || !client.in_a_row()) && excuse.empty();
     if (stays && sound && outcome == Outcome::kNone)
       violation("script " + std::to_string(script.id) + " was sound and has no answer, after " +
                 std::to_string(scene_.exchanges[script.id].tries) + " tries");
@@ -291,7 +304,7 @@ SimulationReport Simulation::run() {
   auto done = [](const auto& client) { return client->done(); };
   while (!scene_.frozen && !std::all_of(clients_.begin(), clients_.end(), done)) turn();
   if (!scene_.frozen) {
-    auto checks = [](const auto& client) { return client->traits().kind != ClientKind::kHostile; };
+    auto checks = [](const auto& client) { return client->checks(); };
     seen_.all = scene_.attempts == scene_.scripts.size() &&
                 std::all_of(clients_.begin(), clients_.end(), checks);
     for (const auto& client : clients_) check_outcomes(*client);
@@ -301,7 +314,7 @@ SimulationReport Simulation::run() {
       std::any_of(scene_.config->routes.begin(), scene_.config->routes.end(),
                   [](const Route& route) { return route.settings.upstream_max_connections > 0; });
   gateway_->run_until_idle(queues ? scene_.scripts.size() : 3);
-  seen_.probed = probed_;
+  seen_.probed = also_.probes;
   seen_.reached = scene_.requests_reached;
   check_counters(gateway_->metrics(), kernel_, seen_);
   gateway_->stop();
@@ -312,11 +325,15 @@ SimulationReport Simulation::run() {
 }  // namespace
 
 SimulationReport simulate(uint64_t seed, bool traced) {
-  return Simulation(seed, traced, false).run();
+  return Simulation(seed, traced, {}).run();
 }
 
 SimulationReport simulate_probed(uint64_t seed, bool traced) {
-  return Simulation(seed, traced, true).run();
+  return Simulation(seed, traced, {.probes = true}).run();
+}
+
+SimulationReport simulate_http2(uint64_t seed, bool traced) {
+  return Simulation(seed, traced, {.http2 = true}).run();
 }
 
 }  // namespace sluice::sim

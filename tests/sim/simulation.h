@@ -19,5 +19,7 @@ struct SimulationReport {
 SimulationReport simulate(uint64_t seed, bool traced);
 // With health checks, which draw from the same source; so a seed is another one.
 SimulationReport simulate_probed(uint64_t seed, bool traced);
+// With clients that speak HTTP/2, beside some that do not.
+SimulationReport simulate_http2(uint64_t seed, bool traced);
 
 }  // namespace sluice::sim

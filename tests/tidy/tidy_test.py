@@ -59,7 +59,7 @@ WRAPPED = {
     r"nghttp2/.*": r"net/http2/session\.cc",
     r"ares\.h": r"net/dns/cares_resolver\.cc",
     r"CLI/.*": r"net/config/flags\.cc",
-    r"openssl/.*": r"net/tls/.*",
+    r"openssl/.*": r"net/tls/.*|perf/bench_tls\.cc",
     r"zlib\.h": r"net/encode/deflate_encoder\.cc|tests/unit/encode/decoders\.h",
     r"zstd\.h": r"net/encode/zstd_encoder\.cc|tests/unit/encode/decoders\.h",
     r"brotli/.*": r"net/encode/brotli_encoder\.cc|tests/unit/encode/decoders\.h",

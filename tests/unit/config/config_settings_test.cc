@@ -57,8 +57,17 @@ std::map<std::string, Sample> process_samples() {
         [](const C& c, const Route&) {
           return c.tls_keys.size() == 1 && c.tls_keys[0].key == "/a.key";
         }}},
+      {"tls-ocsp", process_sample<std::vector<std::string>>("/a.ocsp", "\"/a.ocsp\"",
+                                                            &C::tls_ocsp_files, {"/a.ocsp"})},
+      {"tls-ticket-keys",
+       process_sample<std::string>("/keys", "\"/keys\"", &C::tls_ticket_keys_file, "/keys")},
+      {"tls-client-ca",
+       process_sample<std::string>("/ca.pem", "\"/ca.pem\"", &C::tls_client_ca_file, "/ca.pem")},
+      {"tls-client-auth", process_sample<ClientAuth>("optional", "\"optional\"",
+                                                     &C::tls_client_auth, ClientAuth::kOptional)},
       {"tls-handshake-timeout",
        process_sample<uint64_t>("3s", "\"3s\"", &C::tls_handshake_timeout_ms, 3'000)},
+      {"tls-records", process_sample<bool>("lean", "\"lean\"", &C::tls_lean_records, true)},
       {"tls-handshakes-max", process_sample<uint64_t>("7", "7", &C::tls_handshakes_max, 7)},
       {"route",
        {"path=/sample,upstream=http://127.0.0.1:1",
@@ -235,6 +244,10 @@ std::vector<std::string> with_default_route(const std::string& name) {
   if (name == "demo") return {"--upstream", kUpstream};
   if (name == "tls-cert") return {"--demo", "--tls-key", "/other"};
   if (name == "tls-key") return {"--demo", "--tls-cert", "/other"};
+  if (name == "tls-ocsp" || name == "tls-ticket-keys" || name == "tls-client-ca")
+    return {"--demo", "--tls-cert", "/a", "--tls-key", "/b"};
+  if (name == "tls-client-auth")
+    return {"--demo", "--tls-cert", "/a", "--tls-key", "/b", "--tls-client-ca", "/ca"};
   return {"--demo"};
 }
 

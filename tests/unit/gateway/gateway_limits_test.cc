@@ -331,29 +331,6 @@ TEST_F(GatewayLimits, ClientsThatTakeNothingAreGivenUpWhereMemoryHasRunOut) {
   for (std::thread& answer : answers) answer.join();
 }
 
-// Nothing is left of a class that has not grown, nor room for more, and somebody waits for a slot.
-class NoSlots final : public SlotWaiter {
- public:
-  NoSlots(GatewayRig& rig, SlotPool& pool) : pool_(pool) {
-    rig.memory_limit.bytes_max = rig.memory_limit.bytes;
-    while (Lease lease = pool.take()) leases_.push_back(std::move(lease));
-    const Slot* first = leases_.at(0).slot() - leases_[0].slot()->id;
-    for (uint32_t i = 0; i < pool.slots(); ++i)
-      if (first[i].provided) leases_.push_back(pool.claim(first[i].id));
-    EXPECT_TRUE(rig.ring->reset_buffer_group(pool.group()));
-    pool.wait(*this);
-    EXPECT_TRUE(pool.exhausted());
-  }
-  ~NoSlots() override { pool_.stop_waiting(*this); }
-  NoSlots(const NoSlots&) = delete;
-  NoSlots& operator=(const NoSlots&) = delete;
-  void on_slot_available() override {}
-
- private:
-  SlotPool& pool_;
-  std::vector<Lease> leases_;
-};
-
 class GatewayRelief : public GatewayLimits {
  protected:
   // An event stream whose upstream has sent the beginning of an event, which is held.

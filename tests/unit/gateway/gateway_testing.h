@@ -146,4 +146,27 @@ class GatewayRig {
   Gateway gateway;
 };
 
+// Nothing is left of a class that has not grown, nor room for more, and somebody waits for a slot.
+class NoSlots final : public SlotWaiter {
+ public:
+  NoSlots(GatewayRig& rig, SlotPool& pool) : pool_(pool) {
+    rig.memory_limit.bytes_max = rig.memory_limit.bytes;
+    while (Lease lease = pool.take()) leases_.push_back(std::move(lease));
+    const Slot* first = leases_.at(0).slot() - leases_[0].slot()->id;
+    for (uint32_t i = 0; i < pool.slots(); ++i)
+      if (first[i].provided) leases_.push_back(pool.claim(first[i].id));
+    EXPECT_TRUE(rig.ring->reset_buffer_group(pool.group()));
+    pool.wait(*this);
+    EXPECT_TRUE(pool.exhausted());
+  }
+  ~NoSlots() override { pool_.stop_waiting(*this); }
+  NoSlots(const NoSlots&) = delete;
+  NoSlots& operator=(const NoSlots&) = delete;
+  void on_slot_available() override {}
+
+ private:
+  SlotPool& pool_;
+  std::vector<Lease> leases_;
+};
+
 }  // namespace sluice::test

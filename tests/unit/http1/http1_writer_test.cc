@@ -159,6 +159,21 @@ TEST(RequestRewrite, AFieldThatAServerCouldTakeForOneOfOursIsLeftOut) {
                 StartsWith("GET / HTTP/1.1\r\nHost: a\r\nX_Other: kept\r\nX-Forwarded-For: "));
 }
 
+TEST(RequestRewrite, OnlyWeNameTheSubjectOfTheClientsCertificate) {
+  const std::string request =
+      "GET / HTTP/1.1\r\nHost: a\r\nX-Client-Cert-Subject: CN=b\r\nx_client-cert_subject: "
+      "CN=c\r\n\r\n";
+  for (bool trusted : {false, true}) {
+    RequestRewrite rewrite = from("9.9.9.9", trusted);
+    EXPECT_THAT(forwarded(request, rewrite), Not(HasSubstr("CN=")));
+    rewrite.client_subject = "CN=d";
+    std::string out = forwarded(request, rewrite);
+    EXPECT_THAT(out, HasSubstr("\r\nX-Client-Cert-Subject: CN=d\r\n"));
+    EXPECT_THAT(out, Not(HasSubstr("CN=b")));
+    EXPECT_THAT(out, Not(HasSubstr("CN=c")));
+  }
+}
+
 TEST(RequestRewrite, TheNearestTrustedProxysSchemeAndHostCount) {
   const std::string out =
       forwarded(get("X-Forwarded-Proto: http, https\r\nX-Forwarded-Host: far\r\n"
@@ -361,6 +376,12 @@ TEST(Problem, CarriesTheDateItIsGiven) {
   std::string out;
   writer().write_problem({.status = 404, .detail = "x", .date = http_date(784111777000)}, out);
   EXPECT_THAT(out, HasSubstr("\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"));
+}
+
+TEST(Problem, MaySendElsewhere) {
+  std::string out;
+  writer().write_problem({.status = 308, .detail = "x", .location = "https://a/"}, out);
+  EXPECT_THAT(out, HasSubstr("\r\nLocation: https://a/\r\n"));
 }
 
 TEST(Problem, ToHeadHasNoBody) {

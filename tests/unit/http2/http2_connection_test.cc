@@ -19,6 +19,7 @@ namespace {
 using test::first_frames;
 using test::frame;
 using test::GatewayRig;
+using test::NoSlots;
 using test::Peer;
 using test::request_frame;
 using test::SeenFrame;
@@ -73,6 +74,8 @@ class Http2ConnectionTest : public testing::Test {
       return bodies_[id] == body;
     });
   }
+  const Metrics& metrics() { return rig_->gateway.metrics(); }
+  uint64_t endings(Ending ending) { return metrics().endings[static_cast<unsigned>(ending)]; }
   static constexpr std::string_view kHead =
       "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 
@@ -181,6 +184,128 @@ TEST_F(Http2ConnectionTest, AResetWhileBytesOfTheStreamAreOnTheirWayDropsNothing
   auto next = accept_request();
   next->send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
   await_body(3, "ok<end>");
+}
+
+// The preface has its slot only after a wait, during which the connection watches for a hang-up.
+TEST_F(Http2ConnectionTest, BeginsOnceThereIsASlot) {
+  {
+    NoSlots none(*rig_, rig_->http_message);
+    client_->send(first_frames() + request_frame(1, "/"));
+    rig_->settle();
+  }
+  auto upstream = accept_request();
+  EXPECT_EQ(metrics().http2_connections, 1U);
+}
+
+TEST_F(Http2ConnectionTest, WhoIsNotReadIsNotLate) {
+  std::string head = request_frame(1, "/", {{"content-length", "6"}});
+  head[4] = 4;  // a body follows
+  client_->send(first_frames() + head);
+  auto upstream = accept_request();
+  {
+    NoSlots none(*rig_, rig_->http_message);
+    client_->send(frame(0, 0, 1, "one") + frame(0, 1, 1, "two"));
+    rig_->settle();
+    rig_->pass(StreamSettings{}.body_timeout_ms);
+    rig_->settle();
+  }
+  rig_->turn_until_true([&] {
+    upstream->receive();
+    return upstream->received.ends_with("onetwo");
+  });
+}
+
+TEST_F(Http2ConnectionTest, AnEndThatNoWindowIsOpenedForFallsUnderTheWriteTimeout) {
+  client_->send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" +
+                frame(4, 0, 0, std::string_view("\0\4\0\0\0\0", 6)) + request_frame(1, "/"));
+  auto upstream = accept_request();
+  upstream->send(kHead);
+  rig_->turn_until_true([&] { return rig_->snapshot().event_streams == 1; });
+  rig_->settle();
+  upstream->send("0\r\n\r\n");
+  rig_->settle();
+  take_frames();
+  EXPECT_EQ(bodies_[1], "");
+  rig_->pass(StreamSettings{}.write_timeout_ms / 2);
+  rig_->pass(StreamSettings{}.write_timeout_ms);
+  await_body(1, "<reset>");
+  EXPECT_EQ(endings(Ending::kClientStalled), 1U);
+}
+
+// It says GOAWAY, and goes on to talk while its last answer is on its way.
+TEST_F(Http2ConnectionTest, AClientThatAsksForNothingMoreHasItsAnswers) {
+  client_->send(first_frames() + frame(8, 0, 0, std::string_view("\x7f\xff\0\0", 4)) +
+                request_frame(1, "/") + frame(7, 0, 0, std::string(8, '\0')));
+  auto upstream = accept_request();
+  // More than the sockets between gateway and client hold.
+  constexpr size_t kBytes = 30'000'000;
+  upstream->send("HTTP/1.1 200 OK\r\ncontent-length: " + std::to_string(kBytes) + "\r\n\r\n");
+  const std::string piece(60'000, 'b');
+  // What is left of the answer comes to be one batch, the end in it.
+  size_t written = 0;
+  rig_->turn_until_true([&] {
+    written += upstream->send(std::string_view(piece).substr(0, kBytes - written));
+    std::vector<StreamInfo> streams = rig_->streams();
+    if (streams.empty()) return true;
+    if (written == kBytes && streams[0].phase == "draining" && streams[0].backlog < 60'000)
+      return true;
+    client_->receive(16'384);
+    return false;
+  });
+  ASSERT_EQ(rig_->streams().size(), 1U);
+  rig_->settle();
+  client_->send(frame(6, 0, 0, "12345678"));
+  rig_->settle();
+  EXPECT_EQ(endings(Ending::kClientLeft), 0U);
+  rig_->turn_until_true([&] {
+    take_frames();
+    return endings(Ending::kComplete) == 1;
+  });
+  rig_->turn_until_true([&] { return client_->ended(); });
+}
+
+TEST_F(Http2ConnectionTest, PaddingAloneIsAFlood) {
+  std::string head = request_frame(1, "/");
+  head[4] = 4;
+  client_->send(first_frames() + head);
+  auto upstream = accept_request();
+  std::string padding;
+  for (uint32_t i = 0; i <= limits::kHttp2IdleFrames; ++i)
+    padding += frame(0, 8, 1, std::string_view("\x01\0", 2));
+  client_->send(padding);
+  rig_->turn_until_true(
+      [&] { return metrics().http2_floods[static_cast<unsigned>(Http2Flood::kEmptyData)] == 1; });
+  rig_->turn_until_true([&] { return client_->ended(); });
+}
+
+TEST_F(Http2ConnectionTest, WhatOnlyBeginsLikeThePrefaceIsNoHttp) {
+  client_->send("PRI * HTTP/2.0\r\n\r\nNO\r\n\r\n");
+  rig_->turn_until_true([&] { return client_->ended(); });
+  EXPECT_EQ(metrics().bad_requests[static_cast<unsigned>(ParseError::kNotHttp)], 1U);
+  for (uint64_t count : metrics().http2_goaways) EXPECT_EQ(count, 0U);
+}
+
+// Nobody else would give the slots back that a reset stream's bytes lie in.
+TEST_F(Http2ConnectionTest, ABatchOfAStreamThatHasGoneGivesWayWhereMemoryHasRunOut) {
+  client_->send(first_frames() + frame(8, 0, 0, std::string_view("\x7f\xff\0\0", 4)) +
+                request_frame(1, "/"));
+  auto upstream = accept_request();
+  upstream->send("HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n");
+  const std::string piece(60'000, 'b');
+  rig_->turn_until_true([&] {
+    upstream->send(piece);
+    return rig_->streams().size() == 1 && rig_->streams()[0].stalled;
+  });
+  client_->send(frame(3, 0, 1, std::string_view("\0\0\0\x08", 4)));
+  rig_->turn_until_true([&] { return upstream->ended(); });
+  rig_->pass(limits::kShedAfterMs);
+  rig_->settle();
+  EXPECT_EQ(rig_->snapshot().client_connections, 1U) << "nobody wants them";
+  NoSlots none(*rig_, rig_->http_message);
+  rig_->turn_until_true([&] {
+    rig_->pass(limits::kRelieveEveryMs);
+    return rig_->snapshot().client_connections == 0;
+  });
 }
 
 TEST_F(Http2ConnectionTest, IsSmall) {

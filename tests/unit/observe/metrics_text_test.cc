@@ -302,5 +302,25 @@ TEST_P(MetricsText, ShowsTheProbesOfUpstreamsThatAreAsked) {
   EXPECT_FALSE(page.samples.contains("sluice_upstream_unhealthy_total{upstream=\"http://a\"}"));
 }
 
+TEST_P(MetricsText, ShowsLeanRecords) {
+  workers_[0].metrics.tls.records.connections = 2;
+  workers_[1].metrics.tls.records.connections = 3;
+  RecordCounters& records = workers_[1].metrics.tls.records;
+  records.sealed = {7, 2, 1};
+  records.opened = {4, 5, 6};
+  records.key_updates_sent = 8;
+  records.key_updates_received = 9;
+  records.errors[static_cast<unsigned>(RecordError::kBadRecordMac)] = 10;
+  Page page = this->page();
+  EXPECT_EQ(page["sluice_tls_lean_connections_total"], 5);
+  EXPECT_EQ(page["sluice_tls_records_total{direction=\"sealed\",kind=\"data\"}"], 7);
+  EXPECT_EQ(page["sluice_tls_records_total{direction=\"sealed\",kind=\"alert\"}"], 1);
+  EXPECT_EQ(page["sluice_tls_records_total{direction=\"opened\",kind=\"handshake\"}"], 5);
+  EXPECT_EQ(page["sluice_tls_key_updates_total{direction=\"sent\"}"], 8);
+  EXPECT_EQ(page["sluice_tls_key_updates_total{direction=\"received\"}"], 9);
+  EXPECT_EQ(page["sluice_tls_record_errors_total{alert=\"bad_record_mac\"}"], 10);
+  EXPECT_EQ(page["sluice_tls_record_errors_total{alert=\"by_peer\"}"], 0);
+}
+
 }  // namespace
 }  // namespace sluice

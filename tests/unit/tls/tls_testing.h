@@ -173,6 +173,8 @@ class TlsEnd {
         opened_in_place += here ? 1 : 0;
       }
       told_ready = told_ready || opened.kind == Kind::kReady;
+      if (opened.kind == Kind::kReady)
+        if (auto next = transform->successor()) transform = std::move(next);
       ended = opened.kind == Kind::kEnd;
       broken = opened.kind == Kind::kBroken;
       if (opened.kind == Kind::kNeedMore) break;
@@ -250,13 +252,13 @@ class TlsTest : public testing::Test {
     const char* argv[] = {"sluice", "--upstream", url.c_str()};
     return read_config(3, argv);
   }
-  std::shared_ptr<const TlsServer> server_of(std::vector<std::string> names) {
+  std::shared_ptr<const TlsServer> server_of(std::vector<std::string> names, bool lean = false) {
     std::vector<Credentials> all;
     for (const std::string& name : names)
       EXPECT_EQ(read_credentials(pki_.cert_file(name), pki_.key_file(name), &all.emplace_back()),
                 "");
     std::string wrong;
-    auto server = TlsServer::make(std::move(all), tickets_, true, &wrong);
+    auto server = TlsServer::make(std::move(all), tickets_, true, lean, &wrong);
     EXPECT_EQ(wrong, "");
     return server;
   }

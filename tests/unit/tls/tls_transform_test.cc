@@ -32,8 +32,10 @@ std::vector<size_t> records(std::string_view wire) {
   return sizes;
 }
 
-class TlsTransformTest : public TlsTest {
+// Each test once with OpenSSL's records, and once with lean ones at the server.
+class TlsTransformTest : public TlsTest, public testing::WithParamInterface<bool> {
  protected:
+  TlsTransformTest() { server_ = server_of({"server"}, GetParam()); }
   void expect_open(TlsEnd& end) {
     EXPECT_TRUE(end.told_ready || end.transform->ready());
     EXPECT_FALSE(end.broken || end.ended);
@@ -48,7 +50,10 @@ class TlsTransformTest : public TlsTest {
   }
 };
 
-TEST_F(TlsTransformTest, ShakesHandsAndCarriesBytes) {
+INSTANTIATE_TEST_SUITE_P(Records, TlsTransformTest, testing::Values(false, true),
+                         [](const auto& test) { return test.param ? "lean" : "openssl"; });
+
+TEST_P(TlsTransformTest, ShakesHandsAndCarriesBytes) {
   TlsEnd client = connect();
   TlsEnd server = accept();
   EXPECT_FALSE(server.transform->has_output()) << "a client speaks first";
@@ -61,9 +66,10 @@ TEST_F(TlsTransformTest, ShakesHandsAndCarriesBytes) {
   expect_bytes(server, client);
   EXPECT_EQ(server_count(TlsResult::kFull, TlsVersion::k13), 1U);
   EXPECT_EQ(client_count(TlsResult::kFull, TlsVersion::k13), 1U);
+  EXPECT_EQ(server_counters_.records.connections, GetParam() ? 1U : 0U);
 }
 
-TEST_F(TlsTransformTest, AHandshakeMayBeCutAnywhere) {
+TEST_P(TlsTransformTest, AHandshakeMayBeCutAnywhere) {
   for (size_t cut = 1; cut < 1'500; cut += cut < 64 ? 1 : 7) {
     TlsEnd client = connect();
     TlsEnd server = accept();
@@ -82,7 +88,7 @@ TEST_F(TlsTransformTest, AHandshakeMayBeCutAnywhere) {
   }
 }
 
-TEST_F(TlsTransformTest, BytesMayComeOneByOne) {
+TEST_P(TlsTransformTest, BytesMayComeOneByOne) {
   TlsEnd client = connect();
   TlsEnd server = accept();
   talk(client, server, 1);
@@ -92,7 +98,7 @@ TEST_F(TlsTransformTest, BytesMayComeOneByOne) {
   EXPECT_TRUE(client.plain == text(20'000)) << client.plain.size();
 }
 
-TEST_F(TlsTransformTest, ARecordMayBeCutAnywhere) {
+TEST_P(TlsTransformTest, ARecordMayBeCutAnywhere) {
   TlsEnd client = connect();
   TlsEnd server = accept();
   talk(client, server);
@@ -107,7 +113,7 @@ TEST_F(TlsTransformTest, ARecordMayBeCutAnywhere) {
 }
 
 // A peer may announce 18 KB with five bytes, on many connections.
-TEST_F(TlsTransformTest, ARecordThatIsOnlyAnnouncedTakesNothing) {
+TEST_P(TlsTransformTest, ARecordThatIsOnlyAnnouncedTakesNothing) {
   TlsEnd server = accept();
   server.hear(std::string_view("\x16\x03\x01\x48\x00", 5));
   server.hear("x");
@@ -116,7 +122,7 @@ TEST_F(TlsTransformTest, ARecordThatIsOnlyAnnouncedTakesNothing) {
   EXPECT_EQ(memory_limit_.heap, 0U);
 }
 
-TEST_F(TlsTransformTest, AWholeRecordIsOpenedInItsPlace) {
+TEST_P(TlsTransformTest, AWholeRecordIsOpenedInItsPlace) {
   TlsEnd client = connect();
   TlsEnd server = accept();
   talk(client, server);
@@ -125,7 +131,7 @@ TEST_F(TlsTransformTest, AWholeRecordIsOpenedInItsPlace) {
   EXPECT_EQ(client.opened_in_place, 2U);
 }
 
-TEST_F(TlsTransformTest, WhatLeavesTogetherSharesARecord) {
+TEST_P(TlsTransformTest, WhatLeavesTogetherSharesARecord) {
   TlsEnd client = connect();
   TlsEnd server = accept();
   talk(client, server);
@@ -144,7 +150,7 @@ TEST_F(TlsTransformTest, WhatLeavesTogetherSharesARecord) {
   EXPECT_EQ(client.plain, expected);
 }
 
-TEST_F(TlsTransformTest, RecordsAreSmallAtFirstAndLargeInBulk) {
+TEST_P(TlsTransformTest, RecordsAreSmallAtFirstAndLargeInBulk) {
   TlsEnd client = connect();
   TlsEnd server = accept();
   talk(client, server);
@@ -161,7 +167,7 @@ TEST_F(TlsTransformTest, RecordsAreSmallAtFirstAndLargeInBulk) {
               text(60'000) + text(32'000) + text(32'000) + text(100) + text(10'000));
 }
 
-TEST_F(TlsTransformTest, TheSmallestSlotTakesSomething) {
+TEST_P(TlsTransformTest, TheSmallestSlotTakesSomething) {
   TlsEnd client = connect();
   TlsEnd server = accept();
   talk(client, server);
@@ -170,7 +176,7 @@ TEST_F(TlsTransformTest, TheSmallestSlotTakesSomething) {
   EXPECT_FALSE(server.refused);
 }
 
-TEST_F(TlsTransformTest, EachEndsForItself) {
+TEST_P(TlsTransformTest, EachEndsForItself) {
   TlsEnd client = connect();
   TlsEnd server = accept();
   talk(client, server);
@@ -184,7 +190,7 @@ TEST_F(TlsTransformTest, EachEndsForItself) {
   EXPECT_TRUE(client.ended);
 }
 
-TEST_F(TlsTransformTest, AnEndBeforeTheHandshakeIsDoneSaysNothing) {
+TEST_P(TlsTransformTest, AnEndBeforeTheHandshakeIsDoneSaysNothing) {
   {
     TlsEnd server = accept();
     server.transform->end();
@@ -193,7 +199,7 @@ TEST_F(TlsTransformTest, AnEndBeforeTheHandshakeIsDoneSaysNothing) {
   EXPECT_EQ(server_count(TlsResult::kAbandoned), 1U);
 }
 
-TEST_F(TlsTransformTest, AClientWithoutAConnectionHasAbandonedNothing) {
+TEST_P(TlsTransformTest, AClientWithoutAConnectionHasAbandonedNothing) {
   { TlsEnd never_connected = connect(); }
   EXPECT_EQ(client_count(TlsResult::kAbandoned), 0U);
   {
@@ -203,7 +209,7 @@ TEST_F(TlsTransformTest, AClientWithoutAConnectionHasAbandonedNothing) {
   EXPECT_EQ(client_count(TlsResult::kAbandoned), 1U);
 }
 
-TEST_F(TlsTransformTest, AFlippedBitBreaksTheConnection) {
+TEST_P(TlsTransformTest, AFlippedBitBreaksTheConnection) {
   for (size_t at = 0; at < 100 + kOverhead13; ++at) {
     TlsEnd client = connect();
     TlsEnd server = accept();
@@ -224,7 +230,7 @@ TEST_F(TlsTransformTest, AFlippedBitBreaksTheConnection) {
   EXPECT_GT(client_counters_.broken, 100U);
 }
 
-TEST_F(TlsTransformTest, WhatIsNoTlsIsTold) {
+TEST_P(TlsTransformTest, WhatIsNoTlsIsTold) {
   for (std::string_view bytes :
        {std::string_view("\x16\x03\x01\xff\xff and more"), std::string_view("hello, world"),
         std::string_view("\x80\x2e\x01\x03\x01\x00\x15\x00\x00\x00\x10", 11),
@@ -238,7 +244,7 @@ TEST_F(TlsTransformTest, WhatIsNoTlsIsTold) {
   EXPECT_GE(server_count(TlsResult::kInvalid) + server_count(TlsResult::kVersion), 5U);
 }
 
-TEST_F(TlsTransformTest, PlainHttpIsAnsweredInPlainText) {
+TEST_P(TlsTransformTest, PlainHttpIsAnsweredInPlainText) {
   for (std::string_view method : {"GET", "POST", "HEAD", "PUT "}) {
     for (size_t piece : {size_t{1}, SIZE_MAX}) {
       TlsEnd server = accept();
@@ -255,7 +261,7 @@ TEST_F(TlsTransformTest, PlainHttpIsAnsweredInPlainText) {
 
 // --- against OpenSSL itself ---
 
-TEST_F(TlsTransformTest, SpeaksTls12) {
+TEST_P(TlsTransformTest, SpeaksTls12) {
   RawPeer client(TLS_client_method());
   SSL_CTX_set_max_proto_version(client.context, TLS1_2_VERSION);
   client.begin(false);
@@ -273,7 +279,7 @@ TEST_F(TlsTransformTest, SpeaksTls12) {
   EXPECT_EQ(client.error, SSL_ERROR_ZERO_RETURN);
 }
 
-TEST_F(TlsTransformTest, RefusesFormerVersionsAndOtherProtocols) {
+TEST_P(TlsTransformTest, RefusesFormerVersionsAndOtherProtocols) {
   RawPeer old(TLS_client_method());
   SSL_CTX_set_security_level(old.context, 0);
   SSL_CTX_set_min_proto_version(old.context, TLS1_VERSION);
@@ -304,7 +310,7 @@ TEST_F(TlsTransformTest, RefusesFormerVersionsAndOtherProtocols) {
   EXPECT_EQ(server_count(TlsResult::kCipher), 1U);
 }
 
-TEST_F(TlsTransformTest, KeysMayBeUpdatedInMidStream) {
+TEST_P(TlsTransformTest, KeysMayBeUpdatedInMidStream) {
   RawPeer client(TLS_client_method());
   client.begin(false);
   TlsEnd server = accept();
@@ -320,7 +326,7 @@ TEST_F(TlsTransformTest, KeysMayBeUpdatedInMidStream) {
 }
 
 // Each costs 7 us and 27 bytes.
-TEST_F(TlsTransformTest, UpdatesOfKeysAloneDoNotGoOnForEver) {
+TEST_P(TlsTransformTest, UpdatesOfKeysAloneDoNotGoOnForEver) {
   RawPeer client(TLS_client_method());
   client.begin(false);
   TlsEnd server = accept();
@@ -334,7 +340,7 @@ TEST_F(TlsTransformTest, UpdatesOfKeysAloneDoNotGoOnForEver) {
   EXPECT_TRUE(server.broken);
 }
 
-TEST_F(TlsTransformTest, RenegotiationIsRefusedAndDoesNotPileUp) {
+TEST_P(TlsTransformTest, RenegotiationIsRefusedAndDoesNotPileUp) {
   RawPeer client(TLS_client_method());
   SSL_CTX_set_max_proto_version(client.context, TLS1_2_VERSION);
   client.begin(false);
@@ -348,7 +354,7 @@ TEST_F(TlsTransformTest, RenegotiationIsRefusedAndDoesNotPileUp) {
   EXPECT_EQ(client.reason, SSL_R_NO_RENEGOTIATION);
 }
 
-TEST_F(TlsTransformTest, AnUpstreamWithoutTlsIsFoundOut) {
+TEST_P(TlsTransformTest, AnUpstreamWithoutTlsIsFoundOut) {
   TlsEnd client = connect();
   (void)client.say();
   client.hear("HTTP/1.1 400 Bad Request\r\n\r\n");
