@@ -41,6 +41,7 @@ void Gateway::on_timer() {
   }
   clients_.housekeep();
   upstreams_.housekeep();
+  streams_.encoders().tick();
   context_.memory.sse_event.trim();
   context_.memory.http_message.trim();
   context_.loop.timers().schedule(timer_, context_.loop.now_ms() + kHousekeepingMs);
@@ -105,6 +106,7 @@ void Gateway::connection_closed() {
 
 void Gateway::snapshot(WorkerSnapshot& into) const {
   into.metrics = context_.metrics;
+  into.metrics.encoding = streams_.encoders().metrics();
   into.ring = context_.loop.ring().counters();
   into.loop = context_.loop.counters();
   into.operations = context_.loop.operations();
