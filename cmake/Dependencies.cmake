@@ -75,6 +75,19 @@ target_link_libraries(brotlienc INTERFACE ${BROTLIENC_LIBRARY})
 add_library(brotlidec INTERFACE)  # for tests; of the same package
 target_link_libraries(brotlidec INTERFACE -lbrotlidec)
 
+find_package(simdjson QUIET)
+sluice_need(simdjson_FOUND libsimdjson-dev "simdjson")
+
+find_path(RE2_INCLUDE_DIR re2/re2.h)
+find_library(RE2_LIBRARY NAMES re2)
+if(RE2_INCLUDE_DIR AND RE2_LIBRARY)
+  set(RE2_FOUND ON)
+endif()
+sluice_need(RE2_FOUND libre2-dev "RE2")
+add_library(re2 INTERFACE)
+target_include_directories(re2 SYSTEM INTERFACE ${RE2_INCLUDE_DIR})
+target_link_libraries(re2 INTERFACE ${RE2_LIBRARY})
+
 # llhttp: a library where there is a package for it (Debian 13), else the C sources that
 # Debian 12 ships in node-llhttp, built here. STRICT_MODE is 8.x's switch; 9.x is always strict.
 find_path(LLHTTP_INCLUDE_DIR llhttp.h PATHS /usr/include /usr/share/include/llhttp)

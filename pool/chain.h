@@ -47,7 +47,9 @@ class ChainNodes {
 struct Memory {
   SlotPool& sse_event;
   SlotPool& http_message;
-  ChainNodes nodes;
+  ChainNodes nodes = {};
+  // What filters write, and copies of streams that have them. Null where there are none.
+  SlotPool* json = nullptr;
 };
 
 class Chain {
@@ -59,7 +61,11 @@ class Chain {
   Chain& operator=(const Chain&) = delete;
 
   // Sets the pool of further copies.
-  void spill_to(SlotPool& spill) { spills_large_ = &spill == &memory_->http_message; }
+  void spill_to(SlotPool& spill) {
+    spill_ = &spill == &memory_->http_message ? Spill::kLarge
+             : &spill == memory_->json        ? Spill::kJson
+                                              : Spill::kSmall;
+  }
 
   // Shares the slot, in which `bytes` lie.
   void append(const Lease& lease, std::string_view bytes);
@@ -120,7 +126,12 @@ class Chain {
   void drop_front();
   uint32_t room_behind_copy() const;
 
-  SlotPool& spill() { return spills_large_ ? memory_->http_message : memory_->sse_event; }
+  enum class Spill : uint8_t { kSmall, kLarge, kJson };
+
+  SlotPool& spill() {
+    if (spill_ == Spill::kSmall) return memory_->sse_event;
+    return spill_ == Spill::kLarge ? memory_->http_message : *memory_->json;
+  }
 
   // Two chains and more for every stream: kept small.
   Memory* memory_;
@@ -132,7 +143,7 @@ class Chain {
   uint32_t consumed_ = 0;  // bytes before the cursor that are kept
   bool keep_ = false;
   bool tail_is_copy_ = false;  // the tail node lies in a slot that append_copy() may go on with
-  bool spills_large_ = false;
+  Spill spill_ = Spill::kSmall;
 };
 
 }  // namespace sluice

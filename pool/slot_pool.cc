@@ -15,9 +15,11 @@ SlotPool::SlotPool(Loop& loop, MemoryLimit& memory_limit, const Options& options
       memory_limit_(memory_limit),
       options_(options),
       reserve_(options.slots / limits::kReserveFraction),
-      ring_target_max_(std::min(options.slots - reserve_, limits::kRingSlotsMax)),
+      ring_target_max_(options.receives ? std::min(options.slots - reserve_, limits::kRingSlotsMax)
+                                        : 0),
       ring_target_(std::min(ring_target_max_, limits::kRingSlotsMin)) {
-  if (!grow()) return;
+  ok_ = !options.receives;
+  if (ok_ || !grow()) return;
   if (!loop.ring().add_buffer_group(options.group,
                                     static_cast<uint16_t>(std::bit_ceil(ring_target_max_))))
     return;
@@ -33,7 +35,7 @@ bool SlotPool::grow() {
   size_t place = 0;
   while (place < regions_.size() && regions_[place].memory) ++place;
   size_t bytes = size_t{options_.slot_bytes} * options_.slots;
-  bool first = regions_.empty();
+  bool first = regions_.empty() && options_.receives;
   if (!first && (memory_limit_.bytes + bytes > memory_limit_.bytes_max ||
                  (place + 1) * options_.slots > limits::kSlotsMax))
     return false;

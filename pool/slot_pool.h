@@ -69,6 +69,8 @@ class SlotPool final : public TurnHook {
     uint16_t group;  // buffer group of the ring
     uint32_t slot_bytes;
     uint32_t slots;  // at first, and the step by which the class grows
+    // False: the kernel receives into none of them, and none is there before one is asked for.
+    bool receives = true;
   };
 
   // Registers itself with the loop's turn end. ok() is false if memory or the kernel refused.

@@ -192,4 +192,9 @@ inline constexpr uint64_t kPlaceLeadMs = 100;
 // Upstreams of a route: those that a stream has tried are bits of a word.
 inline constexpr size_t kUpstreamsMax = 64;
 
+// Of an event, for which a worker's filters have room from the start. For a longer one it grows.
+inline constexpr size_t kFilterBenchBytes = size_t{64} << 10;
+// Filters of a route: those that look at a stream's events are bits of a word.
+inline constexpr size_t kFiltersMax = 32;
+
 }  // namespace sluice::limits

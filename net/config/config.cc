@@ -73,8 +73,20 @@ void check_order(const Draft& draft, const char* low_name, uint64_t low, const c
                         " (" + format(high) + ")");
 }
 
-void check_stream(const Draft& draft) {
+void check_filters(Draft& draft) {
+  const std::vector<std::string>& names = draft.route.filter_names;
+  draft.route.filters_where = origin(draft, {"filters"});
+  if (names.size() > limits::kFiltersMax)
+    throw ConfigError(draft.route.filters_where,
+                      "a route has at most " + std::to_string(limits::kFiltersMax) + " filters");
+  if (!names.empty() && draft.route.settings.framing != EventFraming::kEvent)
+    throw ConfigError(origin(draft, {"filters", "framing"}),
+                      "filters look at whole events, so they need framing event");
+}
+
+void check_stream(Draft& draft) {
   const StreamSettings& s = draft.route.settings;
+  check_filters(draft);
   check_order(draft, "buffer-size", s.buffer_size, "buffer-size-max", s.buffer_size_max);
   check_order(draft, "buffer-size", s.buffer_size, "event-hold", s.event_hold);
 }
@@ -187,6 +199,7 @@ std::shared_ptr<Config> build_config(const Source& file, const Source& flags) {
   auto config = std::make_shared<Config>();
   config->check_only = switched_on(flags, "check");
   config->admin = *parse_address(kDefaultAdmin, nullptr);
+  config->filters = read_filters(file.filters);
   Draft defaults{{.path = "/", .upstreams = {}, .settings = {}}, "", {}};
   apply(file.assignments, *config, defaults);
   apply(flags.assignments, *config, defaults);
@@ -220,14 +233,31 @@ std::shared_ptr<Config> build_config(const Source& file, const Source& flags) {
   return config;
 }
 
+// Of a file that need not be complete: its filters, in its order where none are named.
+std::shared_ptr<Config> build_filter_test(const Source& file, const Source& flags) {
+  auto config = std::make_shared<Config>();
+  config->filter_test = true;
+  config->filters = read_filters(file.filters);
+  Draft draft{{.path = "/", .upstreams = {}, .settings = {}}, "", {}};
+  apply(file.assignments, *config, draft);
+  apply(flags.assignments, *config, draft);
+  if (draft.route.filter_names.empty())
+    for (const FilterRule& rule : config->filters) draft.route.filter_names.push_back(rule.name);
+  check_stream(draft);
+  config->routes.push_back(std::move(draft.route));
+  return config;
+}
+
 ConfigResult read_config_or_throw(int argc, const char* const* argv,
                                   const ReadNamedFiles& read_files) {
   Source flags = read_flags(argc, argv);
   if (switched_on(flags, "help")) return {nullptr, help_text(), 0};
   if (switched_on(flags, "version")) return {nullptr, "sluice " + std::string(kVersion), 0};
   const Assignment* path = find_last(flags, "config");
+  const Assignment* test = find_last(flags, "filter-test");
+  if (test) path = test;
   Source file = path == nullptr ? Source{} : read_file(path->text);
-  auto config = build_config(file, flags);
+  auto config = test ? build_filter_test(file, flags) : build_config(file, flags);
   std::vector<std::string> warnings = loops(*config);
   std::string wrong = read_files ? read_files(*config, warnings) : "";
   if (!wrong.empty()) return {nullptr, one_line("sluice: " + wrong), 2};

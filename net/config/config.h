@@ -16,6 +16,7 @@
 #include "core/log.h"
 #include "net/base/address.h"
 #include "net/base/content_coding.h"
+#include "net/config/filter_rules.h"
 #include "net/config/status_ranges.h"
 
 namespace sluice {
@@ -51,6 +52,9 @@ struct StreamSettings {
   uint64_t buffer_size_max = 256ULL * 1024;
   uint64_t event_hold = 64ULL * 1024;
   EventFraming framing = EventFraming::kEvent;
+  OnUnseen on_invalid = OnUnseen::kPass;      // events without JSON where a filter needs it
+  OnUnseen on_oversize = OnUnseen::kPass;     // events over event_hold, where there are filters
+  OnEncoded on_encoded = OnEncoded::kRefuse;  // streams that filters cannot read
   uint64_t pace_ms = 0;                 // between two reads of an event stream; 0 = read at once
   CodingOrder compress = {};            // towards clients, the most welcome one first; none: off
   uint64_t max_body_size = 0;           // request body; 0 = unlimited
@@ -96,6 +100,7 @@ struct StreamSettings {
   uint64_t client_notsent_lowat = 16ULL * 1024;
 };
 
+class Filters;
 class TlsServer;
 class TlsClient;
 
@@ -129,6 +134,9 @@ struct Route {
   std::vector<Upstream> upstreams;  // the group
   StreamSettings settings;
   uint32_t id = 0;  // the same in every snapshot that has its path
+  std::vector<std::string> filter_names = {};
+  std::string filters_where = {};                    // for messages about these
+  std::shared_ptr<const Filters> filters = nullptr;  // of these (net/filter/load_filters.h)
 };
 
 struct PoolSettings {
@@ -186,6 +194,7 @@ struct Config {
   uint64_t tls_handshake_timeout_ms = 10'000;
   uint64_t tls_handshakes_max = 1'000;  // under way, per worker
   bool tls_lean_records = false;        // of clients: without OpenSSL's SSL object
+  std::vector<FilterRule> filters;
   std::vector<Route> routes;
   StreamSettings defaults;  // of routes, and of a request that has none yet and no "/" to go by
   unsigned threads = 0;     // 0 = one per allowed CPU
@@ -195,6 +204,7 @@ struct Config {
   std::string simd = "auto";
   PoolSettings pool_sse_event{4096, 1000};
   PoolSettings pool_http_message{16384, 500};
+  PoolSettings pool_json{8192, 500};
   uint64_t pool_max = 256ULL * 1024 * 1024;  // bytes a worker, all classes together
   uint64_t max_header_size = 16ULL * 1024;
   uint64_t max_headers = 128;
@@ -216,6 +226,7 @@ struct Config {
   uint64_t shutdown_grace_ms = 30'000;
   bool demo = false;
   bool check_only = false;
+  bool filter_test = false;  // events of standard input go through the first route's filters
   // Tells this process from others in our Via and in request ids; main makes it up at start.
   std::string instance = "0";
 };

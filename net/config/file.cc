@@ -1,7 +1,10 @@
 #include "net/base/file.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <charconv>
+#include <cmath>
 #include <cstring>
 #include <sstream>
 
@@ -54,6 +57,8 @@ class FileReader {
     each_key(table, [this](const toml::key& key, const toml::node& node) {
       if (key.str() == "route") {
         read_routes(node);
+      } else if (key.str() == "filter") {
+        read_filters(node);
       } else {
         read_value(top_level_key(key), node, &source_.assignments);
       }
@@ -130,6 +135,43 @@ class FileReader {
       });
       source_.routes.push_back(std::move(route));
     }
+  }
+
+  void read_filters(const toml::node& node) {
+    const toml::array* tables = node.as_array();
+    if (tables == nullptr || !tables->is_homogeneous(toml::node_type::table))
+      throw ConfigError(where(node.source()), "a filter is a table of its own: [[filter]]");
+    for (const toml::node& table : *tables) source_.filters.push_back(tree("", table));
+  }
+
+  FileValue tree(std::string_view name, const toml::node& node) const {
+    using Kind = FileValue::Kind;
+    FileValue value{.name = std::string(name), .where = where(node.source()), .text = ""};
+    if (const toml::table* table = node.as_table()) {
+      value.kind = Kind::kTable;
+      each_key(*table, [&](const toml::key& key, const toml::node& item) {
+        value.items.push_back(tree(key.str(), item));
+      });
+    } else if (const toml::array* list = node.as_array()) {
+      value.kind = Kind::kList;
+      for (const toml::node& item : *list) value.items.push_back(tree("", item));
+    } else if (const auto* text = node.as_string()) {
+      value.text = text->get();
+    } else if (const auto* number = node.as_integer()) {
+      value.kind = Kind::kNumber;
+      value.text = std::to_string(number->get());
+    } else if (const auto* real = node.as_floating_point()) {
+      value.kind = std::isfinite(real->get()) ? Kind::kNumber : Kind::kOther;
+      std::array<char, 32> digits{};
+      value.text.assign(digits.data(),
+                        std::to_chars(digits.begin(), digits.end(), real->get()).ptr);
+    } else if (const auto* on = node.as_boolean()) {
+      value.kind = Kind::kBoolean;
+      value.text = on->get() ? "true" : "false";
+    } else {
+      value.kind = Kind::kOther;
+    }
+    return value;
   }
 
   void read_value(const Setting& setting, const toml::node& node,

@@ -18,6 +18,7 @@ inline constexpr uint64_t kDayMs = 24ULL * 3'600'000;
 inline constexpr Bounds kTimeout{1, kDayMs, true};
 
 std::vector<Setting> stream_settings();
+std::vector<Setting> filter_settings();
 std::vector<Setting> group_settings();
 std::vector<Setting> health_settings();
 std::vector<Setting> recovery_settings();

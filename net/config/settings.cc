@@ -254,6 +254,11 @@ std::vector<Setting> command_settings() {
        .scope = Scope::kCommand,
        .value_name = "FILE",
        .help = "Read settings from a TOML file, by the same names; flags win over it"},
+      {.name = "filter-test",
+       .scope = Scope::kCommand,
+       .value_name = "FILE",
+       .help = "Run that file's filters, or those of --filters, on the events of standard input, "
+               "print what comes out, and exit"},
       command_switch("check", "Check the configuration, say what it amounts to, and exit"),
       until_restart(
           &Config::demo,
@@ -333,6 +338,10 @@ std::vector<Setting> limit_settings() {
       until_restart(&Config::pool_http_message,
                     pool_setting("pool-http-message", &Config::pool_http_message,
                                  "The same for requests and for other bodies")),
+      until_restart(&Config::pool_json,
+                    pool_setting("pool-json", &Config::pool_json,
+                                 "The same for events that filters have changed, and those that "
+                                 "wait behind them; there from the first such event on")),
       until_restart(
           &Config::pool_max,
           number_setting("pool-max", &Config::pool_max, kSize, {kMiB, 64 * kGiB},
@@ -402,6 +411,7 @@ std::vector<Setting> build_settings() {
   add("Command", command_settings());
   add("Routing", routing_settings());
   add("Streams (per route, too)", stream_settings());
+  add("Filters (per route, too)", filter_settings());
   add("Groups of upstreams (per route, too)", group_settings());
   add("Health checks of upstreams (per route, too)", health_settings());
   add("Recovery (per route, too)", recovery_settings());

@@ -40,6 +40,7 @@ ConfigSnapshot::ConfigSnapshot(Config config, const ConfigSnapshot* before)
     generation_ = before->generation_ + 1;
     route_paths_ = before->route_paths_;
     upstream_urls_ = before->upstream_urls_;
+    filter_names_ = before->filter_names_;
     board_ = before->board_;
   } else {
     board_ = std::make_shared<UpstreamBoard>();
@@ -61,6 +62,8 @@ void ConfigSnapshot::number_them() {
       upstream.url_hash = hash_text(upstream.url);
     }
   }
+  Numbers filters(filter_names_);
+  for (FilterRule& rule : config_.filters) rule.id = filters.of(rule.name);
   board_->reserve(upstream_urls_.size());
 }
 

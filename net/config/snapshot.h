@@ -1,7 +1,7 @@
 // A configuration as it is run: immutable, shared by all threads, and replaced as a whole by a
-// reload. Its routes are sorted for the search, and its routes and upstreams have numbers that stay
-// the same over reloads, so that counters and connections outlive a snapshot. Made on the main
-// thread; each worker counts for itself who uses one (net/context/config_ref.h), and the last
+// reload. Its routes are sorted for the search, and its routes, upstreams and filters have numbers
+// that stay the same over reloads, so that counters and connections outlive a snapshot. Made on the
+// main thread; each worker counts for itself who uses one (net/context/config_ref.h), and the last
 // worker to let go deletes it.
 #pragma once
 
@@ -37,10 +37,11 @@ class ConfigSnapshot {
   // none.
   const Route* find_route(std::string_view path) const;
 
-  // By the numbers of routes and upstreams: also of those that only former snapshots had.
+  // By the numbers of routes, upstreams and filters: also of those that only former snapshots had.
   const std::vector<std::string>& route_paths() const { return route_paths_; }
   const std::vector<std::string>& upstream_urls() const { return upstream_urls_; }
-  // The numbers of those that its own routes name, in order.
+  const std::vector<std::string>& filter_names() const { return filter_names_; }
+  // The numbers of the upstreams that its own routes name, in order.
   std::vector<uint32_t> upstreams_in_use() const;
   // The number of that url among them.
   std::optional<uint32_t> find_upstream(std::string_view url) const;
@@ -60,6 +61,7 @@ class ConfigSnapshot {
   std::vector<uint32_t> prefixes_;
   std::vector<std::string> route_paths_;
   std::vector<std::string> upstream_urls_;
+  std::vector<std::string> filter_names_;
   std::shared_ptr<UpstreamBoard> board_;
 };
 

@@ -31,9 +31,21 @@ struct RouteSource {
   std::vector<Assignment> assignments;
 };
 
+// A value of the file that is no setting: a table or a list, with what is in it, or a scalar.
+struct FileValue {
+  enum class Kind : uint8_t { kText, kNumber, kBoolean, kList, kTable, kOther };
+
+  std::string name;   // in its table
+  std::string where;  // "sluice.toml:7:3"
+  Kind kind = Kind::kText;
+  std::string text;  // of a scalar
+  std::vector<FileValue> items = {};
+};
+
 struct Source {
   std::vector<Assignment> assignments;
   std::vector<RouteSource> routes;
+  std::vector<FileValue> filters;  // tables
 };
 
 Source read_flags(int argc, const char* const* argv);

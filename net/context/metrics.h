@@ -14,6 +14,7 @@
 #include "net/base/encoding_counts.h"
 #include "net/base/ending.h"
 #include "net/base/failure.h"
+#include "net/base/filter_counts.h"
 #include "net/base/http2.h"
 #include "net/base/proxy_results.h"
 #include "net/base/tls_results.h"
@@ -64,6 +65,9 @@ struct Metrics {
   std::vector<RouteMetrics> routes;
   std::vector<UpstreamMetrics> upstreams;
   RouteMetrics no_route;
+  std::vector<FilterCounts> filters;          // in a snapshot only: a worker's are its bench's
+  std::array<uint64_t, 3> oversize_events{};  // that filters did not see: passed, dropped, ended
+  uint64_t unfiltered_streams = 0;            // passed on encoded, where there are filters
 
   RouteMetrics& of_route(uint32_t id) { return at(routes, id); }
   UpstreamMetrics& of_upstream(uint32_t id) { return at(upstreams, id); }

@@ -44,6 +44,7 @@ void Gateway::on_timer() {
   streams_.encoders().tick();
   context_.memory.sse_event.trim();
   context_.memory.http_message.trim();
+  if (context_.memory.json) context_.memory.json->trim();
   context_.loop.timers().schedule(timer_, context_.loop.now_ms() + kHousekeepingMs);
 }
 
@@ -107,6 +108,7 @@ void Gateway::connection_closed() {
 void Gateway::snapshot(WorkerSnapshot& into) const {
   into.metrics = context_.metrics;
   into.metrics.encoding = streams_.encoders().metrics();
+  into.metrics.filters = streams_.filter_counts();
   into.ring = context_.loop.ring().counters();
   into.loop = context_.loop.counters();
   into.operations = context_.loop.operations();
@@ -116,10 +118,12 @@ void Gateway::snapshot(WorkerSnapshot& into) const {
   into.upstream_idle = upstreams_.idle();
   into.streams = streams_.live();
   into.event_streams = streams_.live_event_streams();
-  for (const SlotPool* pool : {&context_.memory.sse_event, &context_.memory.http_message})
-    into.pools.push_back({pool->name(), pool->slot_bytes(), pool->slots(), pool->provided(),
-                          pool->free(), pool->leased(), pool->heap_blocks(), pool->high_water(),
-                          pool->counters()});
+  const Memory& memory = context_.memory;
+  for (const SlotPool* pool : {&memory.sse_event, &memory.http_message, memory.json})
+    if (pool)
+      into.pools.push_back({pool->name(), pool->slot_bytes(), pool->slots(), pool->provided(),
+                            pool->free(), pool->leased(), pool->heap_blocks(), pool->high_water(),
+                            pool->counters()});
 }
 
 }  // namespace sluice

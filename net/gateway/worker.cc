@@ -19,6 +19,7 @@ namespace {
 
 constexpr uint16_t kSseEventGroup = 0;
 constexpr uint16_t kHttpMessageGroup = 1;
+constexpr uint16_t kJsonGroup = 2;  // not a buffer group of the ring
 
 SlotPool::Options pool_options(const char* name, uint16_t group, const PoolSettings& settings) {
   return {name, group, static_cast<uint32_t>(settings.slot_bytes),
@@ -109,6 +110,9 @@ void Worker::serve_until_drained(Ring& ring) {
   int sse_event_error = sse_event.ok() ? 0 : errno;
   SlotPool http_message(loop, memory_limit,
                         pool_options("http_message", kHttpMessageGroup, config.pool_http_message));
+  SlotPool::Options json_options = pool_options("json", kJsonGroup, config.pool_json);
+  json_options.receives = false;
+  SlotPool json(loop, memory_limit, json_options);
   if (!sse_event.ok() || !http_message.ok()) {
     int error_number = sse_event_error != 0 ? sse_event_error : errno;
     std::string why = std::string("cannot set up the buffer pools: ") + std::strerror(error_number);
@@ -124,7 +128,7 @@ void Worker::serve_until_drained(Ring& ring) {
       sse_event.first_region().registered() && http_message.first_region().registered();
   options_.features.huge_pages = sse_event.first_region().pages() != PageKind::kNormal ||
                                  http_message.first_region().pages() != PageKind::kNormal;
-  Memory memory{sse_event, http_message, {}};
+  Memory memory{sse_event, http_message, {}, &json};
   MessageLog messages(*options_.log, config.log_level);
   CaresResolver resolver(loop, config.dns_servers);
   Gateway gateway(loop, memory, memory_limit, std::exchange(options_.snapshot, {}),

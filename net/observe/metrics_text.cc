@@ -202,6 +202,27 @@ void render_upstreams(Page& page, const ConfigSnapshot& snapshot, const Workers&
 }
 
 // Of the upstreams that the configuration names, as with routes.
+void render_filters(Page& page, const ConfigSnapshot& snapshot, const Workers& workers) {
+  auto total = [&workers](uint32_t id, unsigned deed) {
+    return sum(workers, [=](const WorkerSnapshot& w) {
+      return id < w.metrics.filters.size() ? w.metrics.filters[id].events[deed] : 0;
+    });
+  };
+  page.counter("sluice_filter_events", "Events that a filter has acted on, by what it did.");
+  for (const FilterRule& rule : snapshot.config().filters)
+    for (unsigned deed = 0; deed < kFilterDeedNames.size(); ++deed)
+      page.add(total(rule.id, deed), {{"filter", rule.name}, {"action", kFilterDeedNames[deed]}});
+  page.counter("sluice_filter_oversize_events",
+               "Events too long for filters to see, by what became of them.");
+  constexpr std::array<const char*, 3> kUnseen = {"pass", "drop", "end"};
+  for (unsigned i = 0; i < kUnseen.size(); ++i)
+    page.add(sum(workers, [=](const WorkerSnapshot& w) { return w.metrics.oversize_events[i]; }),
+             {{"action", kUnseen[i]}});
+  page.counter("sluice_unfiltered_streams",
+               "Event streams of routes with filters that passed encoded.");
+  page.add(sum(workers, [](const WorkerSnapshot& w) { return w.metrics.unfiltered_streams; }));
+}
+
 void render_health(Page& page, const ConfigSnapshot& snapshot, uint64_t now_ms) {
   const UpstreamBoard& board = snapshot.board();
   const std::vector<std::string>& urls = snapshot.upstream_urls();
@@ -620,6 +641,7 @@ std::string render_metrics(const ConfigSnapshot& snapshot,
   Page page(format);
   render_requests(page, snapshot, workers);
   render_upstreams(page, snapshot, workers);
+  render_filters(page, snapshot, workers);
   render_health(page, snapshot, process.now_ms);
   render_probes(page, snapshot);
   render_gauges(page, workers);

@@ -1,9 +1,12 @@
 #include <cstdio>
 #include <exception>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "net/config/config.h"
+#include "net/filter/load_filters.h"
+#include "net/process/filter_test.h"
 #include "net/process/server.h"
 #include "net/tls/load_tls.h"
 
@@ -12,7 +15,8 @@ int main(int argc, char** argv) {
   auto ticket_keys = std::make_shared<sluice::TicketKeys>();
   auto read_config = [argc, argv, ticket_keys] {
     return sluice::read_config(argc, argv, [&](sluice::Config& config, auto& warnings) {
-      return sluice::load_tls(config, ticket_keys, warnings);
+      std::string wrong = sluice::load_tls(config, ticket_keys, warnings);
+      return wrong.empty() ? sluice::load_filters(config, warnings) : wrong;
     });
   };
   sluice::ConfigResult read = read_config();
@@ -23,6 +27,7 @@ int main(int argc, char** argv) {
     (void)std::fprintf(read.exit_status == 0 ? stdout : stderr, "%s\n", read.message.c_str());
     return read.exit_status;
   }
+  if (read.config->filter_test) return sluice::run_filter_test(*read.config);
   try {
     sluice::CertificateFiles certificates{
         .files = sluice::tls_server_files,

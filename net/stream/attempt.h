@@ -16,11 +16,13 @@ namespace sluice {
 struct Attempt {
   Framer framer;
   UpstreamHalf* upstream = nullptr;
-  StagedPtr staged;             // what has come of an event whose end has not, or of a line
-  bool under_way = false;       // asked for, and its outcome has not been told
-  bool reused = false;          // the connection is kept alive from before
-  bool response_begun = false;  // a byte of the response has come
-  bool torn = false;            // inside an event (or a line) that is cut through
+  StagedPtr staged;                 // what has come of an event whose end has not, or of a line
+  bool under_way = false;           // asked for, and its outcome has not been told
+  bool reused : 1 = false;          // the connection is kept alive from before
+  bool response_begun : 1 = false;  // a byte of the response has come
+  bool withheld : 1 = false;        // the rest of a torn event is dropped, since no filter sees it
+  bool behind_cr : 1 = false;       // what was dropped last of that ended with one
+  bool torn = false;                // inside an event (or a line) that is cut through
   uint8_t late_bom = 0;  // 1 + bytes seen of a BOM that other bytes have overtaken; 0: settled
   uint8_t interim_heads = 0;
   uint16_t status = 0;  // of the upstream's answer; 0: none has come

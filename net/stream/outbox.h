@@ -43,6 +43,11 @@ class Outbox {
   void append_static(std::string_view bytes) { body().append_static(bytes); }
   // A copy of bytes that are our own: there is always memory for those.
   void append_own(std::string_view bytes) { (void)body().append_block(bytes, /*ours=*/true); }
+  // A copy, in a block of the heap where there is no slot. False: there is no memory for it, and
+  // nothing is appended.
+  [[nodiscard]] bool append_written(std::string_view bytes) {
+    return body().append_block(bytes, /*ours=*/false);
+  }
   // What was staged; that chain is empty then.
   void append_staged(Chain& staged) { body().append_chain(staged); }
   // Copies to a chain that is to be appended later, so that both are dense.

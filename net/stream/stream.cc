@@ -104,6 +104,7 @@ void Stream::on_response_head(const Head& head) {
 }
 
 void Stream::commit_response(const Head& head) {
+  if (filters_ != 0 && refused_as_encoded(head)) return;
   status_ = static_cast<uint16_t>(head.status());
   bool has_body = head.body() != BodyKind::kNone;
   bool event_stream = is_event_stream(head) && settings().framing != EventFraming::kOff;
@@ -126,11 +127,10 @@ void Stream::commit_response(const Head& head) {
     return;
   }
   promise(written);
-  if (framed_)
-    streams_.event_stream_begun();
-  else
-    response_.spill_to(context().memory.http_message);
+  if (framed_) streams_.event_stream_begun();
+  if (!framed_) response_.spill_to(context().memory.http_message);
   if (packer) response_.pack(std::move(packer));
+  if (framed_ && filters_ != 0 && context().memory.json) response_.spill_to(*context().memory.json);
   settle_request();
   head_queued_ = true;
   last_output_ms_ = loop().now_ms();
@@ -197,7 +197,8 @@ void Stream::append_event_bytes(const Lease& lease, std::string_view bytes) {
     else
       append_run(lease, run, found.events);
   }
-  if (found.whole < bytes.size()) append_unfinished(lease, bytes.substr(found.whole));
+  if (found.whole < bytes.size() && hears_upstream())
+    append_unfinished(lease, bytes.substr(found.whole));
 }
 
 // Whole events, behind what was staged of the first.
@@ -208,7 +209,7 @@ void Stream::append_run(const Lease& lease, std::string_view run, uint32_t event
     else
       note_ids(staged_and(run));
   }
-  append_whole(lease, run);
+  if (!pass_on(lease, run)) return;
   if (notes_ids_) tell_late_gap();
   if (events > 0) note_events(events);
   // An upstream that gives ids does so from the first events on.
@@ -229,6 +230,10 @@ void Stream::append_unfinished(const Lease& lease, std::string_view bytes) {
     bytes.remove_prefix(lines);
   }
   if (bytes.empty()) return;
+  if (attempt_.withheld) {
+    withhold(bytes);
+    return;
+  }
   if (attempt_.torn) {
     append_response(lease, bytes);
     response_grew();
@@ -295,6 +300,7 @@ void Stream::shed() {
 void Stream::tear_held() {
   if (notes_ids_ && !may_tear()) return;
   attempt_.torn = true;
+  if (filters_ != 0 && withhold_held()) return;
   ++context().metrics.torn_events;
   append_staged();
   response_grew();
@@ -327,7 +333,8 @@ void Stream::on_response_end() {
   if (notes_ids_ && settings().heal == Heal::kAlways && heal(Failure::kEnded, Ending::kComplete))
     return;
   // An event that the upstream ended without its blank line is the client's to discard
-  // (html.spec.whatwg.org 9.2.6): bytes are never altered.
+  // (html.spec.whatwg.org 9.2.6): bytes are never altered. No filter has seen it.
+  if (filters_ != 0) discard_unfinished();
   append_staged();
   if (attempt_.late_bom > 1)
     response_.append_static(std::string_view("\xEF\xBB").substr(0, attempt_.late_bom - 1U));

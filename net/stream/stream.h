@@ -173,8 +173,8 @@ class Stream final : public TimerOwner {
   ListLink<Stream> in_queue;
   // Sending the request twice does no harm, or its route says so.
   bool repeatable() const { return repeatable_; }
-  uint32_t upstream_index = 0;  // within the route's group
-  bool needs_fresh = false;     // no kept-alive connection, in that queue
+  uint8_t upstream_index = 0;    // within the route's group
+  bool needs_fresh : 1 = false;  // no kept-alive connection, in that queue
 
  private:
   WorkerContext& context() const;
@@ -260,6 +260,25 @@ class Stream final : public TimerOwner {
   void append_run(const Lease& lease, std::string_view run, uint32_t events);
   void append_unfinished(const Lease& lease, std::string_view bytes);
   void append_whole(const Lease& lease, std::string_view bytes);
+  // False: the stream has failed.
+  bool pass_on(const Lease& lease, std::string_view run) {
+    if (filters_ == 0) {
+      append_whole(lease, run);
+      return true;
+    }
+    append_filtered(lease, run);
+    return !aborted_ && !ended_;
+  }
+
+  // What a route's filters make of it (stream_filters.cc).
+  void choose_filters(const Head& head, std::string_view path);
+  bool refused_as_encoded(const Head& head);
+  void append_filtered(const Lease& lease, std::string_view run);
+  std::string_view append_torn_rest(const Lease& lease, std::string_view run);
+  void append_written(std::string_view text);
+  bool withhold_held();
+  void withhold(std::string_view bytes);
+  void end_by_filter();
   void stage(const Lease& lease, std::string_view bytes);
   void append_staged();
   Chain& staged();
@@ -292,13 +311,15 @@ class Stream final : public TimerOwner {
 
   // In the order of use: what every event touches comes first, on as few cache lines as may be, and
   // without holes, so that a stream stays within an allocator's class of 512 bytes.
-  Phase phase_ = Phase::kRequest;
-  Ending ending_ = Ending::kComplete;
-  bool ended_ : 1 = false;
+  bool ended_ : 1 = false;      // in one byte with needs_fresh
   bool notes_ids_ : 1 = false;  // of what is delivered, since the stream may have to be resumed
   bool resumes_ : 1 = false;    // nothing new has come yet: what was delivered is dropped
   bool keeps_until_content_ : 1 = false;                 // the request, for another upstream
+  bool events_begun_ : 1 = false;                        // a filter has seen one
   ContentCoding coding_ : 2 = ContentCoding::kIdentity;  // that its client would like best
+  Phase phase_ = Phase::kRequest;
+  Ending ending_ = Ending::kComplete;
+  uint32_t filters_ = 0;  // of its route, those that see its events (Filters::Chosen)
   Streams& streams_;
   ClientHalf* client_;
   const Route* route_ = nullptr;  // of snapshot_

@@ -120,7 +120,7 @@ void Stream::append_resumed(const Lease& lease, std::string_view run, uint32_t e
       ++context().metrics.duplicate_events;
       if (events > 0) --events;
     } else if (resumes_) {
-      append_whole(lease, part);
+      if (!pass_on(lease, part) || !hears_upstream()) return;
     } else {
       break;
     }

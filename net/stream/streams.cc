@@ -106,4 +106,10 @@ void Streams::relieve_memory() {
   if (relieved_to_) context_.loop.turn_again();
 }
 
+FilterBench& Streams::filter_bench() {
+  if (!filter_bench_)
+    filter_bench_ = std::make_unique<FilterBench>(context_.number, limits::kFilterBenchBytes);
+  return *filter_bench_;
+}
+
 }  // namespace sluice

@@ -13,6 +13,7 @@
 #include "core/random.h"
 #include "net/context/worker_context.h"
 #include "net/encode/encoders.h"
+#include "net/filter/filters.h"
 #include "net/stream/healing_waits.h"
 #include "net/stream/retry_budget.h"
 #include "net/stream/staging.h"
@@ -49,6 +50,12 @@ class Streams final : public TurnHook {
   // Room for the pieces of an event; the next caller's. It grows for one in more pieces than most
   // have, and stays so.
   std::vector<std::string_view>& pieces() { return pieces_; }
+
+  // Made when the first event is filtered.
+  FilterBench& filter_bench();
+  std::vector<FilterCounts> filter_counts() const {
+    return filter_bench_ ? filter_bench_->counts : std::vector<FilterCounts>();
+  }
 
   Stream* make(ClientHalf& client);
   // Ends all, now.
@@ -91,6 +98,7 @@ class Streams final : public TurnHook {
   Random random_;
   Encoders encoders_;
   std::vector<std::string_view> pieces_;
+  std::unique_ptr<FilterBench> filter_bench_;
 };
 
 }  // namespace sluice

@@ -124,7 +124,7 @@ void Conn::linger(uint64_t most_ms, uint64_t silence_ms) {
   send_fin();
   if (state_ == State::kClosing) return;
   linger_until_ms_ = loop_.now_ms() + most_ms;
-  linger_silence_ms_ = static_cast<uint32_t>(silence_ms);
+  linger_silence_ms_ = static_cast<uint16_t>(silence_ms);
   last_received_ms_ = loop_.now_ms();
   loop_.timers().schedule(timer_, loop_.now_ms() + std::min(most_ms, silence_ms));
   wake();

@@ -195,6 +195,7 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   bool slot_granted_ = false;   // has waited for one
   bool receive_ended_ = false;
   bool fin_due_ = false;  // once the transform's ending has left
+  uint16_t linger_silence_ms_ = 0;
   uint32_t charged_ = 0;
   SlotPool* recv_pool_ = nullptr;    // of the receive in flight
   std::unique_ptr<WireQueue> wire_;  // null: plain
@@ -202,7 +203,6 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   uint64_t recv_armed_ms_ = 0;
   uint64_t send_progress_ms_ = 0;
   uint64_t linger_until_ms_ = 0;
-  uint32_t linger_silence_ms_ = 0;
   uint32_t unacknowledged_ = 0;
   uint32_t recv_ended_ms_ = 0;  // the low bits
 

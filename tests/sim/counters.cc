@@ -54,7 +54,9 @@ void check_counters(const Metrics& metrics, const Kernel& kernel, const Seen& se
   // Who closes as soon as it has all may be heard of before the last send is.
   uint64_t left = metrics.endings[static_cast<unsigned>(Ending::kClientLeft)];
   uint64_t complete = metrics.endings[static_cast<unsigned>(Ending::kComplete)];
-  at_least("complete answers", complete + left, seen.complete);
+  uint64_t stalled =
+      seen.stood_still ? metrics.endings[static_cast<unsigned>(Ending::kClientStalled)] : 0;
+  at_least("complete answers", complete + left + stalled, seen.complete);
   for (const auto& [of, answers] : seen.answers)
     at_least("answers of a status", by_status(metrics, of), answers);
   if (!seen.all) return;

@@ -22,6 +22,8 @@ struct Seen {
   bool all = false;
   // Not all connections to upstreams were for requests.
   bool probed = false;
+  // The process has stood still: what a client took then may have come too late for the gateway.
+  bool stood_still = false;
 };
 
 void check_counters(const Metrics& metrics, const Kernel& kernel, const Seen& seen);

@@ -296,6 +296,8 @@ void Http2Client::again(Ask& ask) {
     settle(ask, Outcome::kNone);
     return;
   }
+  // Nobody waits for an answer meanwhile.
+  exchange_of(ask).asked_ns = exchange_of(ask).head_written_ns = 0;
   pending_.push_back(ask.request);
   ask.over = true;
   --active_;

@@ -315,6 +315,7 @@ SimulationReport Simulation::run() {
                   [](const Route& route) { return route.settings.upstream_max_connections > 0; });
   gateway_->run_until_idle(queues ? scene_.scripts.size() : 3);
   seen_.probed = also_.probes;
+  seen_.stood_still = !scene_.punctual;
   seen_.reached = scene_.requests_reached;
   check_counters(gateway_->metrics(), kernel_, seen_);
   gateway_->stop();

@@ -32,7 +32,8 @@ ROOMS = {
     "transport": {"base", "config"},
     "tls": {"base", "config", "transport"},
     "encode": {"base"},
-    "stream": {"base", "config", "http", "context", "encode"},
+    "filter": {"base", "config", "http"},
+    "stream": {"base", "config", "http", "context", "encode", "filter"},
     "dns": {"base"},
     "upstream": {"base", "config", "http", "context", "transport", "stream", "dns"},
     "http1": {"base", "config", "http", "context", "transport", "stream", "upstream"},
@@ -44,7 +45,7 @@ ROOMS = {
     "httpd": {"base", "config", "http", "http1"},
     "demo": {"base", "httpd"},
     "admin": {"base", "config", "observe", "gateway", "httpd"},
-    "process": {"base", "config", "transport", "tls", "gateway", "httpd", "demo", "admin"},
+    "process": {"base", "config", "filter", "transport", "tls", "gateway", "httpd", "demo", "admin"},
 }
 # Of http1 the small server and the probes use the messages, not the connections.
 MESSAGES_ONLY = dict.fromkeys(("httpd", "health", "http2"), re.compile(r"net/http1/(?!\w+_conn\.h)"))
@@ -63,6 +64,8 @@ WRAPPED = {
     r"zlib\.h": r"net/encode/deflate_encoder\.cc|tests/unit/encode/decoders\.h",
     r"zstd\.h": r"net/encode/zstd_encoder\.cc|tests/unit/encode/decoders\.h",
     r"brotli/.*": r"net/encode/brotli_encoder\.cc|tests/unit/encode/decoders\.h",
+    r"simdjson\.h": r"net/filter/json_check\.cc",
+    r"re2/.*": r"net/filter/pattern\.cc",
     r"toml(\+\+|plusplus)/.*|toml\+\+\.h": r"net/config/file\.cc",
 }
 

@@ -100,6 +100,9 @@ std::map<std::string, Sample> process_samples() {
       {"pool-http-message",
        {"64k:100", "\"64k:100\"",
         [](const C& c, const Route&) { return is_pool(c.pool_http_message, 65536, 100); }}},
+      {"pool-json",
+       {"4k:16", "\"4k:16\"",
+        [](const C& c, const Route&) { return is_pool(c.pool_json, 4096, 16); }}},
       {"pool-max", process_sample<uint64_t>("64m", "67108864", &C::pool_max, 64 << 20)},
       {"max-header-size", process_sample<uint64_t>("8k", "8192", &C::max_header_size, 8192)},
       {"max-headers", process_sample<uint64_t>("64", "64", &C::max_headers, 64)},
@@ -167,6 +170,14 @@ std::map<std::string, Sample> stream_samples() {
       {"write-timeout", time(&S::write_timeout_ms)},
       {"header-timeout", time(&S::header_timeout_ms)},
       {"keepalive-timeout", time(&S::keepalive_timeout_ms)},
+      {"filters",
+       {"pii", R"(["pii"])",
+        [](const Config&, const Route& route) {
+          return route.filter_names == std::vector<std::string>{"pii"};
+        }}},
+      {"on-invalid", stream_sample("drop", "\"drop\"", &S::on_invalid, OnUnseen::kDrop)},
+      {"on-oversize", stream_sample("end", "\"end\"", &S::on_oversize, OnUnseen::kEnd)},
+      {"on-encoded", stream_sample("pass", "\"pass\"", &S::on_encoded, OnEncoded::kPass)},
       {"framing", stream_sample("line", "\"line\"", &S::framing, EventFraming::kLine)},
       {"retry-non-idempotent", stream_sample("on", "\"on\"", &S::retry_non_idempotent, true)},
       {"half-close", stream_sample("allow", "\"allow\"", &S::half_close, true)},
@@ -347,7 +358,7 @@ TEST(Settings, CommandFlags) {
   for (const Setting& setting : settings()) {
     if (setting.scope == Scope::kCommand) names.insert(setting.name);
   }
-  EXPECT_EQ(names, (std::set<std::string>{"config", "check", "help", "version"}));
+  EXPECT_EQ(names, (std::set<std::string>{"config", "check", "filter-test", "help", "version"}));
 }
 
 TEST(Help, ListsEveryFlagWithItsDefault) {

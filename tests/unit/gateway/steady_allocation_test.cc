@@ -13,6 +13,7 @@
 
 #include <gtest/gtest.h>
 
+#include "net/filter/load_filters.h"
 #include "net/gateway/worker.h"
 #include "net/stream/streams.h"
 #include "perf/allocations.h"
@@ -66,7 +67,7 @@ std::string events_of_a_round(RandomSource& random) {
     wire += "\r\n";
   };
   for (size_t i = 0; i < kEventsARound; ++i) {
-    std::string event = "data: " + std::string(random.between(1, 300), 'x') + "\n\n";
+    std::string event = "data: \"" + std::string(random.between(1, 300), 'x') + "\"\n\n";
     size_t half = random.between(0, 3) == 0 ? random.between(1, event.size() - 1) : 0;
     if (half > 0) chunk(std::string_view(event).substr(0, half));
     chunk(std::string_view(event).substr(half));
@@ -109,11 +110,11 @@ TEST(SteadyAllocation, TheCounterCounts) {
   EXPECT_EQ(allocations_of_this_thread(), before + 4);
 }
 
-TEST(SteadyAllocation, EventsAreForwardedWithoutAny) {
+// `config`: of the worker, whose upstream is that one.
+void expect_none(Upstreams& upstreams, const Config& config) {
   RandomSource random;
   SCOPED_TRACE(random.trace());
-  Upstreams upstreams;
-  TestWorker worker(test::config_to(upstreams.port()));
+  TestWorker worker(config);
   std::vector<StreamPair> streams;
   for (size_t i = 0; i < kStreams; ++i) streams.push_back(open_stream(worker, upstreams));
 
@@ -149,6 +150,29 @@ TEST(SteadyAllocation, EventsAreForwardedWithoutAny) {
   uint64_t counted = end.allocations - warm.allocations;
   double events = static_cast<double>(end.events - warm.events);
   EXPECT_EQ(counted, 0U) << events / static_cast<double>(counted) << " events per allocation";
+}
+
+TEST(SteadyAllocation, EventsAreForwardedWithoutAny) {
+  Upstreams upstreams;
+  expect_none(upstreams, test::config_to(upstreams.port()));
+}
+
+TEST(SteadyAllocation, EventsAreFilteredWithoutAny) {
+  Upstreams upstreams;
+  Config config = test::config_to(upstreams.port());
+  FilterRule rule;
+  rule.name = "a";
+  rule.actions.resize(2);
+  rule.actions[0].kind = FilterAction::Kind::kRedact;
+  rule.actions[0].text = "x{50}";
+  rule.actions[0].with = "y";
+  rule.actions[1].kind = FilterAction::Kind::kRenameEvent;
+  rule.actions[1].text = "token";
+  config.filters.push_back(rule);
+  config.routes.front().filter_names = {"a"};
+  std::vector<std::string> warnings;
+  ASSERT_EQ(load_filters(config, warnings), "");
+  expect_none(upstreams, config);
 }
 
 // An event of each stream is unfinished at a time, and staged.

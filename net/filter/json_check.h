@@ -1,0 +1,28 @@
+// Whether a text is JSON, as simdjson says: its grammar, its numbers, its strings, its UTF-8. The
+// parser has memory of its own, made once for texts of the size that is given, and more only where
+// a longer one comes. One a worker, used on its thread.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string_view>
+
+namespace sluice {
+
+class JsonCheck {
+ public:
+  // So many bytes behind a text have to be readable; what they are does not matter.
+  static constexpr size_t kPadding = 64;
+
+  explicit JsonCheck(size_t text_bytes);
+  ~JsonCheck();
+
+  // `text` has its padding.
+  bool valid(std::string_view text);
+
+ private:
+  struct Parser;
+  std::unique_ptr<Parser> parser_;
+};
+
+}  // namespace sluice

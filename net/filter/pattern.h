@@ -1,0 +1,36 @@
+// A regular expression (RE2): its time is linear in the text, whatever it is. Each worker uses a
+// copy of its own, since the copies' caches have locks. Made when the configuration is read.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace re2 {
+class RE2;
+}
+
+namespace sluice {
+
+class Pattern {
+ public:
+  // `copies`: for as many workers. `wrong` is set where it is none.
+  Pattern(const std::string& expression, unsigned copies, std::string& wrong);
+  Pattern(Pattern&&) noexcept;
+  Pattern& operator=(Pattern&&) noexcept;
+  ~Pattern();
+
+  // The first match at or behind `at`. False: there is none.
+  bool find(unsigned worker, std::string_view text, size_t at, std::string_view& match) const;
+  bool found_in(unsigned worker, std::string_view text) const {
+    std::string_view match;
+    return find(worker, text, 0, match);
+  }
+
+ private:
+  std::vector<std::unique_ptr<re2::RE2>> copies_;
+};
+
+}  // namespace sluice

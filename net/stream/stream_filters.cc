@@ -1,0 +1,127 @@
+// Where events meet a route's filters: between what was staged and the client's outbox, behind
+// de-duplication. Ids are noted before, so that a dropped event counts as delivered. A stream that
+// no filter looks at passes none of this.
+#include <string>
+
+#include "core/text.h"
+#include "net/base/limits.h"
+#include "net/filter/filters.h"
+#include "net/http/semantics.h"
+#include "net/stream/stream.h"
+#include "net/stream/streams.h"
+#include "sse/events.h"
+
+namespace sluice {
+
+namespace {
+
+// A parser reads beyond the end of a text: it may, within the text's slot.
+bool is_padded(const Lease& lease, std::string_view bytes, size_t end) {
+  if (!lease) return false;
+  const char* slot_end = lease.data() + lease.size();
+  return slot_end - (bytes.data() + end) >= static_cast<ptrdiff_t>(JsonCheck::kPadding);
+}
+
+}  // namespace
+
+void Stream::choose_filters(const Head& head, std::string_view path) {
+  if (route_->filters) filters_ = route_->filters->choose(head, path, context().number);
+}
+
+// The upstream was asked for no coding. What it encodes all the same no filter can read.
+bool Stream::refused_as_encoded(const Head& head) {
+  if (head.body() == BodyKind::kNone || !has_event_stream_type(head) || is_event_stream(head))
+    return false;
+  if (settings().on_encoded == OnEncoded::kRefuse) {
+    fail(Ending::kUpstreamBadResponse, "encoded");
+    return true;
+  }
+  ++context().metrics.unfiltered_streams;
+  std::string& warning = context().scratch();
+  warning += "an event stream is encoded, so it passes unfiltered: upstream ";
+  warning += upstream_url();
+  warning += ", request ";
+  append_json_escaped(warning, facts_.id());
+  context().warn(warning);
+  return false;
+}
+
+// Whole events, behind what was staged of the first. Those that stay as they are pass by reference,
+// together where they lie together.
+void Stream::append_filtered(const Lease& lease, std::string_view run) {
+  run = append_torn_rest(lease, run);
+  FilterBench& bench = streams_.filter_bench();
+  bench.rules = snapshot_->config().filters;
+  size_t ahead = held();  // of the first event
+  size_t passed = 0;      // what is behind it, up to `seen`, stays as it is
+  size_t seen = 0;
+  bool ends = false;
+  EventReader events(staged_and(run));
+  for (Pieces event; !ends && events.next(event); ahead = 0) {
+    size_t begin = seen;
+    seen += event.size() - ahead;
+    Filters::Result result =
+        route_->filters->run(bench, filters_, event, /*first=*/!events_begun_,
+                             is_padded(lease, run, seen), settings().on_invalid);
+    events_begun_ = true;
+    ends = result.ends;
+    if (!result.changed) continue;
+    if (begin > passed) append_whole(lease, run.substr(passed, begin - passed));
+    passed = seen;
+    attempt_.staged.reset();
+    append_written(result.text);
+    if (aborted_ || ended_) return;
+  }
+  if (seen > passed) append_whole(lease, run.substr(passed, seen - passed));
+  if (ends) end_by_filter();
+}
+
+// Without the end of an event that was cut through, which no filter has seen from its begin.
+std::string_view Stream::append_torn_rest(const Lease& lease, std::string_view run) {
+  if (!attempt_.torn) return run;
+  size_t skipped = attempt_.withheld && attempt_.behind_cr && run.starts_with('\n') ? 1 : 0;
+  EventReader events(run.substr(skipped));
+  Pieces rest;
+  size_t size = skipped + (events.next(rest) ? rest.size() : 0);
+  if (!attempt_.withheld) append_response(lease, run.substr(0, size));
+  attempt_.torn = attempt_.withheld = false;
+  return run.substr(size);
+}
+
+// It lies in a slot of the stream's own, densely, behind what was written before.
+void Stream::append_written(std::string_view text) {
+  if (text.empty() || response_.append_written(text)) return;
+  fail(Ending::kOverloaded);
+}
+
+// An event that is too long to be held whole. False: it passes, unseen.
+bool Stream::withhold_held() {
+  OnUnseen what = settings().on_oversize;
+  ++context().metrics.oversize_events[static_cast<unsigned>(what)];
+  if (what == OnUnseen::kPass) return false;
+  Pieces part = staged_and({});
+  while (!part.empty()) {
+    withhold(part.first());
+    part.remove_prefix(part.first().size());
+  }
+  attempt_.staged.reset();
+  attempt_.withheld = true;
+  if (what == OnUnseen::kEnd) end_by_filter();
+  return true;
+}
+
+void Stream::withhold(std::string_view bytes) {
+  attempt_.behind_cr = bytes.ends_with('\r');
+}
+
+// A clean end for the client, behind what it has; the upstream is told that nobody listens.
+void Stream::end_by_filter() {
+  reason_ = "ended_by_filter";
+  let_go_of_upstream(Ending::kComplete);
+  discard_unfinished();
+  response_.finish();
+  set_phase(Phase::kDraining);
+  client_->response_ready();
+}
+
+}  // namespace sluice
