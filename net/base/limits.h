@@ -21,6 +21,11 @@ inline constexpr uint64_t kShedAfterMs = 2000;
 inline constexpr size_t kSendBatchBytes = 64 * 1024;
 inline constexpr size_t kSendBatchPieces = 128;
 
+// The states of encoders take a quarter of --pool-max at most, so that they leave the slabs room to
+// grow. One that has rested for five ticks of about a second may be taken back from its body.
+inline constexpr uint64_t kEncodersFraction = 4;
+inline constexpr uint64_t kEncoderRestTicks = 5;
+
 // Workers of a process, and the bits that tell them apart in a stream's id.
 inline constexpr unsigned kWorkerBits = 10;
 inline constexpr unsigned kWorkersMax = 1U << kWorkerBits;

@@ -15,6 +15,7 @@
 
 #include "core/log.h"
 #include "net/base/address.h"
+#include "net/base/content_coding.h"
 #include "net/config/filter_rules.h"
 #include "net/config/status_ranges.h"
 
@@ -55,6 +56,7 @@ struct StreamSettings {
   OnUnseen on_oversize = OnUnseen::kPass;     // events over event_hold, where there are filters
   OnEncoded on_encoded = OnEncoded::kRefuse;  // streams that filters cannot read
   uint64_t pace_ms = 0;                 // between two reads of an event stream; 0 = read at once
+  CodingOrder compress = {};            // towards clients, the most welcome one first; none: off
   uint64_t max_body_size = 0;           // request body; 0 = unlimited
   uint64_t header_timeout_ms = 10'000;  // of the request after one on this route
   uint64_t body_timeout_ms = 30'000;

@@ -57,6 +57,41 @@ Setting balance_setting() {
           }};
 }
 
+std::string parse_codings(std::string_view given, CodingOrder* into) {
+  std::string text(given);
+  std::ranges::replace(text, '+', ',');
+  CodingOrder order{};
+  size_t count = 0;
+  std::string wrong = text == "off" ? "" : each_item(text, [&](std::string_view item) {
+    if (item == "brotli") item = coding_name(ContentCoding::kBrotli);
+    for (ContentCoding coding :
+         {ContentCoding::kZstd, ContentCoding::kGzip, ContentCoding::kBrotli}) {
+      if (item != coding_name(coding)) continue;
+      if (std::ranges::find(order, coding) != order.end())
+        return quoted(item) + " is there more than once";
+      order[count++] = coding;
+      return std::string();
+    }
+    return quoted(item) + " is not one of zstd, gzip, br";
+  });
+  if (wrong.empty()) *into = order;
+  return wrong;
+}
+
+Setting compress_setting() {
+  return {.name = "compress",
+          .scope = Scope::kStream,
+          .value_name = "CODING,...|off",
+          .default_text = "off",
+          .help =
+              "Pack event streams and other texts for clients that accept it, in the coding that "
+              "they weigh most (Accept-Encoding), and of those that they weigh alike in the first "
+              "here: zstd, gzip, br; within --route: zstd+gzip",
+          .set = [](SettingTarget target, std::string_view text) {
+            return parse_codings(text, &target.route.settings.compress);
+          }};
+}
+
 // The target of a probe's request line, so a query is welcome.
 std::string set_health(SettingTarget target, std::string_view text) {
   std::string& path = target.route.settings.health;
@@ -105,6 +140,7 @@ std::vector<Setting> stream_settings() {
           "Least time between two reads of an event stream, so that what comes meanwhile "
           "leaves together; the first event, and one after a pause, is not delayed; 0 = "
           "read at once"),
+      compress_setting(),
       number_setting("max-body-size", &S::max_body_size, kSize, {1, 1024 * kGiB, true},
                      "Largest request body, more is answered 413; 0 = unlimited"),
       choice_setting("half-close", &S::half_close, Choices<bool>{{"deny", false}, {"allow", true}},

@@ -11,6 +11,7 @@
 #include "core/histogram.h"
 #include "core/loop.h"
 #include "core/ring.h"
+#include "net/base/encoding_counts.h"
 #include "net/base/ending.h"
 #include "net/base/failure.h"
 #include "net/base/filter_counts.h"
@@ -117,7 +118,8 @@ struct Metrics {
   uint64_t bytes_to_clients = 0;
   uint64_t bytes_from_upstreams = 0;
   uint64_t bytes_to_upstreams = 0;
-  uint64_t stalls = 0;  // an upstream was stopped because its client was slow
+  EncodingMetrics encoding;  // in a snapshot only: a worker's are its encoders'
+  uint64_t stalls = 0;       // an upstream was stopped because its client was slow
   uint64_t stall_ns = 0;
 
   Histogram time_to_first_event;

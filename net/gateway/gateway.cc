@@ -41,6 +41,7 @@ void Gateway::on_timer() {
   }
   clients_.housekeep();
   upstreams_.housekeep();
+  streams_.encoders().tick();
   context_.memory.sse_event.trim();
   context_.memory.http_message.trim();
   if (context_.memory.json) context_.memory.json->trim();
@@ -106,6 +107,7 @@ void Gateway::connection_closed() {
 
 void Gateway::snapshot(WorkerSnapshot& into) const {
   into.metrics = context_.metrics;
+  into.metrics.encoding = streams_.encoders().metrics();
   into.metrics.filters = streams_.filter_counts();
   into.ring = context_.loop.ring().counters();
   into.loop = context_.loop.counters();

@@ -32,8 +32,15 @@ constexpr KnownField kKnownFields[] = {
     {"max-forwards", kMaxForwards},
     {"x-request-id", kRequestId},
     {"last-event-id", kLastEventId},
-    {"x-client-cert-subject", kClientCertificate},
     {"accept-encoding", kAcceptEncoding},
+    {"etag", kEntityTag},
+    {"accept-ranges", kOfPlainBody},
+    {"content-encoding", kOfPlainBody},
+    {"content-md5", kOfPlainBody},
+    {"digest", kOfPlainBody},
+    {"content-digest", kOfPlainBody},
+    {"repr-digest", kOfPlainBody},
+    {"x-client-cert-subject", kClientCertificate},
 };
 
 // Like equals_ignoring_case(), but reads '_' as '-'.
@@ -59,7 +66,7 @@ FieldKind kind_of(std::string_view name) {
   if (kind == kEndToEnd &&
       equals_as_variable(name.substr(0, kXForwardedPrefix.size()), kXForwardedPrefix))
     kind = kForwarded;
-  if (kind == kLastEventId || kind == kAcceptEncoding) return kind;
+  if (kind == kLastEventId || kind == kAcceptEncoding || kind == kOfPlainBody) return kind;
   return kind != kEndToEnd && name.find('_') != std::string_view::npos ? kAlias : kind;
 }
 

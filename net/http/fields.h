@@ -32,6 +32,9 @@ enum FieldKind : unsigned {
   kLastEventId = 1U << 9,
   kClientCertificate = 1U << 10,  // only we say who the client is
   kAcceptEncoding = 1U << 11,
+  kEntityTag = 1U << 12,
+  // What is said of a body that is not encoded: it is not true of one that we encode.
+  kOfPlainBody = 1U << 13,
 };
 
 // The kind of the field with that name, in any case.

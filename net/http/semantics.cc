@@ -29,6 +29,20 @@ bool is_encoded(const Head& response) {
   return false;
 }
 
+// Types that are texts, whatever comes behind them.
+bool is_text(std::string_view type) {
+  constexpr std::string_view kTexts[] = {"application/json",  "application/x-ndjson",
+                                         "application/jsonl", "application/javascript",
+                                         "application/xml",   "application/graphql"};
+  auto is_type = [type](std::string_view text) { return equals_ignoring_case(type, text); };
+  auto ends_with = [type](std::string_view end) {
+    return type.size() > end.size() &&
+           equals_ignoring_case(type.substr(type.size() - end.size()), end);
+  };
+  return starts_with_ignoring_case(type, "text/") || ends_with("+json") || ends_with("+xml") ||
+         std::ranges::any_of(kTexts, is_type);
+}
+
 }  // namespace
 
 bool limits_forwards(const Head& request) {
@@ -83,6 +97,15 @@ bool has_event_stream_type(const Head& response) {
 
 bool is_event_stream(const Head& response) {
   return has_event_stream_type(response) && !is_encoded(response);
+}
+
+bool may_be_encoded(const Head& response) {
+  // Shorter ones would not even save a packet.
+  constexpr uint64_t kWorthIt = 512;
+  if (response.body() == BodyKind::kNone || response.status() == 206) return false;
+  if (response.find("content-range") || is_encoded(response)) return false;
+  if (response.body() == BodyKind::kLength && response.content_length() < kWorthIt) return false;
+  return is_text(without_parameters(response.find("content-type").value_or("")));
 }
 
 bool has_no_transform(const Head& head) {

@@ -26,6 +26,9 @@ bool wants_event_stream(const Head& request);
 bool has_event_stream_type(const Head& response);
 // The same, and no content coding is applied ("identity", "none" and an empty name are none).
 bool is_event_stream(const Head& response);
+// A content coding may be applied to its body: that is a text, whole (no range of one), without a
+// coding, and not too short to be worth it.
+bool may_be_encoded(const Head& response);
 // Cache-Control lists no-transform (requests and responses).
 bool has_no_transform(const Head& head);
 

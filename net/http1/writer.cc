@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/text.h"
+#include "net/http/encoded_head.h"
 #include "net/http/fields.h"
 #include "net/http/problem.h"
 #include "net/http/semantics.h"
@@ -119,7 +120,7 @@ WrittenHead append_response_framing(const Head& head, const ResponseRewrite& rew
       append_number_field("Content-Length", head.content_length(), out);
     return {};
   }
-  if (head.body() == BodyKind::kLength && !rewrite.event_stream) {
+  if (head.body() == BodyKind::kLength && !rewrite.changes_length()) {
     append_number_field("Content-Length", head.content_length(), out);
     return {};
   }
@@ -197,7 +198,12 @@ const BodyFraming* Http1RequestWriter::write_head(const Head& head, const Reques
 WrittenHead Http1ResponseWriter::write_head(const Head& head, const ResponseRewrite& rewrite,
                                             std::string& out) const {
   append_status_line(head.status(), out);
-  append_fields(head, kHopByHop | kContentLength | kVia, out);
+  append_fields(head, kHopByHop | kContentLength | kVia | left_out_of_encoded(rewrite), out);
+  for_fields_of_encoding(
+      head, rewrite,
+      [&out](std::string_view name, std::string_view prefix, std::string_view value) {
+        out.append(name).append(": ").append(prefix).append(value).append("\r\n");
+      });
   if (!rewrite.date.empty() && !head.find("date")) append_field("Date", rewrite.date, out);
   // A proxy in front of us must not gather up an encoded event stream, either.
   if (has_event_stream_type(head) && !head.find("x-accel-buffering"))

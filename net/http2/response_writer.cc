@@ -2,6 +2,7 @@
 
 #include "core/check.h"
 #include "core/text.h"
+#include "net/http/encoded_head.h"
 #include "net/http/fields.h"
 #include "net/http/problem.h"
 #include "net/http/semantics.h"
@@ -55,7 +56,12 @@ WrittenHead Http2ResponseWriter::write_head(const Head& head, const ResponseRewr
                                             std::string& out) const {
   const int status = head.status();
   append_number_field(":status", static_cast<uint64_t>(status), out);
-  append_fields(head, kHopByHop | kContentLength | kVia, out);
+  append_fields(head, kHopByHop | kContentLength | kVia | left_out_of_encoded(rewrite), out);
+  for_fields_of_encoding(
+      head, rewrite,
+      [&out](std::string_view name, std::string_view prefix, std::string_view value) {
+        append_field(name, std::string(prefix).append(value), out);
+      });
   if (!rewrite.date.empty() && !head.find("date")) append_field("date", rewrite.date, out);
   if (has_event_stream_type(head) && !head.find("x-accel-buffering"))
     append_field("x-accel-buffering", "no", out);
@@ -63,7 +69,7 @@ WrittenHead Http2ResponseWriter::write_head(const Head& head, const ResponseRewr
   const bool has_length = head.body() == BodyKind::kNone
                               ? status != 204 && head.find("content-length").has_value()
                               : head.body() == BodyKind::kLength;
-  if (has_length && !rewrite.event_stream)
+  if (has_length && !rewrite.changes_length())
     append_number_field("content-length", head.content_length(), out);
   append_via(head, rewrite.via, out);
   out += kEnd;

@@ -450,6 +450,37 @@ void render_recovery(Page& page, const Workers& workers) {
   page.add(sum(workers, [](const WorkerSnapshot& w) { return w.metrics.duplicate_events; }));
 }
 
+// Bodies that left in a content coding of ours.
+void render_encoding(Page& page, const Workers& workers) {
+  auto each = [&](uint64_t EncodingCounts::*member) {
+    for (unsigned i = 1; i < kContentCodings; ++i) {
+      auto coding = static_cast<ContentCoding>(i);
+      page.add(sum(workers,
+                   [&](const WorkerSnapshot& worker) {
+                     return worker.metrics.encoding.of(coding).*member;
+                   }),
+               {{"coding", std::string(coding_name(coding))}});
+    }
+  };
+  page.counter("sluice_encoded_bodies", "Bodies packed for clients, by content coding.");
+  each(&EncodingCounts::bodies);
+  page.counter("sluice_encoded_plain_bytes", "Bytes that were packed, before.");
+  each(&EncodingCounts::plain_bytes);
+  page.counter("sluice_encoded_bytes", "Bytes that they became.");
+  each(&EncodingCounts::packed_bytes);
+  page.counter("sluice_encoder_states_taken_back",
+               "States of encoders that were taken from idle bodies for others.");
+  each(&EncodingCounts::taken_back);
+  page.counter("sluice_encoders_refused",
+               "Bodies that left plain since there was no encoder's state for them.");
+  page.add(
+      sum(workers, [](const WorkerSnapshot& worker) { return worker.metrics.encoding.refused; }));
+  page.gauge("sluice_encoder_states", "States of encoders in use.");
+  each(&EncodingCounts::states_in_use);
+  page.gauge("sluice_encoder_state_bytes", "Memory of encoders, spare ones too.");
+  each(&EncodingCounts::state_bytes);
+}
+
 void render_gauges(Page& page, const Workers& workers) {
   struct Gauge {
     const char* name;
@@ -628,6 +659,7 @@ std::string render_metrics(const ConfigSnapshot& snapshot,
   render_proxy_headers(page, workers);
   render_tls(page, snapshot.config(), workers);
   render_recovery(page, workers);
+  render_encoding(page, workers);
   page.histogram("sluice_time_to_first_event_seconds",
                  "From a request's first byte to its first event.",
                  merged(workers, &Metrics::time_to_first_event));

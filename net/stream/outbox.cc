@@ -25,14 +25,17 @@ bool Outbox::append_head(std::string_view bytes, bool ours) {
 
 void Outbox::abandon() {
   chain_.clear();
+  packer_.reset();
   head_left_ = head_total_ = 0;
-  batch_bytes_ = batch_head_ = batch_body_ = 0;
+  batch_head_ = batch_body_ = 0;
   prefix_size_ = prefix_sent_ = 0;
   suffix_at_ = suffix_size_ = 0;
 }
 
 // Decides what the next batch holds. Needs the pieces only to learn how many bytes they cover.
 void Outbox::begin_batch(std::span<iovec> pieces, uint64_t bytes_max) {
+  if (packer_ && chain_.bytes() == head_left_ && !packer_->ended())
+    packer_->pack(chain_, finished_);
   uint64_t head = 0;
   size_t used = 0;
   if (head_left_ > 0)
@@ -48,7 +51,8 @@ void Outbox::begin_batch(std::span<iovec> pieces, uint64_t bytes_max) {
   prefix_size_ = prefix_sent_ = 0;
   suffix_at_ = suffix_size_ = 0;
   if (framing_) {
-    bool last = finished_ && head == head_left_ && body == bodies && !end_sent_;
+    bool last = finished_ && head == head_left_ && body == bodies && !end_sent_ &&
+                (!packer_ || packer_->ended());
     if (body > 0) {
       prefix_size_ = static_cast<uint8_t>(framing_->write_prefix(prefix_.data(), body));
       suffix_size_ = static_cast<uint8_t>(last ? framing_->ends.size() : framing_->end_size);
@@ -58,7 +62,6 @@ void Outbox::begin_batch(std::span<iovec> pieces, uint64_t bytes_max) {
     }
     end_sent_ |= last;
   }
-  batch_bytes_ = batch_head_ + prefix_size_ + batch_body_ + suffix_size_;
   in_place_ = false;
   if (framing_ && batch_head_ == 0 && batch_body_ > 0) frame_in_place();
 }
@@ -80,7 +83,7 @@ size_t Outbox::build(std::span<iovec> pieces, uint64_t bytes_max) {
   if (in_place_ && batch_body_ > 0) {
     chain_.fill(pieces.first(1), 0, batch_body_, &covered);
     size_t prefix = size_t{prefix_size_} - prefix_sent_;
-    pieces[0] = {static_cast<char*>(pieces[0].iov_base) - prefix, batch_bytes_};
+    pieces[0] = {static_cast<char*>(pieces[0].iov_base) - prefix, batch_bytes()};
     return 1;
   }
   if (batch_head_ > 0) used = chain_.fill(pieces, 0, batch_head_, &covered);
@@ -96,8 +99,7 @@ size_t Outbox::build(std::span<iovec> pieces, uint64_t bytes_max) {
 }
 
 uint64_t Outbox::sent(uint64_t bytes) {
-  SLUICE_CHECK(bytes <= batch_bytes_);
-  batch_bytes_ -= static_cast<uint32_t>(bytes);
+  SLUICE_CHECK(bytes <= batch_bytes());
   auto head = static_cast<uint32_t>(std::min<uint64_t>(bytes, batch_head_));
   batch_head_ -= head;
   head_left_ -= head;
@@ -138,7 +140,7 @@ void Outbox::rewind() {
   chain_.rewind();
   head_left_ = head_total_;
   end_sent_ = false;
-  batch_bytes_ = batch_head_ = batch_body_ = 0;
+  batch_head_ = batch_body_ = 0;
   prefix_size_ = prefix_sent_ = 0;
   suffix_at_ = suffix_size_ = 0;
 }

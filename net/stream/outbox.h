@@ -5,6 +5,9 @@
 // Where the body lies in one slot, the framing is written around it there, so that the batch is
 // one piece.
 //
+// Where the body is to be packed (a content coding), what is appended waits plain in the packer's
+// chain, and is packed when a batch begins: so an event leaves with the send that it is packed for.
+//
 // All that is appended may leave: what has to wait for the rest of its event is not here, but
 // staged (net/stream/staging.h). Everything a batch points at lives until it has left.
 #pragma once
@@ -12,11 +15,13 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "net/base/limits.h"
+#include "net/encode/packer.h"
 #include "net/http/message_writer.h"
 #include "pool/chain.h"
 
@@ -30,38 +35,40 @@ class Outbox {
   // where there is no memory for one that a peer wrote; there always is for our own.
   [[nodiscard]] bool append_head(std::string_view bytes, bool ours = false);
   // Body bytes by reference.
-  void append(const Lease& lease, std::string_view bytes) { chain_.append(lease, bytes); }
+  void append(const Lease& lease, std::string_view bytes) { body().append(lease, bytes); }
   // A copy of them; the rest that there was no slot for is returned.
   [[nodiscard]] std::string_view append_copy(std::string_view bytes) {
-    return chain_.append_copy(bytes);
+    return body().append_copy(bytes);
   }
-  void append_static(std::string_view bytes) { chain_.append_static(bytes); }
+  void append_static(std::string_view bytes) { body().append_static(bytes); }
   // A copy of bytes that are our own: there is always memory for those.
-  void append_own(std::string_view bytes) { (void)chain_.append_block(bytes, /*ours=*/true); }
+  void append_own(std::string_view bytes) { (void)body().append_block(bytes, /*ours=*/true); }
   // A copy, in a block of the heap where there is no slot. False: there is no memory for it, and
   // nothing is appended.
   [[nodiscard]] bool append_written(std::string_view bytes) {
-    return chain_.append_block(bytes, /*ours=*/false);
+    return body().append_block(bytes, /*ours=*/false);
   }
   // What was staged; that chain is empty then.
-  void append_staged(Chain& staged) { chain_.append_chain(staged); }
+  void append_staged(Chain& staged) { body().append_chain(staged); }
   // Copies to a chain that is to be appended later, so that both are dense.
   [[nodiscard]] std::string_view stage_copy(Chain& staged, std::string_view bytes) {
-    return staged.append_copy_behind(chain_, bytes);
+    return staged.append_copy_behind(body(), bytes);
   }
 
   // What stands around its body on the wire; null: nothing.
   void set_framing(const BodyFraming* framing) { framing_ = framing; }
-  void spill_to(SlotPool& spill) { chain_.spill_to(spill); }
+  void spill_to(SlotPool& spill) { body().spill_to(spill); }
+  // The body, of which nothing has been appended yet, leaves packed.
+  void pack(std::unique_ptr<Packer> packer) { packer_ = std::move(packer); }
 
   // Drops everything: nobody will send it.
   void abandon();
   // Nothing more will be appended: after these bytes the message is complete.
   void finish() { finished_ = true; }
 
-  // Bytes that have not left.
-  uint64_t backlog() const { return chain_.bytes(); }
-  bool batch_under_way() const { return batch_bytes_ > 0; }
+  // Bytes that have not left; those that are to be packed count as they are.
+  uint64_t backlog() const { return chain_.bytes() + (packer_ ? packer_->plain().bytes() : 0); }
+  bool batch_under_way() const { return batch_bytes() > 0; }
   // Nothing follows the batch under way.
   bool batch_is_last() const {
     return finished_ && backlog() == uint64_t{batch_head_} + batch_body_ && !end_due();
@@ -97,22 +104,31 @@ class Outbox {
     return kept_bytes() - std::min<uint64_t>(kept_bytes(), head_total_ - head_left_);
   }
   // Whether slots of that pool hold some of what has not left, or of what is kept for replay.
-  bool holds_in(const SlotPool& pool) const { return chain_.holds_in(pool); }
+  bool holds_in(const SlotPool& pool) const {
+    return chain_.holds_in(pool) || (packer_ && packer_->plain().holds_in(pool));
+  }
   bool keeps_in(const SlotPool& pool) const { return chain_.keeps_in(pool); }
   void rewind();
 
  private:
-  bool end_due() const { return framing_ && finished_ && !end_sent_; }
+  bool end_due() const {
+    return finished_ && ((framing_ && !end_sent_) || (packer_ && !packer_->ended()));
+  }
+  // What is appended to the body.
+  Chain& body() { return packer_ ? packer_->plain() : chain_; }
+  uint32_t batch_bytes() const {
+    return batch_head_ + (uint32_t{prefix_size_} - prefix_sent_) + batch_body_ + suffix_size_;
+  }
   void begin_batch(std::span<iovec> pieces, uint64_t bytes_max);
   void frame_in_place();
 
-  Chain chain_;
+  Chain chain_;  // as it leaves
+  std::unique_ptr<Packer> packer_;
   const BodyFraming* framing_ = nullptr;
   uint32_t head_left_ = 0;
   uint32_t head_total_ = 0;
 
   // The batch under way, in the order in which it leaves; what is left of it.
-  uint32_t batch_bytes_ = 0;
   uint32_t batch_head_ = 0;
   uint32_t batch_body_ = 0;
   uint8_t prefix_size_ = 0;

@@ -116,6 +116,9 @@ void Stream::commit_response(const Head& head) {
   rewrite.keep_alive = keep_alive_;
   rewrite.event_stream = event_stream;
   rewrite.date = context().http_date();
+  std::unique_ptr<Packer> packer = packer_for(head);
+  if (packer) rewrite.coding = coding_;
+  rewrite.varies = varies(head);
   std::string& text = context().scratch();
   WrittenHead written = client_->writer().write_head(head, rewrite, text);
   if (!response_.append_head(text)) {
@@ -125,10 +128,9 @@ void Stream::commit_response(const Head& head) {
   }
   promise(written);
   if (framed_) streams_.event_stream_begun();
-  if (framed_ && filters_ != 0 && context().memory.json)
-    response_.spill_to(*context().memory.json);
-  else if (!framed_)
-    response_.spill_to(context().memory.http_message);
+  if (!framed_) response_.spill_to(context().memory.http_message);
+  if (packer) response_.pack(std::move(packer));
+  if (framed_ && filters_ != 0 && context().memory.json) response_.spill_to(*context().memory.json);
   settle_request();
   head_queued_ = true;
   last_output_ms_ = loop().now_ms();

@@ -251,6 +251,10 @@ class Stream final : public TimerOwner {
   // News from the upstream counts; none does once its attempt has been given up.
   bool hears_upstream() const { return !ended_ && phase_ != Phase::kDraining && !retry_; }
   void commit_response(const Head& head);
+  // Whether and how its body is packed (stream_packing.cc).
+  void choose_coding(const Head& request);
+  std::unique_ptr<Packer> packer_for(const Head& response);
+  bool varies(const Head& response) const;
   void promise(const WrittenHead& written);
   void append_response(const Lease& lease, std::string_view bytes);
   void append_event_bytes(const Lease& lease, std::string_view bytes);
@@ -310,8 +314,9 @@ class Stream final : public TimerOwner {
   bool ended_ : 1 = false;      // in one byte with needs_fresh
   bool notes_ids_ : 1 = false;  // of what is delivered, since the stream may have to be resumed
   bool resumes_ : 1 = false;    // nothing new has come yet: what was delivered is dropped
-  bool keeps_until_content_ : 1 = false;  // the request, for another upstream
-  bool events_begun_ : 1 = false;         // a filter has seen one
+  bool keeps_until_content_ : 1 = false;                 // the request, for another upstream
+  bool events_begun_ : 1 = false;                        // a filter has seen one
+  ContentCoding coding_ : 2 = ContentCoding::kIdentity;  // that its client would like best
   Phase phase_ = Phase::kRequest;
   Ending ending_ = Ending::kComplete;
   uint32_t filters_ = 0;  // of its route, those that see its events (Filters::Chosen)

@@ -49,6 +49,7 @@ void Stream::on_request_head(std::unique_ptr<Head> arrived, bool keep_alive) {
     return;
   }
   choose_filters(head, path);
+  choose_coding(head);
   set_window(0);
   repeatable_ = is_idempotent(head.method()) || settings().retry_non_idempotent;
   // A client of HTTP/1.0 waits for nobody (RFC 9110 section 10.1.1).
@@ -144,7 +145,7 @@ bool Stream::write_request(const Head& head) {
   rewrite.received_protocol = client_->protocol();
   rewrite.default_host = upstream().host;
   rewrite.request_id = facts_.id();
-  rewrite.identity = filters_ != 0;
+  rewrite.identity = filters_ != 0 || coding_ != ContentCoding::kIdentity;
   if (recovery_ && recovery_->healing) rewrite.last_event_id = recovery_->healing->ids.last();
   std::string& text = context().scratch();
   const BodyFraming* framing = streams_.upstreams().writer(*this).write_head(head, rewrite, text);

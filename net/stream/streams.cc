@@ -24,7 +24,8 @@ Streams::Streams(WorkerContext& context, UpstreamSource& upstreams, StreamObserv
       upstreams_(upstreams),
       observer_(observer),
       staging_(context.memory),
-      random_(seed_of(context)) {
+      random_(seed_of(context)),
+      encoders_(context.memory_limit) {
   pieces_.reserve(limits::kEventPieces);
   context.loop.add_turn_hook(*this);
 }

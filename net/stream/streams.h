@@ -12,6 +12,7 @@
 #include "core/loop.h"
 #include "core/random.h"
 #include "net/context/worker_context.h"
+#include "net/encode/encoders.h"
 #include "net/filter/filters.h"
 #include "net/stream/healing_waits.h"
 #include "net/stream/retry_budget.h"
@@ -44,6 +45,8 @@ class Streams final : public TurnHook {
   RetryBudget& retry_budget() { return retry_budget_; }
   HealingWaits& healing_waits() { return healing_waits_; }
   Random& random() { return random_; }
+  Encoders& encoders() { return encoders_; }
+  const Encoders& encoders() const { return encoders_; }
   // Room for the pieces of an event; the next caller's. It grows for one in more pieces than most
   // have, and stays so.
   std::vector<std::string_view>& pieces() { return pieces_; }
@@ -93,6 +96,7 @@ class Streams final : public TurnHook {
   RetryBudget retry_budget_;
   HealingWaits healing_waits_;
   Random random_;
+  Encoders encoders_;
   std::vector<std::string_view> pieces_;
   std::unique_ptr<FilterBench> filter_bench_;
 };

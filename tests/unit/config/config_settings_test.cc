@@ -187,6 +187,8 @@ std::map<std::string, Sample> stream_samples() {
       {"heal-rate", size(&S::heal_rate, 5)},
       {"gap-event", stream_sample("on", "\"on\"", &S::gap_event, true)},
       {"retries", size(&S::retries, 5)},
+      {"compress", stream_sample("gzip+zstd", "\"gzip,zstd\"", &S::compress,
+                                 CodingOrder{ContentCoding::kGzip, ContentCoding::kZstd})},
       {"retry-on", stream_sample("503+404", "\"503,404\"", &S::retry_on, Statuses{503, 404})},
       {"retry-on-post",
        stream_sample("503+425", "\"503,425\"", &S::retry_on_post, Statuses{503, 425})},

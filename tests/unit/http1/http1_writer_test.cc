@@ -418,6 +418,34 @@ TEST(ResponseWriter, SaysHowTheBodyEnds) {
   EXPECT_TRUE(promised(ok(""), 0).ends_with_connection);
 }
 
+TEST(ResponseWriter, EncodedBodyHasAnotherHead) {
+  const ResponseRewrite encoded{.coding = ContentCoding::kGzip, .varies = true};
+  std::string head = answered(
+      "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: \"a\"\r\nAccept-Ranges: bytes\r\n"
+      "Content-Encoding: identity\r\nContent-MD5: x\r\nRepr-Digest: y\r\nX: z\r\n\r\n",
+      encoded);
+  using ::testing::HasSubstr;
+  using ::testing::Not;
+  EXPECT_THAT(head, HasSubstr("\r\nContent-Encoding: gzip\r\n"));
+  EXPECT_THAT(head, HasSubstr("\r\nETag: W/\"a\"\r\n"));
+  EXPECT_THAT(head, HasSubstr("\r\nVary: Accept-Encoding\r\n"));
+  EXPECT_THAT(head, HasSubstr("\r\nTransfer-Encoding: chunked\r\n"));
+  EXPECT_THAT(head, HasSubstr("\r\nX: z\r\n"));
+  for (const char* name :
+       {"Content-Length", "Accept-Ranges", "identity", "Content-MD5", "Repr-Digest"})
+    EXPECT_THAT(head, Not(HasSubstr(name))) << name;
+}
+
+TEST(ResponseWriter, EntityTagAndVaryAreNotToldTwice) {
+  const ResponseRewrite encoded{.coding = ContentCoding::kZstd, .varies = true};
+  std::string head = answered(
+      "HTTP/1.1 200 OK\r\nETag: W/\"a\"\r\nVary: origin, accept-encoding\r\n"
+      "Content-Length: 5\r\n\r\n",
+      encoded);
+  EXPECT_THAT(head, ::testing::HasSubstr("\r\nETag: W/\"a\"\r\n"));
+  EXPECT_THAT(head, ::testing::Not(::testing::HasSubstr("Vary: Accept-Encoding")));
+}
+
 TEST(ResponseWriter, KnowsInterimHeadsFromHttp11On) {
   EXPECT_TRUE(http1_response_writer(1).knows_interim());
   EXPECT_FALSE(http1_response_writer(0).knows_interim());

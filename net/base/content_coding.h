@@ -1,0 +1,25 @@
+// The content codings that we write (RFC 9110 section 8.4.1), and an order of preference among
+// them. Plain values, any thread.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace sluice {
+
+enum class ContentCoding : uint8_t { kIdentity, kGzip, kZstd, kBrotli };
+
+inline constexpr unsigned kContentCodings = 4;
+
+// As Content-Encoding has it; of kIdentity, "identity".
+constexpr std::string_view coding_name(ContentCoding coding) {
+  constexpr std::array<std::string_view, kContentCodings> kNames = {"identity", "gzip", "zstd",
+                                                                    "br"};
+  return kNames[static_cast<unsigned>(coding)];
+}
+
+// The most welcome one first; kIdentity ends it.
+using CodingOrder = std::array<ContentCoding, kContentCodings - 1>;
+
+}  // namespace sluice

@@ -1,0 +1,64 @@
+// The body of one response on its way into a content coding: what is to be packed lies in a chain
+// of its own, and is packed when it is about to leave, so that whatever anybody adds to the body
+// passes through the same encoder. Owned by the response's outbox. It writes what belongs to a
+// coding's format beside an encoder's output (gzip's header and trailer), so a body outlives a
+// state: where it has lost its own while it idled and finds no other, its bytes go out as they are,
+// in blocks of the format for that. Only end() ends the packed body: one that breaks off is cut.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "net/encode/encoders.h"
+#include "pool/chain.h"
+
+namespace sluice {
+
+class Packer {
+ public:
+  // `each_send`: whatever is packed is flushed (an event must not wait in the encoder). Otherwise
+  // it is flushed only when nothing more is there to be packed, which packs a little better.
+  Packer(Encoders& encoders, ContentCoding coding, bool each_send, Memory& memory, SlotPool& spill);
+  ~Packer();
+  Packer(const Packer&) = delete;
+  Packer& operator=(const Packer&) = delete;
+
+  // There is an encoder for this body. Otherwise it had better leave unpacked.
+  bool has_state() const { return state_ != nullptr; }
+  // Its encoder is wanted elsewhere; called by Encoders while it rests.
+  void lose_state() { state_ = nullptr; }
+
+  // What is to be packed.
+  Chain& plain() { return plain_; }
+  const Chain& plain() const { return plain_; }
+  // The packed body has its end.
+  bool ended() const { return ended_; }
+
+  // Packs some of the plain bytes, and at least as many as make a packed one, onto `packed`. What
+  // it takes has been consumed then. `finished`: no more will come.
+  void pack(Chain& packed, bool finished);
+
+ private:
+  using Then = Encoder::Then;
+
+  void begin(Chain& packed);
+  void rest();
+  void write(std::string_view plain, Then then, Chain& packed);
+  void write_with_state(std::string_view plain, Then then, Chain& packed);
+  void write_without_state(std::string_view plain, Then then, Chain& packed);
+  void write_trailer(Chain& packed);
+
+  Encoders& encoders_;
+  EncoderState* state_;
+  Chain plain_;
+  const ContentCoding coding_;
+  const bool each_send_;
+  bool begun_ = false;
+  bool in_frame_ = false;  // zstd's, by an encoder or by hand
+  bool ended_ = false;
+  bool flushed_ = true;
+  uint32_t check_ = 0;  // gzip's
+  uint32_t plain_bytes_ = 0;
+};
+
+}  // namespace sluice

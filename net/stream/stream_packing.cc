@@ -1,0 +1,38 @@
+// Whether a response leaves packed, in a content coding of ours. The upstream is asked for a plain
+// one then: only plain events can be told apart, and what it has packed itself passes as it is.
+#include <memory>
+
+#include "net/http/accept_encoding.h"
+#include "net/http/semantics.h"
+#include "net/stream/stream.h"
+#include "net/stream/streams.h"
+
+namespace sluice {
+
+void Stream::choose_coding(const Head& request) {
+  if (settings().compress.front() == ContentCoding::kIdentity) return;
+  if (!method_is_head_ && !no_transform_) coding_ = preferred_coding(request, settings().compress);
+}
+
+// Null: it leaves as it is. So does what begins with a head of ours, which is written before it is
+// known whether the upstream allows more.
+std::unique_ptr<Packer> Stream::packer_for(const Head& response) {
+  if (coding_ == ContentCoding::kIdentity || no_transform_ || !may_be_encoded(response)) return {};
+  Memory& memory = context().memory;
+  ContentCoding coding = coding_;
+  auto packer = std::make_unique<Packer>(streams_.encoders(), coding,
+                                         /*each_send=*/has_event_stream_type(response), memory,
+                                         framed_ ? memory.sse_event : memory.http_message);
+  if (packer->has_state()) return packer;
+  ++streams_.encoders().metrics().refused;
+  return {};
+}
+
+// Another request for the same might be answered in another coding.
+bool Stream::varies(const Head& response) const {
+  if (settings().compress.front() == ContentCoding::kIdentity || has_no_transform(response))
+    return false;
+  return method_is_head_ || response.status() == 304 || may_be_encoded(response);
+}
+
+}  // namespace sluice
