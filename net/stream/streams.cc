@@ -91,8 +91,8 @@ void Streams::on_turn_end() {
 void Streams::relieve_memory() {
   const SlotPool& events = context_.memory.sse_event;
   const SlotPool& others = context_.memory.http_message;
-  const SlotPool& written = context_.memory.json;  // nothing waits for it
-  if (!events.exhausted() && !others.exhausted() && !written.write_refused()) return;
+  const SlotPool* written = context_.memory.json;  // nothing waits for it
+  if (!events.exhausted() && !others.exhausted() && !(written && written->write_refused())) return;
   if (!relieved_to_) {
     uint64_t now_ms = context_.loop.now_ms();
     if (now_ms < relieve_again_ms_) return;
@@ -103,7 +103,7 @@ void Streams::relieve_memory() {
     Stream* stream = std::exchange(relieved_to_, next(*relieved_to_));
     for (const SlotPool* pool : {&events, &others})
       if (pool->exhausted()) stream->relieve_memory(*pool);
-    if (written.write_refused()) stream->relieve_memory(written);
+    if (written && written->write_refused()) stream->relieve_memory(*written);
   }
   if (relieved_to_) context_.loop.turn_again();
 }

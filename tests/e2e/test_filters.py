@@ -176,6 +176,21 @@ def test_an_event_that_is_too_long(rig, flags, what):
     assert rig.gateways[0].metrics().sum("sluice_filter_oversize_events_total", action=what) == 1
 
 
+@pytest.mark.parametrize("what", ["pass", "drop"])
+def test_a_line_end_of_a_long_event_may_be_cut(rig, flags, what):
+    """The LF of its CR LF, in a read of its own, is no empty line."""
+    client, server = rig.stream(*flags("pings", "--event-hold", "8k", "--on-oversize", what))
+    long = b"data: " + b"a" * 9000 + b"\r"
+    server.chunk(long)
+    rig.gateways[0].wait_metric("sluice_filter_oversize_events_total", 1)
+    server.chunk(b"\nevent: ping\r\n\r\n")
+    server.chunk(b"data: next\n\n")
+    server.end_chunks()
+    rest = client.body.rest()
+    assert rest.endswith(b"data: next\n\n")
+    assert rest.startswith(long + b"\nevent: ping\r\n\r\n") == (what == "pass")
+
+
 def test_what_has_no_end_is_not_seen_by_the_client_either(rig, flags):
     client, server = rig.stream(*flags("mail"))
     server.chunk(PLAIN + b'data: {"a":"a@b.c"}\n')

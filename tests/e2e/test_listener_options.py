@@ -55,6 +55,18 @@ def wait_result(gateway, result, count=1):
 # --- PROXY headers ---
 
 
+def test_silence_before_the_header_keeps_no_handshakes_out_for_long(rig, pki):
+    gateway = proxied(rig, "--tls-handshakes-max", "4", "--header-timeout", "1h", tls=pki)
+    silent = [rig.client(gateway) for _ in range(4)]
+    gateway.wait_metric("sluice_tls_handshakes_under_way", 4)
+    one = rig.client(gateway)
+    one.send(LINE)
+    one.secure(pki.client_context(), server_hostname="localhost")
+    one.get("/")
+    assert one.response()[1] == b"192.0.2.7"
+    assert any(not each.fill() for each in silent)
+
+
 @pytest.mark.parametrize("header, client", [
     (LINE, b"192.0.2.7"),
     (b"PROXY TCP6 2001:db8::7 ::1 1 2\r\n", b"2001:db8::7"),

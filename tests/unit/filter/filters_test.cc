@@ -173,6 +173,9 @@ const std::vector<Case>& cases() {
        "data: {\"a\":1}{}\n\ndata: {\"a\":\"\x01\"}\n\ndata: [DONE]\n\ndata:\n\n",
        "data: {\"a\":1\n\ndata: {\"a\":tru}\n\ndata: {\"a\":1,}\n\ndata: {\"a\":\"\xC3\"}\n\n"
        "data: {\"a\":1}{}\n\ndata: {\"a\":\"\x01\"}\n\ndata: [DONE]\n\ndata:\n\n"},
+      {"NamesMayBeSpeltWithASlashInTwoWays", set("/a~1b", "2"),
+       "data: {\"a\\/b\":1,\"c\":1}\n\ndata: {\"a/b\":1}\n\n",
+       "data: {\"a\\/b\":2,\"c\":1}\n\ndata: {\"a/b\":2}\n\n"},
       {"UnfinishedIsNotSeen", rule({action(ActionKind::kDrop)}), "data: 1\n\ndata: 2\n", ""},
   };
   return all;
