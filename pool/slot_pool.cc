@@ -143,7 +143,6 @@ Lease SlotPool::take_block(uint32_t size, bool ours) {
 
 void return_slot(Slot* slot) {
   SlotPool& pool = *slot->pool;
-  pool.write_refused_ = false;
   if (slot->region == Slot::kHeap) {
     ++pool.counters_.discards;
     --pool.heap_blocks_;

@@ -109,8 +109,9 @@ class SlotPool final : public TurnHook {
     return receives || (has_writers_waiting() && !may_write());
   }
 
-  // take_block() has found nothing, and nothing has come back since.
+  // take_block() has found nothing, since forget_refusal() at least.
   bool write_refused() const { return write_refused_; }
+  void forget_refusal() { write_refused_ = false; }
 
   // Fits the number of slots with the kernel to the use of recent turns, and gives back grown
   // regions without a lease; called about once a second. If such a region still has slots with the

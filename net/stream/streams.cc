@@ -91,7 +91,7 @@ void Streams::on_turn_end() {
 void Streams::relieve_memory() {
   const SlotPool& events = context_.memory.sse_event;
   const SlotPool& others = context_.memory.http_message;
-  const SlotPool* written = context_.memory.json;  // nothing waits for it
+  SlotPool* written = context_.memory.json;  // nothing waits for it
   if (!events.exhausted() && !others.exhausted() && !(written && written->write_refused())) return;
   if (!relieved_to_) {
     uint64_t now_ms = context_.loop.now_ms();
@@ -105,7 +105,11 @@ void Streams::relieve_memory() {
       if (pool->exhausted()) stream->relieve_memory(*pool);
     if (written && written->write_refused()) stream->relieve_memory(*written);
   }
-  if (relieved_to_) context_.loop.turn_again();
+  if (relieved_to_)
+    context_.loop.turn_again();
+  else if (written)
+    written
+        ->forget_refusal();  // what a refused stream gave back itself is no relief, so not before
 }
 
 FilterBench& Streams::filter_bench() {

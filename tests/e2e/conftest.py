@@ -5,7 +5,7 @@ import pytest
 from harness import Rig
 from harness.browser import chromium
 from harness.netns import NetworkRig, why_unavailable
-from harness.tls import TlsRig
+from harness.tls import Pki, TlsRig
 
 
 @pytest.fixture
@@ -13,6 +13,12 @@ def rig():
     rig = TlsRig() if os.environ.get("SLUICE_TEST_TLS") else Rig()
     yield rig
     rig.finish()
+
+
+@pytest.fixture
+def pki(tmp_path):
+    """Certificates of the test's own."""
+    return Pki(tmp_path)
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
 """A route's filters see every event of a stream, however it comes and wherever it goes: one by one,
 torn, healed, over HTTP/2."""
 
+import contextlib
 import gzip
 
 import pytest
 
+from harness import Aborted
 from harness.wire import wait_until
 
 FILTERS = """
@@ -33,10 +35,14 @@ match = { json = { pointer = "/stop", equals = true } }
 actions = [ { drop = true }, { end = { event = "bye", data = "{}" } } ]
 
 [[filter]]
+name = "grow"
+actions = [ { set = "/x", value = "%s" } ]
+
+[[filter]]
 name = "guests"
 match = { field = { name = "x-user", exists = false }, path = "/events" }
 actions = [ { remove = "/secret" } ]
-"""
+""" % ("y" * 1000)
 
 
 @pytest.fixture
@@ -183,12 +189,12 @@ def test_a_line_end_of_a_long_event_may_be_cut(rig, flags, what):
     long = b"data: " + b"a" * 9000 + b"\r"
     server.chunk(long)
     rig.gateways[0].wait_metric("sluice_filter_oversize_events_total", 1)
-    server.chunk(b"\nevent: ping\r\n\r\n")
+    server.chunk(b"\nevent: ping\r\ndata: {}\r\n\r\n")
     server.chunk(b"data: next\n\n")
     server.end_chunks()
     rest = client.body.rest()
     assert rest.endswith(b"data: next\n\n")
-    assert rest.startswith(long + b"\nevent: ping\r\n\r\n") == (what == "pass")
+    assert rest.startswith(long + b"\nevent: ping\r\ndata: {}\r\n\r\n") == (what == "pass")
 
 
 def test_what_has_no_end_is_not_seen_by_the_client_either(rig, flags):
@@ -260,6 +266,38 @@ def test_a_slow_client_gets_all(rig, flags):
     assert client.read_head().status == 200
     gateway.wait_metric("sluice_backpressure_stalls_total", 1)
     assert client.body.rest() == expected
+
+
+def test_clients_that_take_nothing_give_way_to_others(rig, flags):
+    """What filters have written for them is memory that others need."""
+    def answer(server, request):
+        server.start_events()
+        if request.target == "/prompt":
+            for _ in range(20):
+                server.chunk(b'data: {"i":"' + b"g" * 20_000 + b'"}\n\n')
+            return server.end_chunks()
+        with contextlib.suppress(OSError):
+            for _ in range(400):
+                server.chunk(b'data: {"a":1}\n\n' * 200)
+        return None
+
+    gateway = rig.gateway(rig.upstream(answer), *flags(
+        "grow", "--pool-max", "8m", "--pool-json", "8k:16", "--pool-sse-event", "4k:200", "--pool-http-message", "16k:64",
+        "--client-sndbuf", "8k", "--heal", "off"))
+    for _ in range(60):
+        rig.client(gateway, rcvbuf=4096).get("/stalled")
+    gateway.wait_metric("sluice_closes_total", 1, reason="overloaded")
+
+    def served():
+        prompt = rig.client(gateway)
+        prompt.get("/prompt")
+        try:
+            return prompt.response()[1].count(b"data:") == 20
+        except Aborted:
+            return False
+
+    # Those that have taken nothing for two seconds; long before --write-timeout.
+    wait_until(lambda: all(served() for _ in range(6)), "all are served", 20)
 
 
 def test_a_reload_is_for_streams_that_begin_then(rig, flags, tmp_path):

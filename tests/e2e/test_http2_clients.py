@@ -9,7 +9,6 @@ import pytest
 
 from harness import wait_until
 from harness.streams import event
-from harness.tls import Pki
 
 NODE = pathlib.Path(__file__).parent / "node"
 EVENTS = 20
@@ -28,11 +27,6 @@ def events(server, request):
 
 def body_of(target):
     return b"".join(event(target, i) for i in range(EVENTS))
-
-
-@pytest.fixture
-def pki(tmp_path):
-    return Pki(tmp_path)
 
 
 @pytest.fixture(params=["h2c", "h2"])

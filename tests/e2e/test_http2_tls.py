@@ -4,7 +4,6 @@ import subprocess
 
 import pytest
 
-from harness.tls import Pki
 
 
 def events(server, request):
@@ -25,11 +24,6 @@ def run(rig, pki, *flags, curl=("--http2",)):
 
 
 BODY = b"".join(b"data: %d\n\n" % i for i in range(5)) + b"data: https\n\n"
-
-
-@pytest.fixture
-def pki(tmp_path):
-    return Pki(tmp_path)
 
 
 @pytest.mark.parametrize("version", ["1.2", "1.3"])

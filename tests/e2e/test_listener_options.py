@@ -9,9 +9,7 @@ import subprocess
 
 import pytest
 
-from harness import Rig
 from harness.gateway import binary
-from harness.tls import Pki
 from harness.wire import wait_until
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -24,18 +22,6 @@ def binary_header(source="192.0.2.7", command=0x21, behind=b""):
     addresses = address * 2 + struct.pack(">HH", 56324, 443) + behind
     kind = 0x21 if family == socket.AF_INET6 else 0x11
     return SIGNATURE + struct.pack(">BBH", command, kind, len(addresses)) + addresses
-
-
-@pytest.fixture
-def pki(tmp_path):
-    return Pki(tmp_path)
-
-
-@pytest.fixture
-def rig():
-    rig = Rig()
-    yield rig
-    rig.finish()
 
 
 def told(server, request):

@@ -10,23 +10,10 @@ import threading
 
 import pytest
 
-from harness import Aborted, Rig, held_port
-from harness.tls import Pki
+from harness import Aborted, held_port
 from harness.wire import wait_until
 
 SSE = "Content-Type: text/event-stream"
-
-
-@pytest.fixture
-def pki(tmp_path):
-    return Pki(tmp_path)
-
-
-@pytest.fixture
-def rig():
-    rig = Rig()
-    yield rig
-    rig.finish()
 
 
 def served(pki, rig, upstream, *flags, names=()):

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from harness import Aborted, Rig
+from harness import Aborted
 from harness.gateway import binary
 from harness.tls import Pki
 
@@ -19,13 +19,6 @@ def pki(tmp_path):
     make_ca(pki, "clients", "/CN=clients")
     make_client(pki, "alice", "/O=Example/CN=alice")
     return pki
-
-
-@pytest.fixture
-def rig():
-    rig = Rig()
-    yield rig
-    rig.finish()
 
 
 def make_ca(pki, name, subject):

@@ -10,7 +10,6 @@ import threading
 
 import pytest
 
-from harness import Rig
 from harness.gateway import binary
 from harness.tls import Pki
 from harness.wire import wait_until
@@ -21,13 +20,6 @@ def pki(tmp_path):
     pki = Pki(tmp_path)
     run("x509", "-in", pki.ca, "-out", pki.ca)
     return pki
-
-
-@pytest.fixture
-def rig():
-    rig = Rig()
-    yield rig
-    rig.finish()
 
 
 def run(*command, check=True, **options):

@@ -8,25 +8,11 @@ import subprocess
 
 import pytest
 
-from harness import Rig
 from harness.gateway import sanitized
-from harness.tls import Pki
 from harness.wire import wait_until
 
 SUITES = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
 REQUEST = b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n"
-
-
-@pytest.fixture
-def pki(tmp_path):
-    return Pki(tmp_path)
-
-
-@pytest.fixture
-def rig():
-    rig = Rig()
-    yield rig
-    rig.finish()
 
 
 def lean(pki, rig, upstream, *flags):
