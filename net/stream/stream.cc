@@ -104,7 +104,7 @@ void Stream::on_response_head(const Head& head) {
 }
 
 void Stream::commit_response(const Head& head) {
-  if (filters_ != 0 && refused_as_encoded(head)) return;
+  if (inspection_ && refused_as_encoded(head)) return;
   status_ = static_cast<uint16_t>(head.status());
   bool has_body = head.body() != BodyKind::kNone;
   bool event_stream = is_event_stream(head) && settings().framing != EventFraming::kOff;
@@ -130,7 +130,7 @@ void Stream::commit_response(const Head& head) {
   if (framed_) streams_.event_stream_begun();
   if (!framed_) response_.spill_to(context().memory.http_message);
   if (packer) response_.pack(std::move(packer));
-  if (framed_ && filters_ != 0 && context().memory.json) response_.spill_to(*context().memory.json);
+  if (framed_ && inspection_ && context().memory.json) response_.spill_to(*context().memory.json);
   settle_request();
   head_queued_ = true;
   last_output_ms_ = loop().now_ms();
@@ -298,7 +298,7 @@ void Stream::shed() {
 void Stream::tear_held() {
   if (notes_ids_ && !may_tear()) return;
   attempt_.torn = true;
-  if (filters_ != 0 && withhold_held()) return;
+  if (inspection_ && withhold_held()) return;
   ++context().metrics.torn_events;
   append_staged();
   response_grew();
@@ -332,7 +332,7 @@ void Stream::on_response_end() {
     return;
   // An event that the upstream ended without its blank line is the client's to discard
   // (html.spec.whatwg.org 9.2.6): bytes are never altered. No filter has seen it.
-  if (filters_ != 0) discard_unfinished();
+  if (inspection_) discard_unfinished();
   append_staged();
   if (attempt_.late_bom > 1)
     response_.append_static(std::string_view("\xEF\xBB").substr(0, attempt_.late_bom - 1U));
@@ -353,12 +353,14 @@ void Stream::on_read_dry() {
   if (settings().pace_ms == 0 || !hears_upstream() || events_ == 0 ||
       !attempt_.framer.at_boundary())
     return;
-  paced_until_ms_ = loop().now_ms() + settings().pace_ms;
-  loop().timers().schedule_earlier(timer_, paced_until_ms_);
+  uint64_t until_ms = loop().now_ms() + settings().pace_ms;
+  paced_ = true;
+  paced_until_ms_ = low_bits(until_ms);
+  loop().timers().schedule_earlier(timer_, until_ms);
 }
 
 uint64_t Stream::response_credit() {
-  if (ended_ || phase_ == Phase::kDraining || paced_until_ms_ != 0) return 0;
+  if (ended_ || phase_ == Phase::kDraining || paced_) return 0;
   uint64_t now_ns = loop().now_ns();
   // Staged bytes of an unfinished event are not charged, so that holding never waits for itself;
   // --event-hold bounds them.

@@ -23,6 +23,7 @@
 #include "net/http/head.h"
 #include "net/stream/attempt.h"
 #include "net/stream/halves.h"
+#include "net/stream/inspection.h"
 #include "net/stream/outbox.h"
 #include "net/stream/recovery.h"
 #include "net/stream/request_facts.h"
@@ -263,7 +264,7 @@ class Stream final : public TimerOwner {
   void append_whole(const Lease& lease, std::string_view bytes);
   // False: the stream has failed.
   bool pass_on(const Lease& lease, std::string_view run) {
-    if (filters_ == 0) {
+    if (!inspection_) {
       append_whole(lease, run);
       return true;
     }
@@ -304,6 +305,7 @@ class Stream final : public TimerOwner {
   uint64_t deadline_ms() const;
   uint64_t head_timeout_ms() const;
   void commit_early_head();
+  uint64_t pace_left_ms() const;
   bool heartbeat_possible() const;
   void send_heartbeat();
 
@@ -315,11 +317,11 @@ class Stream final : public TimerOwner {
   bool notes_ids_ : 1 = false;  // of what is delivered, since the stream may have to be resumed
   bool resumes_ : 1 = false;    // nothing new has come yet: what was delivered is dropped
   bool keeps_until_content_ : 1 = false;                 // the request, for another upstream
-  bool events_begun_ : 1 = false;                        // a filter has seen one
+  bool paced_ : 1 = false;                               // it is not read before paced_until_ms_
   ContentCoding coding_ : 2 = ContentCoding::kIdentity;  // that its client would like best
   Phase phase_ = Phase::kRequest;
   Ending ending_ = Ending::kComplete;
-  uint32_t filters_ = 0;  // of its route, those that see its events (Filters::Chosen)
+  uint32_t paced_until_ms_ = 0;  // the low 32 bits of the loop's time
   Streams& streams_;
   ClientHalf* client_;
   const Route* route_ = nullptr;  // of snapshot_
@@ -335,7 +337,7 @@ class Stream final : public TimerOwner {
   uint64_t events_ = 0;
   uint64_t response_body_bytes_ = 0;
   uint64_t stalled_since_ns_ = 0;
-  uint64_t paced_until_ms_ = 0;  // not read before; 0: as soon as there is credit
+  std::unique_ptr<Inspection> inspection_;  // null where nothing looks at its events
   uint32_t unsent_events_ = 0;
   uint16_t status_ = 0;
 

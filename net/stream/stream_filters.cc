@@ -25,7 +25,11 @@ bool is_padded(const Lease& lease, std::string_view bytes, size_t end) {
 }  // namespace
 
 void Stream::choose_filters(const Head& head, std::string_view path) {
-  if (route_->filters) filters_ = route_->filters->choose(head, path, context().number);
+  if (!route_->filters) return;
+  Filters::Chosen chosen = route_->filters->choose(head, path, context().number);
+  if (chosen == 0) return;
+  inspection_ = std::make_unique<Inspection>();
+  inspection_->filters = chosen;
 }
 
 // The upstream was asked for no coding. What it encodes all the same no filter can read.
@@ -61,9 +65,9 @@ void Stream::append_filtered(const Lease& lease, std::string_view run) {
     size_t begin = seen;
     seen += event.size() - ahead;
     Filters::Result result =
-        route_->filters->run(bench, filters_, event, /*first=*/!events_begun_,
+        route_->filters->run(bench, inspection_->filters, event, /*first=*/!inspection_->begun,
                              is_padded(lease, run, seen), settings().on_invalid);
-    events_begun_ = true;
+    inspection_->begun = true;
     ends = result.ends;
     if (!result.changed) continue;
     if (begin > passed) append_whole(lease, run.substr(passed, begin - passed));

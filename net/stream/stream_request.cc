@@ -145,7 +145,7 @@ bool Stream::write_request(const Head& head) {
   rewrite.received_protocol = client_->protocol();
   rewrite.default_host = upstream().host;
   rewrite.request_id = facts_.id();
-  rewrite.identity = filters_ != 0 || coding_ != ContentCoding::kIdentity;
+  rewrite.identity = inspection_ || coding_ != ContentCoding::kIdentity;
   if (recovery_ && recovery_->healing) rewrite.last_event_id = recovery_->healing->ids.last();
   std::string& text = context().scratch();
   const BodyFraming* framing = streams_.upstreams().writer(*this).write_head(head, rewrite, text);

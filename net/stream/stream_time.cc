@@ -32,6 +32,12 @@ uint64_t Stream::head_timeout_ms() const {
   return head_queued_ ? settings().stream_idle_timeout_ms : settings().first_byte_timeout_ms;
 }
 
+// Until the next paced read; 0: it is due.
+uint64_t Stream::pace_left_ms() const {
+  auto left_ms = static_cast<int32_t>(paced_until_ms_ - low_bits(loop().now_ms()));
+  return left_ms > 0 ? static_cast<uint64_t>(left_ms) : 0;
+}
+
 // The earliest time at which something may be due; activity since then is found out by then.
 uint64_t Stream::deadline_ms() const {
   uint64_t due = kNever;
@@ -55,7 +61,7 @@ uint64_t Stream::deadline_ms() const {
       due = deadline(last_upstream_ms_, settings().stream_idle_timeout_ms);
       break;
   }
-  if (paced_until_ms_ != 0) due = std::min(due, paced_until_ms_);
+  if (paced_) due = std::min(due, loop().now_ms() + pace_left_ms());
   if (healing_waits())
     due = std::min(due, recovery_->healing->broken_since_ms + settings().heal_for_ms);
   if (heartbeat_possible()) due = std::min(due, last_output_ms_ + settings().heartbeat_ms);
@@ -72,8 +78,8 @@ void Stream::on_timer() {
     loop().timers().schedule(timer_, now_ms + kLetGoMs);
     return;
   }
-  if (paced_until_ms_ != 0 && now_ms >= paced_until_ms_) {
-    paced_until_ms_ = 0;
+  if (paced_ && pace_left_ms() == 0) {
+    paced_ = false;
     if (attempt_.upstream) attempt_.upstream->read_on();
   }
   if (stalled_since_ns_ != 0 || (attempt_.upstream && !attempt_.upstream->receiving())) {

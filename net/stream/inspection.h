@@ -1,0 +1,15 @@
+// What a stream needs whose single events are looked at. Made with its request's head where
+// something of the route does look at them; a stream without one passes whole runs by reference.
+// Owned by the stream.
+#pragma once
+
+#include "net/filter/filters.h"
+
+namespace sluice {
+
+struct Inspection {
+  Filters::Chosen filters = 0;  // of its route, those that see its events
+  bool begun = false;           // an event has been seen
+};
+
+}  // namespace sluice
