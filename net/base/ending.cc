@@ -29,6 +29,7 @@ constexpr EndingFacts kEndingFacts[kEndings] = {
     {"upstream_bad_response", Side::kUpstream, 502, "The upstream's response is not valid HTTP/1."},
     {"unavailable", Side::kSelf, 503, "No upstream connection is free."},
     {"overloaded", Side::kSelf, 503, "The gateway has no memory to spare."},
+    {"script_failed", Side::kSelf, 503, "A script of the gateway has failed."},
     {"shutdown", Side::kSelf, 503, "The gateway is shutting down."},
 };
 

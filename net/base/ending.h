@@ -24,9 +24,10 @@ enum class Ending : uint8_t {
   kUpstreamTruncated,  // ended before its message did
   kUpstreamReset,
   kUpstreamBadResponse,
-  kUnavailable,  // no connection free in time, or no fd
-  kOverloaded,   // --pool-max is used up, and this stream's bytes have waited long
-  kShutdown,     // --shutdown-grace has passed
+  kUnavailable,   // no connection free in time, or no fd
+  kOverloaded,    // --pool-max is used up, and this stream's bytes have waited long
+  kScriptFailed,  // one that looks at its events: a mistake in it, or a limit
+  kShutdown,      // --shutdown-grace has passed
 };
 inline constexpr unsigned kEndings = static_cast<unsigned>(Ending::kShutdown) + 1;
 

@@ -6,14 +6,23 @@
 
 namespace sluice {
 
-enum class FilterDeed : uint8_t { kDropped, kChanged, kAdded, kEnded, kInvalid };
-inline constexpr std::array<const char*, 5> kFilterDeedNames = {"dropped", "changed", "added",
-                                                                "ended", "invalid"};
+// The last two: a script among the filters, whose stream has failed with it.
+enum class FilterDeed : uint8_t {
+  kDropped,
+  kChanged,
+  kAdded,
+  kEnded,
+  kInvalid,
+  kScriptError,
+  kScriptLimit,
+};
+inline constexpr std::array<const char*, 7> kFilterDeedNames = {
+    "dropped", "changed", "added", "ended", "invalid", "script_error", "script_limit"};
 
 struct FilterCounts {
   std::array<uint64_t, kFilterDeedNames.size()> events{};
 
-  void count(FilterDeed deed) { ++events[static_cast<unsigned>(deed)]; }
+  void count(FilterDeed deed, uint64_t times = 1) { events[static_cast<unsigned>(deed)] += times; }
 };
 
 }  // namespace sluice

@@ -199,4 +199,21 @@ inline constexpr size_t kFilterBenchBytes = size_t{64} << 10;
 // Filters of a route: those that look at a stream's events are bits of a word.
 inline constexpr size_t kFiltersMax = 32;
 
+// What a script may write for one event, in all.
+inline constexpr size_t kScriptOutputBytes = size_t{1} << 20;
+// States of one configuration's scripts, per worker: another is made where scripts have filled one.
+inline constexpr unsigned kScriptStatesMax = 4;
+// Counters of scripts, per worker; beyond them the label is "other". Names and labels are cut here.
+inline constexpr size_t kScriptCountersMax = 1000;
+inline constexpr size_t kScriptNameBytes = 64;
+// Lines that scripts log in a second, per worker, and the bytes of one.
+inline constexpr unsigned kScriptLinesPerSecond = 10;
+inline constexpr size_t kScriptLineBytes = 512;
+// What functions count for instructions, since no hook sees them: so many bytes that are gone
+// through count for one; an expression that is compiled, a line and a counter for that many.
+inline constexpr size_t kScriptBytesPerInstruction = 16;
+inline constexpr uint64_t kScriptCompileCost = 2000;
+inline constexpr uint64_t kScriptLogCost = 100;
+inline constexpr uint64_t kScriptCountCost = 20;
+
 }  // namespace sluice::limits

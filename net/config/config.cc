@@ -199,7 +199,7 @@ std::shared_ptr<Config> build_config(const Source& file, const Source& flags) {
   auto config = std::make_shared<Config>();
   config->check_only = switched_on(flags, "check");
   config->admin = *parse_address(kDefaultAdmin, nullptr);
-  config->filters = read_filters(file.filters);
+  config->filters = read_filters(file.filters, file.path);
   Draft defaults{{.path = "/", .upstreams = {}, .settings = {}}, "", {}};
   apply(file.assignments, *config, defaults);
   apply(flags.assignments, *config, defaults);
@@ -237,7 +237,7 @@ std::shared_ptr<Config> build_config(const Source& file, const Source& flags) {
 std::shared_ptr<Config> build_filter_test(const Source& file, const Source& flags) {
   auto config = std::make_shared<Config>();
   config->filter_test = true;
-  config->filters = read_filters(file.filters);
+  config->filters = read_filters(file.filters, file.path);
   Draft draft{{.path = "/", .upstreams = {}, .settings = {}}, "", {}};
   apply(file.assignments, *config, draft);
   apply(flags.assignments, *config, draft);

@@ -195,6 +195,8 @@ struct Config {
   uint64_t tls_handshakes_max = 1'000;  // under way, per worker
   bool tls_lean_records = false;        // of clients: without OpenSSL's SSL object
   std::vector<FilterRule> filters;
+  uint64_t script_memory = 8ULL * 1024 * 1024;  // bytes, of a worker's scripts together
+  uint64_t script_instructions = 100'000;       // of one call
   std::vector<Route> routes;
   StreamSettings defaults;  // of routes, and of a request that has none yet and no "/" to go by
   unsigned threads = 0;     // 0 = one per allowed CPU

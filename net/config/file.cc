@@ -63,6 +63,7 @@ class FileReader {
         read_value(top_level_key(key), node, &source_.assignments);
       }
     });
+    source_.path = path_;
     return std::move(source_);
   }
 

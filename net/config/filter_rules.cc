@@ -268,7 +268,13 @@ FilterAction read_action(const FileValue& value, const std::string& what) {
   return action;
 }
 
-FilterRule read_filter(const FileValue& value) {
+// A path in the file is relative to the file.
+std::string beside(const std::string& file, const std::string& path) {
+  if (path.starts_with('/')) return path;
+  return file.substr(0, file.rfind('/') + 1) + path;
+}
+
+FilterRule read_filter(const FileValue& value, const std::string& file) {
   TableReader table(value, "filter");
   FilterRule rule;
   rule.name = table.line("name");
@@ -281,7 +287,16 @@ FilterRule read_filter(const FileValue& value) {
     table.fail(value, "a filter's name is up to 64 letters, digits and - or _");
   std::string what = "filter " + rule.name;
   TableReader named(value, what);
-  named.expect_only({"name", "match", "actions"});
+  named.expect_only({"name", "match", "actions", "script"});
+  if (const FileValue* script = table.find("script")) {
+    if (table.find("match") || table.find("actions"))
+      named.fail(*script, "a filter is a script, or a rule with match and actions");
+    std::string path = named.line_of(*script);
+    if (path.empty()) named.fail(*script, "names a file: script = \"NAME.lua\"");
+    rule.script = beside(file, path);
+    rule.script_where = named.place(*script);
+    return rule;
+  }
   if (const FileValue* match = table.find("match")) {
     TableReader reader(*match, what + ": match");
     reader.expect_only({"event", "id", "data", "json", "method", "path", "field"});
@@ -295,7 +310,8 @@ FilterRule read_filter(const FileValue& value) {
   }
   const FileValue* actions = table.find("actions");
   if (!actions || actions->kind != Kind::kList || actions->items.empty())
-    named.fail(actions ? *actions : value, "a filter needs actions: actions = [ { drop = true } ]");
+    named.fail(actions ? *actions : value,
+               "a filter needs actions: actions = [ { drop = true } ], or a script");
   for (const FileValue& action : actions->items)
     rule.actions.push_back(read_action(action, what + ": actions"));
   return rule;
@@ -303,10 +319,11 @@ FilterRule read_filter(const FileValue& value) {
 
 }  // namespace
 
-std::vector<FilterRule> read_filters(const std::vector<FileValue>& tables) {
+std::vector<FilterRule> read_filters(const std::vector<FileValue>& tables,
+                                     const std::string& file) {
   std::vector<FilterRule> rules;
   for (const FileValue& table : tables) {
-    FilterRule rule = read_filter(table);
+    FilterRule rule = read_filter(table, file);
     for (const FilterRule& other : rules)
       if (other.name == rule.name)
         throw ConfigError(rule.where,

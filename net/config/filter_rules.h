@@ -69,10 +69,15 @@ struct FilterRule {
   std::vector<FilterTest> json = {};
   std::vector<FilterTest> fields = {};
   std::vector<FilterAction> actions = {};
-  uint32_t id = 0;  // the same in every snapshot that has its name
+  std::string script = {};        // a file with Lua in it; empty: this is a rule
+  std::string script_where = {};  // for messages
+  std::string code = {};          // what is in the file (net/script/load_scripts.h)
+  uint32_t id = 0;                // the same in every snapshot that has its name
+
+  bool is_script() const { return !script.empty(); }
 };
 
-// Of the file's [[filter]] tables. Throws ConfigError.
-std::vector<FilterRule> read_filters(const std::vector<FileValue>& tables);
+// Of the [[filter]] tables of that file. Throws ConfigError.
+std::vector<FilterRule> read_filters(const std::vector<FileValue>& tables, const std::string& file);
 
 }  // namespace sluice

@@ -46,6 +46,7 @@ struct Source {
   std::vector<Assignment> assignments;
   std::vector<RouteSource> routes;
   std::vector<FileValue> filters;  // tables
+  std::string path = {};           // of the file
 };
 
 Source read_flags(int argc, const char* const* argv);

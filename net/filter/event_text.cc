@@ -48,7 +48,8 @@ EventText::EventText(size_t event_bytes) : check_(event_bytes) {
 }
 
 void EventText::begin(const Pieces& event, bool padded) {
-  edited_ = fields_known_ = json_known_ = false;
+  fields_known_ = json_known_ = false;
+  edits_ = 0;
   if (event.in_one_piece()) {
     text_ = event.first();
     padded_ = padded;
@@ -89,6 +90,19 @@ void EventText::read_fields() {
 
 std::string_view EventText::type() {
   return fields().type.empty() ? std::string_view("message") : fields().type;
+}
+
+std::string_view EventText::data(std::string& room) {
+  if (fields().data_lines <= 1) return fields_.data;
+  room.clear();
+  Field field;
+  for (FieldReader fields{Pieces(text_)}; fields.next(field);) {
+    if (field.kind != FieldKind::kData) continue;
+    room += field.value.first();
+    room += '\n';
+  }
+  room.pop_back();
+  return room;
 }
 
 bool EventText::may_have_name(std::string_view needle) {
@@ -147,9 +161,8 @@ bool EventText::merge_data_lines() {
   lines_ += line_end();
   std::string& out = spare();
   write_with_data(lines_, out);
-  bool was_edited = edited_;
   take(out);
-  edited_ = was_edited;
+  --edits_;
   return true;
 }
 
@@ -173,7 +186,7 @@ std::string& EventText::spare() {
 void EventText::take(std::string& written) {
   text_ = written;
   padded_ = true;
-  edited_ = true;
+  ++edits_;
   fields_known_ = false;
 }
 

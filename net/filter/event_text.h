@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "net/filter/json_check.h"
+#include "net/filter/json_edit.h"
 #include "sse/pieces.h"
 
 namespace sluice {
@@ -28,7 +29,8 @@ class EventText {
   // outlive the look at it.
   void begin(const Pieces& event, bool padded);
 
-  bool edited() const { return edited_; }
+  bool edited() const { return edits_ > 0; }
+  size_t edits() const { return edits_; }
   std::string_view text() const { return text_; }
 
   // A client dispatches no event for it otherwise (html.spec.whatwg.org 9.2.6).
@@ -36,6 +38,8 @@ class EventText {
   // "message" where it has none.
   std::string_view type();
   std::string_view id() { return fields().id; }
+  // All data lines, put together as a client does it; `room` where they are several.
+  std::string_view data(std::string& room);
   bool data_is(std::string_view text) { return fields().data_lines == 1 && fields().data == text; }
   // Some text without which it is in none of the data lines, names with escapes apart.
   bool may_have_name(std::string_view needle);
@@ -45,10 +49,7 @@ class EventText {
   // Where json() is kValid.
   std::string_view json_text() { return fields().data; }
 
-  struct Part {
-    size_t begin;
-    size_t end;
-  };
+  using Part = JsonPart;
   // Of the JSON; the edit leaves it valid.
   void replace_json(Part part, std::string_view with) { replace_json({&part, 1}, with); }
   void replace_json(std::span<const Part> parts, std::string_view with);
@@ -78,9 +79,9 @@ class EventText {
 
   std::string_view text_;
   bool padded_ = false;
-  bool edited_ = false;
   bool fields_known_ = false;
   bool json_known_ = false;
+  size_t edits_ = 0;
   Json json_ = Json::kNone;
   Fields fields_;
   std::array<std::string, 2> buffers_;

@@ -32,6 +32,12 @@ Filters::Result Filters::run(FilterBench& bench, Chosen chosen, Pieces event, bo
   for (size_t i = 0; i < rules_.size() && !outcome.dropped && !outcome.ends; ++i) {
     if ((chosen >> i & 1) == 0) continue;
     const Rule& rule = rules_[i];
+    if (rule.is_script) {
+      outcome = run_script(rule, bench);
+      if (outcome.failure != ScriptFailure::kNone)
+        return {.changed = true, .failure = outcome.failure};
+      continue;
+    }
     Fit fit = fits(rule, bench);
     if (fit == Fit::kNo) continue;
     FilterCounts& counts = bench.count_of(bench.rules[rule.place].id);
@@ -106,7 +112,7 @@ bool Filters::holds(const Test& test, FilterBench& bench) {
 Filters::Outcome Filters::act(const Rule& rule, FilterBench& bench, FilterCounts& counts) {
   using Kind = FilterAction::Kind;
   Outcome outcome;
-  std::string_view seen = bench.event.text();
+  size_t edits = bench.event.edits();
   for (const Action& action : rule.actions) {
     switch (action.kind) {
       case Kind::kDrop:
@@ -140,12 +146,25 @@ Filters::Outcome Filters::act(const Rule& rule, FilterBench& bench, FilterCounts
         break;
     }
   }
-  bool changed = bench.event.edited() && bench.event.text().data() != seen.data();
+  count(outcome, bench.event.edits() != edits, counts);
+  return outcome;
+}
+
+void Filters::count(const Outcome& outcome, bool changed, FilterCounts& counts) {
   if (outcome.dropped)
     counts.count(FilterDeed::kDropped);
   else if (changed)
     counts.count(FilterDeed::kChanged);
   if (outcome.ends) counts.count(FilterDeed::kEnded);
+}
+
+Filters::Outcome Filters::run_script(const Rule& rule, FilterBench& bench) {
+  size_t edits = bench.event.edits();
+  StreamScripts::Result result = bench.scripts->on_event(rule.place, bench);
+  FilterCounts& counts = bench.count_of(bench.rules[rule.place].id);
+  counts.count(FilterDeed::kAdded, result.added);
+  Outcome outcome{.dropped = result.dropped, .ends = result.ends, .failure = result.failure};
+  count(outcome, bench.event.edits() != edits, counts);
   return outcome;
 }
 
@@ -180,50 +199,16 @@ void Filters::edit_json(const Action& action, FilterBench& bench) {
   }
 }
 
-// In the place of what is there, or as the last of its object or array.
 void Filters::set(const Action& action, FilterBench& bench) {
-  std::string_view json = bench.event.json_text();
-  JsonPlace place;
-  if (action.pointer->find(json, place)) {
-    bench.event.replace_json({place.begin, place.end}, action.text);
-    return;
-  }
-  if (!action.parent.find(json, place)) return;
-  bool object = json[place.begin] == '{';
-  if (!object && (json[place.begin] != '[' || action.pointer->last() != "-")) return;
-  bool is_empty = skip_blanks(json, place.begin + 1) == place.end - 1;
-  std::string& item = bench.out;
-  item.clear();
-  if (!is_empty) item += ',';
-  if (object) {
-    item += '"';
-    append_escaped(item, action.pointer->last());
-    item += "\":";
-  }
-  item += action.text;
-  bench.event.replace_json({place.end - 1, place.end - 1}, item);
+  EventText::Part part{};
+  std::string_view with;
+  if (find_place_to_set(bench.event.json_text(), {*action.pointer, action.parent}, action.text,
+                        part, with, bench.out))
+    bench.event.replace_json(part, with);
 }
 
-// All members of that name, each with a comma.
 void Filters::remove(const Action& action, FilterBench& bench) {
-  std::string_view json = bench.event.json_text();
-  JsonPlace parent;
-  if (!action.parent.find(json, parent)) return;
-  bench.parts.clear();
-  bool one_stays = false;
-  JsonItems items(json, parent);
-  for (JsonPlace item; items.next(item);) {
-    if (!items.is_called(item, action.pointer->last())) {
-      one_stays = true;
-      continue;
-    }
-    EventText::Part part{item.item_begin, item.end};
-    if (one_stays)
-      part.begin = item.comma_before;
-    else if (item.comma_behind != JsonPlace::kNone)
-      part.end = item.comma_behind + 1;
-    bench.parts.push_back(part);
-  }
+  find_parts_to_remove(bench.event.json_text(), {*action.pointer, action.parent}, bench.parts);
   if (!bench.parts.empty()) bench.event.replace_json(bench.parts, "");
 }
 

@@ -21,6 +21,7 @@
 #include "net/filter/event_text.h"
 #include "net/filter/json_pointer.h"
 #include "net/filter/pattern.h"
+#include "net/filter/stream_scripts.h"
 #include "sse/pieces.h"
 
 namespace sluice {
@@ -44,7 +45,8 @@ struct FilterBench {
   std::string before;  // the event, and behind it: what is added
   std::string after;
   std::string out;
-  std::string room;  // for a string's meaning
+  std::string room;                  // for a string's meaning
+  StreamScripts* scripts = nullptr;  // of the stream; null where its filters have none
   std::vector<EventText::Part> parts;
 };
 
@@ -58,6 +60,8 @@ class Filters {
     bool changed = false;        // `text`, which may be empty, takes the event's place
     bool ends = false;           // the stream, behind that
     std::string_view text = {};  // until the bench is used again
+    // Not kNone: the stream has to fail, and the event is none any more.
+    ScriptFailure failure = ScriptFailure::kNone;
   };
 
   // Some of `rules`, in that order. `copies` of expressions: for as many workers. `wrong`: what is
@@ -67,6 +71,10 @@ class Filters {
 
   Chosen choose(const Head& request, std::string_view path, unsigned worker) const;
   Chosen choose_all() const;
+  // Those that are scripts. They want a say in which streams they look at, too.
+  Chosen scripts() const { return scripts_; }
+  // Where in the configuration the filter of that bit is.
+  size_t place_of(unsigned bit) const { return rules_[bit].place; }
   // `first`: the event opens its stream, so that a byte order mark may stand before it. `padded`:
   // as EventText::begin() has it.
   Result run(FilterBench& bench, Chosen chosen, Pieces event, bool first, bool padded,
@@ -91,6 +99,7 @@ class Filters {
   };
   struct Rule {
     size_t place;  // among the configuration's
+    bool is_script;
     std::vector<std::string> events, ids, data, methods, paths;
     std::vector<Test> json, fields;
     std::vector<Action> actions;
@@ -100,12 +109,15 @@ class Filters {
     bool dropped = false;
     bool ends = false;
     bool invalid = false;  // it has no JSON where that was needed
+    ScriptFailure failure = ScriptFailure::kNone;
   };
   enum class Fit : uint8_t { kNo, kYes, kInvalid };
 
   static Fit fits(const Rule& rule, FilterBench& bench);
   static bool holds(const Test& test, FilterBench& bench);
   static Outcome act(const Rule& rule, FilterBench& bench, FilterCounts& counts);
+  static Outcome run_script(const Rule& rule, FilterBench& bench);
+  static void count(const Outcome& outcome, bool changed, FilterCounts& counts);
   static Fit needs_json(const Action& action, FilterBench& bench);
   static void edit_json(const Action& action, FilterBench& bench);
   static void set(const Action& action, FilterBench& bench);
@@ -119,6 +131,7 @@ class Filters {
   static Action compile(const FilterAction& action, unsigned copies, std::string& wrong);
 
   std::vector<Rule> rules_;
+  Chosen scripts_ = 0;
 };
 
 }  // namespace sluice

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/text.h"
+#include "net/filter/event_lines.h"
 #include "net/filter/filters.h"
 #include "net/filter/json_text.h"
 #include "net/http/head.h"
@@ -9,25 +10,6 @@
 namespace sluice {
 
 namespace {
-
-// The lines of `text` as `data` lines.
-std::string data_lines(std::string_view text) {
-  std::string lines;
-  for (size_t at = 0; at <= text.size();) {
-    size_t end = std::min(text.find('\n', at), text.size());
-    lines += "data: ";
-    lines += text.substr(at, end - at);
-    lines += '\n';
-    at = end + 1;
-  }
-  return lines;
-}
-
-std::string event_text(const FilterEvent& event) {
-  std::string text;
-  if (!event.event.empty()) text = "event: " + event.event + '\n';
-  return text + data_lines(event.data) + '\n';
-}
 
 std::string quoted(std::string_view text) {
   std::string out = "\"";
@@ -51,7 +33,9 @@ Filters::Filters(std::span<const FilterRule> rules, const std::vector<const Filt
 }
 
 void Filters::add_rule(const FilterRule& from, size_t place, unsigned copies, std::string& wrong) {
-  Rule rule{place, from.events, from.ids, from.data, from.methods, from.paths, {}, {}, {}};
+  Rule rule{place,        from.is_script(), from.events, from.ids, from.data,
+            from.methods, from.paths,       {},          {},       {}};
+  if (rule.is_script) scripts_ |= Chosen{1} << rules_.size();
   for (const FilterTest& test : from.json)
     rule.json.push_back(compile(test, /*json=*/true, copies, wrong));
   for (const FilterTest& test : from.fields)
@@ -119,12 +103,14 @@ Filters::Action Filters::compile(const FilterAction& from, unsigned copies, std:
       break;
     }
     case Kind::kData:
-      action.text = data_lines(from.text);
+      action.text.clear();
+      append_data_lines(action.text, from.text);
       break;
     case Kind::kAddBefore:
     case Kind::kAddAfter:
     case Kind::kEnd:
-      action.text = from.event ? event_text(*from.event) : "";
+      action.text.clear();
+      if (from.event) append_event(action.text, from.event->event, from.event->data);
       break;
     case Kind::kDrop:
     case Kind::kSet:

@@ -1,6 +1,7 @@
 #include "net/filter/pattern.h"
 
 #include <algorithm>
+#include <array>
 #include <re2/re2.h>
 
 namespace sluice {
@@ -37,13 +38,19 @@ Pattern& Pattern::operator=(Pattern&&) noexcept = default;
 Pattern::~Pattern() = default;
 
 bool Pattern::find(unsigned worker, std::string_view text, size_t at,
-                   std::string_view& match) const {
+                   std::span<std::string_view> match) const {
   const re2::RE2& copy = *copies_[worker % copies_.size()];
-  re2::StringPiece found;
-  if (!copy.Match({text.data(), text.size()}, at, text.size(), re2::RE2::UNANCHORED, &found, 1))
+  std::array<re2::StringPiece, 1 + kGroupsMax> found;
+  auto wanted = static_cast<int>(std::min(match.size(), found.size()));
+  if (!copy.Match({text.data(), text.size()}, at, text.size(), re2::RE2::UNANCHORED, found.data(),
+                  wanted))
     return false;
-  match = {found.data(), found.size()};
+  for (size_t i = 0; i < match.size(); ++i) match[i] = {found[i].data(), found[i].size()};
   return true;
+}
+
+size_t Pattern::groups() const {
+  return std::min(static_cast<size_t>(copies_.front()->NumberOfCapturingGroups()), kGroupsMax);
 }
 
 }  // namespace sluice

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,8 +23,18 @@ class Pattern {
   Pattern& operator=(Pattern&&) noexcept;
   ~Pattern();
 
+  static constexpr size_t kGroupsMax = 9;
+
   // The first match at or behind `at`. False: there is none.
-  bool find(unsigned worker, std::string_view text, size_t at, std::string_view& match) const;
+  bool find(unsigned worker, std::string_view text, size_t at, std::string_view& match) const {
+    return find(worker, text, at, {&match, 1});
+  }
+  // And what its groups have matched, as many as there is room for. One without a part in it has a
+  // null view.
+  bool find(unsigned worker, std::string_view text, size_t at,
+            std::span<std::string_view> match) const;
+  // Up to kGroupsMax.
+  size_t groups() const;
   bool found_in(unsigned worker, std::string_view text) const {
     std::string_view match;
     return find(worker, text, 0, match);

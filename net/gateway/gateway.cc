@@ -109,6 +109,7 @@ void Gateway::snapshot(WorkerSnapshot& into) const {
   into.metrics = context_.metrics;
   into.metrics.encoding = streams_.encoders().metrics();
   into.metrics.filters = streams_.filter_counts();
+  streams_.snapshot(into.metrics.scripts);
   into.ring = context_.loop.ring().counters();
   into.loop = context_.loop.counters();
   into.operations = context_.loop.operations();

@@ -8,6 +8,7 @@
 #include "net/filter/load_filters.h"
 #include "net/process/filter_test.h"
 #include "net/process/server.h"
+#include "net/script/load_scripts.h"
 #include "net/tls/load_tls.h"
 
 int main(int argc, char** argv) {
@@ -16,7 +17,8 @@ int main(int argc, char** argv) {
   auto read_config = [argc, argv, ticket_keys] {
     return sluice::read_config(argc, argv, [&](sluice::Config& config, auto& warnings) {
       std::string wrong = sluice::load_tls(config, ticket_keys, warnings);
-      return wrong.empty() ? sluice::load_filters(config, warnings) : wrong;
+      if (wrong.empty()) wrong = sluice::load_filters(config, warnings);
+      return wrong.empty() ? sluice::load_scripts(config) : wrong;
     });
   };
   sluice::ConfigResult read = read_config();

@@ -3,13 +3,17 @@
 // Owned by the stream.
 #pragma once
 
+#include <memory>
+
 #include "net/filter/filters.h"
+#include "net/filter/stream_scripts.h"
 
 namespace sluice {
 
 struct Inspection {
-  Filters::Chosen filters = 0;  // of its route, those that see its events
-  bool begun = false;           // an event has been seen
+  Filters::Chosen filters = 0;                       // of its route, those that see its events
+  bool begun = false;                                // an event has been seen
+  std::unique_ptr<StreamScripts> scripts = nullptr;  // those among its filters
 };
 
 }  // namespace sluice

@@ -523,6 +523,7 @@ void Stream::end(Ending ending) {
     recovery_->arriving.reset();
   }
   if (stalled_since_ns_ != 0) context().metrics.stall_ns += loop().now_ns() - stalled_since_ns_;
+  if (inspection_) end_scripts();
   streams_.ended(*this);
 }
 

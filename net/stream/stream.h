@@ -273,13 +273,17 @@ class Stream final : public TimerOwner {
   }
 
   // What a route's filters make of it (stream_filters.cc).
-  void choose_filters(const Head& head, std::string_view path);
+  bool choose_filters(const Head& head, std::string_view path);
   bool refused_as_encoded(const Head& head);
   void append_filtered(const Lease& lease, std::string_view run);
   std::string_view append_torn_rest(const Lease& lease, std::string_view run);
   void append_written(std::string_view text);
   bool withhold_held();
   void end_by_filter();
+  // The scripts among them (stream_scripts.cc).
+  bool open_scripts(const Head& head);
+  void fail_by_script(ScriptFailure failure);
+  void end_scripts();
   void stage(const Lease& lease, std::string_view bytes);
   void append_staged();
   Chain& staged();

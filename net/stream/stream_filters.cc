@@ -24,12 +24,14 @@ bool is_padded(const Lease& lease, std::string_view bytes, size_t end) {
 
 }  // namespace
 
-void Stream::choose_filters(const Head& head, std::string_view path) {
-  if (!route_->filters) return;
+// False: the request has been refused.
+bool Stream::choose_filters(const Head& head, std::string_view path) {
+  if (!route_->filters) return true;
   Filters::Chosen chosen = route_->filters->choose(head, path, context().number);
-  if (chosen == 0) return;
+  if (chosen == 0) return true;
   inspection_ = std::make_unique<Inspection>();
   inspection_->filters = chosen;
+  return (chosen & route_->filters->scripts()) == 0 || open_scripts(head);
 }
 
 // The upstream was asked for no coding. What it encodes all the same no filter can read.
@@ -56,6 +58,7 @@ void Stream::append_filtered(const Lease& lease, std::string_view run) {
   run = append_torn_rest(lease, run);
   FilterBench& bench = streams_.filter_bench();
   bench.rules = snapshot_->config().filters;
+  bench.scripts = inspection_->scripts.get();
   size_t ahead = held();  // of the first event
   size_t passed = 0;      // what is behind it, up to `seen`, stays as it is
   size_t seen = 0;
@@ -73,7 +76,10 @@ void Stream::append_filtered(const Lease& lease, std::string_view run) {
     if (begin > passed) append_whole(lease, run.substr(passed, begin - passed));
     passed = seen;
     attempt_.staged.reset();
-    append_written(result.text);
+    if (result.failure != ScriptFailure::kNone)
+      fail_by_script(result.failure);
+    else
+      append_written(result.text);
     if (aborted_ || ended_) return;
   }
   if (seen > passed) append_whole(lease, run.substr(passed, seen - passed));

@@ -48,7 +48,10 @@ void Stream::on_request_head(std::unique_ptr<Head> arrived, bool keep_alive) {
     context().heads.release(std::move(arrived));
     return;
   }
-  choose_filters(head, path);
+  if (!choose_filters(head, path)) {
+    context().heads.release(std::move(arrived));
+    return;
+  }
   choose_coding(head);
   set_window(0);
   repeatable_ = is_idempotent(head.method()) || settings().retry_non_idempotent;

@@ -79,6 +79,7 @@ void Streams::on_turn_end() {
   SlotPool& others = context_.memory.http_message;
   uint32_t leased = events.leased() + others.leased();
   graveyard_.clear();
+  if (scripts_) scripts_->scripts().collect(context_.snapshot->generation());
   relieve_memory();
   // Slots that came back here have missed this turn's waiters.
   bool some_came_back = events.leased() + others.leased() < leased;
@@ -116,6 +117,11 @@ FilterBench& Streams::filter_bench() {
   if (!filter_bench_)
     filter_bench_ = std::make_unique<FilterBench>(context_.number, limits::kFilterBenchBytes);
   return *filter_bench_;
+}
+
+Scripts& Streams::scripts() {
+  if (!scripts_) scripts_ = std::make_unique<WorkerScripts>(context_, filter_bench());
+  return scripts_->scripts();
 }
 
 }  // namespace sluice

@@ -18,6 +18,7 @@
 #include "net/stream/retry_budget.h"
 #include "net/stream/staging.h"
 #include "net/stream/stream.h"
+#include "net/stream/worker_scripts.h"
 
 namespace sluice {
 
@@ -55,6 +56,11 @@ class Streams final : public TurnHook {
   FilterBench& filter_bench();
   std::vector<FilterCounts> filter_counts() const {
     return filter_bench_ ? filter_bench_->counts : std::vector<FilterCounts>();
+  }
+  // Made for the first stream of a route with one.
+  Scripts& scripts();
+  void snapshot(ScriptMetrics& into) const {
+    if (scripts_) scripts_->snapshot(into);
   }
 
   Stream* make(ClientHalf& client);
@@ -99,6 +105,7 @@ class Streams final : public TurnHook {
   Encoders encoders_;
   std::vector<std::string_view> pieces_;
   std::unique_ptr<FilterBench> filter_bench_;
+  std::unique_ptr<WorkerScripts> scripts_;
 };
 
 }  // namespace sluice

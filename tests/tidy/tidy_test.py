@@ -33,7 +33,8 @@ ROOMS = {
     "tls": {"base", "config", "transport"},
     "encode": {"base"},
     "filter": {"base", "config", "http"},
-    "stream": {"base", "config", "http", "context", "encode", "filter"},
+    "script": {"base", "config", "http", "filter"},
+    "stream": {"base", "config", "http", "context", "encode", "filter", "script"},
     "dns": {"base"},
     "upstream": {"base", "config", "http", "context", "transport", "stream", "dns"},
     "http1": {"base", "config", "http", "context", "transport", "stream", "upstream"},
@@ -45,7 +46,7 @@ ROOMS = {
     "httpd": {"base", "config", "http", "http1"},
     "demo": {"base", "httpd"},
     "admin": {"base", "config", "observe", "gateway", "httpd"},
-    "process": {"base", "config", "filter", "transport", "tls", "gateway", "httpd", "demo", "admin"},
+    "process": {"base", "config", "filter", "script", "transport", "tls", "gateway", "httpd", "demo", "admin"},
 }
 # Of http1 the small server and the probes use the messages, not the connections.
 MESSAGES_ONLY = dict.fromkeys(("httpd", "health", "http2"), re.compile(r"net/http1/(?!\w+_conn\.h)"))
@@ -66,6 +67,7 @@ WRAPPED = {
     r"brotli/.*": r"net/encode/brotli_encoder\.cc|tests/unit/encode/decoders\.h",
     r"simdjson\.h": r"net/filter/json_check\.cc",
     r"re2/.*": r"net/filter/pattern\.cc",
+    r"luajit-.*|lua\.hpp": r"net/script/\w+\.cc",
     r"toml(\+\+|plusplus)/.*|toml\+\+\.h": r"net/config/file\.cc",
 }
 

@@ -1,0 +1,41 @@
+#include "net/script/load_scripts.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "net/base/file.h"
+#include "net/script/script_state.h"
+
+namespace sluice {
+
+namespace {
+
+// What a script says while it is loaded is for workers to report.
+class NoHost final : public ScriptHost {
+ public:
+  void script_says(std::string_view /*filter*/, std::string_view /*text*/) override {}
+  void script_counts(std::string_view /*filter*/, std::string_view /*name*/,
+                     std::string_view /*label*/, uint64_t /*amount*/) override {}
+  void script_failed(uint32_t /*id*/, std::string_view /*filter*/, ScriptFailure /*failure*/,
+                     std::string_view /*text*/) override {}
+};
+
+}  // namespace
+
+std::string load_scripts(Config& config) {
+  bool any = false;
+  for (FilterRule& rule : config.filters) {
+    if (!rule.is_script()) continue;
+    any = true;
+    if (!read_file(rule.script.c_str(), &rule.code))
+      return rule.script_where + ": " + rule.script + " cannot be read: " + std::strerror(errno);
+  }
+  if (!any) return "";
+  NoHost host;
+  ScriptState state(config, 0, host);
+  if (state.wrong().empty()) return "";
+  return config.filters[state.wrong_place()].script_where + ": " + state.wrong();
+}
+
+}  // namespace sluice
