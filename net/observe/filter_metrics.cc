@@ -41,7 +41,7 @@ void render_scripts(Page& page, const Workers& workers) {
   std::map<std::array<std::string, 3>, uint64_t> counts;
   for (const WorkerSnapshot& worker : workers)
     for (const ScriptCount& one : worker.metrics.scripts.counts)
-      counts[{one.filter, one.name, one.label}] += one.count;
+      if (one.count > 0) counts[{one.filter, one.name, one.label}] += one.count;
   page.counter("sluice_script_count", "What scripts have counted.");
   for (const auto& [key, count] : counts)
     page.add(count, {{"filter", key[0]}, {"name", key[1]}, {"label", key[2]}});

@@ -37,8 +37,10 @@ class TestHost final : public ScriptHost {
 
   bool failed() const { return failed_; }
   void tell_counts() const {
-    for (const ScriptCount& one : counters_.counts())
+    for (const ScriptCount& one : counters_.counts()) {
+      if (one.count == 0) continue;
       say(one.filter + " counts " + one.name + "{" + one.label + "} " + std::to_string(one.count));
+    }
   }
 
  private:

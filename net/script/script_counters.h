@@ -1,6 +1,7 @@
 // The counters that a worker's scripts have named. Bounded: beyond limits::kScriptCountersMax a new
-// one is counted under the label "other". They outlive reloads. Owned by the worker's host of
-// scripts, used on its thread.
+// label is counted as "other", for which each name has a place from its first label on, and a new
+// name as "other", too. They outlive reloads. Owned by the worker's host of scripts, used on its
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,7 @@ namespace sluice {
 class ScriptCounters {
  public:
   void add(std::string_view filter, std::string_view name, std::string_view label, uint64_t amount);
+  // Those of zero are places that have not been needed.
   const std::vector<ScriptCount>& counts() const { return counts_; }
 
  private:
@@ -24,8 +26,8 @@ class ScriptCounters {
     size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
   };
 
-  ScriptCount* find(std::string_view filter, std::string_view name, std::string_view label,
-                    bool always);
+  ScriptCount* find(std::string_view filter, std::string_view name, std::string_view label);
+  ScriptCount* make(std::string_view filter, std::string_view name, std::string_view label);
 
   std::vector<ScriptCount> counts_;
   std::unordered_map<std::string, size_t, Hash, std::equal_to<>> places_;

@@ -61,7 +61,8 @@ LuaState::Outcome ScriptState::load(const FilterRule& rule, Script& script) {
   call_.filter = script.filter;
   std::string name = "@" + rule.script;
   return lua_.call([&](lua_State* lua) {
-    // Bytecode is refused: nothing checks it.
+    // Nothing would check it, whatever it does to memory.
+    if (rule.code.starts_with('\x1b')) luaL_error(lua, "%s is bytecode", rule.script.c_str());
     if (luaL_loadbufferx(lua, rule.code.data(), rule.code.size(), name.c_str(), "t") != 0)
       lua_error(lua);
     push_globals(lua);

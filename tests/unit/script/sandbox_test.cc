@@ -80,7 +80,7 @@ TEST(Sandbox, OneScriptDoesNotReachAnother) {
 TEST(Sandbox, BytecodeIsRefused) {
   ScriptRig rig("\x1bLJ\x02");
   EXPECT_EQ(rig.open().opened.failure, ScriptFailure::kError);
-  EXPECT_EQ(rig.heard.failed, "s 0: s.lua: attempt to load chunk with wrong mode");
+  EXPECT_EQ(rig.heard.failed, "s 0: s.lua is bytecode");
 }
 
 TEST(Sandbox, MistakesHaveTheirLines) {
@@ -188,7 +188,9 @@ TEST(Limits, AScriptThatKeepsAllFillsAStateAndOthersBeginAnew) {
 
 // Whatever the limit is when the memory ends, the process lives, and so does the state.
 TEST(Limits, MemoryMayEndAnywhere) {
-  for (size_t bytes = 64 << 10; bytes < 80 << 10; bytes += 64) {
+  size_t failed = 0;
+  size_t went_well = 0;
+  for (size_t bytes = 24 << 10; bytes < 96 << 10; bytes += 128) {
     ScriptRig rig(std::vector{script("s", R"(
       function on_open(request) return { m = request.method } end
       function on_event(event, mine)
@@ -205,9 +207,10 @@ TEST(Limits, MemoryMayEndAnywhere) {
         stream.opened.scripts->on_end("complete");
       }
     }
-    for (ScriptFailure failure : rig.heard.failures)
-      EXPECT_TRUE(failure == ScriptFailure::kLimit || !rig.heard.failed.empty());
+    ++(rig.heard.failures.empty() ? went_well : failed);
   }
+  EXPECT_GT(failed, 50U);
+  EXPECT_GT(went_well, 50U);
 }
 
 TEST(Limits, MemoryIsFlatOverManyEventsAndStreams) {
