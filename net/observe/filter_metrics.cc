@@ -44,7 +44,7 @@ void render_scripts(Page& page, const Workers& workers) {
       if (one.count > 0) counts[{one.filter, one.name, one.label}] += one.count;
   page.counter("sluice_script_count", "What scripts have counted.");
   for (const auto& [key, count] : counts)
-    page.add(count, {{"filter", key[0]}, {"name", key[1]}, {"label", key[2]}});
+    page.add(count, {{"filter", key[0]}, {"counter", key[1]}, {"label", key[2]}});
 }
 
 }  // namespace sluice
