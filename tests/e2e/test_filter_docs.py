@@ -1,4 +1,5 @@
-"""The examples of docs/filters.md: each file, given what goes in, prints what comes out."""
+"""The examples of docs/filters.md: each file, with its script where it has one, prints what comes out
+of what goes in, and what a script has to say."""
 
 import pathlib
 import re
@@ -9,22 +10,26 @@ import pytest
 from harness.gateway import binary
 
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs/filters.md"
-EXAMPLE = re.compile(r"^### (.+?)\n.*?^```toml\n(.*?)^```\n\n```in\n(.*?)^```\n\n```out\n(.*?)^```\n",
+EXAMPLE = re.compile(r"^### ([^\n]+)\n(?:(?!^#).)*?^```toml\n(.*?)^```\n\n(?:```lua\n(.*?)^```\n\n)?"
+                     r"```in\n(.*?)^```\n\n```out\n(.*?)^```\n(?:\n```stderr\n(.*?)^```\n)?",
                      re.MULTILINE | re.DOTALL)
 EXAMPLES = EXAMPLE.findall(DOCS.read_text())
 
 
 def test_there_are_some():
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 7
+    assert sum(1 for example in EXAMPLES if example[2]) == 3
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example[0])
 def test_an_example(example, tmp_path):
-    _, toml, given, expected = example
+    _, toml, lua, given, expected, said = example
     path = tmp_path / "sluice.toml"
     path.write_text(toml)
+    if lua:
+        (tmp_path / re.search(r'script = "(.*?)"', toml)[1]).write_text(lua)
     done = subprocess.run([binary(), "--filter-test", path], input=given, text=True, capture_output=True, check=False)
-    assert (done.returncode, done.stderr, done.stdout) == (0, "", expected)
+    assert (done.returncode, done.stderr, done.stdout) == (0, said, expected)
 
 
 def test_only_those_that_are_named(tmp_path):

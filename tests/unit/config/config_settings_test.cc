@@ -121,6 +121,9 @@ std::map<std::string, Sample> process_samples() {
        process_sample("json", "\"json\"", &C::access_log_format, AccessLogFormat::kJson)},
       {"log-query", process_sample("on", "\"on\"", &C::log_query, true)},
       {"log-level", process_sample("warn", "\"warn\"", &C::log_level, LogLevel::kWarn)},
+      {"script-memory", process_sample<uint64_t>("1m", "\"1m\"", &C::script_memory, 1 << 20)},
+      {"script-instructions",
+       process_sample<uint64_t>("5000", "5000", &C::script_instructions, 5000)},
       {"demo", process_sample("on", "true", &C::demo, true)},
   };
 }

@@ -175,6 +175,25 @@ TEST(SteadyAllocation, EventsAreFilteredWithoutAny) {
   expect_none(upstreams, config);
 }
 
+// Nothing outside of Lua's own memory; what is in it is bounded.
+TEST(SteadyAllocation, EventsAreScriptedWithoutAny) {
+  Upstreams upstreams;
+  Config config = test::config_to(upstreams.port());
+  FilterRule rule;
+  rule.name = "a";
+  rule.script = "a.lua";
+  rule.code = R"(function on_event(event, mine)
+    event.data = re.gsub(event.data, "x{50}", "y")
+    if json.get(event.data, "") then event.type = "token" end
+    count("events", "label")
+  end)";
+  config.filters.push_back(rule);
+  config.routes.front().filter_names = {"a"};
+  std::vector<std::string> warnings;
+  ASSERT_EQ(load_filters(config, warnings), "");
+  expect_none(upstreams, config);
+}
+
 // An event of each stream is unfinished at a time, and staged.
 TEST(SteadyAllocation, EventsInTwoReadsAreForwardedWithoutAny) {
   constexpr int kRounds = 300;
