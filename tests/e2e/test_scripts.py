@@ -1,6 +1,7 @@
 """Scripts among a route's filters: what becomes of a stream whose script fails, of its neighbours, of
 reloads, and what they leave behind."""
 
+import gzip
 import re
 import subprocess
 
@@ -243,6 +244,80 @@ def test_over_http2(rig, scripts):
     server.chunk(event(number=1) + event("drop", 2) + event(number=3))
     server.end_chunks()
     assert stream.response()[1] == changed(number=1) + changed(number=3)
+
+
+def test_over_http2_a_failure_resets_its_stream_alone(rig, scripts):
+    upstream = rig.upstream()
+    gateway = rig.gateway(upstream, *scripts.flags())
+    client = rig.http2(gateway)
+    failing, neighbour = client.request(), client.request()
+    servers = [upstream.accept(), upstream.accept()]
+    for server in servers:
+        server.read_request()
+        server.start_events()
+    assert [stream.head().status for stream in (failing, neighbour)] == [200, 200]
+    servers[0].chunk(event("loop"))
+    # Whichever of the two streams the connection was for.
+    gateway.wait_metric("sluice_closes_total", 1, reason="script_failed")
+    servers[1].chunk(event(number=7))
+    servers[1].end_chunks()
+    ended = {True: 0, False: 0}
+    for stream in (failing, neighbour):
+        try:
+            assert stream.rest() == changed(number=7)
+            ended[True] += 1
+        except Aborted:
+            ended[False] += 1
+    assert ended == {True: 1, False: 1}
+
+
+def test_a_script_and_compression(rig, scripts):
+    client, server = rig.exchange(*scripts.flags("--compress", "gzip"), request=("GET", "/events", "Accept-Encoding: gzip"))
+    server.start_events()
+    server.chunk(event(number=1) + event("drop", 2))
+    server.chunk(event(number=3))
+    server.end_chunks()
+    head, body = client.response()
+    assert head.get("content-encoding") == "gzip"
+    assert gzip.decompress(body) == changed(number=1) + changed(number=3)
+
+
+def test_a_slow_client_gets_all(rig, scripts):
+    count = 50000
+
+    def play(server, request):
+        server.start_events()
+        server.chunk(b"".join(event(number=number) for number in range(count)))
+        server.end_chunks()
+    gateway = rig.gateway(rig.upstream(play), *scripts.flags("--client-sndbuf", "16k"))
+    client = rig.client(gateway, rcvbuf=4096)
+    client.get()
+    assert client.read_head().status == 200
+    gateway.wait_metric("sluice_backpressure_stalls_total", 1)
+    assert client.body.rest() == b"".join(changed(number=number) for number in range(count))
+    said(gateway, f"filter s: ended complete nobody {count}")
+
+
+def test_memory_that_is_full_ends_streams_and_not_the_route(rig, scripts):
+    """A script that keeps all that it sees in a global table."""
+    scripts.write("""
+        kept = {}
+        function on_event(event)
+          for i = 1, 200 do kept[#kept + 1] = event.data .. #kept .. ("x"):rep(1000) end
+        end""")
+    upstream = rig.upstream()
+    gateway = rig.gateway(upstream, *scripts.flags("--script-memory", "1m"))
+    for _ in range(6):
+        client, server = open_stream(rig, gateway, upstream)
+        passed = 0
+        with pytest.raises(Aborted):
+            while True:
+                server.chunk(event())
+                assert client.body.read(len(event())) == event()
+                passed += 1
+        assert passed > 0
+        server.wait_closed()
+    assert gateway.metrics().sum("sluice_script_memory_bytes") < 4 * 1024 * 1024
 
 
 def test_a_resumed_stream_is_one_stream_to_a_script(rig, scripts):
