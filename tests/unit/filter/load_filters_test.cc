@@ -156,6 +156,20 @@ actions = [ { drop = true } ]
   EXPECT_EQ(chosen("GET /v1/x HTTP/1.1\r\nHost: a\r\n"), 0b1010U);
 }
 
+TEST(LoadFilters, ScriptsStandAmongThemAndTheirPathsAreBesideTheFile) {
+  Loaded loaded = load(
+      "filters = [\"b\", \"a\", \"c\"]\n[[filter]]\nname = \"a\"\nscript = \"x/a.lua\"\n"
+      "[[filter]]\nname = \"b\"\nactions = [ { drop = true } ]\n"
+      "[[filter]]\nname = \"c\"\nscript = \"/x/c.lua\"\n");
+  ASSERT_TRUE(loaded.read.config) << loaded.read.message;
+  const std::string& script = loaded.read.config->filters[0].script;
+  EXPECT_TRUE(script.starts_with('/') && script.ends_with("/x/a.lua")) << script;
+  EXPECT_EQ(loaded.read.config->filters[2].script, "/x/c.lua");
+  const Filters& filters = *loaded.read.config->routes.front().filters;
+  EXPECT_EQ(filters.scripts(), 0b110U);
+  EXPECT_EQ(filters.place_of(1), 0U);
+}
+
 TEST(LoadFilters, SayWhatIsWrongAndWhere) {
   auto wrong = [](const std::string& toml) { return load(toml).read.message; };
   auto in_filter = [&](const std::string& rest) {
@@ -165,7 +179,14 @@ TEST(LoadFilters, SayWhatIsWrongAndWhere) {
   EXPECT_EQ(wrong("[[filter]]\nactions = []\n"),
             "sluice: FILE:2:1: filter: a filter needs a name: name = \"pii\"");
   EXPECT_EQ(in_filter(""),
-            "sluice: FILE:2:1: filter a: a filter needs actions: actions = [ { drop = true } ]");
+            "sluice: FILE:2:1: filter a: a filter needs actions: actions = [ { drop = true } ], or "
+            "a script");
+  EXPECT_EQ(in_filter("script = \"a.lua\"\nmatch = { event = \"x\" }\n"),
+            "sluice: FILE:4:10: filter a: script: a filter is a script, or a rule with match and "
+            "actions");
+  EXPECT_EQ(in_filter("script = \"\"\n"),
+            "sluice: FILE:4:10: filter a: script: names a file: script = \"NAME.lua\"");
+  EXPECT_EQ(in_filter("script = 1\n"), "sluice: FILE:4:10: filter a: script: is a string");
   EXPECT_EQ(in_filter("action = 1\n"),
             "sluice: FILE:4:10: filter a: no key 'action'; did you mean actions?");
   EXPECT_EQ(in_filter("match = { evnt = \"x\" }\nactions = [ { drop = true } ]\n"),
