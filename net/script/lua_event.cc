@@ -8,6 +8,7 @@
 #include "net/filter/event_lines.h"
 #include "net/http/head.h"
 #include "net/script/lua_state.h"
+#include "net/script/lua_values.h"
 #include "net/script/script_call.h"
 
 namespace sluice {
@@ -18,22 +19,12 @@ constexpr int kObject = 1;
 constexpr int kKey = 2;
 constexpr int kValue = 3;
 
-void push(lua_State* lua, std::string_view text) {
-  lua_pushlstring(lua, text.data(), text.size());
-}
-
 // Of a field that is asked for; no field has an empty name.
 std::string_view key_at(lua_State* lua) {
   if (lua_type(lua, kKey) != LUA_TSTRING) return {};
   size_t size = 0;
   const char* key = lua_tolstring(lua, kKey, &size);
   return {key, size};
-}
-
-std::string_view text_at(lua_State* lua, int index) {
-  size_t size = 0;
-  const char* text = luaL_checklstring(lua, index, &size);
-  return {text, size};
 }
 
 // --- the event ---
@@ -61,11 +52,11 @@ int event_index(lua_State* lua) {
   EventText& event = call.bench->event;
   std::string_view key = key_at(lua);
   if (key == "data") {
-    push(lua, event.data(call.tools.room));
+    push_text(lua, event.data(call.tools.room));
   } else if (key == "type") {
-    push(lua, event.type());
+    push_text(lua, event.type());
   } else if (key == "id") {
-    push(lua, event.id());
+    push_text(lua, event.id());
   } else {
     lua_settop(lua, kKey);
     lua_rawget(lua, lua_upvalueindex(1));
@@ -169,11 +160,11 @@ int request_index(lua_State* lua) {
   std::string_view key = key_at(lua);
   size_t question = std::min(request.target.find('?'), request.target.size());
   if (key == "method") {
-    push(lua, request.method);
+    push_text(lua, request.method);
   } else if (key == "path") {
-    push(lua, request.target.substr(0, question));
+    push_text(lua, request.target.substr(0, question));
   } else if (key == "query") {
-    push(lua, request.target.substr(std::min(question + 1, request.target.size())));
+    push_text(lua, request.target.substr(std::min(question + 1, request.target.size())));
   } else if (key == "fields") {
     lua_pushvalue(lua, lua_upvalueindex(1));
   } else {
@@ -189,7 +180,7 @@ int field_index(lua_State* lua) {
   std::optional<std::string_view> value;
   if (request.head && !key.empty()) value = request.head->find(key);
   if (value)
-    push(lua, *value);
+    push_text(lua, *value);
   else
     lua_pushnil(lua);
   return 1;

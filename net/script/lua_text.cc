@@ -15,6 +15,7 @@
 #include "net/filter/json_text.h"
 #include "net/script/lua_library.h"
 #include "net/script/lua_state.h"
+#include "net/script/lua_values.h"
 #include "net/script/script_call.h"
 
 namespace sluice {
@@ -25,16 +26,6 @@ constexpr int kText = 1;   // the first argument of all of them
 constexpr int kPlace = 2;  // the expression, or the pointer
 
 using Groups = std::array<std::string_view, 1 + Pattern::kGroupsMax>;
-
-std::string_view text_at(lua_State* lua, int index) {
-  size_t size = 0;
-  const char* text = luaL_checklstring(lua, index, &size);
-  return {text, size};
-}
-
-void push(lua_State* lua, std::string_view text) {
-  lua_pushlstring(lua, text.data(), text.size());
-}
 
 void charge_bytes(lua_State* lua, size_t bytes) {
   LuaState::of(lua).charge(lua, 1 + bytes / limits::kScriptBytesPerInstruction);
@@ -53,7 +44,7 @@ const Pattern& pattern_at(lua_State* lua, int index) {
 
 void push_group(lua_State* lua, std::string_view group) {
   if (group.data())
-    push(lua, group);
+    push_text(lua, group);
   else
     lua_pushnil(lua);
 }
@@ -96,7 +87,7 @@ int re_match(lua_State* lua) {
     lua_pushnil(lua);
     return 1;
   }
-  if (groups == 0) push(lua, found[0]);
+  if (groups == 0) push_text(lua, found[0]);
   for (size_t i = 1; i <= groups; ++i) push_group(lua, found[i]);
   return groups == 0 ? 1 : static_cast<int>(groups);
 }
@@ -162,7 +153,7 @@ int re_gsub(lua_State* lua) {
     lua_pushvalue(lua, kText);
   } else {
     out += text.substr(kept);
-    push(lua, out);
+    push_text(lua, out);
   }
   lua_pushinteger(lua, replaced);
   return 2;
@@ -184,7 +175,7 @@ int re_quote(lua_State* lua) {
       (out += '\\') += c;
   }
   charge_bytes(lua, text.size());
-  push(lua, out);
+  push_text(lua, out);
   return 1;
 }
 
@@ -213,15 +204,15 @@ void push_null(lua_State* lua) {
 int push_value(lua_State* lua, std::string_view value) {
   switch (value.front()) {
     case '"':
-      push(lua, unescaped(value.substr(1, value.size() - 2), call_of(lua).tools.room));
+      push_text(lua, unescaped(value.substr(1, value.size() - 2), call_of(lua).tools.room));
       lua_pushliteral(lua, "string");
       break;
     case '{':
-      push(lua, value);
+      push_text(lua, value);
       lua_pushliteral(lua, "object");
       break;
     case '[':
-      push(lua, value);
+      push_text(lua, value);
       lua_pushliteral(lua, "array");
       break;
     case 't':
@@ -306,7 +297,7 @@ int push_edited(lua_State* lua, std::string_view text, std::string_view with) {
   charge_bytes(lua, text.size() + out.size());
   if (out.size() > limits::kScriptOutputBytes)
     LuaState::of(lua).refuse(lua, "the text grows beyond 1 MiB");
-  push(lua, out);
+  push_text(lua, out);
   tools.note_json({lua_tostring(lua, -1), out.size()}, LuaState::of(lua).calls());
   lua_pushboolean(lua, 1);
   return 2;
@@ -352,7 +343,7 @@ int json_quote(lua_State* lua) {
   std::string& value = call_of(lua).tools.value;
   write_value(lua, 1, value);
   charge_bytes(lua, value.size());
-  push(lua, value);
+  push_text(lua, value);
   return 1;
 }
 
