@@ -71,17 +71,17 @@ int event_newindex(lua_State* lua) {
   std::string_view key = key_at(lua);
   if (key == "data") {
     std::string_view data = text_at(lua, kValue);
-    check_size(lua, data.size());
     if (data == event.data(call.tools.room)) return 0;
+    check_size(lua, data.size());
     call.tools.out.clear();
     append_data_lines(call.tools.out, data);
     check_size(lua, call.tools.out.size());
     event.replace_data(call.tools.out);
   } else if (key == "type") {
     std::string_view type = text_at(lua, kValue);
+    if (type == event.type()) return 0;
     check_size(lua, type.size());
     if (type.find_first_of("\r\n") != type.npos) return luaL_error(lua, "a type is one line");
-    if (type == event.type()) return 0;
     event.replace_type(type);
   } else if (key == "id") {
     return luaL_error(lua, "an id stays, since a client resumes behind it");

@@ -362,6 +362,15 @@ def test_memory_is_flat_over_many_events_and_streams(rig, scripts):
     assert gateway.metrics().sum("sluice_script_count_total", counter="events") == 100_000
 
 
+def test_a_failure_in_a_filter_test(scripts):
+    done = subprocess.run([binary(), "--filter-test", *scripts.flags()[1:]], capture_output=True, check=False,
+                          input=event(number=1) + event("loop", 2) + event(number=3))
+    assert (done.returncode, done.stdout) == (1, changed(number=1))
+    assert b"filter s has failed: " in done.stderr and b"it takes more than --script-instructions" in done.stderr
+    assert b"s: ended script_failed nobody 2\n" in done.stderr
+    assert b"s counts events{nobody} 2\n" in done.stderr
+
+
 def test_check_says_what_is_wrong(scripts):
     scripts.write("\nfunction on_event(event) local end")
     done = subprocess.run([binary(), "--check", "--demo", *scripts.flags()], text=True, capture_output=True, check=False)

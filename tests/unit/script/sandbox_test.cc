@@ -143,6 +143,20 @@ INSTANTIATE_TEST_SUITE_P(
         Endless{"Replaced", "re.gsub(('x'):rep(1000), 'x', ('y'):rep(2000))"}),
     [](const auto& test) { return test.param.name; });
 
+// Few instructions that take long, since their strings are.
+TEST(Limits, TimeEndsWhatInstructionsDoNot) {
+  ScriptRig rig(std::vector{script("s", R"(
+    local long = ("x"):rep(300000)
+    function on_event(event)
+      local n = 0
+      while true do n = 1 - n local text = long .. n end
+    end)")},
+                1'000'000'000'000, 4 << 20);
+  EXPECT_EQ(rig("data: 1\n\n"), "");
+  EXPECT_EQ(rig.heard.failed, "s 0: s.lua:5: it takes too long");
+  EXPECT_EQ(rig.heard.failures, std::vector{ScriptFailure::kLimit});
+}
+
 TEST(Limits, RecursionEnds) {
   ScriptRig rig("local function f() return 1 + f() end\nfunction on_event() f() end");
   EXPECT_EQ(rig("data: 1\n\n"), "");
