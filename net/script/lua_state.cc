@@ -154,10 +154,11 @@ void LuaState::collect_all(lua_State* lua) {
 }
 
 bool LuaState::exhausted() {
-  if (!refused_ever_) return false;
+  if (exhausted_ || !refused_ever_) return exhausted_;
   call([this](lua_State* lua) { collect_all(lua); });
-  refused_ever_ = used_bytes_ > limits_.memory_bytes / 2;
-  return refused_ever_;
+  refused_ever_ = false;
+  exhausted_ = used_bytes_ > limits_.memory_bytes / 2;
+  return exhausted_;
 }
 
 // A step of one KiB goes through two of data, so garbage is found as fast as it is made.

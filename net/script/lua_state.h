@@ -53,7 +53,8 @@ class LuaState {
   // takes.
   void collect();
 
-  // Memory has been refused, and what lives is more than half of it: others will find none, either.
+  // Memory has been refused, and what lives was more than half of it then: others would find none,
+  // either. It stays so.
   bool exhausted();
 
   size_t memory_bytes() const { return used_bytes_; }
@@ -87,6 +88,7 @@ class LuaState {
   bool stopped_ = false;         // a limit of the call has been reached
   bool refused_memory_ = false;  // in this call
   bool refused_ever_ = false;    // since exhausted() was asked
+  bool exhausted_ = false;
   bool counts_each_ = false;
 
   size_t used_bytes_ = 0;

@@ -1,5 +1,6 @@
 // A stream and the scripts among its route's filters: they are asked at its request's head whether
 // they look at it, and are told of its end, however it comes.
+#include "net/script/scripts.h"
 #include "net/stream/stream.h"
 #include "net/stream/streams.h"
 

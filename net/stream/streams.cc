@@ -5,6 +5,7 @@
 #include "core/check.h"
 #include "net/base/limits.h"
 #include "net/stream/stream.h"
+#include "net/stream/worker_scripts.h"
 
 namespace sluice {
 
@@ -122,6 +123,10 @@ FilterBench& Streams::filter_bench() {
 Scripts& Streams::scripts() {
   if (!scripts_) scripts_ = std::make_unique<WorkerScripts>(context_, filter_bench());
   return scripts_->scripts();
+}
+
+void Streams::snapshot(ScriptMetrics& into) const {
+  if (scripts_) scripts_->snapshot(into);
 }
 
 }  // namespace sluice

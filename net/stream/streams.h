@@ -18,9 +18,11 @@
 #include "net/stream/retry_budget.h"
 #include "net/stream/staging.h"
 #include "net/stream/stream.h"
-#include "net/stream/worker_scripts.h"
 
 namespace sluice {
+
+class Scripts;
+class WorkerScripts;
 
 // Told of each stream's end, while the stream is still whole.
 class StreamObserver {
@@ -59,9 +61,7 @@ class Streams final : public TurnHook {
   }
   // Made for the first stream of a route with one.
   Scripts& scripts();
-  void snapshot(ScriptMetrics& into) const {
-    if (scripts_) scripts_->snapshot(into);
-  }
+  void snapshot(ScriptMetrics& into) const;
 
   Stream* make(ClientHalf& client);
   // Ends all, now.

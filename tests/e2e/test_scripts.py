@@ -152,10 +152,12 @@ def test_on_open_that_fails_refuses_the_request(rig, scripts):
     assert client.response()[1] == event("loop")
 
 
-@pytest.mark.parametrize("ending", ["client_left", "upstream_truncated", "upstream_refused", "complete"])
+@pytest.mark.parametrize("ending", ["client_left", "upstream_truncated", "upstream_refused", "upstream_idle_timeout",
+                                    "complete"])
 def test_every_end_is_told_once(rig, scripts, ending):
     upstream = rig.upstream()
-    gateway = rig.gateway(upstream, *scripts.flags("--heal", "off", "--retries", "0"))
+    gateway = rig.gateway(upstream, *scripts.flags("--heal", "off", "--retries", "0",
+                                                   "--stream-idle-timeout", "300ms" if ending.endswith("timeout") else "1h"))
     if ending == "upstream_refused":
         upstream.close()
         client = rig.client(gateway)
@@ -168,8 +170,9 @@ def test_every_end_is_told_once(rig, scripts, ending):
         if ending == "client_left":
             client.close()
             server.wait_closed()
-        elif ending == "upstream_truncated":
-            server.close()
+        elif ending.startswith("upstream_"):
+            if ending == "upstream_truncated":
+                server.close()
             with pytest.raises(Aborted):
                 client.body.rest()
         else:
