@@ -29,6 +29,13 @@ void make_room(std::string& buffer, size_t bytes) {
     buffer.reserve(std::max(2 * buffer.capacity(), bytes + JsonCheck::kPadding));
 }
 
+// A line with its end. Where what stood between a CR and a LF has gone, these two must not become
+// one line end: the empty line that ends the event would be no more.
+void append_line(std::string& out, std::string_view line) {
+  if (line.starts_with('\n') && out.ends_with('\r')) out += '\n';
+  out += line;
+}
+
 // Takes each line of `text` with its end.
 template <typename Take>
 void each_line(std::string_view text, Take take) {
@@ -172,7 +179,7 @@ void EventText::write_with_data(std::string_view lines, std::string& out) {
   bool first = true;
   each_line(text_, [&](std::string_view line, std::string_view whole) {
     if (!is_data_line(line))
-      out += whole;
+      append_line(out, whole);
     else if (std::exchange(first, false))
       out += lines;
   });
@@ -227,7 +234,7 @@ void EventText::replace_type(std::string_view type) {
   bool first = true;
   each_line(text_, [&](std::string_view line, std::string_view whole) {
     if (!is_type_line(line))
-      out += whole;
+      append_line(out, whole);
     else if (std::exchange(first, false))
       write_type();
   });
