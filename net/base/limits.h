@@ -203,5 +203,7 @@ inline constexpr size_t kFiltersMax = 32;
 // model's name is kept.
 inline constexpr uint64_t kLlmRequestBytes = uint64_t{4} << 20;
 inline constexpr size_t kLlmModelBytes = 128;
+// Of events without content, held by a content gate; it opens then.
+inline constexpr size_t kGateBytes = size_t{64} << 10;
 
 }  // namespace sluice::limits

@@ -141,6 +141,7 @@ void Stream::end_attempt(Ending ending) {
 }
 
 void Stream::let_go_of_upstream(Ending ending) {
+  if (llm()) drop_held(GateOutcome::kEnded);
   end_attempt(ending);
   end_wait();
   if (in_queue.linked()) streams_.upstreams().forget(*this);

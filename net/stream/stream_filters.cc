@@ -28,7 +28,7 @@ void Stream::choose_filters(const Head& head, std::string_view path) {
   if (!route_->filters) return;
   Filters::Chosen chosen = route_->filters->choose(head, path, context().number);
   if (chosen == 0) return;
-  inspection_ = std::make_unique<Inspection>();
+  if (!inspection_) inspection_ = std::make_unique<Inspection>();
   inspection_->filters = chosen;
 }
 
