@@ -100,6 +100,7 @@ void Stream::look_for_dialect(std::string_view run) {
 // What looks at single events, in order: the dialect, its gate, the filters.
 bool Stream::inspect(const Lease& lease, std::string_view run, uint32_t& events) {
   run = append_torn_rest(lease, run);
+  if (run.empty()) return true;
   if (LlmWatch* its = llm(); its && its->dialect != Dialect::kNone) {
     if (!look_at_events(run, events)) return false;
     if (its->holds) {
