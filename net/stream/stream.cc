@@ -273,6 +273,9 @@ Chain& Stream::staged() {
 
 void Stream::relieve_memory(const SlotPool& pool) {
   if (!retry_ && request_.keeps_in(pool)) request_.keep_for_replay(false);
+  if (gate_holds() && llm()->held && llm()->held->bytes.holds_in(pool) &&
+      !open_gate(GateOutcome::kBytes))
+    return;
   if (attempt_.staged && attempt_.staged->bytes.holds_in(pool)) tear_held();
   if (waits_for_client(pool) || waits_for_upstream(pool)) shed();
 }
