@@ -155,7 +155,7 @@ void Stream::on_response_body(const Lease& lease, std::string_view bytes) {
   response_body_bytes_ += bytes.size();
   adapt_window(bytes.size());
   if (attempt_.late_bom > 0) bytes = without_late_bom(bytes);
-  if (framed_ || gate_holds()) {
+  if (receives_events()) {
     append_event_bytes(lease, bytes);
     return;
   }
