@@ -70,6 +70,10 @@ void AccessLog::format_text(const Stream& stream, uint64_t now_ns) {
   line_ += " agent=\"";
   append_or_dash(line_, stream.facts().user_agent());
   line_ += '"';
+  if (stream.dialect() != Dialect::kNone) {
+    line_ += " dialect=";
+    line_ += dialect_name(stream.dialect());
+  }
   line_ += " ending=";
   line_ += ending_name(stream.ending());
   if (!stream.reason().empty()) {
@@ -116,6 +120,7 @@ void AccessLog::format_json(const Stream& stream, uint64_t now_ns) {
     line_ += "null";
   line_ += ",\"time_ms\":";
   append_ms(line_, now_ns - stream.started_ns());
+  if (stream.dialect() != Dialect::kNone) text("dialect", dialect_name(stream.dialect()));
   text("ending", ending_name(stream.ending()));
   text("side", side_name(ending_side(stream.ending())));
   if (!stream.reason().empty()) text("reason", stream.reason());

@@ -1,5 +1,5 @@
-// The text of a scrape while it is put together: families and their samples, in either format. Made
-// for one scrape and used by its thread. Who adds samples opens their family first.
+// A page of metrics as it is written, family by family, and what adds up the workers' counts.
+// Included by the files that render families; used on the admin port's thread.
 #pragma once
 
 #include <array>
@@ -10,7 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include "core/histogram.h"
 #include "net/context/metrics.h"
 #include "net/observe/metrics_text.h"
 
@@ -102,6 +101,12 @@ template <typename Get>
 uint64_t sum(const Workers& workers, Get get) {
   uint64_t total = 0;
   for (const WorkerSnapshot& worker : workers) total += get(worker);
+  return total;
+}
+
+inline Histogram merged(const Workers& workers, Histogram Metrics::*member) {
+  Histogram total;
+  for (const WorkerSnapshot& worker : workers) total.add(worker.metrics.*member);
   return total;
 }
 

@@ -2,24 +2,18 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <functional>
 #include <map>
 
 #include "core/clock.h"
 #include "net/config/health_check.h"
 #include "net/observe/filter_metrics.h"
+#include "net/observe/llm_metrics.h"
 #include "net/observe/metrics_page.h"
 
 namespace sluice {
 
 namespace {
-
-Histogram merged(const Workers& workers, Histogram Metrics::*member) {
-  Histogram total;
-  for (const WorkerSnapshot& worker : workers) total.add(worker.metrics.*member);
-  return total;
-}
 
 struct SimpleCounter {
   const char* name;
@@ -535,6 +529,7 @@ std::string render_metrics(const ConfigSnapshot& snapshot,
   render_upstreams(page, snapshot, workers);
   render_filters(page, snapshot, workers);
   render_scripts(page, workers);
+  render_dialects(page, workers);
   render_health(page, snapshot, process.now_ms);
   render_probes(page, snapshot);
   render_gauges(page, workers);

@@ -7,13 +7,15 @@
 
 #include "net/filter/filters.h"
 #include "net/filter/stream_scripts.h"
+#include "net/stream/llm_watch.h"
 
 namespace sluice {
 
 struct Inspection {
-  Filters::Chosen filters = 0;                       // of its route, those that see its events
-  bool begun = false;                                // an event has been seen
-  std::unique_ptr<StreamScripts> scripts = nullptr;  // those among its filters
+  Filters::Chosen filters = 0;             // of its route, those that see its events
+  bool begun = false;                      // an event has been seen
+  std::unique_ptr<StreamScripts> scripts;  // those among its filters
+  std::unique_ptr<LlmWatch> llm;  // null where nothing speaks for a dialect of language models
 };
 
 }  // namespace sluice

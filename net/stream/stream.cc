@@ -90,6 +90,7 @@ void Stream::on_response_head(const Head& head) {
     on_comeback(head);
     return;
   }
+  if (hold_until_content(head)) return;
   if (head_queued_) {
     if (head.status() == 200 && is_event_stream(head)) {
       no_transform_ |= has_no_transform(head);
@@ -104,7 +105,7 @@ void Stream::on_response_head(const Head& head) {
 }
 
 void Stream::commit_response(const Head& head) {
-  if (inspection_ && refused_as_encoded(head)) return;
+  if (filtered() && refused_as_encoded(head)) return;
   status_ = static_cast<uint16_t>(head.status());
   bool has_body = head.body() != BodyKind::kNone;
   bool event_stream = is_event_stream(head) && settings().framing != EventFraming::kOff;
@@ -130,7 +131,7 @@ void Stream::commit_response(const Head& head) {
   if (framed_) streams_.event_stream_begun();
   if (!framed_) response_.spill_to(context().memory.http_message);
   if (packer) response_.pack(std::move(packer));
-  if (framed_ && inspection_ && context().memory.json) response_.spill_to(*context().memory.json);
+  if (framed_ && filtered() && context().memory.json) response_.spill_to(*context().memory.json);
   settle_request();
   head_queued_ = true;
   last_output_ms_ = loop().now_ms();
@@ -154,7 +155,7 @@ void Stream::on_response_body(const Lease& lease, std::string_view bytes) {
   response_body_bytes_ += bytes.size();
   adapt_window(bytes.size());
   if (attempt_.late_bom > 0) bytes = without_late_bom(bytes);
-  if (framed_) {
+  if (receives_events()) {
     append_event_bytes(lease, bytes);
     return;
   }
@@ -165,6 +166,10 @@ void Stream::on_response_body(const Lease& lease, std::string_view bytes) {
 // What leaves in this turn goes by reference; what has to wait is copied where it is small, so
 // that it does not pin a whole slot.
 void Stream::append_response(const Lease& lease, std::string_view bytes) {
+  if (!lease) {
+    append_written(bytes);
+    return;
+  }
   if (response_.batch_under_way() && is_small(lease, bytes)) bytes = response_.append_copy(bytes);
   if (!bytes.empty()) response_.append(lease, bytes);
 }
@@ -203,13 +208,14 @@ void Stream::append_event_bytes(const Lease& lease, std::string_view bytes) {
 
 // Whole events, behind what was staged of the first.
 void Stream::append_run(const Lease& lease, std::string_view run, uint32_t events) {
+  if (events_ == 0 && !llm()) look_for_dialect(run);
   if (notes_ids_) {
     if (attempt_.torn)
       note_ids_behind_torn(run);
     else
       note_ids(staged_and(run));
   }
-  if (!pass_on(lease, run)) return;
+  if (!pass_on(lease, run, events)) return;
   if (notes_ids_) tell_late_gap();
   if (events > 0) note_events(events);
   // An upstream that gives ids does so from the first events on.
@@ -267,6 +273,9 @@ Chain& Stream::staged() {
 
 void Stream::relieve_memory(const SlotPool& pool) {
   if (!retry_ && request_.keeps_in(pool)) request_.keep_for_replay(false);
+  if (gate_holds() && llm()->held && llm()->held->bytes.holds_in(pool) &&
+      !open_gate(GateOutcome::kBytes))
+    return;
   if (attempt_.staged && attempt_.staged->bytes.holds_in(pool)) tear_held();
   if (waits_for_client(pool) || waits_for_upstream(pool)) shed();
 }
@@ -297,8 +306,10 @@ void Stream::shed() {
 
 void Stream::tear_held() {
   if (notes_ids_ && !may_tear()) return;
+  if (gate_holds() && !open_gate(GateOutcome::kBytes)) return;
+  if (llm()) look_at_part();
   attempt_.torn = true;
-  if (inspection_ && withhold_held()) return;
+  if (attempt_.withheld || (filtered() && withhold_held())) return;
   ++context().metrics.torn_events;
   append_staged();
   response_grew();
@@ -328,11 +339,18 @@ void Stream::note_events(uint32_t count) {
 void Stream::on_response_end() {
   if (answer_arrives()) recovery_->kept = std::move(recovery_->arriving);
   if (!hears_upstream()) return;
-  if (notes_ids_ && settings().heal == Heal::kAlways && heal(Failure::kEnded, Ending::kComplete))
+  if (notes_ids_ && settings().heal == Heal::kAlways && !is_over() &&
+      heal(Failure::kEnded, Ending::kComplete))
     return;
+  if (lacks_last_event()) {
+    end_attempt(Ending::kUpstreamTruncated);
+    lose_attempt(Ending::kUpstreamTruncated, "no_last_event", /*nothing_sent=*/false);
+    return;
+  }
+  if (gate_holds() && !open_gate(GateOutcome::kEnded)) return;
   // An event that the upstream ended without its blank line is the client's to discard
   // (html.spec.whatwg.org 9.2.6): bytes are never altered. No filter has seen it.
-  if (inspection_) discard_unfinished();
+  if (filtered() || is_over()) discard_unfinished();
   append_staged();
   if (attempt_.late_bom > 1)
     response_.append_static(std::string_view("\xEF\xBB").substr(0, attempt_.late_bom - 1U));
@@ -475,6 +493,7 @@ void Stream::fail(Ending ending, const char* reason) {
   reason_ = reason;
   let_go_of_upstream(ending);
   discard_unfinished();
+  if (can_tell_error()) tell_error(ending);
   aborted_ = true;
   keep_alive_ = false;
   ending_ = ending;

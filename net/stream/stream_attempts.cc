@@ -102,6 +102,7 @@ bool Stream::replace_attempt(Ending because) {
 // What has not come whole of an event is dropped. The next attempt begins once this one's
 // connection has let go.
 void Stream::leave_attempt() {
+  if (llm()) drop_held(GateOutcome::kFailedOver);
   discard_unfinished();
   if (in_queue.linked()) streams_.upstreams().forget(*this);
   retry_ = attempt_.upstream != nullptr;
@@ -141,6 +142,7 @@ void Stream::end_attempt(Ending ending) {
 }
 
 void Stream::let_go_of_upstream(Ending ending) {
+  if (llm()) drop_held(GateOutcome::kEnded);
   end_attempt(ending);
   end_wait();
   if (in_queue.linked()) streams_.upstreams().forget(*this);

@@ -29,7 +29,7 @@ bool Stream::choose_filters(const Head& head, std::string_view path) {
   if (!route_->filters) return true;
   Filters::Chosen chosen = route_->filters->choose(head, path, context().number);
   if (chosen == 0) return true;
-  inspection_ = std::make_unique<Inspection>();
+  if (!inspection_) inspection_ = std::make_unique<Inspection>();
   inspection_->filters = chosen;
   return (chosen & route_->filters->scripts()) == 0 || open_scripts(head);
 }

@@ -30,6 +30,10 @@ bool Stream::at_hand() const {
 }
 
 void Stream::lose_attempt(Ending ending, const char* reason, bool nothing_sent) {
+  if (is_over()) {
+    end_behind_last_event(ending);
+    return;
+  }
   Failure failure = failure_of(ending, reason);
   bool goes_on =
       without_content() ? fail_over(failure, ending, nothing_sent) : heal(failure, ending);
@@ -55,7 +59,7 @@ void Stream::lose_silent_attempt(Ending ending) {
 // To another upstream of the group, where none can have executed the request twice to any harm.
 // `answer`: one that says that it was not executed, or that twice does no harm.
 bool Stream::fail_over(Failure failure, Ending ending, bool nothing_sent, const Head* answer) {
-  bool harmless = nothing_sent || repeatable_ || answer;
+  bool harmless = nothing_sent || repeatable_ || failure == Failure::kStatus;
   if (!fails_over(failure) || !harmless || !(nothing_sent || at_hand())) return false;
   uint64_t tried = (recovery_ ? recovery_->tried : 0) | uint64_t{1} << upstream_index;
   if ((recovery_ ? recovery_->retries : 0) >= settings().retries) return false;

@@ -52,6 +52,7 @@ void Stream::on_request_head(std::unique_ptr<Head> arrived, bool keep_alive) {
     context().heads.release(std::move(arrived));
     return;
   }
+  choose_dialect(head, path);
   choose_coding(head);
   set_window(0);
   repeatable_ = is_idempotent(head.method()) || settings().retry_non_idempotent;
@@ -183,6 +184,7 @@ void Stream::on_request_body(const Lease& lease, std::string_view bytes) {
            refusal_name(Refusal::kBodyTooLarge));
     return;
   }
+  if (llm()) look_at_request(bytes);
   if (request_.backlog() == 0) request_moved_ms_ = low_bits(loop().now_ms());
   bool small = !lease || bytes.size() <= lease.size() / limits::kSpillFraction;
   if (small) bytes = request_.append_copy(bytes);

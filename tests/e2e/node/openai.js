@@ -1,5 +1,6 @@
-// openai.js BASE_URL stream|whole|abort: one chat completion; prints its text, and the error that
-// ended it, if any. `abort` leaves after the first token.
+// openai.js BASE_URL stream|whole|abort|gather|responses: one chat completion, or a response; prints
+// its text, and the error that ended it, if any. `abort` leaves after the first token; `gather` lets
+// the SDK put the chunks together.
 import OpenAI from 'openai';
 
 const [baseURL, mode] = process.argv.slice(2);
@@ -11,6 +12,18 @@ try {
   if (mode === 'whole') {
     const answer = await client.chat.completions.create(request);
     chat.text = answer.choices[0].message.content;
+  } else if (mode === 'gather') {
+    const gathered = client.chat.completions.stream(request);
+    gathered.on('chunk', () => { ++chat.chunks; });
+    const answer = await gathered.finalChatCompletion();
+    chat.text = answer.choices[0].message.content;
+    chat.id = answer.id;
+  } else if (mode === 'responses') {
+    for await (const event of await client.responses.create({model: 'demo', input: 'Hi', stream: true})) {
+      ++chat.chunks;
+      if (event.type === 'response.output_text.delta') chat.text += event.delta;
+      if (event.type === 'error') chat.told = event.code;
+    }
   } else {
     const stream = await client.chat.completions.create({...request, stream: true});
     for await (const chunk of stream) {
