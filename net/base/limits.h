@@ -199,4 +199,9 @@ inline constexpr size_t kFilterBenchBytes = size_t{64} << 10;
 // Filters of a route: those that look at a stream's events are bits of a word.
 inline constexpr size_t kFiltersMax = 32;
 
+// So far a request's body is searched for what it says about its answer, and so much of the
+// model's name is kept.
+inline constexpr uint64_t kLlmRequestBytes = uint64_t{4} << 20;
+inline constexpr size_t kLlmModelBytes = 128;
+
 }  // namespace sluice::limits

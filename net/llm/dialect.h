@@ -1,0 +1,70 @@
+// What one event says in a dialect of language models: whether it has content, whether it is the
+// last one, whether it is an error; and what a path or an event tells of the dialect. An event's
+// fields are looked at first, then its data is searched for bytes; JSON is walked only where a byte
+// search has found something. Pure: no I/O, no clock; what it returns are views of the event.
+//
+// Dialects differ in how they end. OpenAI's (Chat and legacy Completions) ends with `data: [DONE]`,
+// Responses with `response.completed` or `response.incomplete`, Anthropic's with `message_stop`.
+// Every dialect may say in mid-stream that it has failed, and nothing has to follow that.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "net/base/dialects.h"
+#include "sse/pieces.h"
+
+namespace sluice {
+
+enum class EventRole : uint8_t {
+  kOther,      // not known, or behind the content: usage, the end of a part
+  kHeartbeat,  // says nothing: a comment, an empty event, a ping
+  kLifecycle,  // before the content, without any: message_start, response.created, a role alone
+  kContent,    // text, reasoning, a call of a tool: what a client waits for
+  kEnd,        // the dialect's last event; nothing may follow
+  kError,      // the upstream says that it has failed
+};
+
+struct EventSight {
+  EventRole role = EventRole::kOther;
+  // It says why the content is over (finish_reason, stop_reason). An event with content may, too.
+  bool finishes = false;
+  // Its `event` field. Where it has none, and its dialect has types: its data's `type`.
+  std::string_view type;
+  std::string_view data;  // its `data`, lines joined by LF
+};
+
+// What a request's path (without its query) speaks for. A guess: other services use such paths.
+Dialect dialect_of_path(std::string_view path);
+// What a stream's first event speaks for that is no heartbeat. No guess: kNone unless it bears the
+// dialect's own marks. `first`: its sight in any dialect.
+Dialect dialect_of_event(const EventSight& first);
+
+// Looks at events one by one, and has a buffer for those whose data does not lie in one piece. A
+// sight's views are good until the next look, and as long as the event. One a worker.
+class EventLook {
+ public:
+  // `event` is whole, or the begin of one: of that, lines that have no end yet are not seen.
+  // Pass a stream's first event without its byte order mark (sse/events.h).
+  EventSight look(Dialect dialect, const Pieces& event);
+
+ private:
+  bool read_fields(const Pieces& event, EventSight& sight);
+
+  std::string type_;
+  std::string data_;
+};
+
+// The value of a member of the outermost object of `json`, as it is written there: a string with
+// its quotes. Empty: there is none. Of text that is no valid JSON it may be any part. Of several
+// the last counts, as in JSON.parse().
+std::string_view json_member_of(std::string_view json, std::string_view name);
+
+// Where the value begins of the next member with that name, at any depth, whose name is at or
+// behind `from`; npos: there is none. `quoted_name` has its quotes. Cheap: within JSON's strings
+// quotes are escaped, so such bytes before a colon are a name, and nothing is walked.
+size_t find_json_value(std::string_view json, std::string_view quoted_name, size_t from = 0);
+
+}  // namespace sluice
