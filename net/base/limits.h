@@ -204,4 +204,6 @@ inline constexpr size_t kFiltersMax = 32;
 inline constexpr uint64_t kLlmRequestBytes = uint64_t{4} << 20;
 inline constexpr size_t kLlmModelBytes = 128;
 
+// Models that a worker counts by name, over all routes; the rest are "other" on their route.
+inline constexpr size_t kUsageModelsMax = 100;
 }  // namespace sluice::limits

@@ -18,6 +18,7 @@
 #include "net/base/http2.h"
 #include "net/base/proxy_results.h"
 #include "net/base/tls_results.h"
+#include "net/base/usage.h"
 #include "net/http/parse_error.h"
 #include "pool/slot_pool.h"
 
@@ -67,6 +68,7 @@ struct Metrics {
   RouteMetrics no_route;
   std::vector<FilterCounts> filters;          // in a snapshot only: a worker's are its bench's
   std::array<uint64_t, 3> oversize_events{};  // that filters did not see: passed, dropped, ended
+  UsageCounts usage;                          // of requests to models
   uint64_t unfiltered_streams = 0;            // passed on encoded, where there are filters
 
   RouteMetrics& of_route(uint32_t id) { return at(routes, id); }

@@ -17,6 +17,7 @@ struct RequestRewrite {
   std::string_view received_protocol;  // "HTTP/2", for Via; "": as the head says
   std::string_view default_host;       // Host for an HTTP/1.0 client that sent none
   std::string_view request_id;         // "" leaves X-Request-Id out
+  uint32_t body_growth = 0;            // so many bytes more than its length says, where it says one
   bool identity = false;               // the answer is to come without a content coding
   std::string_view last_event_id;      // in the place of the client's; "" leaves that as it is
 };

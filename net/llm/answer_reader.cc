@@ -5,12 +5,11 @@
 #include <utility>
 
 #include "core/text.h"
+#include "net/llm/dialect.h"
 
 namespace sluice {
 
 namespace {
-
-constexpr std::string_view kBlanks = " \t\r\n";
 
 // What a model says, in whichever dialect.
 constexpr std::array<std::string_view, 8> kTextNames = {
@@ -36,19 +35,13 @@ size_t text_of_value(std::string_view json) {
   return bytes;
 }
 
-// Calls take(value) for what stands behind each `"name":`. Quotes within strings are escaped, so
-// the search finds no name within one.
+// Calls take(value) for what stands behind each `"name":`.
 template <typename Take>
 bool for_each_member(std::string_view json, std::string_view quoted_name, Take take) {
   bool found = false;
-  for (size_t at = json.find(quoted_name); at != json.npos; at = json.find(quoted_name, at)) {
-    at += quoted_name.size();
-    size_t colon = json.find_first_not_of(kBlanks, at);
-    if (colon == json.npos || json[colon] != ':') continue;
-    size_t value = json.find_first_not_of(kBlanks, colon + 1);
-    if (value == json.npos) break;
+  for (size_t at = 0; (at = find_json_value(json, quoted_name, at)) < json.size();) {
     found = true;
-    take(json.substr(value));
+    take(json.substr(at));
   }
   return found;
 }
@@ -59,7 +52,7 @@ size_t content_bytes(std::string_view data) {
   size_t bytes = 0;
   auto add = [&bytes](std::string_view value) { bytes += text_of_value(value); };
   if (for_each_member(data, "\"delta\"", add)) return bytes;
-  if (data.find("\"choices\"") == data.npos) return 0;
+  if (find_json_value(data, "\"choices\"") == data.npos) return 0;
   for_each_member(data, "\"text\"", add);
   return bytes;
 }

@@ -11,8 +11,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "net/base/usage.h"
 #include "net/llm/json_tokens.h"
-#include "net/llm/usage.h"
 
 namespace sluice {
 

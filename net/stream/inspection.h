@@ -3,13 +3,17 @@
 // Owned by the stream.
 #pragma once
 
+#include <memory>
+
 #include "net/filter/filters.h"
+#include "net/stream/metering.h"
 
 namespace sluice {
 
 struct Inspection {
-  Filters::Chosen filters = 0;  // of its route, those that see its events
-  bool begun = false;           // an event has been seen
+  Filters::Chosen filters = 0;         // of its route, those that see its events
+  bool begun = false;                  // an event has been seen
+  std::unique_ptr<Metering> metering;  // of a request to a model, where its usage is counted
 };
 
 }  // namespace sluice

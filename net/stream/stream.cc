@@ -92,6 +92,7 @@ void Stream::on_response_head(const Head& head) {
   }
   if (head_queued_) {
     if (head.status() == 200 && is_event_stream(head)) {
+      if (metered()) begin_metering(head);
       no_transform_ |= has_no_transform(head);
       settle_request();
       set_phase(Phase::kFirstEvent);
@@ -109,6 +110,7 @@ void Stream::commit_response(const Head& head) {
   bool has_body = head.body() != BodyKind::kNone;
   bool event_stream = is_event_stream(head) && settings().framing != EventFraming::kOff;
   framed_ = has_body && event_stream;
+  if (metered()) begin_metering(head);
   no_transform_ |= has_no_transform(head);
   // An answer before the request is complete: what is still to come cannot be told from the next.
   if (context().says_close() || !request_.finished()) keep_alive_ = false;
@@ -130,7 +132,7 @@ void Stream::commit_response(const Head& head) {
   if (framed_) streams_.event_stream_begun();
   if (!framed_) response_.spill_to(context().memory.http_message);
   if (packer) response_.pack(std::move(packer));
-  if (framed_ && inspection_ && context().memory.json) response_.spill_to(*context().memory.json);
+  if (framed_ && filtered() && context().memory.json) response_.spill_to(*context().memory.json);
   settle_request();
   head_queued_ = true;
   last_output_ms_ = loop().now_ms();
@@ -154,6 +156,7 @@ void Stream::on_response_body(const Lease& lease, std::string_view bytes) {
   response_body_bytes_ += bytes.size();
   adapt_window(bytes.size());
   if (attempt_.late_bom > 0) bytes = without_late_bom(bytes);
+  if (metered()) meter_body(bytes);
   if (framed_) {
     append_event_bytes(lease, bytes);
     return;
@@ -209,6 +212,7 @@ void Stream::append_run(const Lease& lease, std::string_view run, uint32_t event
     else
       note_ids(staged_and(run));
   }
+  if (metered()) meter_run(events);
   if (!pass_on(lease, run)) return;
   if (notes_ids_) tell_late_gap();
   if (events > 0) note_events(events);
@@ -231,6 +235,7 @@ void Stream::append_unfinished(const Lease& lease, std::string_view bytes) {
   }
   if (bytes.empty()) return;
   attempt_.behind_cr = bytes.ends_with('\r');
+  if (attempt_.torn && metered()) meter_torn(bytes, /*begins=*/false);
   if (attempt_.withheld) return;
   if (attempt_.torn) {
     append_response(lease, bytes);
@@ -298,7 +303,8 @@ void Stream::shed() {
 void Stream::tear_held() {
   if (notes_ids_ && !may_tear()) return;
   attempt_.torn = true;
-  if (inspection_ && withhold_held()) return;
+  if (metered()) meter_torn(staged_and({}), /*begins=*/true);
+  if (filtered() && withhold_held()) return;
   ++context().metrics.torn_events;
   append_staged();
   response_grew();
@@ -332,7 +338,7 @@ void Stream::on_response_end() {
     return;
   // An event that the upstream ended without its blank line is the client's to discard
   // (html.spec.whatwg.org 9.2.6): bytes are never altered. No filter has seen it.
-  if (inspection_) discard_unfinished();
+  if (filtered()) discard_unfinished();
   append_staged();
   if (attempt_.late_bom > 1)
     response_.append_static(std::string_view("\xEF\xBB").substr(0, attempt_.late_bom - 1U));
@@ -379,6 +385,7 @@ uint64_t Stream::response_credit() {
     uint64_t stalled_ns = now_ns - stalled_since_ns_;
     context().metrics.stall_ns += stalled_ns;
     stalled_since_ns_ = 0;
+    if (metered()) inspection_->metering->clumps.read_on_late();
     last_upstream_ms_ = loop().now_ms();  // it was we who did not listen
     if (stalled_ns > limits::kFastWindowMs * 1'000'000) reset_window();
   }

@@ -166,6 +166,10 @@ class Stream final : public TimerOwner {
   const Upstream& upstream() const { return route_->upstreams[upstream_index]; }
   bool has_route() const { return route_ != nullptr; }
   bool stalled() const { return stalled_since_ns_ != 0; }
+  // Null where nobody counts it.
+  const UsageMeter* usage() const { return metered() ? &inspection_->metering->meter : nullptr; }
+  // What is to be booked for it.
+  UsageMeter::Bill bill() const;
   // Bytes of an event that is not complete, kept from the client.
   uint64_t held() const { return attempt_.staged ? attempt_.staged->bytes.bytes() : 0; }
 
@@ -272,10 +276,24 @@ class Stream final : public TimerOwner {
     return !aborted_ && !ended_;
   }
 
+  // What a request to a model costs (stream_usage.cc).
+  bool metered() const { return inspection_ && inspection_->metering; }
+  void choose_usage(const Head& head, std::string_view path);
+  void append_request(const Lease& lease, std::string_view bytes);
+  void append_asking_for_usage(const Lease& lease, std::string_view bytes);
+  void pad_request();
+  void begin_metering(const Head& response);
+  void meter_body(std::string_view bytes);
+  bool meter_event(const Pieces& event);
+  void meter_torn(const Pieces& bytes, bool begins);
+  void meter_run(uint32_t events);
+
   // What a route's filters make of it (stream_filters.cc).
+  bool filtered() const { return inspection_ && inspection_->filters != 0; }
   void choose_filters(const Head& head, std::string_view path);
   bool refused_as_encoded(const Head& head);
   void append_filtered(const Lease& lease, std::string_view run);
+  Filters::Result run_filters(const Pieces& event, bool padded);
   std::string_view append_torn_rest(const Lease& lease, std::string_view run);
   void append_written(std::string_view text);
   bool withhold_held();

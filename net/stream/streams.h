@@ -14,6 +14,7 @@
 #include "net/context/worker_context.h"
 #include "net/encode/encoders.h"
 #include "net/filter/filters.h"
+#include "net/llm/dialect.h"
 #include "net/stream/healing_waits.h"
 #include "net/stream/retry_budget.h"
 #include "net/stream/staging.h"
@@ -50,6 +51,8 @@ class Streams final : public TurnHook {
   // Room for the pieces of an event; the next caller's. It grows for one in more pieces than most
   // have, and stays so.
   std::vector<std::string_view>& pieces() { return pieces_; }
+
+  EventLook& event_look() { return event_look_; }
 
   // Made when the first event is filtered.
   FilterBench& filter_bench();
@@ -99,6 +102,7 @@ class Streams final : public TurnHook {
   Encoders encoders_;
   std::vector<std::string_view> pieces_;
   std::unique_ptr<FilterBench> filter_bench_;
+  EventLook event_look_;
 };
 
 }  // namespace sluice

@@ -1,0 +1,16 @@
+// Whether requests to language models are counted, and what is done for it.
+#include "net/config/setting_groups.h"
+
+namespace sluice {
+
+std::vector<Setting> usage_settings() {
+  using S = StreamSettings;
+  return {
+      choice_setting("usage", &S::usage, Choices<bool>{{"off", false}, {"on", true}},
+                     "Whether the tokens of requests to language models (those with a JSON body) "
+                     "are counted, for the access log in JSON, --usage-log and /metrics; a stream "
+                     "of OpenAI's is asked for its usage"),
+  };
+}
+
+}  // namespace sluice

@@ -1,0 +1,22 @@
+// What a stream keeps to count the usage of a request to a language model. Owned by its Inspection,
+// from its request's head on.
+#pragma once
+
+#include <cstdint>
+
+#include "net/llm/usage_meter.h"
+#include "net/stream/clumps.h"
+
+namespace sluice {
+
+struct Metering {
+  enum class Reads : uint8_t { kNothing, kEvents, kBody };
+
+  UsageMeter meter;
+  Clumps clumps;
+  Reads reads = Reads::kNothing;  // of the answer
+  bool asks = false;              // for usage, where the client has said nothing of it
+  uint32_t growth_left = 0;       // bytes by which the body is to be longer, and is not yet
+};
+
+}  // namespace sluice
