@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::string_view kOptions = R"(,"stream_options":{"include_usage":true})";
 constexpr std::string_view kMember = R"(,"include_usage":true)";
-static_assert(kOptions.size() <= RequestReader::kInsertionBytesMax);
+static_assert(kOptions.size() == RequestReader::kInsertionBytesMax);
 
 // What a model is given to read, in whichever dialect.
 constexpr std::array<std::string_view, 8> kTextNames = {

@@ -23,7 +23,7 @@ class RequestReader {
     std::string_view text;
   };
   // Its text is no longer than this.
-  static constexpr size_t kInsertionBytesMax = 41;
+  static constexpr size_t kInsertionBytesMax = 40;
 
   // The next piece of the body. There is one insertion in a body at most.
   std::optional<Insertion> read(std::string_view piece);

@@ -1,21 +1,23 @@
-// Writes families of metrics with their samples, in one of the formats of metrics_text.h. On the
-// stack of one scrape.
+// A page of metrics as it is written, family by family, and what adds up the workers' counts.
+// Included by the files that render families; used on the admin port's thread.
 #pragma once
 
 #include <array>
 #include <charconv>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "core/histogram.h"
+#include "net/context/metrics.h"
 #include "net/observe/metrics_text.h"
 
 namespace sluice {
 
 using Labels = std::vector<std::pair<std::string_view, std::string>>;
 
+// Writes families of one format.
 class Page {
  public:
   explicit Page(MetricsFormat format) : format_(format) {}
@@ -92,5 +94,20 @@ class Page {
   std::string name_;
   bool counter_ = false;
 };
+
+using Workers = std::vector<WorkerSnapshot>;
+
+template <typename Get>
+uint64_t sum(const Workers& workers, Get get) {
+  uint64_t total = 0;
+  for (const WorkerSnapshot& worker : workers) total += get(worker);
+  return total;
+}
+
+inline Histogram merged(const Workers& workers, Histogram Metrics::*member) {
+  Histogram total;
+  for (const WorkerSnapshot& worker : workers) total.add(worker.metrics.*member);
+  return total;
+}
 
 }  // namespace sluice

@@ -14,21 +14,6 @@ namespace sluice {
 
 namespace {
 
-using Workers = std::vector<WorkerSnapshot>;
-
-template <typename Get>
-uint64_t sum(const Workers& workers, Get get) {
-  uint64_t total = 0;
-  for (const WorkerSnapshot& worker : workers) total += get(worker);
-  return total;
-}
-
-Histogram merged(const Workers& workers, Histogram Metrics::*member) {
-  Histogram total;
-  for (const WorkerSnapshot& worker : workers) total.add(worker.metrics.*member);
-  return total;
-}
-
 struct SimpleCounter {
   const char* name;
   const char* help;

@@ -77,8 +77,7 @@ void count_usage(const Stream& stream, UsageCounts& counts) {
     counts.time_per_token.add(output_ns(meter.times()) / (output - 1));
 }
 
-void render_usage(Page& page, const ConfigSnapshot& snapshot,
-                  const std::vector<WorkerSnapshot>& workers) {
+void render_usage(Page& page, const ConfigSnapshot& snapshot, const Workers& workers) {
   std::map<std::pair<uint32_t, std::string_view>, ModelCounts> models;
   UsageCounts total;
   for (const WorkerSnapshot& worker : workers) {

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "net/base/usage.h"
 #include "net/config/snapshot.h"
@@ -22,7 +21,6 @@ void append_usage(const Stream& stream, JsonLine& line);
 void write_usage_line(const Stream& stream, uint64_t now_ns, std::string& out);
 void count_usage(const Stream& stream, UsageCounts& counts);
 
-void render_usage(Page& page, const ConfigSnapshot& snapshot,
-                  const std::vector<WorkerSnapshot>& workers);
+void render_usage(Page& page, const ConfigSnapshot& snapshot, const Workers& workers);
 
 }  // namespace sluice
