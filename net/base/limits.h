@@ -204,6 +204,10 @@ inline constexpr size_t kFiltersMax = 32;
 inline constexpr uint64_t kLlmRequestBytes = uint64_t{4} << 20;
 inline constexpr size_t kLlmModelBytes = 128;
 
+// Upstreams of a worker that go on without their client, so that they tell of usage, and the bytes
+// that each may still send: nobody is to keep many upstreams at work by asking and leaving.
+inline constexpr uint32_t kUsageDrainsMax = 100;
+inline constexpr uint64_t kUsageDrainBytes = uint64_t{16} << 20;
 // Models that a worker counts by name, over all routes; the rest are "other" on their route.
 inline constexpr size_t kUsageModelsMax = 100;
 }  // namespace sluice::limits

@@ -65,6 +65,9 @@ struct ContentTimes {
 enum class Clump : uint8_t { kUpstream, kClient, kGateway };
 inline constexpr std::array<const char*, 3> kClumpNames = {"upstream", "client", "gateway"};
 
+// What came of an upstream that was let go on, so that it would tell of usage.
+inline constexpr std::array<const char*, 2> kDrainNames = {"complete", "given_up"};
+
 // The requests of one model on one route.
 struct ModelCounts {
   uint32_t route = 0;
@@ -76,6 +79,8 @@ struct ModelCounts {
 struct UsageCounts {
   std::vector<ModelCounts> models;  // by route and model; few, so they are searched one by one
   std::array<uint64_t, kClumpNames.size()> clumped{};
+  std::array<uint64_t, kDrainNames.size()> drains{};
+  uint32_t drains_live = 0;
   uint64_t hidden_chunks = 0;  // that clients had not asked for
   Histogram time_to_first_content;
   Histogram content_gap;

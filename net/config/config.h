@@ -56,6 +56,7 @@ struct StreamSettings {
   OnUnseen on_oversize = OnUnseen::kPass;     // events over event_hold, where there are filters
   OnEncoded on_encoded = OnEncoded::kRefuse;  // streams that filters cannot read
   bool usage = false;                         // of requests to models is counted
+  uint64_t drain_for_usage_ms = 0;
   uint64_t pace_ms = 0;                 // between two reads of an event stream; 0 = read at once
   CodingOrder compress = {};            // towards clients, the most welcome one first; none: off
   uint64_t max_body_size = 0;           // request body; 0 = unlimited

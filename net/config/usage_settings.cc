@@ -10,6 +10,9 @@ std::vector<Setting> usage_settings() {
                      "Whether the tokens of requests to language models (those with a JSON body) "
                      "are counted, for the access log in JSON, --usage-log and /metrics; a stream "
                      "of OpenAI's is asked for its usage"),
+      number_setting("drain-for-usage", &S::drain_for_usage_ms, kTime, kTimeout,
+                     "How long an upstream may go on, to tell of its usage, when its client has "
+                     "left; 0 = it is cancelled at once, and what came is estimated"),
   };
 }
 

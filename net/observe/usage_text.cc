@@ -88,6 +88,7 @@ void render_usage(Page& page, const ConfigSnapshot& snapshot, const Workers& wor
       for (size_t i = 0; i < kTokenKinds; ++i) sum.tokens[i] += one.tokens[i];
     }
     for (size_t i = 0; i < total.clumped.size(); ++i) total.clumped[i] += counts.clumped[i];
+    for (size_t i = 0; i < total.drains.size(); ++i) total.drains[i] += counts.drains[i];
     total.hidden_chunks += counts.hidden_chunks;
     total.time_to_first_content.add(counts.time_to_first_content);
     total.content_gap.add(counts.content_gap);
@@ -119,6 +120,10 @@ void render_usage(Page& page, const ConfigSnapshot& snapshot, const Workers& wor
   page.counter("sluice_llm_hidden_chunks",
                "Chunks with usage that were asked for by us, and kept from clients.");
   page.add(total.hidden_chunks);
+  page.counter("sluice_llm_usage_drains",
+               "Upstreams that went on without their client, by what came of it.");
+  for (size_t i = 0; i < total.drains.size(); ++i)
+    page.add(total.drains[i], {{"outcome", kDrainNames[i]}});
   page.counter("sluice_llm_clumped_events",
                "Events that left together with another that had come before, by who is to blame.");
   for (size_t i = 0; i < total.clumped.size(); ++i)

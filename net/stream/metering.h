@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "net/llm/usage_meter.h"
 #include "net/stream/clumps.h"
+#include "net/stream/usage_drain.h"
 
 namespace sluice {
 
@@ -14,9 +16,10 @@ struct Metering {
 
   UsageMeter meter;
   Clumps clumps;
-  Reads reads = Reads::kNothing;  // of the answer
-  bool asks = false;              // for usage, where the client has said nothing of it
-  uint32_t growth_left = 0;       // bytes by which the body is to be longer, and is not yet
+  Reads reads = Reads::kNothing;      // of the answer
+  bool asks = false;                  // for usage, where the client has said nothing of it
+  std::unique_ptr<UsageDrain> drain;  // in the place of a client that has left
+  uint32_t growth_left = 0;           // bytes by which the body is to be longer, and is not yet
 };
 
 }  // namespace sluice

@@ -496,7 +496,7 @@ void Stream::discard_unfinished() {
 }
 
 void Stream::on_client_gone(Ending ending) {
-  if (ended_) return;
+  if (ended_ || (ending == Ending::kClientLeft && begin_drain())) return;
   if (in_queue.linked() || attempt_.upstream) {
     ++context().metrics.upstream_cancels[static_cast<unsigned>(phase_)];
     bool had_some = attempt_.response_begun || response_body_bytes_ > 0;
@@ -534,6 +534,11 @@ void Stream::end(Ending ending) {
 }
 
 void Stream::client_released() {
+  if (drains() && inspection_->metering->drain->has_connection()) {
+    inspection_->metering->drain->connection_released();
+    if (stalled_since_ns_ != 0 && attempt_.upstream) attempt_.upstream->read_on();
+    if (!ended_) return;
+  }
   client_ = nullptr;
   delete_if_unused();
 }

@@ -132,6 +132,12 @@ class Stream final : public TimerOwner {
   const ConfigSnapshot& snapshot() const { return *snapshot_; }
   const StreamSettings& settings() const { return route_->settings; }
 
+  // --- called by the drain that has taken a client's place ---
+
+  TimerWheel& timers() const { return loop().timers(); }
+  void end_drain();
+  uint32_t& drains_count() const;
+
   // --- called by Streams ---
 
   void on_timer() override;
@@ -287,6 +293,8 @@ class Stream final : public TimerOwner {
   bool meter_event(const Pieces& event);
   void meter_torn(const Pieces& bytes, bool begins);
   void meter_run(uint32_t events);
+  bool drains() const { return metered() && inspection_->metering->drain; }
+  bool begin_drain();
 
   // What a route's filters make of it (stream_filters.cc).
   bool filtered() const { return inspection_ && inspection_->filters != 0; }

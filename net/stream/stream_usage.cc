@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "net/base/limits.h"
 #include "net/http/semantics.h"
 #include "net/http/text.h"
 #include "net/llm/dialect.h"
@@ -96,10 +97,11 @@ void Stream::begin_metering(const Head& response) {
 
 void Stream::meter_body(std::string_view bytes) {
   Metering& metering = *inspection_->metering;
+  if (metering.drain) metering.drain->on_body(bytes.size());
   if (metering.reads == Metering::Reads::kBody) metering.meter.on_body(bytes);
 }
 
-// True: it is what we have asked for and the client has not, so it is kept from it.
+// True: the client does not get it. It has left, or it has not asked for what we have.
 bool Stream::meter_event(const Pieces& event) {
   Metering& metering = *inspection_->metering;
   if (metering.reads != Metering::Reads::kEvents) return false;
@@ -113,6 +115,7 @@ bool Stream::meter_event(const Pieces& event) {
     else
       counts.content_gap.add(seen.gap_ns);
   }
+  if (metering.drain) return true;
   const RequestReader& request = metering.meter.request();
   bool unasked = metering.asks && request.inserted() && !request.asks_for_usage();
   if (!seen.is_usage_alone || !unasked) return false;
@@ -131,8 +134,40 @@ void Stream::meter_torn(const Pieces& bytes, bool begins) {
 
 void Stream::meter_run(uint32_t events) {
   Metering& metering = *inspection_->metering;
+  if (metering.drain) return;
   metering.clumps.on_read(events, unsent_events_, response_.batch_under_way(),
                           settings().pace_ms > 0, context().metrics.usage.clumped);
+}
+
+// The upstream may finish what its client no longer waits for. False: it is cancelled.
+bool Stream::begin_drain() {
+  if (!metered() || settings().drain_for_usage_ms == 0 || drains_count() >= limits::kUsageDrainsMax)
+    return false;
+  bool works = attempt_.upstream && hears_upstream() && phase_ >= Phase::kAwaitingHead;
+  if (!works || !request_.finished() || request_.backlog() > 0 || context().draining) return false;
+  auto& drain = inspection_->metering->drain;
+  drain = std::make_unique<UsageDrain>(*this, *client_,
+                                       loop().now_ms() + settings().drain_for_usage_ms);
+  client_ = drain.get();
+  attempt_.upstream->read_on();
+  return true;
+}
+
+uint32_t& Stream::drains_count() const {
+  return context().metrics.usage.drains_live;
+}
+
+void Stream::end_drain() {
+  if (!client_) return;
+  if (!ended_) {
+    bool complete = response_.finished() && !aborted_;
+    ++context().metrics.usage.drains[complete ? 0 : 1];
+    let_go_of_upstream(Ending::kClientLeft);
+    end(Ending::kClientLeft);
+  }
+  if (inspection_->metering->drain->has_connection()) return;
+  client_ = nullptr;
+  delete_if_unused();
 }
 
 // An upstream that had not answered yet when its client left has worked on the request all the

@@ -373,3 +373,75 @@ def test_clumps_have_a_culprit(usage):
     metrics = usage.gateway.metrics()
     assert metrics.sum("sluice_llm_clumped_events_total", by="upstream") == 1
     assert metrics.sum("sluice_llm_clumped_events_total") == 1
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_an_upstream_may_finish_without_its_client(rig, tmp_path, http2):
+    usage = Usage(rig, tmp_path, "--drain-for-usage", "60s")
+    if http2:
+        client = rig.http2(usage.gateway)
+        stream = client.request("POST", CHAT, ("content-type", "application/json"), body=b'{"stream":true}')
+        server = usage.upstream.accept()
+        server.read_request()
+        server.start_events()
+        server.chunk(delta("Hello"))
+        assert stream.event() == delta("Hello")
+        stream.cancel()
+        client.ping()
+    else:
+        client, server = usage.stream(delta("Hello"))
+        assert client.body.event() == delta("Hello")
+        client.close()
+        usage.gateway.wait_metric("sluice_client_connections", 0)
+    for _ in range(500):
+        server.chunk(delta("word" * 100))
+    server.chunk(STOP + USAGE + DONE)
+    server.end_chunks()
+    record = usage.record()
+    assert (record["usage_source"], record["ending"]) == ("reported", "client_left")
+    assert tokens(record) == TOKENS
+    assert usage.gateway.metrics().sum("sluice_llm_usage_drains_total", outcome="complete") == 1
+
+
+def test_a_client_that_did_not_wait_for_the_head(rig, tmp_path):
+    usage = Usage(rig, tmp_path, "--drain-for-usage", "60s")
+    client, server = usage.ask()
+    client.close()
+    usage.gateway.wait_metric("sluice_client_connections", 0)
+    server.respond(b'{"usage":{"prompt_tokens":3,"completion_tokens":4}}', JSON)
+    record = usage.record()
+    assert (tokens(record), record["ending"]) == ({"input_tokens": 3, "output_tokens": 4}, "client_left")
+
+
+def test_a_drain_gives_up(rig, tmp_path):
+    usage = Usage(rig, tmp_path, "--drain-for-usage", "100ms")
+    client, server = usage.stream(delta("12345678"))
+    client.body.event()
+    client.close()
+    server.wait_closed()
+    record = usage.record()
+    assert (record["usage_source"], record["output_tokens"]) == ("estimated", 2)
+    assert usage.gateway.metrics().sum("sluice_llm_usage_drains_total", outcome="given_up") == 1
+
+
+def test_an_upstream_that_breaks_off_while_it_is_drained(rig, tmp_path):
+    usage = Usage(rig, tmp_path, "--drain-for-usage", "60s")
+    client, server = usage.stream(delta("1234"))
+    client.body.event()
+    client.close()
+    usage.gateway.wait_metric("sluice_client_connections", 0)
+    server.chunk(delta("5678"))
+    server.close()
+    record = usage.record()
+    assert (record["usage_source"], record["output_tokens"], record["ending"]) == ("estimated", 2, "client_left")
+
+
+def test_a_process_that_stops_ends_drains(rig, tmp_path):
+    usage = Usage(rig, tmp_path, "--drain-for-usage", "60s", "--shutdown-grace", "100ms")
+    client, server = usage.stream(delta("1234"))
+    client.body.event()
+    client.close()
+    usage.gateway.wait_metric("sluice_client_connections", 0)
+    usage.gateway.signal(signal.SIGTERM)
+    server.wait_closed()
+    assert usage.record()["usage_source"] == "estimated"
