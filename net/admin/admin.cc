@@ -77,6 +77,7 @@ void append_stream(std::string& out, const StreamInfo& stream) {
   text("client", stream.client);
   text("method", stream.method);
   text("target", stream.target);
+  text("dialect", stream.dialect);
   text("state", stream.phase);
   number("status", static_cast<uint64_t>(stream.status));
   number("age_ms", stream.age_ms);

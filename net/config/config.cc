@@ -84,9 +84,19 @@ void check_filters(Draft& draft) {
                       "filters look at whole events, so they need framing event");
 }
 
+void check_dialect(const Draft& draft) {
+  const StreamSettings& s = draft.route.settings;
+  if (s.framing == EventFraming::kEvent) return;
+  bool named = s.dialect != DialectChoice::kAuto && s.dialect != DialectChoice::kNone;
+  if (named || s.gate != Gate::kOff)
+    throw ConfigError(origin(draft, {"dialect", "gate", "framing"}),
+                      "dialects are made of whole events, so they need framing event");
+}
+
 void check_stream(Draft& draft) {
   const StreamSettings& s = draft.route.settings;
   check_filters(draft);
+  check_dialect(draft);
   check_order(draft, "buffer-size", s.buffer_size, "buffer-size-max", s.buffer_size_max);
   check_order(draft, "buffer-size", s.buffer_size, "event-hold", s.event_hold);
 }

@@ -39,6 +39,15 @@ struct Balance {
 // have ended cleanly.
 enum class Heal : uint8_t { kOff, kOn, kAlways };
 
+// What a route's event streams are taken for: kAuto goes by path, request and first event.
+enum class DialectChoice : uint8_t { kAuto, kNone, kOpenAi, kResponses, kAnthropic };
+
+// What keeps a quiet event stream alive: kAuto is what its dialect knows, a comment for most.
+enum class HeartbeatForm : uint8_t { kAuto, kComment, kLine, kEvent, kChunk };
+
+// What a stream's head waits for before its client gets it.
+enum class Gate : uint8_t { kOff, kContent };
+
 // The statuses of an upstream's answer that another one may do better than. 0: no more.
 using Statuses = std::array<uint16_t, 8>;
 
@@ -48,6 +57,11 @@ struct StreamSettings {
   uint64_t heartbeat_ms = 30'000;
   bool heartbeat_named_by_route = false;  // by its own key: overrides no-transform
   uint64_t heartbeat_head_after_ms = 0;
+  HeartbeatForm heartbeat_form = HeartbeatForm::kAuto;
+  DialectChoice dialect = DialectChoice::kAuto;
+  bool error_event = true;  // of a known dialect, before an abort
+  Gate gate = Gate::kOff;
+  uint64_t gate_time_ms = 10'000;  // after which it opens
   uint64_t buffer_size = 8ULL * 1024;
   uint64_t buffer_size_max = 256ULL * 1024;
   uint64_t event_hold = 64ULL * 1024;

@@ -418,6 +418,7 @@ std::vector<Setting> build_settings() {
   add("Routing", routing_settings());
   add("Streams (per route, too)", stream_settings());
   add("Filters (per route, too)", filter_settings());
+  add("Dialects of language models (per route, too)", dialect_settings());
   add("Usage of language models (per route, too)", usage_settings());
   add("Groups of upstreams (per route, too)", group_settings());
   add("Health checks of upstreams (per route, too)", health_settings());

@@ -154,6 +154,35 @@ std::vector<Setting> stream_settings() {
   };
 }
 
+std::vector<Setting> dialect_settings() {
+  using S = StreamSettings;
+  return {
+      choice_setting("dialect", &S::dialect,
+                     Choices<DialectChoice>{{"auto", DialectChoice::kAuto},
+                                            {"none", DialectChoice::kNone},
+                                            {"openai", DialectChoice::kOpenAi},
+                                            {"responses", DialectChoice::kResponses},
+                                            {"anthropic", DialectChoice::kAnthropic}},
+                     "What event streams are taken for; auto: by path, request and first event"),
+      choice_setting("heartbeat-form", &S::heartbeat_form,
+                     Choices<HeartbeatForm>{{"auto", HeartbeatForm::kAuto},
+                                            {"comment", HeartbeatForm::kComment},
+                                            {"line", HeartbeatForm::kLine},
+                                            {"event", HeartbeatForm::kEvent},
+                                            {"chunk", HeartbeatForm::kChunk}},
+                     "What a heartbeat is: a comment, an empty line, an event (ping), or a chunk "
+                     "without choices, for OpenAI's; auto: a ping in Anthropic's dialect, else a "
+                     "comment"),
+      choice_setting("error-event", &S::error_event, Choices<bool>{{"on", true}, {"off", false}},
+                     "Whether a stream that breaks says so in its dialect before it is aborted"),
+      choice_setting("gate", &S::gate,
+                     Choices<Gate>{{"off", Gate::kOff}, {"content", Gate::kContent}},
+                     "Hold a dialect's stream until its first content, so that an error or an end "
+                     "before it goes to another upstream, or is answered with a status"),
+      number_setting("gate-time", &S::gate_time_ms, kTime, {1, kDayMs}, "For that long at most"),
+  };
+}
+
 std::vector<Setting> health_settings() {
   using S = StreamSettings;
   constexpr Bounds kProbes{1, 100};

@@ -11,6 +11,7 @@
 #include "core/histogram.h"
 #include "core/loop.h"
 #include "core/ring.h"
+#include "net/base/dialects.h"
 #include "net/base/encoding_counts.h"
 #include "net/base/ending.h"
 #include "net/base/failure.h"
@@ -70,6 +71,10 @@ struct Metrics {
   std::array<uint64_t, 3> oversize_events{};  // that filters did not see: passed, dropped, ended
   UsageCounts usage;                          // of requests to models
   uint64_t unfiltered_streams = 0;            // passed on encoded, where there are filters
+  std::array<uint64_t, kDialects> dialect_streams{};
+  std::array<uint64_t, kDialects> error_events{};  // of ours, before an abort
+  uint64_t late_events = 0;                        // behind a dialect's last one, dropped
+  std::array<uint64_t, kGateOutcomeNames.size()> gates{};
 
   RouteMetrics& of_route(uint32_t id) { return at(routes, id); }
   UpstreamMetrics& of_upstream(uint32_t id) { return at(upstreams, id); }

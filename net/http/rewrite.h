@@ -28,7 +28,8 @@ struct ResponseRewrite {
   ContentCoding coding = ContentCoding::kIdentity;  // that we apply to the body
   // Its length is not the upstream's.
   bool changes_length() const { return event_stream || coding != ContentCoding::kIdentity; }
-  bool varies = false;  // with the request's Accept-Encoding, since we may apply one
+  std::string_view usage = {};  // of a language model, for X-Usage; "" leaves it out
+  bool varies = false;          // with the request's Accept-Encoding, since we may apply one
   std::string_view via = "sluice";
   std::string_view date = {};  // an HTTP date for a head without one (RFC 9110 section 6.6.1)
 };

@@ -358,6 +358,7 @@ void ClientConn::drain() {
 }
 
 void ClientConn::shut_down() {
+  if (stream_ && stream_->tell_shut_down()) return;
   if (stream_) stream_->shut_down();
   drop();
 }

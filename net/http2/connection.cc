@@ -452,7 +452,15 @@ void Http2ClientConn::refuse_further() {
 }
 
 void Http2ClientConn::shut_down() {
-  for (size_t i = all_.size(); i-- > 0;) all_[i]->stream().shut_down();
+  bool told = false;
+  for (size_t i = all_.size(); i-- > 0;) {
+    Stream& stream = all_[i]->stream();
+    if (stream.tell_shut_down())
+      told = true;
+    else
+      stream.shut_down();
+  }
+  if (told) return;
   end_all(Ending::kShutdown, CloseMode::kOrderly);
 }
 

@@ -20,8 +20,8 @@ bool is_text_name(std::string_view name) {
   return std::ranges::find(kTextNames, name) != kTextNames.end();
 }
 
-// The bytes of strings in the text, up to the end of the value that it begins with.
-size_t text_of_value(std::string_view json) {
+// Takes the value from the front of `json`; the bytes of text in it.
+size_t take_text(std::string_view& json) {
   JsonTokens tokens;
   JsonTokens::Token token;
   using Kind = JsonTokens::Kind;
@@ -35,13 +35,12 @@ size_t text_of_value(std::string_view json) {
   return bytes;
 }
 
-// Calls take(value) for what stands behind each `"name":`.
-template <typename Take>
-bool for_each_member(std::string_view json, std::string_view quoted_name, Take take) {
+// The bytes of text in the values of all members of that name. False: there is none.
+bool add_text_of(std::string_view json, std::string_view quoted_name, size_t& bytes) {
   bool found = false;
-  for (size_t at = 0; (at = find_json_value(json, quoted_name, at)) < json.size();) {
-    found = true;
-    take(json.substr(at));
+  for (size_t at = 0; (at = find_json_value(json, quoted_name)) < json.size(); found = true) {
+    json.remove_prefix(at);
+    bytes += take_text(json);
   }
   return found;
 }
@@ -50,18 +49,15 @@ bool for_each_member(std::string_view json, std::string_view quoted_name, Take t
 
 size_t content_bytes(std::string_view data) {
   size_t bytes = 0;
-  auto add = [&bytes](std::string_view value) { bytes += text_of_value(value); };
-  if (for_each_member(data, "\"delta\"", add)) return bytes;
-  if (find_json_value(data, "\"choices\"") == data.npos) return 0;
-  for_each_member(data, "\"text\"", add);
+  if (add_text_of(data, "\"delta\"", bytes)) return bytes;
+  if (find_json_value(data, "\"choices\"") < data.size()) add_text_of(data, "\"text\"", bytes);
   return bytes;
 }
 
 bool may_have_usage(std::string_view data) {
-  bool found = false;
-  for_each_member(data, "\"usage\"",
-                  [&found](std::string_view value) { found |= value.front() == '{'; });
-  return found;
+  for (size_t at = 0; (at = find_json_value(data, "\"usage\"", at)) < data.size();)
+    if (data[at] == '{') return true;
+  return false;
 }
 
 enum class AnswerReader::Name : uint8_t {

@@ -6,6 +6,7 @@
 // answer, one thread.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -24,13 +25,15 @@ size_t content_bytes(std::string_view data);
 // object. (`"usage":null` stands in each chunk of OpenAI's but one.)
 bool may_have_usage(std::string_view data);
 
-// A short text of a peer's, kept; one that is too long is cut.
+// A short text of a peer's, kept; one that is too long is cut. It becomes a label, so of bytes that
+// are no visible ASCII nothing is kept but that they were there.
 class KeptText {
  public:
   static constexpr size_t kBytesMax = JsonTokens::kTextBytesMax;
 
   void keep(std::string_view text) {
-    size_ = static_cast<uint8_t>(text.copy(text_.data(), kBytesMax));
+    size_ = static_cast<uint8_t>(std::min(text.size(), kBytesMax));
+    for (size_t i = 0; i < size_; ++i) text_[i] = text[i] > ' ' && text[i] < '\x7f' ? text[i] : '?';
   }
   std::string_view view() const { return {text_.data(), size_}; }
 

@@ -62,6 +62,10 @@ void AccessLog::format_text(const Stream& stream, uint64_t now_ns) {
   line_ += " agent=\"";
   append_or_dash(line_, stream.facts().user_agent());
   line_ += '"';
+  if (stream.dialect() != Dialect::kNone) {
+    line_ += " dialect=";
+    line_ += dialect_name(stream.dialect());
+  }
   line_ += " ending=";
   line_ += ending_name(stream.ending());
   if (!stream.reason().empty()) {
@@ -94,6 +98,7 @@ void AccessLog::format_json(const Stream& stream, uint64_t now_ns) {
   else
     line.null("first_event_ms");
   line.ms("time_ms", now_ns - stream.started_ns());
+  if (stream.dialect() != Dialect::kNone) line.text("dialect", dialect_name(stream.dialect()));
   line.text("ending", ending_name(stream.ending()));
   line.text("side", side_name(ending_side(stream.ending())));
   if (!stream.reason().empty()) line.text("reason", stream.reason());

@@ -7,6 +7,7 @@
 
 #include "core/clock.h"
 #include "net/config/health_check.h"
+#include "net/observe/llm_metrics.h"
 #include "net/observe/metrics_page.h"
 #include "net/observe/usage_text.h"
 
@@ -548,6 +549,7 @@ std::string render_metrics(const ConfigSnapshot& snapshot,
   render_requests(page, snapshot, workers);
   render_upstreams(page, snapshot, workers);
   render_filters(page, snapshot, workers);
+  render_dialects(page, workers);
   render_health(page, snapshot, process.now_ms);
   render_probes(page, snapshot);
   render_gauges(page, workers);

@@ -22,6 +22,7 @@ void list_streams(const Streams& streams, std::vector<StreamInfo>& into) {
                     .target = std::string(stream->facts().target()),
                     .protocol = std::string(stream->facts().protocol()),
                     .client = stream->client_ip(),
+                    .dialect = std::string(dialect_name(stream->dialect())),
                     .phase = std::string(phase_name(stream->phase())),
                     .status = stream->status(),
                     .age_ms = (now_ns - stream->started_ns()) / 1'000'000,

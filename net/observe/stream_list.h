@@ -19,6 +19,7 @@ struct StreamInfo {
   std::string target;
   std::string protocol;  // towards the client
   std::string client;
+  std::string dialect;  // "none" as long as none is known
   std::string phase;
   int status;
   uint64_t age_ms;

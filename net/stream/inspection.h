@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "net/filter/filters.h"
+#include "net/stream/llm_watch.h"
 #include "net/stream/metering.h"
 
 namespace sluice {
@@ -13,6 +14,7 @@ namespace sluice {
 struct Inspection {
   Filters::Chosen filters = 0;         // of its route, those that see its events
   bool begun = false;                  // an event has been seen
+  std::unique_ptr<LlmWatch> llm;       // null where nothing speaks for a dialect of language models
   std::unique_ptr<Metering> metering;  // of a request to a model, where its usage is counted
 };
 

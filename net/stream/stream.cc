@@ -90,9 +90,10 @@ void Stream::on_response_head(const Head& head) {
     on_comeback(head);
     return;
   }
+  if (metered()) begin_metering(head);
+  if (hold_until_content(head) || hold_for_usage(head)) return;
   if (head_queued_) {
     if (head.status() == 200 && is_event_stream(head)) {
-      if (metered()) begin_metering(head);
       no_transform_ |= has_no_transform(head);
       settle_request();
       set_phase(Phase::kFirstEvent);
@@ -105,12 +106,11 @@ void Stream::on_response_head(const Head& head) {
 }
 
 void Stream::commit_response(const Head& head) {
-  if (inspection_ && refused_as_encoded(head)) return;
+  if (filtered() && refused_as_encoded(head)) return;
   status_ = static_cast<uint16_t>(head.status());
   bool has_body = head.body() != BodyKind::kNone;
   bool event_stream = is_event_stream(head) && settings().framing != EventFraming::kOff;
   framed_ = has_body && event_stream;
-  if (metered()) begin_metering(head);
   no_transform_ |= has_no_transform(head);
   // An answer before the request is complete: what is still to come cannot be told from the next.
   if (context().says_close() || !request_.finished()) keep_alive_ = false;
@@ -121,6 +121,8 @@ void Stream::commit_response(const Head& head) {
   std::unique_ptr<Packer> packer = packer_for(head);
   if (packer) rewrite.coding = coding_;
   rewrite.varies = varies(head);
+  std::string usage = usage_field();
+  rewrite.usage = usage;
   std::string& text = context().scratch();
   WrittenHead written = client_->writer().write_head(head, rewrite, text);
   if (!response_.append_head(text)) {
@@ -157,7 +159,8 @@ void Stream::on_response_body(const Lease& lease, std::string_view bytes) {
   adapt_window(bytes.size());
   if (attempt_.late_bom > 0) bytes = without_late_bom(bytes);
   if (metered()) meter_body(bytes);
-  if (framed_) {
+  if (held_answer() && append_held_answer(bytes)) return;
+  if (framed_ || gate_holds()) {
     append_event_bytes(lease, bytes);
     return;
   }
@@ -168,6 +171,10 @@ void Stream::on_response_body(const Lease& lease, std::string_view bytes) {
 // What leaves in this turn goes by reference; what has to wait is copied where it is small, so
 // that it does not pin a whole slot.
 void Stream::append_response(const Lease& lease, std::string_view bytes) {
+  if (!lease) {
+    append_written(bytes);
+    return;
+  }
   if (response_.batch_under_way() && is_small(lease, bytes)) bytes = response_.append_copy(bytes);
   if (!bytes.empty()) response_.append(lease, bytes);
 }
@@ -206,6 +213,7 @@ void Stream::append_event_bytes(const Lease& lease, std::string_view bytes) {
 
 // Whole events, behind what was staged of the first.
 void Stream::append_run(const Lease& lease, std::string_view run, uint32_t events) {
+  if (events_ == 0 && !inspection_) look_for_dialect(run);
   if (notes_ids_) {
     if (attempt_.torn)
       note_ids_behind_torn(run);
@@ -213,7 +221,7 @@ void Stream::append_run(const Lease& lease, std::string_view run, uint32_t event
       note_ids(staged_and(run));
   }
   if (metered()) meter_run(events);
-  if (!pass_on(lease, run)) return;
+  if (!pass_on(lease, run, events)) return;
   if (notes_ids_) tell_late_gap();
   if (events > 0) note_events(events);
   // An upstream that gives ids does so from the first events on.
@@ -302,9 +310,11 @@ void Stream::shed() {
 
 void Stream::tear_held() {
   if (notes_ids_ && !may_tear()) return;
+  if (gate_holds() && !open_gate(GateOutcome::kBytes)) return;
+  if (llm()) look_at_part();
   attempt_.torn = true;
   if (metered()) meter_torn(staged_and({}), /*begins=*/true);
-  if (filtered() && withhold_held()) return;
+  if (attempt_.withheld || (filtered() && withhold_held())) return;
   ++context().metrics.torn_events;
   append_staged();
   response_grew();
@@ -334,11 +344,19 @@ void Stream::note_events(uint32_t count) {
 void Stream::on_response_end() {
   if (answer_arrives()) recovery_->kept = std::move(recovery_->arriving);
   if (!hears_upstream()) return;
-  if (notes_ids_ && settings().heal == Heal::kAlways && heal(Failure::kEnded, Ending::kComplete))
+  if (notes_ids_ && settings().heal == Heal::kAlways && !is_over() &&
+      heal(Failure::kEnded, Ending::kComplete))
     return;
+  if (lacks_last_event()) {
+    end_attempt(Ending::kUpstreamTruncated);
+    lose_attempt(Ending::kUpstreamTruncated, "no_last_event", /*nothing_sent=*/false);
+    return;
+  }
+  if (gate_holds() && !open_gate(GateOutcome::kEnded)) return;
+  if (held_answer() && !give_held_answer(/*whole=*/true)) return;
   // An event that the upstream ended without its blank line is the client's to discard
   // (html.spec.whatwg.org 9.2.6): bytes are never altered. No filter has seen it.
-  if (filtered()) discard_unfinished();
+  if (filtered() || is_over()) discard_unfinished();
   append_staged();
   if (attempt_.late_bom > 1)
     response_.append_static(std::string_view("\xEF\xBB").substr(0, attempt_.late_bom - 1U));
@@ -482,6 +500,7 @@ void Stream::fail(Ending ending, const char* reason) {
   reason_ = reason;
   let_go_of_upstream(ending);
   discard_unfinished();
+  if (can_tell_error()) tell_error(ending);
   aborted_ = true;
   keep_alive_ = false;
   ending_ = ending;

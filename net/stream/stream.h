@@ -21,6 +21,7 @@
 #include "net/config/config.h"
 #include "net/context/config_ref.h"
 #include "net/http/head.h"
+#include "net/llm/dialect.h"
 #include "net/stream/attempt.h"
 #include "net/stream/halves.h"
 #include "net/stream/inspection.h"
@@ -143,6 +144,8 @@ class Stream final : public TimerOwner {
   void on_timer() override;
   // The grace is over.
   void shut_down();
+  // The same, if the client can be told in its dialect: it is aborted then, once it has that.
+  bool tell_shut_down();
   // That pool has run out: lets go of what keeps its slots for later (what is kept in case the
   // request has to be sent again, and the part of an event that is staged, as if it were too long),
   // and ends where a peer has left bytes in its slots for limits::kShedAfterMs.
@@ -171,6 +174,10 @@ class Stream final : public TimerOwner {
   // The one of its route that has been chosen for it.
   const Upstream& upstream() const { return route_->upstreams[upstream_index]; }
   bool has_route() const { return route_ != nullptr; }
+  // What it is in, as far as it is known.
+  Dialect dialect() const {
+    return inspection_ && inspection_->llm ? inspection_->llm->dialect : Dialect::kNone;
+  }
   bool stalled() const { return stalled_since_ns_ != 0; }
   // Null where nobody counts it.
   const UsageMeter* usage() const { return metered() ? &inspection_->metering->meter : nullptr; }
@@ -213,7 +220,7 @@ class Stream final : public TimerOwner {
   bool begin_retry();
   // The client has none of the upstream's content, so that any upstream's will do.
   bool without_content() const {
-    return !head_queued_ || (early_head_ && response_body_bytes_ == 0);
+    return !head_queued_ || (early_head_ && response_body_bytes_ == 0) || gate_holds();
   }
   bool may_heal(const Head& head) const;
   uint64_t kept_body_max() const;
@@ -272,19 +279,42 @@ class Stream final : public TimerOwner {
   void append_run(const Lease& lease, std::string_view run, uint32_t events);
   void append_unfinished(const Lease& lease, std::string_view bytes);
   void append_whole(const Lease& lease, std::string_view bytes);
-  // False: the stream has failed.
-  bool pass_on(const Lease& lease, std::string_view run) {
-    if (!inspection_) {
-      append_whole(lease, run);
-      return true;
-    }
-    append_filtered(lease, run);
-    return !aborted_ && !ended_;
+  // `events` of the run become those that have passed. False: none has, now or ever, or the stream
+  // has failed.
+  bool pass_on(const Lease& lease, std::string_view run, uint32_t& events) {
+    if (inspection_) return inspect(lease, run, events);
+    append_whole(lease, run);
+    return true;
   }
+  bool inspect(const Lease& lease, std::string_view run, uint32_t& events);
+
+  // What it is in a dialect of language models (stream_dialect.cc).
+  LlmWatch* llm() const { return inspection_ ? inspection_->llm.get() : nullptr; }
+  bool gate_holds() const { return inspection_ && inspection_->llm && inspection_->llm->holds; }
+  void choose_dialect(const Head& request, std::string_view path);
+  void look_at_request(std::string_view bytes);
+  void look_for_dialect(std::string_view run);
+  void watch(Dialect dialect);
+  bool look_at_events(std::string_view& run, uint32_t& events);
+  EventSight look_at_event(LlmWatch& llm, const Pieces& event);
+  void drop_late(std::string_view run, size_t from, uint32_t& events);
+  void look_at_part();
+  std::string_view heartbeat() const;
+  bool is_over() const { return inspection_ && inspection_->llm && inspection_->llm->over; }
+  bool lacks_last_event() const;
+  void end_behind_last_event(Ending ending);
+  bool can_tell_error() const;
+  void tell_error(Ending ending);
+  // Its content gate (stream_gate.cc).
+  bool hold_until_content(const Head& head);
+  void hold_events(LlmWatch& llm, const Lease& lease, std::string_view run, uint32_t events);
+  bool open_gate(GateOutcome outcome);
+  void append_held(LlmWatch& llm);
+  void drop_held(GateOutcome outcome);
 
   // What a request to a model costs (stream_usage.cc).
   bool metered() const { return inspection_ && inspection_->metering; }
-  void choose_usage(const Head& head, std::string_view path);
+  void choose_usage(const Head& head);
   void append_request(const Lease& lease, std::string_view bytes);
   void append_asking_for_usage(const Lease& lease, std::string_view bytes);
   void pad_request();
@@ -295,6 +325,14 @@ class Stream final : public TimerOwner {
   void meter_run(uint32_t events);
   bool drains() const { return metered() && inspection_->metering->drain; }
   bool begin_drain();
+  // An answer whose head waits for its usage.
+  KeptAnswer* held_answer() const {
+    return metered() ? inspection_->metering->answer.get() : nullptr;
+  }
+  bool hold_for_usage(const Head& head);
+  bool append_held_answer(std::string_view bytes);
+  bool give_held_answer(bool whole);
+  std::string usage_field() const;
 
   // What a route's filters make of it (stream_filters.cc).
   bool filtered() const { return inspection_ && inspection_->filters != 0; }

@@ -114,6 +114,7 @@ void Stream::leave_attempt() {
 void Stream::clear_attempt() {
   bool mark_is_late = attempt_.late_bom > 0 || response_body_bytes_ > 0;
   if (recovery_) recovery_->arriving.reset();
+  if (metered()) inspection_->metering->answer.reset();
   attempt_ = {};
   attempt_.late_bom = mark_is_late ? 1 : 0;
 }
@@ -141,6 +142,7 @@ void Stream::end_attempt(Ending ending) {
 }
 
 void Stream::let_go_of_upstream(Ending ending) {
+  if (llm()) drop_held(GateOutcome::kEnded);
   end_attempt(ending);
   end_wait();
   if (in_queue.linked()) streams_.upstreams().forget(*this);

@@ -28,13 +28,12 @@ void Stream::choose_filters(const Head& head, std::string_view path) {
   if (!route_->filters) return;
   Filters::Chosen chosen = route_->filters->choose(head, path, context().number);
   if (chosen == 0) return;
-  inspection_ = std::make_unique<Inspection>();
+  if (!inspection_) inspection_ = std::make_unique<Inspection>();
   inspection_->filters = chosen;
 }
 
 // The upstream was asked for no coding. What it encodes all the same no filter can read.
 bool Stream::refused_as_encoded(const Head& head) {
-  if (!filtered()) return false;
   if (head.body() == BodyKind::kNone || !has_event_stream_type(head) || is_event_stream(head))
     return false;
   if (settings().on_encoded == OnEncoded::kRefuse) {

@@ -127,7 +127,8 @@ void Stream::append_resumed(const Lease& lease, std::string_view run, uint32_t e
       ++context().metrics.duplicate_events;
       if (events > 0) --events;
     } else if (resumes_) {
-      if (!pass_on(lease, part) || !hears_upstream()) return;
+      uint32_t passed = 0;  // they are counted as they come
+      if (!pass_on(lease, part, passed) || !hears_upstream()) return;
     } else {
       break;
     }

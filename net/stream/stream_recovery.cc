@@ -30,6 +30,10 @@ bool Stream::at_hand() const {
 }
 
 void Stream::lose_attempt(Ending ending, const char* reason, bool nothing_sent) {
+  if (is_over()) {
+    end_behind_last_event(ending);
+    return;
+  }
   Failure failure = failure_of(ending, reason);
   bool goes_on =
       without_content() ? fail_over(failure, ending, nothing_sent) : heal(failure, ending);
@@ -56,7 +60,7 @@ void Stream::lose_silent_attempt(Ending ending) {
 // `answer`: one that says that it was not executed, or that twice does no harm.
 bool Stream::fail_over(Failure failure, Ending ending, bool nothing_sent, const Head* answer) {
   if (drains()) return false;
-  bool harmless = nothing_sent || repeatable_ || answer;
+  bool harmless = nothing_sent || repeatable_ || failure == Failure::kStatus;
   if (!fails_over(failure) || !harmless || !(nothing_sent || at_hand())) return false;
   uint64_t tried = (recovery_ ? recovery_->tried : 0) | uint64_t{1} << upstream_index;
   if ((recovery_ ? recovery_->retries : 0) >= settings().retries) return false;
@@ -71,6 +75,7 @@ bool Stream::fail_over(Failure failure, Ending ending, bool nothing_sent, const 
   recovery_->failure = failure;
   recovery_->lost_by = failure == Failure::kStatus ? Ending::kUnavailable : ending;
   recovery_->next_attempt_ms = attempt_.upstream ? 0 : loop().now_ms() + 1;
+  if (llm()) drop_held(GateOutcome::kFailedOver);
   end_attempt(ending);
   if (in_queue.linked()) streams_.upstreams().forget(*this);
   if (answer) keep_answer(*answer);

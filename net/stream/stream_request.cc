@@ -49,7 +49,8 @@ void Stream::on_request_head(std::unique_ptr<Head> arrived, bool keep_alive) {
     return;
   }
   choose_filters(head, path);
-  choose_usage(head, path);
+  choose_dialect(head, path);
+  choose_usage(head);
   choose_coding(head);
   set_window(0);
   repeatable_ = is_idempotent(head.method()) || settings().retry_non_idempotent;
@@ -147,7 +148,7 @@ bool Stream::write_request(const Head& head) {
   rewrite.default_host = upstream().host;
   rewrite.request_id = facts_.id();
   if (metered()) rewrite.body_growth = inspection_->metering->growth_left;
-  rewrite.identity = filtered() || metered() || coding_ != ContentCoding::kIdentity;
+  rewrite.identity = inspection_ || coding_ != ContentCoding::kIdentity;
   if (recovery_ && recovery_->healing) rewrite.last_event_id = recovery_->healing->ids.last();
   std::string& text = context().scratch();
   const BodyFraming* framing = streams_.upstreams().writer(*this).write_head(head, rewrite, text);
@@ -182,6 +183,7 @@ void Stream::on_request_body(const Lease& lease, std::string_view bytes) {
            refusal_name(Refusal::kBodyTooLarge));
     return;
   }
+  if (llm()) look_at_request(bytes);
   if (request_.backlog() == 0) request_moved_ms_ = low_bits(loop().now_ms());
   if (metered())
     append_asking_for_usage(lease, bytes);

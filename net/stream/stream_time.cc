@@ -10,7 +10,6 @@ namespace sluice {
 
 namespace {
 
-constexpr std::string_view kHeartbeat = ": heartbeat\n\n";
 constexpr uint64_t kNever = TimerWheel::kNever;
 constexpr uint64_t kLetGoMs = 10;
 
@@ -64,6 +63,7 @@ uint64_t Stream::deadline_ms() const {
   if (paced_) due = std::min(due, loop().now_ms() + pace_left_ms());
   if (healing_waits())
     due = std::min(due, recovery_->healing->broken_since_ms + settings().heal_for_ms);
+  if (gate_holds()) due = std::min(due, llm()->until_ms);
   if (heartbeat_possible()) due = std::min(due, last_output_ms_ + settings().heartbeat_ms);
   if (!head_queued_ && wants_event_stream_)
     due = std::min(due, deadline(started_ns_ / 1'000'000, settings().heartbeat_head_after_ms));
@@ -90,6 +90,7 @@ void Stream::on_timer() {
   if (!head_queued_ && wants_event_stream_ && settings().heartbeat_head_after_ms > 0 &&
       now_ms >= started_ns_ / 1'000'000 + settings().heartbeat_head_after_ms)
     commit_early_head();
+  if (gate_holds() && now_ms >= llm()->until_ms) (void)open_gate(GateOutcome::kTime);
   if (heartbeat_possible() && now_ms >= last_output_ms_ + settings().heartbeat_ms) send_heartbeat();
   if (healing_waits() && now_ms >= recovery_->healing->broken_since_ms + settings().heal_for_ms) {
     give_up_healing();
@@ -145,7 +146,7 @@ void Stream::send_heartbeat() {
   bool silent = !response_.has_work() || head_alone;
   if (!silent || attempt_.torn || attempt_.staged || !attempt_.framer.at_boundary()) return;
   if (response_body_bytes_ == 0) attempt_.late_bom = 1;
-  response_.append_static(kHeartbeat);
+  response_.append_static(heartbeat());
   ++context().metrics.heartbeats;
   client_->response_ready();
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "core/text.h"
 #include "net/base/limits.h"
 #include "net/http/semantics.h"
 #include "net/http/text.h"
@@ -49,13 +50,13 @@ bool is_sealed(const Head& head) {
 
 // A request to a model is one with a JSON body. OpenAI's completions have to be asked for usage;
 // the extra chunk that this brings can be kept from the client where events are seen.
-void Stream::choose_usage(const Head& head, std::string_view path) {
+void Stream::choose_usage(const Head& head) {
   if (!settings().usage || head.body() == BodyKind::kNone) return;
   if (!has_json_type(head) || has_coding(head)) return;
   if (!inspection_) inspection_ = std::make_unique<Inspection>();
   inspection_->metering = std::make_unique<Metering>();
   Metering& metering = *inspection_->metering;
-  metering.asks = dialect_of_path(path) == Dialect::kOpenAi && head.method() == "POST" &&
+  metering.asks = dialect() == Dialect::kOpenAi && head.method() == "POST" &&
                   settings().framing == EventFraming::kEvent && !is_sealed(head);
   // How much longer the body gets is known when it has passed. Blanks make up for the rest, so its
   // length can be told before, and it is not held.
@@ -79,6 +80,7 @@ void Stream::append_asking_for_usage(const Lease& lease, std::string_view bytes)
 }
 
 void Stream::pad_request() {
+  if (ended_ || phase_ == Phase::kDraining) return;
   Metering& metering = *inspection_->metering;
   request_.append_static(kBlanks.substr(0, std::exchange(metering.growth_left, 0)));
 }
@@ -87,7 +89,7 @@ void Stream::pad_request() {
 void Stream::begin_metering(const Head& response) {
   using Reads = Metering::Reads;
   Metering& metering = *inspection_->metering;
-  if (framed_ && settings().framing == EventFraming::kEvent)
+  if (is_event_stream(response) && settings().framing == EventFraming::kEvent)
     metering.reads = Reads::kEvents;
   else if (!has_coding(response) && (has_json_type(response) || has_event_stream_type(response)))
     metering.reads = Reads::kBody;
@@ -138,6 +140,61 @@ void Stream::meter_run(uint32_t events) {
   metering.clumps.on_read(events, unsent_events_, response_.batch_under_way(),
                           settings().pace_ms > 0, context().metrics.usage.clumped);
 }
+
+// --- an answer that is no stream tells of its usage in its head ---
+
+// True: the client gets this head with the whole body, or once that is too long to be held.
+bool Stream::hold_for_usage(const Head& head) {
+  if (!metered() || head_queued_ || wants_event_stream_) return false;
+  Metering& metering = *inspection_->metering;
+  bool answers = head.status() < 300 && head.body() != BodyKind::kNone && has_json_type(head);
+  if (!answers || metering.reads != Metering::Reads::kBody) return false;
+  metering.answer = KeptAnswer::of(context().memory_limit, head, upstream_index, /*until_ms=*/0,
+                                   limits::kUsageAnswerBytes);
+  if (!metering.answer) return false;
+  set_phase(Phase::kFirstEvent);
+  return true;
+}
+
+// False: they are to be appended as ever.
+bool Stream::append_held_answer(std::string_view bytes) {
+  return held_answer()->append(bytes) || !give_held_answer(/*whole=*/false);
+}
+
+// False: the stream has failed.
+bool Stream::give_held_answer(bool whole) {
+  Metering& metering = *inspection_->metering;
+  std::unique_ptr<KeptAnswer> answer = std::move(metering.answer);
+  metering.whole = whole;
+  bool streams = phase_ == Phase::kStreaming;
+  commit_response(answer->head());
+  if (ended_ || aborted_ || phase_ == Phase::kDraining) return false;
+  if (streams) phase_ = Phase::kStreaming;
+  if (!response_.append_written(answer->body())) {
+    fail(Ending::kOverloaded);
+    return false;
+  }
+  response_grew();
+  return true;
+}
+
+std::string Stream::usage_field() const {
+  std::string text;
+  if (!metered() || !inspection_->metering->whole) return text;
+  UsageMeter::Bill its = bill();
+  for (size_t kind = 0; kind < kTokenKinds; ++kind) {
+    if (!its.usage.has(static_cast<TokenKind>(kind))) continue;
+    text += kTokenKindNames[kind];
+    text += '=';
+    append_number(text, its.usage.tokens[kind]);
+    text += ", ";
+  }
+  text += "source=";
+  text += kUsageSourceNames[static_cast<unsigned>(its.source)];
+  return text;
+}
+
+// --- a client that has left ---
 
 // The upstream may finish what its client no longer waits for. False: it is cancelled.
 bool Stream::begin_drain() {

@@ -1,4 +1,4 @@
-"""Node's eventsource and openai packages, unchanged, through the gateway."""
+"""Node's eventsource, openai and @anthropic-ai/sdk packages, unchanged, through the gateway."""
 
 import json
 import pathlib
@@ -96,3 +96,112 @@ def test_openai_abort_cancels_the_upstream(rig):
     finally:
         process.kill()
         process.communicate()
+
+
+# --- errors and silences in the client's own dialect ---
+
+def typed(kind, **members):
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), json.dumps({"type": kind, **members}).encode())
+
+
+MESSAGE = [
+    typed("message_start", message={"id": "m", "type": "message", "role": "assistant", "model": "m", "content": [],
+                                    "stop_reason": None, "stop_sequence": None,
+                                    "usage": {"input_tokens": 3, "output_tokens": 1}}),
+    typed("content_block_start", index=0, content_block={"type": "text", "text": ""}),
+    typed("content_block_delta", index=0, delta={"type": "text_delta", "text": "one"}),
+    typed("content_block_delta", index=0, delta={"type": "text_delta", "text": "two"}),
+    typed("content_block_stop", index=0),
+    typed("message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, usage={"output_tokens": 2}),
+    typed("message_stop"),
+]
+
+
+def chat_chunk(content, finish=None):
+    return b"data: %b\n\n" % json.dumps(
+        {"id": "x", "object": "chat.completion.chunk", "created": 0, "model": "m",
+         "choices": [{"index": 0, "delta": {"role": "assistant", "content": content}, "finish_reason": finish}]}
+    ).encode()
+
+
+def sends(events, heartbeats=0, how="end_chunks"):
+    """An upstream of those events, which falls silent for some heartbeats behind each of the first three."""
+    def handler(server, request):
+        server.start_events()
+        for i, event in enumerate(events):
+            server.chunk(event)
+            if i < 3 and heartbeats:
+                wanted = (i + 1) * heartbeats
+                server.gateway.wait_metric("sluice_heartbeats_total", wanted)
+        getattr(server, how)()
+    return handler
+
+
+def gateway_for(rig, handler, *flags):
+    def with_gateway(server, request):
+        server.gateway = gateway
+        handler(server, request)
+    gateway = rig.gateway(rig.upstream(with_gateway), *flags)
+    return gateway
+
+
+def test_anthropic_is_kept_alive_by_pings(rig):
+    gateway = gateway_for(rig, sends(MESSAGE, heartbeats=2), "--heartbeat", "50ms")
+    message = run("anthropic.js", gateway.url)
+    assert (message["text"], message["stopReason"], message["error"]) == ("onetwo", "end_turn", None)
+
+
+def test_anthropic_hears_why_a_message_broke(rig):
+    gateway = gateway_for(rig, sends(MESSAGE[:3], how="close"))
+    message = run("anthropic.js", gateway.url)
+    assert message["text"] == "one"
+    assert "The upstream closed without a whole response." in message["error"]
+
+
+def test_anthropic_hears_of_a_message_without_an_end(rig):
+    gateway = gateway_for(rig, sends(MESSAGE[:4]))
+    message = run("anthropic.js", gateway.url)
+    assert message["stopReason"] is None
+    assert "The upstream closed without a whole response." in message["error"]
+
+
+@pytest.mark.parametrize("form", ["auto", "comment", "line", "chunk"])
+def test_openai_takes_every_form_of_heartbeat(rig, form):
+    events = [chat_chunk("one"), chat_chunk("two"), chat_chunk("", "stop"), b"data: [DONE]\n\n"]
+    gateway = gateway_for(rig, sends(events, heartbeats=2), "--heartbeat", "50ms", "--heartbeat-form", form)
+    chat = run("openai.js", f"{gateway.url}/v1", "gather")
+    assert (chat["text"], chat["id"], chat["error"]) == ("onetwo", "x", None)
+
+
+def test_openai_hears_why_a_chat_broke(rig):
+    gateway = gateway_for(rig, sends([chat_chunk("one")], how="reset"))
+    chat = run("openai.js", f"{gateway.url}/v1", "stream")
+    assert chat["text"] == "one"
+    assert "The upstream" in chat["error"]
+
+
+def test_openai_hears_why_a_response_broke(rig):
+    events = [typed("response.created", sequence_number=0, response={"id": "r", "output": []}),
+              typed("response.output_text.delta", sequence_number=1, delta="one")]
+    gateway = gateway_for(rig, sends(events))
+    chat = run("openai.js", f"{gateway.url}/v1", "responses")
+    assert chat["text"] == "one"
+    assert chat["told"] == "upstream_truncated"
+    assert chat["error"]
+
+
+@pytest.mark.parametrize("mode, sees", [("stream", False), ("usage", True)])
+def test_openai_sees_usage_where_it_has_asked_for_it(rig, mode, sees):
+    def serve(server, request):
+        assert json.loads(request.content)["stream_options"] == {"include_usage": True}
+        usage = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
+        extra = {"id": "x", "object": "chat.completion.chunk", "created": 0, "model": "m", "choices": [], "usage": usage}
+        server.start_events()
+        server.chunk(chat_chunk("one") + b"data: %b\n\ndata: [DONE]\n\n" % json.dumps(extra).encode())
+        server.end_chunks()
+
+    gateway = rig.gateway(rig.upstream(serve), "--usage", "on")
+    chat = run("openai.js", f"{gateway.url}/v1", mode)
+    assert (chat["text"], chat["error"], chat["chunks"]) == ("one", None, 1 + sees)
+    assert ("usage" in chat) == sees
+    assert gateway.metrics().sum("sluice_llm_tokens_total", kind="output", model="demo") == 1

@@ -212,7 +212,12 @@ def test_other_dialects(usage, target, events, expected, cut):
 def test_answers_that_are_no_streams(usage, body, expected):
     client, server = usage.ask()
     server.respond(json.dumps(body).encode(), JSON)
-    assert json.loads(client.response()[1]) == body
+    head, got = client.response()
+    assert json.loads(got) == body
+    names = [name.removesuffix("_tokens") for name in expected]
+    field = dict(item.split("=") for item in head.get("x-usage").split(", "))
+    assert [int(field[name]) for name in names] == list(expected.values())
+    assert field["source"] == ("reported" if "usage" in body else "estimated")
     record = usage.record()
     assert tokens(record) == expected
     assert record["usage_source"] == ("reported" if "usage" in body else "estimated")
@@ -283,9 +288,9 @@ def test_other_requests_have_no_record(usage):
 def test_off_by_default(rig):
     client, server = rig.exchange("--usage-log", "-", request=("POST", CHAT), body=b'{"stream":true}')
     server.start_events()
-    server.chunk(USAGE)
+    server.chunk(USAGE + DONE)
     server.end_chunks()
-    assert client.response()[1] == USAGE
+    assert client.response()[1] == USAGE + DONE
     assert rig.gateways[0].metrics().sum("sluice_llm_requests_total") == 0
 
 
@@ -368,6 +373,7 @@ def test_clumps_have_a_culprit(usage):
     assert client.body.event() == delta("one")
     server.chunk(delta("two") + delta("three"))
     client.body.event(), client.body.event()
+    server.chunk(DONE)
     server.end_chunks()
     client.body.rest()
     metrics = usage.gateway.metrics()
@@ -445,3 +451,25 @@ def test_a_process_that_stops_ends_drains(rig, tmp_path):
     usage.gateway.signal(signal.SIGTERM)
     server.wait_closed()
     assert usage.record()["usage_source"] == "estimated"
+
+
+def test_an_answer_too_long_to_be_held_has_no_field(usage):
+    client, server = usage.ask()
+    body = json.dumps({"choices": [{"message": {"content": "word " * 30000}}],
+                       "usage": {"prompt_tokens": 3, "completion_tokens": 4}}).encode()
+    server.send_head(JSON, "Transfer-Encoding: chunked")
+    for at in range(0, len(body), 10000):
+        server.chunk(body[at:at + 10000])
+    server.end_chunks()
+    head, got = client.response()
+    assert got == body and "x-usage" not in head
+    assert tokens(usage.record()) == {"input_tokens": 3, "output_tokens": 4}
+
+
+def test_an_answer_that_breaks_off_while_it_is_held_is_an_error(usage):
+    client, server = usage.ask()
+    server.send_head(JSON, "Content-Length: 100")
+    server.send(b'{"choices":')
+    server.close()
+    assert client.response()[0].status == 502
+    assert usage.record()["side"] == "upstream"

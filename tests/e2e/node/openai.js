@@ -1,5 +1,6 @@
-// openai.js BASE_URL stream|whole|abort: one chat completion; prints its text, and the error that
-// ended it, if any. `abort` leaves after the first token.
+// openai.js BASE_URL stream|whole|abort|gather|responses|usage: one chat completion, or a response; prints
+// its text, and the error that ended it, if any. `abort` leaves after the first token; `gather` lets
+// the SDK put the chunks together; `usage` asks for usage.
 import OpenAI from 'openai';
 
 const [baseURL, mode] = process.argv.slice(2);
@@ -11,10 +12,24 @@ try {
   if (mode === 'whole') {
     const answer = await client.chat.completions.create(request);
     chat.text = answer.choices[0].message.content;
+  } else if (mode === 'gather') {
+    const gathered = client.chat.completions.stream(request);
+    gathered.on('chunk', () => { ++chat.chunks; });
+    const answer = await gathered.finalChatCompletion();
+    chat.text = answer.choices[0].message.content;
+    chat.id = answer.id;
+  } else if (mode === 'responses') {
+    for await (const event of await client.responses.create({model: 'demo', input: 'Hi', stream: true})) {
+      ++chat.chunks;
+      if (event.type === 'response.output_text.delta') chat.text += event.delta;
+      if (event.type === 'error') chat.told = event.code;
+    }
   } else {
-    const stream = await client.chat.completions.create({...request, stream: true});
+    const options = mode === 'usage' ? {stream_options: {include_usage: true}} : {};
+    const stream = await client.chat.completions.create({...request, ...options, stream: true});
     for await (const chunk of stream) {
       ++chat.chunks;
+      if (chunk.choices.length === 0) chat.usage = chunk.usage;
       chat.text += chunk.choices[0]?.delta?.content ?? '';
       if (mode === 'abort') stream.controller.abort();
     }

@@ -263,6 +263,25 @@ TEST_F(LogFile, ReopensAfterARotation) {
   EXPECT_EQ(text_of(path()), "second\n");
 }
 
+TEST_F(LogFile, WritesUsageToAFileOfItsOwnAndReopensThatToo) {
+  LogWriter writer;
+  std::string error;
+  ASSERT_TRUE(use(writer, path(), &error));
+  writer.use_file(path("usage.log"), *open_log_file(path("usage.log"), &error), LogTarget::kUsage);
+  LogQueue& queue = writer.add_queue();
+  writer.start();
+  queue.push(LogTarget::kUsage, "first");
+  queue.push(LogTarget::kFile, "a");
+  std::filesystem::rename(path("usage.log"), path("rotated"));
+  writer.request_reopen();
+  await([this] { return std::filesystem::exists(path("usage.log")); });
+  queue.push(LogTarget::kUsage, "second");
+  writer.stop();
+  EXPECT_EQ(text_of(path("rotated")), "first\n");
+  EXPECT_EQ(text_of(path("usage.log")), "second\n");
+  EXPECT_EQ(text_of(path()), "a\n");
+}
+
 TEST_F(LogFile, KeepsTheOldFileWhereItCannotReopen) {
   std::string directory = path("directory");
   std::filesystem::create_directory(directory);

@@ -101,6 +101,12 @@ TEST(RequestReader, TellsTheModelAndTheTextThatItIsGiven) {
   EXPECT_FALSE(reader.streams());
 }
 
+TEST(RequestReader, KeepsOfAModelWhatCanBeALabel) {
+  RequestReader reader;
+  reader.read("{\"model\":\"a b\xff\n" + std::string(100, 'x') + "\"}");
+  EXPECT_EQ(reader.model(), "a?b??" + std::string(59, 'x'));
+}
+
 // Whatever the bytes and wherever they are cut.
 TEST(RequestReader, MakesOneInsertionAtMostBeforeABrace) {
   RandomSource random;
