@@ -450,6 +450,7 @@ def test_a_process_that_stops_ends_drains(rig, tmp_path):
     usage.gateway.wait_metric("sluice_client_connections", 0)
     usage.gateway.signal(signal.SIGTERM)
     server.wait_closed()
+    usage.gateway.wait_exit()
     assert usage.record()["usage_source"] == "estimated"
 
 
