@@ -28,7 +28,7 @@ std::string chunk_of(const std::string& event) {
   return size_line.data() + event + "\r\n";
 }
 
-// A chunk of OpenAI's, 235 bytes.
+// A chunk of OpenAI's, 244 bytes.
 std::string delta() {
   return R"(data: {"id":"chatcmpl-AbCdEfGhIjKlMnOpQrStUvWx","object":"chat.completion.chunk",)"
          R"("created":1732000000,"model":"gpt-4o-mini-2024-07-18","choices":[{"index":0,"delta":)"

@@ -32,6 +32,20 @@ namespace {
 
 constexpr size_t kEventBytes = 220;
 
+constexpr std::string_view kGet =
+    "GET /events HTTP/1.1\r\nhost: bench\r\naccept: text/event-stream\r\n\r\n";
+constexpr std::string_view kChat =
+    "POST /v1/chat/completions HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
+    "content-length: 15\r\n\r\n{\"stream\":true}";
+// A chunk of OpenAI's: 244 bytes in a chunk of HTTP's.
+constexpr std::string_view kDelta =
+    "f4\r\n"
+    R"(data: {"id":"chatcmpl-AbCdEfGhIjKlMnOpQrStUvWx","object":"chat.completion.chunk",)"
+    R"("created":1732000000,"model":"gpt-4o-mini-2024-07-18","choices":[{"index":0,"delta":)"
+    R"({"content":" streaming"},"logprobs":null,"finish_reason":null}],"usage":null})"
+    "\n\n\r\n";
+static_assert(kDelta.size() == 0xf4 + 6);
+
 int listen_on_loopback(Address* address) {
   std::string error;
   *address = *parse_address("127.0.0.1:0", &error);
@@ -97,87 +111,89 @@ double ns_of(const timeval& time) {
 
 class Rig {
  public:
-  explicit Rig(size_t streams) {
+  explicit Rig(size_t streams, const StreamSettings& settings = {},
+               std::string_view request = kGet) {
     Address upstream_address;
     const int upstream_listener = listen_on_loopback(&upstream_address);
-    config_.routes.push_back({.path = "/",
-                              .upstreams = {{"http://" + upstream_address.text(),
-                                             upstream_address.text(), upstream_address}},
-                              .settings = {}});
-    Address address;
-    const int listener = listen_on_loopback(&address);
-    Features features;
-    std::string error;
-    SLUICE_CHECK(Ring::probe(Features{}, &features, &error));
-    worker_ = std::make_unique<Worker>(
-        Worker::Options{.index = 0,
-                        .cpu = -1,
-                        .snapshot = std::make_shared<ConfigSnapshot>(config_),
-                        .features = features,
-                        .client_limit = &client_limit_,
-                        .sockets = {{"test", listener}},
-                        .log = &log_});
-    SLUICE_CHECK(worker_->start().empty());
-    SLUICE_CHECK(worker_->serve([] {}).empty());
-    while (clients_.size() < streams) open_stream(address, upstream_listener);
-    close(upstream_listener);
-  }
-  ~Rig() {
-    worker_->post([](Gateway& gateway) { gateway.abort_all(); });
-    worker_->join();
-    for (int fd : clients_) close(fd);
-    for (int fd : upstreams_) close(fd);
-  }
-  Rig(const Rig&) = delete;
-  Rig& operator=(const Rig&) = delete;
+    config_.routes.push_back({
+      .path = "/",
+      .upstreams = {{"http://" + upstream_address.text(), upstream_address.text(),
+                     upstream_address}},
+      .settings = settings}
+  });
+  Address address;
+  const int listener = listen_on_loopback(&address);
+  Features features;
+  std::string error;
+  SLUICE_CHECK(Ring::probe(Features{}, &features, &error));
+  worker_ = std::make_unique<Worker>(
+      Worker::Options{.index = 0,
+                      .cpu = -1,
+                      .snapshot = std::make_shared<ConfigSnapshot>(config_),
+                      .features = features,
+                      .client_limit = &client_limit_,
+                      .sockets = {{"test", listener}},
+                      .log = &log_});
+  SLUICE_CHECK(worker_->start().empty());
+  SLUICE_CHECK(worker_->serve([] {}).empty());
+  while (clients_.size() < streams) open_stream(address, upstream_listener, request);
+  close(upstream_listener);
+} ~Rig() {
+  worker_->post([](Gateway& gateway) { gateway.abort_all(); });
+  worker_->join();
+  for (int fd : clients_) close(fd);
+  for (int fd : upstreams_) close(fd);
+}
+Rig(const Rig&) = delete;
+Rig& operator=(const Rig&) = delete;
 
-  // One event on every stream, from end to end.
-  void round(std::string_view chunk) {
-    for (int fd : upstreams_) write_all(fd, chunk);
-    for (int fd : clients_) read_event(fd);
-  }
+// One event on every stream, from end to end.
+void round(std::string_view chunk) {
+  for (int fd : upstreams_) write_all(fd, chunk);
+  for (int fd : clients_) read_event(fd);
+}
 
-  Usage usage() {
-    std::promise<Usage> promise;
-    std::future<Usage> result = promise.get_future();
-    SLUICE_CHECK(worker_->post([&promise](Gateway& gateway) {
-      rusage used{};
-      getrusage(RUSAGE_THREAD, &used);
-      promise.set_value({.user_ns = ns_of(used.ru_utime),
-                         .system_ns = ns_of(used.ru_stime),
-                         .allocations = allocations_of_this_thread(),
-                         .events = gateway.metrics().events,
-                         .enters = gateway.loop().ring().counters().enters});
-    }));
-    return result.get();
-  }
+Usage usage() {
+  std::promise<Usage> promise;
+  std::future<Usage> result = promise.get_future();
+  SLUICE_CHECK(worker_->post([&promise](Gateway& gateway) {
+    rusage used{};
+    getrusage(RUSAGE_THREAD, &used);
+    promise.set_value({.user_ns = ns_of(used.ru_utime),
+                       .system_ns = ns_of(used.ru_stime),
+                       .allocations = allocations_of_this_thread(),
+                       .events = gateway.metrics().events,
+                       .enters = gateway.loop().ring().counters().enters});
+  }));
+  return result.get();
+}
 
- private:
-  void open_stream(const Address& address, int upstream_listener) {
-    const int client = open_stream_socket(AF_INET);
-    set_deadline(client);
-    SLUICE_CHECK(retry([&] { return connect(client, address.sa(), address.size); }) == 0);
-    write_all(client, "GET /events HTTP/1.1\r\nhost: bench\r\naccept: text/event-stream\r\n\r\n");
-    const int upstream =
-        retry([&] { return accept4(upstream_listener, nullptr, nullptr, SOCK_CLOEXEC); });
-    SLUICE_CHECK(upstream >= 0);
-    set_deadline(upstream);
-    set_no_delay(upstream);
-    read_head(upstream);
-    write_all(upstream,
-              "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
-              "transfer-encoding: chunked\r\n\r\n");
-    read_head(client);
-    clients_.push_back(client);
-    upstreams_.push_back(upstream);
-  }
+private:
+void open_stream(const Address& address, int upstream_listener, std::string_view request) {
+  const int client = open_stream_socket(AF_INET);
+  set_deadline(client);
+  SLUICE_CHECK(retry([&] { return connect(client, address.sa(), address.size); }) == 0);
+  write_all(client, request);
+  const int upstream =
+      retry([&] { return accept4(upstream_listener, nullptr, nullptr, SOCK_CLOEXEC); });
+  SLUICE_CHECK(upstream >= 0);
+  set_deadline(upstream);
+  set_no_delay(upstream);
+  read_head(upstream);
+  write_all(upstream,
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+            "transfer-encoding: chunked\r\n\r\n");
+  read_head(client);
+  clients_.push_back(client);
+  upstreams_.push_back(upstream);
+}
 
-  Config config_;
-  ClientLimit client_limit_{100'000};
-  LogQueue log_;
-  std::unique_ptr<Worker> worker_;
-  std::vector<int> clients_;
-  std::vector<int> upstreams_;
+Config config_;
+ClientLimit client_limit_{100'000};
+LogQueue log_;
+std::unique_ptr<Worker> worker_;
+std::vector<int> clients_;
+std::vector<int> upstreams_;
 };
 
 std::string chunk_of_event() {
@@ -186,9 +202,7 @@ std::string chunk_of_event() {
   return size_line.data() + ("data: " + std::string(kEventBytes - 8, 'x')) + "\n\n\r\n";
 }
 
-void relay_tcp(benchmark::State& state) {
-  Rig rig(static_cast<size_t>(state.range(0)));
-  const std::string chunk = chunk_of_event();
+void run(benchmark::State& state, Rig& rig, std::string_view chunk) {
   for (int warm_up = 0; warm_up < 100; ++warm_up) rig.round(chunk);
   const Usage before = rig.usage();
   for (auto _ : state) rig.round(chunk);
@@ -200,6 +214,32 @@ void relay_tcp(benchmark::State& state) {
   state.counters["allocs"] = static_cast<double>(after.allocations - before.allocations) / events;
   state.counters["enters"] = static_cast<double>(after.enters - before.enters) / events;
 }
+
+void relay_tcp(benchmark::State& state) {
+  Rig rig(static_cast<size_t>(state.range(0)));
+  run(state, rig, chunk_of_event());
+}
+
+// As bench_relay has them: passed on, looked at for their dialect, and counted as well.
+void relay_chats(benchmark::State& state, DialectChoice dialect, bool usage) {
+  StreamSettings settings;
+  settings.dialect = dialect;
+  settings.usage = usage;
+  Rig rig(static_cast<size_t>(state.range(0)), settings, kChat);
+  run(state, rig, kDelta);
+}
+void relay_tcp_chat(benchmark::State& state) {
+  relay_chats(state, DialectChoice::kNone, false);
+}
+void relay_tcp_chat_dialect(benchmark::State& state) {
+  relay_chats(state, DialectChoice::kAuto, false);
+}
+void relay_tcp_chat_usage(benchmark::State& state) {
+  relay_chats(state, DialectChoice::kAuto, true);
+}
+BENCHMARK(relay_tcp_chat)->ArgName("streams")->Arg(64)->UseRealTime();
+BENCHMARK(relay_tcp_chat_dialect)->ArgName("streams")->Arg(64)->UseRealTime();
+BENCHMARK(relay_tcp_chat_usage)->ArgName("streams")->Arg(64)->UseRealTime();
 
 BENCHMARK(relay_tcp)->ArgName("streams")->Arg(1)->Arg(64)->Arg(256)->UseRealTime();
 
