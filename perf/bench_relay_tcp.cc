@@ -115,85 +115,84 @@ class Rig {
                std::string_view request = kGet) {
     Address upstream_address;
     const int upstream_listener = listen_on_loopback(&upstream_address);
-    config_.routes.push_back({
-      .path = "/",
-      .upstreams = {{"http://" + upstream_address.text(), upstream_address.text(),
-                     upstream_address}},
-      .settings = settings}
-  });
-  Address address;
-  const int listener = listen_on_loopback(&address);
-  Features features;
-  std::string error;
-  SLUICE_CHECK(Ring::probe(Features{}, &features, &error));
-  worker_ = std::make_unique<Worker>(
-      Worker::Options{.index = 0,
-                      .cpu = -1,
-                      .snapshot = std::make_shared<ConfigSnapshot>(config_),
-                      .features = features,
-                      .client_limit = &client_limit_,
-                      .sockets = {{"test", listener}},
-                      .log = &log_});
-  SLUICE_CHECK(worker_->start().empty());
-  SLUICE_CHECK(worker_->serve([] {}).empty());
-  while (clients_.size() < streams) open_stream(address, upstream_listener, request);
-  close(upstream_listener);
-} ~Rig() {
-  worker_->post([](Gateway& gateway) { gateway.abort_all(); });
-  worker_->join();
-  for (int fd : clients_) close(fd);
-  for (int fd : upstreams_) close(fd);
-}
-Rig(const Rig&) = delete;
-Rig& operator=(const Rig&) = delete;
+    config_.routes.push_back({.path = "/",
+                              .upstreams = {{"http://" + upstream_address.text(),
+                                             upstream_address.text(), upstream_address}},
+                              .settings = settings});
+    Address address;
+    const int listener = listen_on_loopback(&address);
+    Features features;
+    std::string error;
+    SLUICE_CHECK(Ring::probe(Features{}, &features, &error));
+    worker_ = std::make_unique<Worker>(
+        Worker::Options{.index = 0,
+                        .cpu = -1,
+                        .snapshot = std::make_shared<ConfigSnapshot>(config_),
+                        .features = features,
+                        .client_limit = &client_limit_,
+                        .sockets = {{"test", listener}},
+                        .log = &log_});
+    SLUICE_CHECK(worker_->start().empty());
+    SLUICE_CHECK(worker_->serve([] {}).empty());
+    while (clients_.size() < streams) open_stream(address, upstream_listener, request);
+    close(upstream_listener);
+  }
+  ~Rig() {
+    worker_->post([](Gateway& gateway) { gateway.abort_all(); });
+    worker_->join();
+    for (int fd : clients_) close(fd);
+    for (int fd : upstreams_) close(fd);
+  }
+  Rig(const Rig&) = delete;
+  Rig& operator=(const Rig&) = delete;
 
-// One event on every stream, from end to end.
-void round(std::string_view chunk) {
-  for (int fd : upstreams_) write_all(fd, chunk);
-  for (int fd : clients_) read_event(fd);
-}
+  // One event on every stream, from end to end.
+  void round(std::string_view chunk) {
+    for (int fd : upstreams_) write_all(fd, chunk);
+    for (int fd : clients_) read_event(fd);
+  }
 
-Usage usage() {
-  std::promise<Usage> promise;
-  std::future<Usage> result = promise.get_future();
-  SLUICE_CHECK(worker_->post([&promise](Gateway& gateway) {
-    rusage used{};
-    getrusage(RUSAGE_THREAD, &used);
-    promise.set_value({.user_ns = ns_of(used.ru_utime),
-                       .system_ns = ns_of(used.ru_stime),
-                       .allocations = allocations_of_this_thread(),
-                       .events = gateway.metrics().events,
-                       .enters = gateway.loop().ring().counters().enters});
-  }));
-  return result.get();
-}
+  Usage usage() {
+    std::promise<Usage> promise;
+    std::future<Usage> result = promise.get_future();
+    SLUICE_CHECK(worker_->post([&promise](Gateway& gateway) {
+      rusage used{};
+      getrusage(RUSAGE_THREAD, &used);
+      promise.set_value({.user_ns = ns_of(used.ru_utime),
+                         .system_ns = ns_of(used.ru_stime),
+                         .allocations = allocations_of_this_thread(),
+                         .events = gateway.metrics().events,
+                         .enters = gateway.loop().ring().counters().enters});
+    }));
+    return result.get();
+  }
 
-private:
-void open_stream(const Address& address, int upstream_listener, std::string_view request) {
-  const int client = open_stream_socket(AF_INET);
-  set_deadline(client);
-  SLUICE_CHECK(retry([&] { return connect(client, address.sa(), address.size); }) == 0);
-  write_all(client, request);
-  const int upstream =
-      retry([&] { return accept4(upstream_listener, nullptr, nullptr, SOCK_CLOEXEC); });
-  SLUICE_CHECK(upstream >= 0);
-  set_deadline(upstream);
-  set_no_delay(upstream);
-  read_head(upstream);
-  write_all(upstream,
-            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
-            "transfer-encoding: chunked\r\n\r\n");
-  read_head(client);
-  clients_.push_back(client);
-  upstreams_.push_back(upstream);
-}
+ private:
+  void open_stream(const Address& address, int upstream_listener, std::string_view request) {
+    const int client = open_stream_socket(AF_INET);
+    set_deadline(client);
+    SLUICE_CHECK(retry([&] { return connect(client, address.sa(), address.size); }) == 0);
+    write_all(client, request);
+    const int upstream =
+        retry([&] { return accept4(upstream_listener, nullptr, nullptr, SOCK_CLOEXEC); });
+    SLUICE_CHECK(upstream >= 0);
+    set_deadline(upstream);
+    set_no_delay(upstream);
+    read_head(upstream);
+    write_all(upstream,
+              "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+              "transfer-encoding: chunked\r\n\r\n");
+    read_head(client);
+    clients_.push_back(client);
+    upstreams_.push_back(upstream);
+  }
 
-Config config_;
-ClientLimit client_limit_{100'000};
-LogQueue log_;
-std::unique_ptr<Worker> worker_;
-std::vector<int> clients_;
-std::vector<int> upstreams_;
+  Config config_;
+  ClientLimit client_limit_{100'000};
+  LogQueue log_;
+  std::unique_ptr<Worker> worker_;
+  std::vector<int> clients_;
+  std::vector<int> upstreams_;
 };
 
 std::string chunk_of_event() {

@@ -102,7 +102,7 @@ SlotPool& UpstreamConn::receive_pool() {
   // Event streams have a class of their own, so that a crowd of stalled ones cannot keep new
   // requests and their answers' heads from being read. Those with a large window share the larger
   // slots as long as most of these are free.
-  bool event_stream = stream_ && head_done_ && stream_->event_stream();
+  bool event_stream = stream_ && head_done_ && stream_->receives_events();
   const SlotPool& large = memory_.http_message;
   bool plenty = large.leased() * 2 < large.slots() && !context_.memory_tight();
   if (event_stream && !(stream_->wide() && plenty)) return memory_.sse_event;

@@ -20,6 +20,12 @@ void append(const Pieces& value, std::string& room) {
     room += rest.first();
 }
 
+// memmem() is several times as fast as string_view's find() where a text is full of quotes.
+size_t find_text(std::string_view text, std::string_view what, size_t from) {
+  const void* found = ::memmem(text.data() + from, text.size() - from, what.data(), what.size());
+  return found ? static_cast<size_t>(static_cast<const char*>(found) - text.data()) : kNone;
+}
+
 // Not null, false, "", [] or {}.
 bool is_filled(std::string_view json, size_t at) {
   if (at >= json.size()) return false;
@@ -46,7 +52,7 @@ bool any_filled(std::string_view json, std::span<const std::string_view> quoted_
 // Of its outermost object.
 bool has_error(std::string_view json) {
   constexpr std::string_view kError = "\"error\"";
-  if (json.find(kError) == kNone) return false;
+  if (find_text(json, kError, 0) == kNone) return false;
   std::string_view error = json_member_of(json, "error");
   return is_filled(error, 0) || json_member_of(json, "object") == kError;
 }
@@ -120,10 +126,9 @@ std::string_view without_quotes(std::string_view value) {
 
 size_t find_json_value(std::string_view json, std::string_view quoted_name, size_t from) {
   while (from < json.size()) {
-    const void* found =
-        ::memmem(json.data() + from, json.size() - from, quoted_name.data(), quoted_name.size());
-    if (!found) return kNone;
-    from = static_cast<size_t>(static_cast<const char*>(found) - json.data()) + quoted_name.size();
+    size_t found = find_text(json, quoted_name, from);
+    if (found == kNone) return kNone;
+    from = found + quoted_name.size();
     size_t colon = skip_blanks(json, from);
     if (colon < json.size() && json[colon] == ':') return skip_blanks(json, colon + 1);
   }

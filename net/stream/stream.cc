@@ -160,7 +160,7 @@ void Stream::on_response_body(const Lease& lease, std::string_view bytes) {
   if (attempt_.late_bom > 0) bytes = without_late_bom(bytes);
   if (metered()) meter_body(bytes);
   if (held_answer() && append_held_answer(bytes)) return;
-  if (framed_ || gate_holds()) {
+  if (receives_events()) {
     append_event_bytes(lease, bytes);
     return;
   }
@@ -280,6 +280,9 @@ Chain& Stream::staged() {
 
 void Stream::relieve_memory(const SlotPool& pool) {
   if (!retry_ && request_.keeps_in(pool)) request_.keep_for_replay(false);
+  if (gate_holds() && llm()->held && llm()->held->bytes.holds_in(pool) &&
+      !open_gate(GateOutcome::kBytes))
+    return;
   if (attempt_.staged && attempt_.staged->bytes.holds_in(pool)) tear_held();
   if (waits_for_client(pool) || waits_for_upstream(pool)) shed();
 }

@@ -126,6 +126,8 @@ class Stream final : public TimerOwner {
   Outbox& request() { return request_; }
   bool method_is_head() const { return method_is_head_; }
   bool event_stream() const { return framed_; }
+  // The same of what its upstream sends, which the client may not know yet.
+  bool receives_events() const { return framed_ || gate_holds(); }
   // The window has room for many slots, so that large ones are cheapest.
   bool wide() const { return window_ >= limits::kWideWindow; }
   const Route& route() const { return *route_; }

@@ -102,6 +102,7 @@ bool Stream::replace_attempt(Ending because) {
 // What has not come whole of an event is dropped. The next attempt begins once this one's
 // connection has let go.
 void Stream::leave_attempt() {
+  if (llm()) drop_held(GateOutcome::kFailedOver);
   discard_unfinished();
   if (in_queue.linked()) streams_.upstreams().forget(*this);
   retry_ = attempt_.upstream != nullptr;

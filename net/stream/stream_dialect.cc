@@ -206,7 +206,7 @@ std::string_view Stream::heartbeat() const {
 // reason why they finished: where nobody has said what they speak, that will do.
 bool Stream::lacks_last_event() const {
   const LlmWatch* its = llm();
-  if (!its || its->dialect == Dialect::kNone || !(framed_ || its->holds)) return false;
+  if (!its || its->dialect == Dialect::kNone || !receives_events()) return false;
   bool complete = its->over || its->failed || (its->finished && !its->named);
   return its->sure && !its->blind && !complete;
 }

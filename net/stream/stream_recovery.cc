@@ -75,7 +75,6 @@ bool Stream::fail_over(Failure failure, Ending ending, bool nothing_sent, const 
   recovery_->failure = failure;
   recovery_->lost_by = failure == Failure::kStatus ? Ending::kUnavailable : ending;
   recovery_->next_attempt_ms = attempt_.upstream ? 0 : loop().now_ms() + 1;
-  if (llm()) drop_held(GateOutcome::kFailedOver);
   end_attempt(ending);
   if (in_queue.linked()) streams_.upstreams().forget(*this);
   if (answer) keep_answer(*answer);

@@ -196,7 +196,8 @@ void CheckedGateway::check_streams() const {
   uint64_t slot = std::max(sse_event_.slot_bytes(), http_response_.slot_bytes());
   for (const StreamInfo& stream : streams) {
     uint64_t granted_max = window_max_ + slot;
-    uint64_t held_max = stream.event_stream ? hold_max_ + granted_max : 0;
+    bool holds_events = stream.event_stream || stream.dialect != "none";  // maybe behind a gate
+    uint64_t held_max = holds_events ? hold_max_ + granted_max : 0;
     if (stream.backlog > granted_max + held_max)
       violation("a stream holds " + std::to_string(stream.backlog) + " bytes, its window is " +
                 std::to_string(stream.window));

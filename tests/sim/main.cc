@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/text.h"
+#include "tests/sim/dialects.h"
 #include "tests/sim/failover.h"
 #include "tests/sim/healing.h"
 
@@ -24,9 +25,10 @@ extern "C" const char* __ubsan_default_options() {  // NOLINT(bugprone-reserved-
 namespace {
 
 constexpr char kUsage[] =
-    "usage: sim [--failover | --healing | --http2 | --probed] [--seed N] [--seeds COUNT] "
-    "[--forever] [--trace]\n"
+    "usage: sim [--dialects | --failover | --healing | --http2 | --probed] [--seed N]\n"
+    "           [--seeds COUNT] [--forever] [--trace]\n"
     "\n"
+    "  --dialects     streams of language models, in place of all others\n"
     "  --failover     groups whose upstreams fail, in place of all others\n"
     "  --healing      streams of upstreams that break, in place of all others\n"
     "  --http2        with clients that speak HTTP/2\n"
@@ -45,7 +47,8 @@ constexpr Mode kModes[] = {{"", sluice::sim::simulate},
                            {" --healing", sluice::sim::simulate_healing},
                            {" --failover", sluice::sim::simulate_failover},
                            {" --probed", sluice::sim::simulate_probed},
-                           {" --http2", sluice::sim::simulate_http2}};
+                           {" --http2", sluice::sim::simulate_http2},
+                           {" --dialects", sluice::sim::simulate_dialects}};
 
 char replay[4096];  // of the present seed; written out by a signal handler
 
@@ -86,6 +89,8 @@ int main(int argc, char** argv) {
       mode = &kModes[3];
     else if (flag == "--http2")
       mode = &kModes[4];
+    else if (flag == "--dialects")
+      mode = &kModes[5];
     else if (flag == "--trace")
       traced = true;
     else

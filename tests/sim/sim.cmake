@@ -1,5 +1,5 @@
 # The simulation: the product's own objects on a fake kernel, in place of sluice_kernel.
-add_library(sluice_sim STATIC sim/body_check.cc sim/checked_gateway.cc sim/client.cc sim/counters.cc
+add_library(sluice_sim STATIC sim/body_check.cc sim/checked_gateway.cc sim/client.cc sim/counters.cc sim/dialects.cc
             sim/failover.cc sim/failover_judge.cc sim/failover_peers.cc sim/healing.cc sim/healing_peers.cc sim/http.cc sim/http2_client.cc sim/http2_client_answers.cc sim/http2_fields.cc sim/judge.cc sim/kernel.cc sim/kernel_attempts.cc sim/kernel_state.cc sim/names.cc sim/network.cc
             sim/script.cc sim/seam.cc sim/simulation.cc sim/upstream.cc sim/weather.cc sim/world.cc)
 target_link_libraries(sluice_sim PUBLIC sluice_gateway PRIVATE nghttp2)
@@ -18,10 +18,10 @@ foreach(part RANGE 0 7)
   math(EXPR first "${part} * ${SIM_SEEDS} + 1")
   add_test(NAME sim.${part} COMMAND sim --seed ${first} --seeds ${SIM_SEEDS})
   math(EXPR first "${part} * ${SIM_MODE_SEEDS} + 1")
-  foreach(mode healing failover http2 probed)
+  foreach(mode dialects healing failover http2 probed)
     add_test(NAME sim.${mode}.${part} COMMAND sim --${mode} --seed ${first} --seeds ${SIM_MODE_SEEDS})
   endforeach()
-  set_tests_properties(sim.${part} sim.healing.${part} sim.failover.${part} sim.http2.${part}
+  set_tests_properties(sim.${part} sim.dialects.${part} sim.healing.${part} sim.failover.${part} sim.http2.${part}
                        sim.probed.${part}
                        PROPERTIES LABELS sim TIMEOUT 300)
 endforeach()

@@ -1,0 +1,12 @@
+// One seed of streams in a dialect of language models: upstreams that break off, fail within a 200,
+// forget their last event or say more behind it, with and without a content gate. Every client
+// checks what it is told against what the upstreams said. A violation ends the program.
+#pragma once
+
+#include "tests/sim/simulation.h"
+
+namespace sluice::sim {
+
+SimulationReport simulate_dialects(uint64_t seed, bool traced);
+
+}  // namespace sluice::sim
