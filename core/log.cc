@@ -94,7 +94,8 @@ void LogQueue::wake_if_half_full(uint64_t end, uint64_t read) {
   ::eventfd_write(wake_fd_, 1);
 }
 
-void LogQueue::pop_all(std::string& messages, std::string& file) {
+void LogQueue::pop_all(std::string& messages, std::string& file, std::string& usage) {
+  const std::array<std::string*, 3> texts = {&messages, &file, &usage};  // by target
   uint64_t at = read_.load(std::memory_order_relaxed);
   uint64_t end = written_.load(std::memory_order_acquire);
   while (at < end) {
@@ -102,7 +103,7 @@ void LogQueue::pop_all(std::string& messages, std::string& file) {
     copy_out(at, header.data(), header.size());
     uint32_t length = 0;
     std::memcpy(&length, header.data() + 1, sizeof(length));
-    std::string& text = static_cast<LogTarget>(header[0]) == LogTarget::kFile ? file : messages;
+    std::string& text = *texts[static_cast<unsigned char>(header[0])];
     size_t old_size = text.size();
     text.resize(old_size + length);
     copy_out(at + kHeaderBytes, text.data() + old_size, length);
@@ -152,8 +153,9 @@ LogWriter::LogWriter() : wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 LogWriter::~LogWriter() {
   stop();
-  change_file();
-  close_file(file_);
+  change_files();
+  close_file(file_.file);
+  close_file(usage_.file);
   if (wake_fd_ >= 0) ::close(wake_fd_);
 }
 
@@ -166,10 +168,11 @@ std::optional<int> open_log_file(const std::string& path, std::string* error) {
   return std::nullopt;
 }
 
-void LogWriter::use_file(const std::string& path, int fd) {
+void LogWriter::use_file(const std::string& path, int fd, LogTarget target) {
   std::lock_guard lock(next_file_mutex_);
-  if (next_file_) close_file(*next_file_);
-  next_file_ = {path, fd};
+  std::optional<File>& next = (target == LogTarget::kUsage ? usage_ : file_).next;
+  if (next) close_file(*next);
+  next = {path, fd};
 }
 
 void LogWriter::close_file(const File& file) {
@@ -177,13 +180,19 @@ void LogWriter::close_file(const File& file) {
 }
 
 // Before the queues are drained: lines may be in them that are meant for the new file.
-void LogWriter::change_file() {
+void LogWriter::change_files() {
   std::lock_guard lock(next_file_mutex_);
-  if (!next_file_) return;
-  if (next_file_->fd < 0) pop_all();
-  bool goes_on = file_.fd >= 0 && next_file_->fd >= 0 && same_file(file_.fd, next_file_->fd);
-  close_file(std::exchange(file_, *std::exchange(next_file_, std::nullopt)));
-  if (!goes_on) leave_begun_line();
+  change_file(file_);
+  change_file(usage_);
+}
+
+void LogWriter::change_file(Output& output) {
+  if (!output.next) return;
+  if (output.next->fd < 0) pop_all();
+  bool goes_on =
+      output.file.fd >= 0 && output.next->fd >= 0 && same_file(output.file.fd, output.next->fd);
+  close_file(std::exchange(output.file, *std::exchange(output.next, std::nullopt)));
+  if (!goes_on) leave_begun_line(output.lines);
 }
 
 LogQueue& LogWriter::add_queue() {
@@ -192,7 +201,7 @@ LogQueue& LogWriter::add_queue() {
 }
 
 void LogWriter::start() {
-  change_file();
+  change_files();
   thread_ = std::thread([this] { run(); });
 }
 
@@ -209,22 +218,26 @@ void LogWriter::run() {
     ::poll(&woken, 1, kRoundMs);
     eventfd_t count = 0;
     ::eventfd_read(wake_fd_, &count);
-    change_file();
+    change_files();
     pop_all();
-    if (reopen_.exchange(false, std::memory_order_acquire)) reopen();
+    if (!reopen_.exchange(false, std::memory_order_acquire)) continue;
+    reopen(file_);
+    reopen(usage_);
   }
   auto give_up = std::chrono::steady_clock::now() + std::chrono::milliseconds(limits::kLogStopMs);
-  messages_.refused = lines_.refused = 0;  // tried once more
-  for (pop_all(); messages_.wait() || lines_.wait(); pop_all()) {
+  messages_.refused = file_.lines.refused = usage_.lines.refused = 0;  // tried once more
+  auto wait = [this] { return messages_.wait() || file_.lines.wait() || usage_.lines.wait(); };
+  for (pop_all(); wait(); pop_all()) {
     if (std::chrono::steady_clock::now() >= give_up) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 }
 
 void LogWriter::pop_all() {
-  for (auto& queue : queues_) queue->pop_all(messages_.text, lines_.text);
+  for (auto& queue : queues_) queue->pop_all(messages_.text, file_.lines.text, usage_.lines.text);
   write_out(STDERR_FILENO, messages_);
-  write_out(file_.fd, lines_);
+  write_out(file_.file.fd, file_.lines);
+  write_out(usage_.file.fd, usage_.lines);
 }
 
 uint64_t LogWriter::dropped() const {
@@ -233,28 +246,29 @@ uint64_t LogWriter::dropped() const {
   return count;
 }
 
-void LogWriter::reopen() {
-  if (file_.fd < 0 || file_.fd == STDOUT_FILENO) return;
-  int fd = ::open(file_.path.c_str(), kOpenFlags, 0644);
+void LogWriter::reopen(Output& output) {
+  File& file = output.file;
+  if (file.fd < 0 || file.fd == STDOUT_FILENO) return;
+  int fd = ::open(file.path.c_str(), kOpenFlags, 0644);
   if (fd < 0) {
     // The old file stays in use: its lines are better than lost ones.
     write_errors_.fetch_add(1, std::memory_order_relaxed);
-    print_message("cannot reopen " + file_.path + ": " + std::strerror(errno));
+    print_message("cannot reopen " + file.path + ": " + std::strerror(errno));
     return;
   }
-  bool goes_on = same_file(file_.fd, fd);
-  ::close(file_.fd);
-  file_.fd = fd;
-  if (!goes_on) leave_begun_line();
-  lines_.refused = 0;
+  bool goes_on = same_file(file.fd, fd);
+  ::close(file.fd);
+  file.fd = fd;
+  if (!goes_on) leave_begun_line(output.lines);
+  output.lines.refused = 0;
 }
 
 // The line whose beginning is in another file: nobody could read its rest.
-void LogWriter::leave_begun_line() {
-  lines_.refused = 0;
-  if (!lines_.begun) return;
-  lines_.text.erase(0, lines_.text.find('\n') + 1);
-  lines_.begun = false;
+void LogWriter::leave_begun_line(Lines& lines) {
+  lines.refused = 0;
+  if (!lines.begun) return;
+  lines.text.erase(0, lines.text.find('\n') + 1);
+  lines.begun = false;
   lines_given_up_.fetch_add(1, std::memory_order_relaxed);
 }
 

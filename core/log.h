@@ -3,7 +3,7 @@
 // the lines that do not fit. The writer empties the queues ten times a second, and whenever one is
 // half full. It owns the files and never waits for one (a pipe without a reader, a stopped
 // terminal). It survives ENOSPC and vanished directories: it counts the lost lines and tries again.
-// On request it opens its file anew, or takes another one.
+// On request it opens its files anew, or takes others.
 #pragma once
 
 #include <atomic>
@@ -20,7 +20,7 @@
 
 namespace sluice {
 
-enum class LogTarget : uint8_t { kMessages, kFile };  // stderr; the file
+enum class LogTarget : uint8_t { kMessages, kFile, kUsage };  // stderr; the two files
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError };
 
 // One producer's queue of records.
@@ -36,7 +36,7 @@ class LogQueue {
   uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
 
   // The writer's thread: appends all complete records to the targets' texts.
-  void pop_all(std::string& messages, std::string& file);
+  void pop_all(std::string& messages, std::string& file, std::string& usage);
 
  private:
   static constexpr size_t kHeaderBytes = 5;  // target, length
@@ -81,10 +81,10 @@ class LogWriter {
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
 
-  // The lines that are pushed from now on go to that file (-1: to none), and so do those that the
-  // file before has not taken. Owned from here on, but for stdout; `path` is what a reopening
-  // opens. Any thread.
-  void use_file(const std::string& path, int fd);
+  // The lines that are pushed from now on for that target go to that file (-1: to none), and so do
+  // those that the file before has not taken. Owned from here on, but for stdout; `path` is what a
+  // reopening opens. Any thread.
+  void use_file(const std::string& path, int fd, LogTarget target = LogTarget::kFile);
   void start();
   // Ends the thread once everything is written, or after kLogStopMs.
   void stop();
@@ -99,9 +99,7 @@ class LogWriter {
  private:
   void run();
   void pop_all();
-  void change_file();
-  void reopen();
-  void leave_begun_line();
+  void change_files();
   // Lines that wait to be written.
   struct Lines {
     std::string text;
@@ -121,15 +119,23 @@ class LogWriter {
     std::string path;
     int fd = -1;
   };
+  // A file, and what waits for it.
+  struct Output {
+    File file;
+    std::optional<File> next;  // to be used from the next round on
+    Lines lines;
+  };
 
+  void change_file(Output& output);
+  void reopen(Output& output);
+  void leave_begun_line(Lines& lines);
   static void close_file(const File& file);
 
-  File file_;
   std::mutex next_file_mutex_;
-  std::optional<File> next_file_;  // to be used from the next round on
+  Output file_;
+  Output usage_;
   std::vector<std::unique_ptr<LogQueue>> queues_;
   Lines messages_;
-  Lines lines_;
   std::atomic<bool> reopen_{false};
   std::atomic<uint64_t> write_errors_{0};
   std::atomic<uint64_t> lines_given_up_{0};

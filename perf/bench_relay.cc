@@ -22,6 +22,20 @@ namespace {
 
 constexpr size_t kEventBytes = 220;
 
+std::string chunk_of(const std::string& event) {
+  std::array<char, 16> size_line{};
+  std::snprintf(size_line.data(), size_line.size(), "%zx\r\n", event.size());
+  return size_line.data() + event + "\r\n";
+}
+
+// A chunk of OpenAI's, 244 bytes.
+std::string delta() {
+  return R"(data: {"id":"chatcmpl-AbCdEfGhIjKlMnOpQrStUvWx","object":"chat.completion.chunk",)"
+         R"("created":1732000000,"model":"gpt-4o-mini-2024-07-18","choices":[{"index":0,"delta":)"
+         R"({"content":" streaming"},"logprobs":null,"finish_reason":null}],"usage":null})"
+         "\n\n";
+}
+
 // The event in its chunk, as an upstream writes it.
 std::string chunk_of_event(size_t event_bytes, const std::string& id = "") {
   std::array<char, 16> size_line{};
@@ -39,12 +53,15 @@ std::vector<std::string> chunks_with_ids(size_t event_bytes) {
   return chunks;
 }
 
-void relay_of(benchmark::State& state, Heal heal, const std::vector<std::string>& chunks) {
+// `open` opens one stream.
+template <typename Open>
+void relay_of(benchmark::State& state, Config config, const std::vector<std::string>& chunks,
+              Open open) {
   using Clock = std::chrono::steady_clock;
   const auto streams = static_cast<size_t>(state.range(0));
   const auto events_a_turn = static_cast<size_t>(state.range(1));
-  Relay relay(to_one_upstream(heal));
-  while (relay.upstreams().size() < streams) relay.open_stream("/events");
+  Relay relay(std::move(config));
+  while (relay.upstreams().size() < streams) open(relay);
   size_t next = 0;
   size_t sent = 0;
   auto turn = [&] {
@@ -80,6 +97,11 @@ void relay_of(benchmark::State& state, Heal heal, const std::vector<std::string>
   state.counters["allocs_per_event"] = static_cast<double>(allocations) / count;
 }
 
+void relay_of(benchmark::State& state, Heal heal, const std::vector<std::string>& chunks) {
+  relay_of(state, to_one_upstream(heal), chunks,
+           [](Relay& relay) { relay.open_stream("/events"); });
+}
+
 void relay(benchmark::State& state) {
   relay_of(state, Heal::kOff, {chunk_of_event(kEventBytes)});
 }
@@ -92,6 +114,24 @@ void relay_ids_healed(benchmark::State& state) {
 // An event without one is looked at in vain.
 void relay_healed(benchmark::State& state) {
   relay_of(state, Heal::kOn, {chunk_of_event(kEventBytes)});
+}
+
+// Chats, whose events are deltas: passed on as they come, looked at for their dialect (which is
+// what happens unless a route says otherwise), and counted as well.
+void relay_chats(benchmark::State& state, DialectChoice dialect, bool usage) {
+  Config config = to_one_upstream();
+  config.routes[0].settings.dialect = dialect;
+  config.routes[0].settings.usage = usage;
+  relay_of(state, std::move(config), {chunk_of(delta())}, [](Relay& relay) { relay.open_chat(); });
+}
+void relay_chat(benchmark::State& state) {
+  relay_chats(state, DialectChoice::kNone, false);
+}
+void relay_chat_dialect(benchmark::State& state) {
+  relay_chats(state, DialectChoice::kAuto, false);
+}
+void relay_chat_usage(benchmark::State& state) {
+  relay_chats(state, DialectChoice::kAuto, true);
 }
 
 // Streams x events a turn: alone; a busy worker's turns, with everything in the cache and not. No
@@ -110,6 +150,18 @@ BENCHMARK(relay_ids_healed)
     ->ArgsProduct({{64, 1000}, {32}})
     ->UseManualTime();
 BENCHMARK(relay_healed)
+    ->ArgNames({"streams", "events_a_turn"})
+    ->ArgsProduct({{64, 1000}, {32}})
+    ->UseManualTime();
+BENCHMARK(relay_chat)
+    ->ArgNames({"streams", "events_a_turn"})
+    ->ArgsProduct({{64, 1000}, {32}})
+    ->UseManualTime();
+BENCHMARK(relay_chat_dialect)
+    ->ArgNames({"streams", "events_a_turn"})
+    ->ArgsProduct({{64, 1000}, {32}})
+    ->UseManualTime();
+BENCHMARK(relay_chat_usage)
     ->ArgNames({"streams", "events_a_turn"})
     ->ArgsProduct({{64, 1000}, {32}})
     ->UseManualTime();

@@ -32,6 +32,20 @@ namespace {
 
 constexpr size_t kEventBytes = 220;
 
+constexpr std::string_view kGet =
+    "GET /events HTTP/1.1\r\nhost: bench\r\naccept: text/event-stream\r\n\r\n";
+constexpr std::string_view kChat =
+    "POST /v1/chat/completions HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
+    "content-length: 15\r\n\r\n{\"stream\":true}";
+// A chunk of OpenAI's: 244 bytes in a chunk of HTTP's.
+constexpr std::string_view kDelta =
+    "f4\r\n"
+    R"(data: {"id":"chatcmpl-AbCdEfGhIjKlMnOpQrStUvWx","object":"chat.completion.chunk",)"
+    R"("created":1732000000,"model":"gpt-4o-mini-2024-07-18","choices":[{"index":0,"delta":)"
+    R"({"content":" streaming"},"logprobs":null,"finish_reason":null}],"usage":null})"
+    "\n\n\r\n";
+static_assert(kDelta.size() == 0xf4 + 6);
+
 int listen_on_loopback(Address* address) {
   std::string error;
   *address = *parse_address("127.0.0.1:0", &error);
@@ -97,13 +111,14 @@ double ns_of(const timeval& time) {
 
 class Rig {
  public:
-  explicit Rig(size_t streams) {
+  explicit Rig(size_t streams, const StreamSettings& settings = {},
+               std::string_view request = kGet) {
     Address upstream_address;
     const int upstream_listener = listen_on_loopback(&upstream_address);
     config_.routes.push_back({.path = "/",
                               .upstreams = {{"http://" + upstream_address.text(),
                                              upstream_address.text(), upstream_address}},
-                              .settings = {}});
+                              .settings = settings});
     Address address;
     const int listener = listen_on_loopback(&address);
     Features features;
@@ -119,7 +134,7 @@ class Rig {
                         .log = &log_});
     SLUICE_CHECK(worker_->start().empty());
     SLUICE_CHECK(worker_->serve([] {}).empty());
-    while (clients_.size() < streams) open_stream(address, upstream_listener);
+    while (clients_.size() < streams) open_stream(address, upstream_listener, request);
     close(upstream_listener);
   }
   ~Rig() {
@@ -153,11 +168,11 @@ class Rig {
   }
 
  private:
-  void open_stream(const Address& address, int upstream_listener) {
+  void open_stream(const Address& address, int upstream_listener, std::string_view request) {
     const int client = open_stream_socket(AF_INET);
     set_deadline(client);
     SLUICE_CHECK(retry([&] { return connect(client, address.sa(), address.size); }) == 0);
-    write_all(client, "GET /events HTTP/1.1\r\nhost: bench\r\naccept: text/event-stream\r\n\r\n");
+    write_all(client, request);
     const int upstream =
         retry([&] { return accept4(upstream_listener, nullptr, nullptr, SOCK_CLOEXEC); });
     SLUICE_CHECK(upstream >= 0);
@@ -186,9 +201,7 @@ std::string chunk_of_event() {
   return size_line.data() + ("data: " + std::string(kEventBytes - 8, 'x')) + "\n\n\r\n";
 }
 
-void relay_tcp(benchmark::State& state) {
-  Rig rig(static_cast<size_t>(state.range(0)));
-  const std::string chunk = chunk_of_event();
+void run(benchmark::State& state, Rig& rig, std::string_view chunk) {
   for (int warm_up = 0; warm_up < 100; ++warm_up) rig.round(chunk);
   const Usage before = rig.usage();
   for (auto _ : state) rig.round(chunk);
@@ -200,6 +213,32 @@ void relay_tcp(benchmark::State& state) {
   state.counters["allocs"] = static_cast<double>(after.allocations - before.allocations) / events;
   state.counters["enters"] = static_cast<double>(after.enters - before.enters) / events;
 }
+
+void relay_tcp(benchmark::State& state) {
+  Rig rig(static_cast<size_t>(state.range(0)));
+  run(state, rig, chunk_of_event());
+}
+
+// As bench_relay has them: passed on, looked at for their dialect, and counted as well.
+void relay_chats(benchmark::State& state, DialectChoice dialect, bool usage) {
+  StreamSettings settings;
+  settings.dialect = dialect;
+  settings.usage = usage;
+  Rig rig(static_cast<size_t>(state.range(0)), settings, kChat);
+  run(state, rig, kDelta);
+}
+void relay_tcp_chat(benchmark::State& state) {
+  relay_chats(state, DialectChoice::kNone, false);
+}
+void relay_tcp_chat_dialect(benchmark::State& state) {
+  relay_chats(state, DialectChoice::kAuto, false);
+}
+void relay_tcp_chat_usage(benchmark::State& state) {
+  relay_chats(state, DialectChoice::kAuto, true);
+}
+BENCHMARK(relay_tcp_chat)->ArgName("streams")->Arg(64)->UseRealTime();
+BENCHMARK(relay_tcp_chat_dialect)->ArgName("streams")->Arg(64)->UseRealTime();
+BENCHMARK(relay_tcp_chat_usage)->ArgName("streams")->Arg(64)->UseRealTime();
 
 BENCHMARK(relay_tcp)->ArgName("streams")->Arg(1)->Arg(64)->Arg(256)->UseRealTime();
 

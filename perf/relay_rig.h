@@ -52,10 +52,20 @@ class Relay {
   }
 
   void open_stream(const std::string& target) {
+    open_with("GET " + target + " HTTP/1.1\r\nhost: bench\r\naccept: text/event-stream\r\n\r\n");
+  }
+  // A chat of OpenAI's.
+  void open_chat() {
+    open_with(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
+        "content-length: 15\r\n\r\n{\"stream\":true}");
+  }
+
+ private:
+  void open_with(const std::string& request) {
     int client = connect_client(listener_);
     turn_until_receiving(client);
-    arrive(client,
-           "GET " + target + " HTTP/1.1\r\nhost: bench\r\naccept: text/event-stream\r\n\r\n");
+    arrive(client, request);
     loop_.turn(false);
     int upstream = latest_upstream();
     turn_until_receiving(upstream);
@@ -68,7 +78,6 @@ class Relay {
     upstreams_.push_back(upstream);
   }
 
- private:
   static SlotPool::Options pool_options(const char* name, uint16_t group,
                                         const PoolSettings& settings) {
     return {name, group, static_cast<uint32_t>(settings.slot_bytes),

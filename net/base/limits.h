@@ -222,4 +222,12 @@ inline constexpr size_t kLlmModelBytes = 128;
 // Of events without content, held by a content gate; it opens then.
 inline constexpr size_t kGateBytes = size_t{64} << 10;
 
+// Upstreams of a worker that go on without their client, so that they tell of usage, and the bytes
+// that each may still send: nobody is to keep many upstreams at work by asking and leaving.
+inline constexpr uint32_t kUsageDrainsMax = 100;
+inline constexpr uint64_t kUsageDrainBytes = uint64_t{16} << 20;
+// An answer that is no stream is held up to this size, so that its head can tell of its usage.
+inline constexpr size_t kUsageAnswerBytes = size_t{64} << 10;
+// Models that a worker counts by name, over all routes; the rest are "other" on their route.
+inline constexpr size_t kUsageModelsMax = 100;
 }  // namespace sluice::limits

@@ -162,6 +162,8 @@ void check_tls(const Draft& defaults, Config& config) {
 void check_log(const Draft& defaults, const Config& config) {
   std::string wrong = unusable_log(config.access_log);
   if (!wrong.empty()) throw ConfigError(origin(defaults, {"access-log"}), wrong);
+  wrong = unusable_log(config.usage_log);
+  if (!wrong.empty()) throw ConfigError(origin(defaults, {"usage-log"}), wrong);
 }
 
 Draft build_route(const RouteSource& source, const Draft& defaults, Config& config) {

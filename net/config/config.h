@@ -69,6 +69,8 @@ struct StreamSettings {
   OnUnseen on_invalid = OnUnseen::kPass;      // events without JSON where a filter needs it
   OnUnseen on_oversize = OnUnseen::kPass;     // events over event_hold, where there are filters
   OnEncoded on_encoded = OnEncoded::kRefuse;  // streams that filters cannot read
+  bool usage = false;                         // of requests to models is counted
+  uint64_t drain_for_usage_ms = 0;
   uint64_t pace_ms = 0;                 // between two reads of an event stream; 0 = read at once
   CodingOrder compress = {};            // towards clients, the most welcome one first; none: off
   uint64_t max_body_size = 0;           // request body; 0 = unlimited
@@ -236,7 +238,8 @@ struct Config {
   std::vector<std::string> admin_hosts;  // others that it answers for beside its addresses
   std::string access_log = "off";        // path, "-" or "off"
   AccessLogFormat access_log_format = AccessLogFormat::kText;
-  bool log_query = false;  // targets in logs and /streams keep their query
+  std::string usage_log = "off";  // the same
+  bool log_query = false;         // targets in logs and /streams keep their query
   LogLevel log_level = LogLevel::kInfo;
   uint64_t shutdown_delay_ms = 0;  // after the signal, before the drain
   uint64_t shutdown_grace_ms = 30'000;

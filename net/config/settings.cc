@@ -229,22 +229,24 @@ Setting admin_host_setting() {
 }
 
 // Words of an operator who takes it for a switch; a file of that name would be a surprise.
-std::string set_access_log(SettingTarget target, std::string_view text) {
+std::string set_log_file(std::string_view text, std::string* into) {
   for (std::string_view word : {"on", "true", "yes", "false", "no"}) {
     if (text != word) continue;
     return quoted(text) + " is no path: name a file (" + quoted("./" + std::string(word)) +
            " if it has that name), - for stdout, or off";
   }
-  target.config.access_log = text;
+  *into = text;
   return "";
 }
 
-Setting access_log_setting() {
-  return {.name = "access-log",
+Setting log_file_setting(const char* name, std::string Config::*field, const char* help) {
+  return {.name = name,
           .value_name = "PATH|-|off",
-          .default_text = default_of(&Config::access_log),
-          .help = "One line per request at its end, to a file or to stdout (-)",
-          .set = set_access_log};
+          .default_text = default_of(field),
+          .help = help,
+          .set = [field](SettingTarget target, std::string_view text) {
+            return set_log_file(text, &(target.config.*field));
+          }};
 }
 
 // "502,503", or "none". A comma ends a value within --route, where a plus does as well.
@@ -383,7 +385,11 @@ std::vector<Setting> observation_settings() {
   return {
       admin_setting(),
       until_restart(&Config::admin_hosts, admin_host_setting()),
-      access_log_setting(),
+      log_file_setting("access-log", &Config::access_log,
+                       "One line per request at its end, to a file or to stdout (-)"),
+      log_file_setting("usage-log", &Config::usage_log,
+                       "One line of JSON per request to a language model at its end, with its "
+                       "tokens, of routes with usage=on"),
       choice_setting("access-log-format", &Config::access_log_format,
                      Choices<AccessLogFormat>{{"text", AccessLogFormat::kText},
                                               {"json", AccessLogFormat::kJson}},
@@ -414,6 +420,7 @@ std::vector<Setting> build_settings() {
   add("Filters (per route, too)", filter_settings());
   add("Scripts", script_settings());
   add("Dialects of language models (per route, too)", dialect_settings());
+  add("Usage of language models (per route, too)", usage_settings());
   add("Groups of upstreams (per route, too)", group_settings());
   add("Health checks of upstreams (per route, too)", health_settings());
   add("Recovery (per route, too)", recovery_settings());

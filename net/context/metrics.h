@@ -20,6 +20,7 @@
 #include "net/base/proxy_results.h"
 #include "net/base/script_counts.h"
 #include "net/base/tls_results.h"
+#include "net/base/usage.h"
 #include "net/http/parse_error.h"
 #include "pool/slot_pool.h"
 
@@ -70,6 +71,7 @@ struct Metrics {
   std::vector<FilterCounts> filters;          // in a snapshot only: a worker's are its bench's
   std::array<uint64_t, 3> oversize_events{};  // that filters did not see: passed, dropped, ended
   ScriptMetrics scripts;                      // in a snapshot only
+  UsageCounts usage;                          // of requests to models
   uint64_t unfiltered_streams = 0;            // passed on encoded, where there are filters
   std::array<uint64_t, kDialects> dialect_streams{};
   std::array<uint64_t, kDialects> error_events{};  // of ours, before an abort

@@ -28,6 +28,7 @@ void for_fields_of_encoding(const Head& head, const ResponseRewrite& rewrite, Wr
       write("ETag", field.value.starts_with("W/") ? "" : "W/", field.value);
     }
   }
+  if (!rewrite.usage.empty()) write("X-Usage", "", rewrite.usage);
   if (rewrite.varies && !head.lists_token("vary", "accept-encoding") &&
       !head.lists_token("vary", "*"))
     write("Vary", "", "Accept-Encoding");

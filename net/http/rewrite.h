@@ -17,6 +17,7 @@ struct RequestRewrite {
   std::string_view received_protocol;  // "HTTP/2", for Via; "": as the head says
   std::string_view default_host;       // Host for an HTTP/1.0 client that sent none
   std::string_view request_id;         // "" leaves X-Request-Id out
+  uint32_t body_growth = 0;            // so many bytes more than its length says, where it says one
   bool identity = false;               // the answer is to come without a content coding
   std::string_view last_event_id;      // in the place of the client's; "" leaves that as it is
 };
@@ -27,7 +28,8 @@ struct ResponseRewrite {
   ContentCoding coding = ContentCoding::kIdentity;  // that we apply to the body
   // Its length is not the upstream's.
   bool changes_length() const { return event_stream || coding != ContentCoding::kIdentity; }
-  bool varies = false;  // with the request's Accept-Encoding, since we may apply one
+  std::string_view usage = {};  // of a language model, for X-Usage; "" leaves it out
+  bool varies = false;          // with the request's Accept-Encoding, since we may apply one
   std::string_view via = "sluice";
   std::string_view date = {};  // an HTTP date for a head without one (RFC 9110 section 6.6.1)
 };

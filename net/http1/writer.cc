@@ -178,7 +178,7 @@ const BodyFraming* Http1RequestWriter::write_head(const Head& head, const Reques
   if (rewrite.identity) append_field("Accept-Encoding", "identity", out);
   if (limits_forwards(head)) append_max_forwards(head, out);
   if (head.body() == BodyKind::kLength)
-    append_number_field("Content-Length", head.content_length(), out);
+    append_number_field("Content-Length", head.content_length() + rewrite.body_growth, out);
   if (head.body() == BodyKind::kChunked) append_field("Transfer-Encoding", "chunked", out);
   const bool keep = rewrite.client_trusted;
   append_list_field(head, "X-Forwarded-For", keep, rewrite.client_ip, out);

@@ -2,21 +2,13 @@
 
 #include "core/clock.h"
 #include "core/text.h"
+#include "net/observe/json_line.h"
+#include "net/observe/usage_text.h"
 #include "net/stream/stream.h"
 
 namespace sluice {
 
 namespace {
-
-// Milliseconds with three decimals.
-void append_ms(std::string& out, uint64_t ns) {
-  append_number(out, ns / 1'000'000);
-  uint64_t us = ns / 1000 % 1000;
-  out += '.';
-  if (us < 100) out += '0';
-  if (us < 10) out += '0';
-  append_number(out, us);
-}
 
 void append_or_dash(std::string& out, std::string_view text) {
   if (text.empty())
@@ -83,47 +75,34 @@ void AccessLog::format_text(const Stream& stream, uint64_t now_ns) {
 }
 
 void AccessLog::format_json(const Stream& stream, uint64_t now_ns) {
-  auto text = [this](std::string_view key, std::string_view value) {
-    line_ += ",\"";
-    line_ += key;
-    line_ += "\":\"";
-    append_json_escaped(line_, value);
-    line_ += '"';
-  };
-  auto number = [this](std::string_view key, uint64_t value) {
-    line_ += ",\"";
-    line_ += key;
-    line_ += "\":";
-    append_number(line_, value);
-  };
-  line_ += "{\"time\":\"";
-  append_timestamp(line_, wall_clock_ms() - (now_ns - stream.started_ns()) / 1'000'000);
-  line_ += '"';
-  number("id", stream.id());
-  text("request_id", stream.facts().id());
-  text("client", stream.client_ip());
-  text("method", stream.facts().method());
-  text("target", stream.facts().target());
-  text("protocol", stream.facts().protocol());
-  text("host", stream.facts().host());
-  text("user_agent", stream.facts().user_agent());
-  text("route", stream.has_route() ? stream.route().path : std::string());
-  text("upstream", stream.upstream_url());
-  number("status", static_cast<uint64_t>(stream.status()));
-  number("bytes_in", stream.request_body_bytes());
-  number("bytes_out", stream.response_body_bytes());
-  number("events", stream.events());
-  line_ += ",\"first_event_ms\":";
+  JsonLine line(line_);
+  std::string started;
+  append_timestamp(started, wall_clock_ms() - (now_ns - stream.started_ns()) / 1'000'000);
+  line.text("time", started);
+  line.number("id", stream.id());
+  line.text("request_id", stream.facts().id());
+  line.text("client", stream.client_ip());
+  line.text("method", stream.facts().method());
+  line.text("target", stream.facts().target());
+  line.text("protocol", stream.facts().protocol());
+  line.text("host", stream.facts().host());
+  line.text("user_agent", stream.facts().user_agent());
+  line.text("route", stream.has_route() ? stream.route().path : std::string());
+  line.text("upstream", stream.upstream_url());
+  line.number("status", static_cast<uint64_t>(stream.status()));
+  line.number("bytes_in", stream.request_body_bytes());
+  line.number("bytes_out", stream.response_body_bytes());
+  line.number("events", stream.events());
   if (stream.events() > 0)
-    append_ms(line_, stream.first_event_ns() - stream.started_ns());
+    line.ms("first_event_ms", stream.first_event_ns() - stream.started_ns());
   else
-    line_ += "null";
-  line_ += ",\"time_ms\":";
-  append_ms(line_, now_ns - stream.started_ns());
-  if (stream.dialect() != Dialect::kNone) text("dialect", dialect_name(stream.dialect()));
-  text("ending", ending_name(stream.ending()));
-  text("side", side_name(ending_side(stream.ending())));
-  if (!stream.reason().empty()) text("reason", stream.reason());
+    line.null("first_event_ms");
+  line.ms("time_ms", now_ns - stream.started_ns());
+  if (stream.dialect() != Dialect::kNone) line.text("dialect", dialect_name(stream.dialect()));
+  line.text("ending", ending_name(stream.ending()));
+  line.text("side", side_name(ending_side(stream.ending())));
+  if (!stream.reason().empty()) line.text("reason", stream.reason());
+  if (stream.usage()) append_usage(stream, line);
   line_ += '}';
 }
 

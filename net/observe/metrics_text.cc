@@ -10,6 +10,7 @@
 #include "net/observe/filter_metrics.h"
 #include "net/observe/llm_metrics.h"
 #include "net/observe/metrics_page.h"
+#include "net/observe/usage_text.h"
 
 namespace sluice {
 
@@ -548,6 +549,7 @@ std::string render_metrics(const ConfigSnapshot& snapshot,
   render_tls(page, snapshot.config(), workers);
   render_recovery(page, workers);
   render_encoding(page, workers);
+  render_usage(page, snapshot, workers);
   page.histogram("sluice_time_to_first_event_seconds",
                  "From a request's first byte to its first event.",
                  merged(workers, &Metrics::time_to_first_event));

@@ -3,15 +3,25 @@
 #include <string>
 
 #include "core/text.h"
+#include "net/observe/usage_text.h"
 #include "net/stream/stream.h"
 
 namespace sluice {
 
 void StreamEndings::stream_ended(const Stream& stream) {
   count(stream);
+  if (stream.usage()) tell_usage(stream);
   tell_operator(stream);
   if (context_.logs_requests())
     access_log_.write(stream, context_.config().access_log_format, context_.loop.now_ns());
+}
+
+void StreamEndings::tell_usage(const Stream& stream) {
+  count_usage(stream, context_.metrics.usage);
+  if (context_.config().usage_log == "off") return;
+  std::string& line = context_.scratch();
+  write_usage_line(stream, context_.loop.now_ns(), line);
+  log_.push(LogTarget::kUsage, line);
 }
 
 void StreamEndings::count(const Stream& stream) {

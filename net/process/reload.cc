@@ -18,6 +18,10 @@ namespace sluice {
 
 namespace {
 
+void close_log(std::optional<int> fd) {
+  if (fd && *fd > STDOUT_FILENO) close(*fd);
+}
+
 // The addresses of `wanted` that `present` has not; one with port 0 may be there twice.
 std::vector<Listen> missing(const std::vector<Listen>& wanted, const std::vector<Listen>& present) {
   std::vector<std::string> there;
@@ -184,9 +188,18 @@ std::string Server::prepare(const ConfigResult& read, Change& change) {
     change.log_file = open_log_file(config.access_log, &error);
     if (!change.log_file) return "access-log: " + error;
   }
+  if (config.usage_log != running.usage_log) {
+    std::string error;
+    change.usage_log = open_log_file(config.usage_log, &error);
+    if (!change.usage_log) {
+      close_log(change.log_file);
+      return "usage-log: " + error;
+    }
+  }
   std::string wrong = open_listeners(missing(config.listen, running.listen), change.sockets);
   if (!wrong.empty()) {
-    if (change.log_file && *change.log_file > STDOUT_FILENO) close(*change.log_file);
+    close_log(change.log_file);
+    close_log(change.usage_log);
     return wrong;
   }
   change.snapshot = std::make_shared<ConfigSnapshot>(std::move(config), snapshot_.get());
@@ -196,7 +209,9 @@ std::string Server::prepare(const ConfigResult& read, Change& change) {
 // `done` runs on the thread of the worker that changes over last.
 void Server::switch_to(Change& change, std::function<void()> done) {
   client_limit_->set_most(change.clients_max);
-  if (change.log_file) log_.use_file(snapshot_->config().access_log, *change.log_file);
+  const Config& config = snapshot_->config();
+  if (change.log_file) log_.use_file(config.access_log, *change.log_file);
+  if (change.usage_log) log_.use_file(config.usage_log, *change.usage_log, LogTarget::kUsage);
   auto missing = std::make_shared<std::atomic<size_t>>(workers_.size());
   auto switched = [missing, done = std::move(done)] {
     if (missing->fetch_sub(1) == 1) done();

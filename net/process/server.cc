@@ -133,6 +133,9 @@ bool Server::start() {
   std::optional<int> log_file = open_log_file(config_->access_log, &error);
   if (!log_file) return fail("--access-log: " + error);
   log_.use_file(config_->access_log, *log_file);
+  std::optional<int> usage_log = open_log_file(config_->usage_log, &error);
+  if (!usage_log) return fail("--usage-log: " + error);
+  log_.use_file(config_->usage_log, *usage_log, LogTarget::kUsage);
   stopped_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   reload_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (!share_out_fds() || !start_demo() || !start_workers() || !start_admin()) return false;

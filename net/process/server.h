@@ -56,6 +56,7 @@ class Server {
     std::shared_ptr<const ConfigSnapshot> snapshot;
     Sockets sockets;  // of new listeners
     std::optional<int> log_file;
+    std::optional<int> usage_log;
     uint64_t clients_max = 0;
   };
 

@@ -8,6 +8,7 @@
 #include "net/filter/filters.h"
 #include "net/filter/stream_scripts.h"
 #include "net/stream/llm_watch.h"
+#include "net/stream/metering.h"
 
 namespace sluice {
 
@@ -16,6 +17,7 @@ struct Inspection {
   bool begun = false;                      // an event has been seen
   std::unique_ptr<StreamScripts> scripts;  // those among its filters
   std::unique_ptr<LlmWatch> llm;  // null where nothing speaks for a dialect of language models
+  std::unique_ptr<Metering> metering;  // of a request to a model, where its usage is counted
 };
 
 }  // namespace sluice

@@ -1,7 +1,5 @@
 #include "net/stream/kept_answer.h"
 
-#include "net/base/limits.h"
-
 namespace sluice {
 
 int answer_rank(int status) {
@@ -9,17 +7,17 @@ int answer_rank(int status) {
 }
 
 std::unique_ptr<KeptAnswer> KeptAnswer::of(MemoryLimit& memory, const Head& head, uint32_t upstream,
-                                           uint64_t until_ms) {
-  if (head.body() == BodyKind::kLength && head.content_length() > limits::kKeptAnswerBytes)
-    return nullptr;
-  std::unique_ptr<KeptAnswer> answer(new KeptAnswer(memory, head, upstream, until_ms));
+                                           uint64_t until_ms, size_t body_bytes_max) {
+  if (head.body() == BodyKind::kLength && head.content_length() > body_bytes_max) return nullptr;
+  std::unique_ptr<KeptAnswer> answer(
+      new KeptAnswer(memory, head, upstream, until_ms, body_bytes_max));
   if (!answer->charge(0)) return nullptr;
   return answer;
 }
 
 bool KeptAnswer::append(std::string_view bytes) {
   size_t size = body_.size() + bytes.size();
-  if (size > limits::kKeptAnswerBytes || !charge(size)) return false;
+  if (size > body_bytes_max_ || !charge(size)) return false;
   body_ += bytes;
   return true;
 }

@@ -90,7 +90,8 @@ void Stream::on_response_head(const Head& head) {
     on_comeback(head);
     return;
   }
-  if (hold_until_content(head)) return;
+  if (metered()) begin_metering(head);
+  if (hold_until_content(head) || hold_for_usage(head)) return;
   if (head_queued_) {
     if (head.status() == 200 && is_event_stream(head)) {
       no_transform_ |= has_no_transform(head);
@@ -120,6 +121,8 @@ void Stream::commit_response(const Head& head) {
   std::unique_ptr<Packer> packer = packer_for(head);
   if (packer) rewrite.coding = coding_;
   rewrite.varies = varies(head);
+  std::string usage = usage_field();
+  rewrite.usage = usage;
   std::string& text = context().scratch();
   WrittenHead written = client_->writer().write_head(head, rewrite, text);
   if (!response_.append_head(text)) {
@@ -155,6 +158,8 @@ void Stream::on_response_body(const Lease& lease, std::string_view bytes) {
   response_body_bytes_ += bytes.size();
   adapt_window(bytes.size());
   if (attempt_.late_bom > 0) bytes = without_late_bom(bytes);
+  if (metered()) meter_body(bytes);
+  if (held_answer() && append_held_answer(bytes)) return;
   if (receives_events()) {
     append_event_bytes(lease, bytes);
     return;
@@ -215,6 +220,7 @@ void Stream::append_run(const Lease& lease, std::string_view run, uint32_t event
     else
       note_ids(staged_and(run));
   }
+  if (metered()) meter_run(events);
   if (!pass_on(lease, run, events)) return;
   if (notes_ids_) tell_late_gap();
   if (events > 0) note_events(events);
@@ -237,6 +243,7 @@ void Stream::append_unfinished(const Lease& lease, std::string_view bytes) {
   }
   if (bytes.empty()) return;
   attempt_.behind_cr = bytes.ends_with('\r');
+  if (attempt_.torn && metered()) meter_torn(bytes, /*begins=*/false);
   if (attempt_.withheld) return;
   if (attempt_.torn) {
     append_response(lease, bytes);
@@ -309,6 +316,7 @@ void Stream::tear_held() {
   if (gate_holds() && !open_gate(GateOutcome::kBytes)) return;
   if (llm()) look_at_part();
   attempt_.torn = true;
+  if (metered()) meter_torn(staged_and({}), /*begins=*/true);
   if (attempt_.withheld || (filtered() && withhold_held())) return;
   ++context().metrics.torn_events;
   append_staged();
@@ -348,6 +356,7 @@ void Stream::on_response_end() {
     return;
   }
   if (gate_holds() && !open_gate(GateOutcome::kEnded)) return;
+  if (held_answer() && !give_held_answer(/*whole=*/true)) return;
   // An event that the upstream ended without its blank line is the client's to discard
   // (html.spec.whatwg.org 9.2.6): bytes are never altered. No filter has seen it.
   if (filtered() || is_over()) discard_unfinished();
@@ -397,6 +406,7 @@ uint64_t Stream::response_credit() {
     uint64_t stalled_ns = now_ns - stalled_since_ns_;
     context().metrics.stall_ns += stalled_ns;
     stalled_since_ns_ = 0;
+    if (metered()) inspection_->metering->clumps.read_on_late();
     last_upstream_ms_ = loop().now_ms();  // it was we who did not listen
     if (stalled_ns > limits::kFastWindowMs * 1'000'000) reset_window();
   }
@@ -508,7 +518,7 @@ void Stream::discard_unfinished() {
 }
 
 void Stream::on_client_gone(Ending ending) {
-  if (ended_) return;
+  if (ended_ || (ending == Ending::kClientLeft && begin_drain())) return;
   if (in_queue.linked() || attempt_.upstream) {
     ++context().metrics.upstream_cancels[static_cast<unsigned>(phase_)];
     bool had_some = attempt_.response_begun || response_body_bytes_ > 0;
@@ -547,6 +557,11 @@ void Stream::end(Ending ending) {
 }
 
 void Stream::client_released() {
+  if (drains() && inspection_->metering->drain->has_connection()) {
+    inspection_->metering->drain->connection_released();
+    if (stalled_since_ns_ != 0 && attempt_.upstream) attempt_.upstream->read_on();
+    if (!ended_) return;
+  }
   client_ = nullptr;
   delete_if_unused();
 }

@@ -135,6 +135,12 @@ class Stream final : public TimerOwner {
   const ConfigSnapshot& snapshot() const { return *snapshot_; }
   const StreamSettings& settings() const { return route_->settings; }
 
+  // --- called by the drain that has taken a client's place ---
+
+  TimerWheel& timers() const { return loop().timers(); }
+  void end_drain();
+  uint32_t& drains_count() const;
+
   // --- called by Streams ---
 
   void on_timer() override;
@@ -175,6 +181,10 @@ class Stream final : public TimerOwner {
     return inspection_ && inspection_->llm ? inspection_->llm->dialect : Dialect::kNone;
   }
   bool stalled() const { return stalled_since_ns_ != 0; }
+  // Null where nobody counts it.
+  const UsageMeter* usage() const { return metered() ? &inspection_->metering->meter : nullptr; }
+  // What is to be booked for it.
+  UsageMeter::Bill bill() const;
   // Bytes of an event that is not complete, kept from the client.
   uint64_t held() const { return attempt_.staged ? attempt_.staged->bytes.bytes() : 0; }
 
@@ -304,11 +314,34 @@ class Stream final : public TimerOwner {
   void append_held(LlmWatch& llm);
   void drop_held(GateOutcome outcome);
 
+  // What a request to a model costs (stream_usage.cc).
+  bool metered() const { return inspection_ && inspection_->metering; }
+  void choose_usage(const Head& head);
+  void append_request(const Lease& lease, std::string_view bytes);
+  void append_asking_for_usage(const Lease& lease, std::string_view bytes);
+  void pad_request();
+  void begin_metering(const Head& response);
+  void meter_body(std::string_view bytes);
+  bool meter_event(const Pieces& event);
+  void meter_torn(const Pieces& bytes, bool begins);
+  void meter_run(uint32_t events);
+  bool drains() const { return metered() && inspection_->metering->drain; }
+  bool begin_drain();
+  // An answer whose head waits for its usage.
+  KeptAnswer* held_answer() const {
+    return metered() ? inspection_->metering->answer.get() : nullptr;
+  }
+  bool hold_for_usage(const Head& head);
+  bool append_held_answer(std::string_view bytes);
+  bool give_held_answer(bool whole);
+  std::string usage_field() const;
+
   // What a route's filters make of it (stream_filters.cc).
   bool filtered() const { return inspection_ && inspection_->filters != 0; }
   bool choose_filters(const Head& head, std::string_view path);
   bool refused_as_encoded(const Head& head);
   void append_filtered(const Lease& lease, std::string_view run);
+  Filters::Result run_filters(const Pieces& event, bool padded);
   std::string_view append_torn_rest(const Lease& lease, std::string_view run);
   void append_written(std::string_view text);
   bool withhold_held();

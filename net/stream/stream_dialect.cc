@@ -108,7 +108,7 @@ bool Stream::inspect(const Lease& lease, std::string_view run, uint32_t& events)
       return false;
     }
   }
-  if (filtered())
+  if (filtered() || metered())
     append_filtered(lease, run);
   else
     append_whole(lease, run);

@@ -56,9 +56,6 @@ bool Stream::refused_as_encoded(const Head& head) {
 // together where they lie together.
 void Stream::append_filtered(const Lease& lease, std::string_view run) {
   run = append_torn_rest(lease, run);
-  FilterBench& bench = streams_.filter_bench();
-  bench.rules = snapshot_->config().filters;
-  bench.scripts = inspection_->scripts.get();
   size_t ahead = held();  // of the first event
   size_t passed = 0;      // what is behind it, up to `seen`, stays as it is
   size_t seen = 0;
@@ -67,9 +64,11 @@ void Stream::append_filtered(const Lease& lease, std::string_view run) {
   for (Pieces event; !ends && events.next(event); ahead = 0) {
     size_t begin = seen;
     seen += event.size() - ahead;
-    Filters::Result result =
-        route_->filters->run(bench, inspection_->filters, event, /*first=*/!inspection_->begun,
-                             is_padded(lease, run, seen), settings().on_invalid);
+    Filters::Result result;
+    if (metered() && meter_event(event))
+      result.changed = true;  // to nothing
+    else if (filtered())
+      result = run_filters(event, is_padded(lease, run, seen));
     inspection_->begun = true;
     ends = result.ends;
     if (!result.changed) continue;
@@ -86,10 +85,19 @@ void Stream::append_filtered(const Lease& lease, std::string_view run) {
   if (ends) end_by_filter();
 }
 
+Filters::Result Stream::run_filters(const Pieces& event, bool padded) {
+  FilterBench& bench = streams_.filter_bench();
+  bench.rules = snapshot_->config().filters;
+  bench.scripts = inspection_->scripts.get();
+  return route_->filters->run(bench, inspection_->filters, event, /*first=*/!inspection_->begun,
+                              padded, settings().on_invalid);
+}
+
 // Without the end of an event that was cut through, which no filter has seen from its begin.
 std::string_view Stream::append_torn_rest(const Lease& lease, std::string_view run) {
   if (!attempt_.torn) return run;
   size_t size = torn_rest(run);
+  if (metered()) meter_torn(run.substr(0, size), /*begins=*/false);
   if (!attempt_.withheld) append_response(lease, run.substr(0, size));
   attempt_.torn = attempt_.withheld = false;
   return run.substr(size);

@@ -66,7 +66,7 @@ bool Stream::open_gate(GateOutcome outcome) {
 void Stream::append_held(LlmWatch& llm) {
   StagedPtr held = std::move(llm.held);
   if (!held) return;
-  if (filtered()) {
+  if (filtered() || metered()) {
     StagedPtr unfinished = std::move(attempt_.staged);
     attempt_.staged = std::move(held);
     Pieces events = staged_and({});

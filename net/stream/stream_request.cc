@@ -53,6 +53,7 @@ void Stream::on_request_head(std::unique_ptr<Head> arrived, bool keep_alive) {
     return;
   }
   choose_dialect(head, path);
+  choose_usage(head);
   choose_coding(head);
   set_window(0);
   repeatable_ = is_idempotent(head.method()) || settings().retry_non_idempotent;
@@ -149,6 +150,7 @@ bool Stream::write_request(const Head& head) {
   rewrite.received_protocol = client_->protocol();
   rewrite.default_host = upstream().host;
   rewrite.request_id = facts_.id();
+  if (metered()) rewrite.body_growth = inspection_->metering->growth_left;
   rewrite.identity = inspection_ || coding_ != ContentCoding::kIdentity;
   if (recovery_ && recovery_->healing) rewrite.last_event_id = recovery_->healing->ids.last();
   std::string& text = context().scratch();
@@ -186,6 +188,14 @@ void Stream::on_request_body(const Lease& lease, std::string_view bytes) {
   }
   if (llm()) look_at_request(bytes);
   if (request_.backlog() == 0) request_moved_ms_ = low_bits(loop().now_ms());
+  if (metered())
+    append_asking_for_usage(lease, bytes);
+  else
+    append_request(lease, bytes);
+  if (attempt_.upstream) attempt_.upstream->request_ready();
+}
+
+void Stream::append_request(const Lease& lease, std::string_view bytes) {
   bool small = !lease || bytes.size() <= lease.size() / limits::kSpillFraction;
   if (small) bytes = request_.append_copy(bytes);
   if (!bytes.empty() && !lease) {
@@ -194,10 +204,10 @@ void Stream::on_request_body(const Lease& lease, std::string_view bytes) {
     return;
   }
   if (!bytes.empty()) request_.append(lease, bytes);
-  if (attempt_.upstream) attempt_.upstream->request_ready();
 }
 
 void Stream::on_request_end() {
+  if (metered()) pad_request();
   request_.finish();
   if (attempt_.upstream) attempt_.upstream->request_ready();
 }

@@ -188,3 +188,20 @@ def test_openai_hears_why_a_response_broke(rig):
     assert chat["text"] == "one"
     assert chat["told"] == "upstream_truncated"
     assert chat["error"]
+
+
+@pytest.mark.parametrize("mode, sees", [("stream", False), ("usage", True)])
+def test_openai_sees_usage_where_it_has_asked_for_it(rig, mode, sees):
+    def serve(server, request):
+        assert json.loads(request.content)["stream_options"] == {"include_usage": True}
+        usage = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
+        extra = {"id": "x", "object": "chat.completion.chunk", "created": 0, "model": "m", "choices": [], "usage": usage}
+        server.start_events()
+        server.chunk(chat_chunk("one") + b"data: %b\n\ndata: [DONE]\n\n" % json.dumps(extra).encode())
+        server.end_chunks()
+
+    gateway = rig.gateway(rig.upstream(serve), "--usage", "on")
+    chat = run("openai.js", f"{gateway.url}/v1", mode)
+    assert (chat["text"], chat["error"], chat["chunks"]) == ("one", None, 1 + sees)
+    assert ("usage" in chat) == sees
+    assert gateway.metrics().sum("sluice_llm_tokens_total", kind="output", model="demo") == 1

@@ -40,7 +40,7 @@ ROOMS = {
     "upstream": {"base", "config", "http", "context", "transport", "stream", "dns"},
     "http1": {"base", "config", "http", "context", "transport", "stream", "upstream"},
     "http2": {"base", "config", "http", "context", "transport", "stream", "http1"},
-    "observe": {"base", "config", "http", "context", "stream"},
+    "observe": {"base", "config", "http", "context", "stream", "llm"},
     "health": {"base", "config", "http", "context", "transport", "http1"},
     "gateway": {"base", "config", "http", "context", "transport", "stream", "dns", "upstream", "http1", "observe",
                 "http2", "health", "tls"},

@@ -1,6 +1,6 @@
-// openai.js BASE_URL stream|whole|abort|gather|responses: one chat completion, or a response; prints
+// openai.js BASE_URL stream|whole|abort|gather|responses|usage: one chat completion, or a response; prints
 // its text, and the error that ended it, if any. `abort` leaves after the first token; `gather` lets
-// the SDK put the chunks together.
+// the SDK put the chunks together; `usage` asks for usage.
 import OpenAI from 'openai';
 
 const [baseURL, mode] = process.argv.slice(2);
@@ -25,9 +25,11 @@ try {
       if (event.type === 'error') chat.told = event.code;
     }
   } else {
-    const stream = await client.chat.completions.create({...request, stream: true});
+    const options = mode === 'usage' ? {stream_options: {include_usage: true}} : {};
+    const stream = await client.chat.completions.create({...request, ...options, stream: true});
     for await (const chunk of stream) {
       ++chat.chunks;
+      if (chunk.choices.length === 0) chat.usage = chunk.usage;
       chat.text += chunk.choices[0]?.delta?.content ?? '';
       if (mode === 'abort') stream.controller.abort();
     }

@@ -35,10 +35,10 @@ TEST(LogQueue, SortsLinesByTargetAndKeepsTheirOrder) {
   EXPECT_TRUE(queue.push(LogTarget::kMessages, "m2"));
   std::string messages = "before\n";
   std::string access;
-  queue.pop_all(messages, access);
+  queue.pop_all(messages, access, access);
   EXPECT_EQ(messages, "before\nm1\nm2\n");
   EXPECT_EQ(access, "a1\n\n");
-  queue.pop_all(messages, access);
+  queue.pop_all(messages, access, access);
   EXPECT_EQ(access, "a1\n\n") << "popped twice";
 }
 
@@ -53,7 +53,7 @@ TEST(LogQueue, DropsAndCountsWhatDoesNotFit) {
   EXPECT_EQ(queue.dropped(), 2U);
   std::string messages;
   std::string access;
-  queue.pop_all(messages, access);
+  queue.pop_all(messages, access, access);
   EXPECT_EQ(access.size(), pushed * (line.size() + 1));
   EXPECT_TRUE(queue.push(LogTarget::kFile, line));
   EXPECT_EQ(queue.dropped(), 2U);
@@ -71,9 +71,9 @@ TEST(LogQueue, WrapsAroundAtEveryOffset) {
     std::string line = std::to_string(i) + std::string(random.between(0, 3000), 'x');
     ASSERT_TRUE(queue.push(LogTarget::kFile, line));
     expected += line + '\n';
-    if (random.between(0, 9) == 0) queue.pop_all(messages, access);
+    if (random.between(0, 9) == 0) queue.pop_all(messages, access, access);
   }
-  queue.pop_all(messages, access);
+  queue.pop_all(messages, access, access);
   EXPECT_TRUE(access == expected);
   EXPECT_EQ(messages, "");
 }
@@ -89,7 +89,7 @@ TEST(LogQueue, OneThreadPushesWhileAnotherDrains) {
   for (int i = 0; i < kLines; ++i) expected += std::to_string(i) + '\n';
   std::string messages;
   std::string access;
-  while (access.size() < expected.size()) queue.pop_all(messages, access);
+  while (access.size() < expected.size()) queue.pop_all(messages, access, access);
   producer.join();
   EXPECT_TRUE(access == expected);
 }
@@ -119,7 +119,7 @@ TEST(LogQueue, WakesOnceInHalfAQueue) {
     while (queue.push(LogTarget::kFile, line)) {
     }
     EXPECT_EQ(wake_ups(wake), 0U) << "the writer has been woken";
-    queue.pop_all(messages, access);
+    queue.pop_all(messages, access, access);
   }
   EXPECT_EQ(queue.dropped(), 10U);
   close(wake);
@@ -142,10 +142,10 @@ TEST(LogQueue, LosesNothingToOneWhoWaitsToBeWoken) {
   while (!done) {  // a wake-up that is lost is a producer that yields for ever
     eventfd_t count = 0;
     eventfd_read(wake, &count);
-    queue.pop_all(messages, access);
+    queue.pop_all(messages, access, access);
   }
   producer.join();
-  queue.pop_all(messages, access);
+  queue.pop_all(messages, access, access);
   std::string expected;
   for (int i = 0; i < kLines; ++i) expected += std::to_string(i) + filler + '\n';
   EXPECT_TRUE(access == expected);
@@ -156,7 +156,7 @@ TEST(LogQueue, LosesNothingToOneWhoWaitsToBeWoken) {
 std::string messages_of(LogQueue& queue) {
   std::string messages;
   std::string access;
-  queue.pop_all(messages, access);
+  queue.pop_all(messages, access, access);
   EXPECT_EQ(access, "");
   return messages;
 }
@@ -261,6 +261,25 @@ TEST_F(LogFile, ReopensAfterARotation) {
   writer.stop();
   EXPECT_EQ(text_of(path("rotated")), "first\n");
   EXPECT_EQ(text_of(path()), "second\n");
+}
+
+TEST_F(LogFile, WritesUsageToAFileOfItsOwnAndReopensThatToo) {
+  LogWriter writer;
+  std::string error;
+  ASSERT_TRUE(use(writer, path(), &error));
+  writer.use_file(path("usage.log"), *open_log_file(path("usage.log"), &error), LogTarget::kUsage);
+  LogQueue& queue = writer.add_queue();
+  writer.start();
+  queue.push(LogTarget::kUsage, "first");
+  queue.push(LogTarget::kFile, "a");
+  std::filesystem::rename(path("usage.log"), path("rotated"));
+  writer.request_reopen();
+  await([this] { return std::filesystem::exists(path("usage.log")); });
+  queue.push(LogTarget::kUsage, "second");
+  writer.stop();
+  EXPECT_EQ(text_of(path("rotated")), "first\n");
+  EXPECT_EQ(text_of(path("usage.log")), "second\n");
+  EXPECT_EQ(text_of(path()), "a\n");
 }
 
 TEST_F(LogFile, KeepsTheOldFileWhereItCannotReopen) {

@@ -117,7 +117,7 @@ class GatewayRig {
   std::string messages_so_far() {
     std::string lines;
     std::string access;
-    log.pop_all(lines, access);
+    log.pop_all(lines, access, access);
     return lines;
   }
 

@@ -224,7 +224,7 @@ class TestWorker {
   std::string access_lines() {
     std::string messages;
     std::string access;
-    log_.pop_all(messages, access);
+    log_.pop_all(messages, access, access);
     return access;
   }
 

@@ -44,11 +44,18 @@ struct StreamPair {
   Wire upstream;
 };
 
-StreamPair open_stream(const TestWorker& worker, const Upstreams& upstreams) {
+constexpr std::string_view kGet =
+    "GET /events HTTP/1.1\r\nhost: test\r\naccept: text/event-stream\r\n\r\n";
+constexpr std::string_view kChat =
+    "POST /v1/chat/completions HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n"
+    "content-length: 15\r\n\r\n{\"stream\":true}";
+
+StreamPair open_stream(const TestWorker& worker, const Upstreams& upstreams,
+                       std::string_view request = kGet) {
   Wire client = worker.connect();
-  client.send("GET /events HTTP/1.1\r\nhost: test\r\naccept: text/event-stream\r\n\r\n");
+  client.send(request);
   Wire upstream = upstreams.accept();
-  upstream.receive_through("\r\n\r\n");
+  upstream.receive_through(request == kChat ? "\"include_usage\":true}}" : "\r\n\r\n");
   upstream.send(
       "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
       "transfer-encoding: chunked\r\n\r\n");
@@ -67,7 +74,8 @@ std::string events_of_a_round(RandomSource& random) {
     wire += "\r\n";
   };
   for (size_t i = 0; i < kEventsARound; ++i) {
-    std::string event = "data: \"" + std::string(random.between(1, 300), 'x') + "\"\n\n";
+    std::string event = R"(data: {"choices":[{"delta":{"content":")" +
+                        std::string(random.between(1, 300), 'x') + "\"}}],\"usage\":null}\n\n";
     size_t half = random.between(0, 3) == 0 ? random.between(1, event.size() - 1) : 0;
     if (half > 0) chunk(std::string_view(event).substr(0, half));
     chunk(std::string_view(event).substr(half));
@@ -111,12 +119,12 @@ TEST(SteadyAllocation, TheCounterCounts) {
 }
 
 // `config`: of the worker, whose upstream is that one.
-void expect_none(Upstreams& upstreams, const Config& config) {
+void expect_none(Upstreams& upstreams, const Config& config, std::string_view request = kGet) {
   RandomSource random;
   SCOPED_TRACE(random.trace());
   TestWorker worker(config);
   std::vector<StreamPair> streams;
-  for (size_t i = 0; i < kStreams; ++i) streams.push_back(open_stream(worker, upstreams));
+  for (size_t i = 0; i < kStreams; ++i) streams.push_back(open_stream(worker, upstreams, request));
 
   Snapshot warm{};
   Snapshot end{};
@@ -192,6 +200,13 @@ TEST(SteadyAllocation, EventsAreScriptedWithoutAny) {
   std::vector<std::string> warnings;
   ASSERT_EQ(load_filters(config, warnings), "");
   expect_none(upstreams, config);
+}
+
+TEST(SteadyAllocation, UsageIsCountedWithoutAny) {
+  Upstreams upstreams;
+  Config config = test::config_to(upstreams.port());
+  config.routes.front().settings.usage = true;
+  expect_none(upstreams, config, kChat);
 }
 
 // An event of each stream is unfinished at a time, and staged.

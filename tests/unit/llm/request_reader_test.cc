@@ -1,0 +1,134 @@
+#include "net/llm/request_reader.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/random_source.h"
+
+namespace sluice::test {
+namespace {
+
+struct Spliced {
+  std::string text;
+  RequestReader reader;
+};
+
+Spliced splice(const std::vector<std::string>& pieces) {
+  Spliced spliced;
+  for (std::string piece : pieces) {
+    bool inserted = spliced.reader.inserted();
+    if (auto insertion = spliced.reader.read(piece)) {
+      EXPECT_FALSE(inserted);
+      EXPECT_LE(insertion->text.size(), RequestReader::kInsertionBytesMax);
+      EXPECT_EQ(piece.at(insertion->at), '}');
+      piece.insert(insertion->at, insertion->text);
+    }
+    spliced.text += piece;
+  }
+  return spliced;
+}
+
+struct Case {
+  std::string body;
+  std::string spliced;  // "": as it is
+  bool asks = false;
+};
+
+const std::vector<Case>& cases() {
+  static const std::vector<Case> all = {
+      {R"({"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"Hi"}]})",
+       R"({"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"Hi"}],"stream_options":{"include_usage":true}})"},
+      {"{\n  \"stream\" : true\n}\n",
+       "{\n  \"stream\" : true\n,\"stream_options\":{\"include_usage\":true}}\n"},
+      {R"({"stream":true,"stream_options":{}})",
+       R"({"stream":true,"stream_options":{"include_usage":true}})"},
+      {R"({"stream_options":{"include_obfuscation":false},"stream":true})",
+       R"({"stream_options":{"include_obfuscation":false,"include_usage":true},"stream":true})"},
+      {R"({"stream":true,"stream_options":{"include_usage":true}})", "", true},
+      {R"({"stream":true,"stream_options":{"include_usage":false}})", ""},
+      {R"({"stream":true,"stream_options":{"include_usage":null}})", ""},
+      {R"({"stream":true,"stream_options":null})", ""},
+      {R"({"stream":false})", ""},
+      {R"({"model":"m","messages":[]})", ""},
+      {R"({"stream":"true"})", ""},
+      {R"({"stream":true,"stream":false})", ""},
+      {R"({"stream":false,"stream":true})",
+       R"({"stream":false,"stream":true,"stream_options":{"include_usage":true}})"},
+      {R"({"tools":[{"stream":true}],"a":{"stream":true,"stream_options":{}}})", ""},
+      {R"({"stream":true,"a":{"stream_options":{"include_usage":true}}})",
+       R"({"stream":true,"a":{"stream_options":{"include_usage":true}},"stream_options":{"include_usage":true}})"},
+      {R"({"stream":true,"content":"}\"}{"})",
+       R"({"stream":true,"content":"}\"}{","stream_options":{"include_usage":true}})"},
+      {R"({"stream":true} {"stream":true})",
+       R"({"stream":true,"stream_options":{"include_usage":true}} {"stream":true})"},
+      {R"({"stream":true,"stream_options":{"a":{"include_usage":true}}})",
+       R"({"stream":true,"stream_options":{"a":{"include_usage":true},"include_usage":true}})"},
+      {"[]", ""},
+      {"", ""},
+      {"{}", ""},
+      {R"({"stream":true)", ""},
+  };
+  return all;
+}
+
+TEST(RequestReader, PutsTheMemberInWhereItIsMissing) {
+  for (const Case& one : cases()) {
+    Spliced spliced = splice({one.body});
+    EXPECT_EQ(spliced.text, one.spliced.empty() ? one.body : one.spliced);
+    EXPECT_EQ(spliced.reader.inserted(), !one.spliced.empty()) << one.body;
+    EXPECT_EQ(spliced.reader.asks_for_usage(), one.asks) << one.body;
+  }
+}
+
+TEST(RequestReader, DoesSoHoweverTheBodyIsCut) {
+  for (const Case& one : cases())
+    for (size_t cut = 0; cut <= one.body.size(); ++cut)
+      EXPECT_EQ(splice({one.body.substr(0, cut), one.body.substr(cut)}).text,
+                one.spliced.empty() ? one.body : one.spliced)
+          << cut;
+}
+
+TEST(RequestReader, TellsTheModelAndTheTextThatItIsGiven) {
+  RequestReader reader;
+  reader.read(
+      R"({"model":"m-1","system":"Be brief","messages":[{"role":"user","content":[)"
+      R"({"type":"text","text":"What is it?"},{"type":"image_url","image_url":{"url":"data:AAAAAA"}}]}]})");
+  EXPECT_EQ(reader.model(), "m-1");
+  EXPECT_EQ(reader.text_bytes(), 19U);
+  EXPECT_FALSE(reader.streams());
+}
+
+TEST(RequestReader, KeepsOfAModelWhatCanBeALabel) {
+  RequestReader reader;
+  reader.read("{\"model\":\"a b\xff\n" + std::string(100, 'x') + "\"}");
+  EXPECT_EQ(reader.model(), "a?b??" + std::string(59, 'x'));
+}
+
+// Whatever the bytes and wherever they are cut.
+TEST(RequestReader, MakesOneInsertionAtMostBeforeABrace) {
+  RandomSource random;
+  SCOPED_TRACE(random.trace());
+  const char* const words[] = {"{",          "}",     "[",         "]",
+                               ",",          ":",     "\"",        "\\",
+                               "\"stream\"", "true",  " ",         "\"stream_options\"",
+                               "null",       "false", "\"model\"", "\"include_usage\"",
+                               "1",          "\"a\""};
+  for (int i = 0; i < 20'000; ++i) {
+    std::vector<std::string> pieces(1);
+    std::string body = random.between(0, 1) == 0 ? R"({"stream":true,)" : "";
+    pieces.back() = body;
+    for (size_t n = random.between(0, 30); n > 0; --n) {
+      if (random.between(0, 5) == 0) pieces.emplace_back();
+      const char* word = words[random.between(0, std::size(words) - 1)];
+      pieces.back() += word;
+      body += word;
+    }
+    EXPECT_EQ(splice(pieces).text, splice({body}).text) << body;
+  }
+}
+
+}  // namespace
+}  // namespace sluice::test
