@@ -54,7 +54,7 @@ struct StreamSettings {
   EventFraming framing = EventFraming::kEvent;
   OnUnseen on_invalid = OnUnseen::kPass;      // events without JSON where a filter needs it
   OnUnseen on_oversize = OnUnseen::kPass;     // events over event_hold, where there are filters
-  OnEncoded on_encoded = OnEncoded::kRefuse;  // streams that filters cannot read
+  OnEncoded on_encoded = OnEncoded::kDecode;  // event streams, where events have to be seen
   uint64_t pace_ms = 0;                 // between two reads of an event stream; 0 = read at once
   CodingOrder compress = {};            // towards clients, the most welcome one first; none: off
   uint64_t max_body_size = 0;           // request body; 0 = unlimited

@@ -119,6 +119,7 @@ struct Metrics {
   uint64_t bytes_from_upstreams = 0;
   uint64_t bytes_to_upstreams = 0;
   EncodingMetrics encoding;  // in a snapshot only: a worker's are its encoders'
+  DecodingMetrics decoding;  // the same, and its decoders'
   uint64_t stalls = 0;       // an upstream was stopped because its client was slow
   uint64_t stall_ns = 0;
 

@@ -108,6 +108,7 @@ void Gateway::connection_closed() {
 void Gateway::snapshot(WorkerSnapshot& into) const {
   into.metrics = context_.metrics;
   into.metrics.encoding = streams_.encoders().metrics();
+  into.metrics.decoding = streams_.decoders().metrics();
   into.metrics.filters = streams_.filter_counts();
   into.ring = context_.loop.ring().counters();
   into.loop = context_.loop.counters();

@@ -2,96 +2,16 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <functional>
 #include <map>
 
 #include "core/clock.h"
 #include "net/config/health_check.h"
+#include "net/observe/metrics_page.h"
 
 namespace sluice {
 
 namespace {
-
-using Labels = std::vector<std::pair<std::string_view, std::string>>;
-
-// Writes families of one format.
-class Page {
- public:
-  explicit Page(MetricsFormat format) : format_(format) {}
-
-  void counter(std::string_view name, std::string_view help) { family(name, "counter", help); }
-  void gauge(std::string_view name, std::string_view help) { family(name, "gauge", help); }
-
-  // A sample of the family opened last.
-  void add(uint64_t value, const Labels& labels = {}) { sample("", labels, number(value)); }
-  void add_real(double value, const Labels& labels = {}) { sample("", labels, number(value)); }
-
-  void histogram(std::string_view name, std::string_view help, const Histogram& histogram) {
-    family(name, "histogram", help);
-    uint64_t cumulative = 0;
-    for (unsigned i = 0; i < Histogram::kBuckets; ++i) {
-      cumulative += histogram.counts[i];
-      bool open = i == Histogram::kBuckets - 1;
-      sample("_bucket", {{"le", open ? "+Inf" : number(Histogram::bound_seconds(i))}},
-             number(cumulative));
-    }
-    sample("_sum", {}, number(static_cast<double>(histogram.sum_ns) / 1e9));
-    sample("_count", {}, number(histogram.count));
-  }
-
-  std::string finish() {
-    if (format_ == MetricsFormat::kOpenMetrics) text_ += "# EOF\n";
-    return std::move(text_);
-  }
-
- private:
-  template <typename Number>
-  static std::string number(Number value) {
-    std::array<char, 32> digits{};
-    char* end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
-    return {digits.data(), end};
-  }
-
-  void family(std::string_view name, std::string_view type, std::string_view help) {
-    name_ = name;
-    counter_ = type == "counter";
-    // OpenMetrics names a counter's family without the suffix that its samples carry.
-    std::string shown = name_;
-    if (counter_ && format_ == MetricsFormat::kPrometheus) shown += "_total";
-    text_ += "# HELP " + shown + " " + std::string(help) + "\n";
-    text_ += "# TYPE " + shown + " " + std::string(type) + "\n";
-  }
-
-  void sample(std::string_view suffix, const Labels& labels, const std::string& value) {
-    text_ += name_;
-    text_ += counter_ ? "_total" : suffix;
-    if (!labels.empty()) {
-      char separator = '{';
-      for (const auto& [key, label] : labels) {
-        text_ += separator;
-        text_ += key;
-        text_ += "=\"";
-        for (char c : label) {
-          if (c == '"' || c == '\\') text_ += '\\';
-          if (c == '\n')
-            text_ += "\\n";
-          else
-            text_ += c;
-        }
-        text_ += '"';
-        separator = ',';
-      }
-      text_ += '}';
-    }
-    text_ += ' ' + value + '\n';
-  }
-
-  MetricsFormat format_;
-  std::string text_;
-  std::string name_;
-  bool counter_ = false;
-};
 
 using Workers = std::vector<WorkerSnapshot>;
 
@@ -481,6 +401,31 @@ void render_encoding(Page& page, const Workers& workers) {
   each(&EncodingCounts::state_bytes);
 }
 
+// Event streams that came in a coding all the same.
+void render_decoding(Page& page, const Workers& workers) {
+  auto each = [&](uint64_t DecodingCounts::*member) {
+    for (unsigned i = 1; i < kAppliedCodings - 1; ++i) {
+      auto coding = static_cast<AppliedCoding>(i);
+      page.add(sum(workers,
+                   [&](const WorkerSnapshot& w) { return w.metrics.decoding.of(coding).*member; }),
+               {{"coding", std::string(coding_name(coding))}});
+    }
+  };
+  page.counter("sluice_decoded_bodies", "Event streams unpacked, by content coding.");
+  each(&DecodingCounts::bodies);
+  page.counter("sluice_decoded_bytes", "Bytes that were unpacked, before.");
+  each(&DecodingCounts::packed_bytes);
+  page.counter("sluice_decoded_plain_bytes", "Bytes that they became.");
+  each(&DecodingCounts::plain_bytes);
+  page.counter("sluice_decoding_failures",
+               "Event streams that could not be unpacked to their end.");
+  for (unsigned i = 1; i < kDecodingFaults; ++i)
+    page.add(sum(workers, [&](const WorkerSnapshot& w) { return w.metrics.decoding.faults[i]; }),
+             {{"reason", decoding_fault_name(static_cast<DecodingFault>(i))}});
+  page.gauge("sluice_decoder_bytes", "Memory of decoders.");
+  page.add(sum(workers, [](const WorkerSnapshot& w) { return w.metrics.decoding.decoder_bytes; }));
+}
+
 void render_gauges(Page& page, const Workers& workers) {
   struct Gauge {
     const char* name;
@@ -660,6 +605,7 @@ std::string render_metrics(const ConfigSnapshot& snapshot,
   render_tls(page, snapshot.config(), workers);
   render_recovery(page, workers);
   render_encoding(page, workers);
+  render_decoding(page, workers);
   page.histogram("sluice_time_to_first_event_seconds",
                  "From a request's first byte to its first event.",
                  merged(workers, &Metrics::time_to_first_event));

@@ -1,15 +1,29 @@
 // What a stream needs whose single events are looked at. Made with its request's head where
-// something of the route does look at them; a stream without one passes whole runs by reference.
-// Owned by the stream.
+// something of the route does look at them, or with the head of a response that has to be unpacked
+// first; a stream without one passes whole runs by reference. Owned by the stream.
 #pragma once
 
+#include <memory>
+#include <optional>
+
+#include "net/base/ending.h"
+#include "net/encode/unpacker.h"
 #include "net/filter/filters.h"
 
 namespace sluice {
 
+// The body of one attempt, on its way out of a content coding.
+struct Unpacking {
+  Unpacker unpacker;
+  // How the upstream's response has ended, while bytes of it still wait.
+  std::optional<Ending> ending = {};
+  const char* reason = "";
+};
+
 struct Inspection {
   Filters::Chosen filters = 0;  // of its route, those that see its events
   bool begun = false;           // an event has been seen
+  std::unique_ptr<Unpacking> unpacking;
 };
 
 }  // namespace sluice

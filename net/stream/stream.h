@@ -264,7 +264,7 @@ class Stream final : public TimerOwner {
   void append_whole(const Lease& lease, std::string_view bytes);
   // False: the stream has failed.
   bool pass_on(const Lease& lease, std::string_view run) {
-    if (!inspection_) {
+    if (!filtered()) {
       append_whole(lease, run);
       return true;
     }
@@ -272,9 +272,26 @@ class Stream final : public TimerOwner {
     return !aborted_ && !ended_;
   }
 
+  // What an upstream has encoded (stream_unpacking.cc).
+  bool is_to_be_unpacked(const Head& head) const;
+  bool brings_events(const Head& head);
+  bool settle_encoding(const Head& head);
+  Unpacking* unpacking() const { return inspection_ ? inspection_->unpacking.get() : nullptr; }
+  bool has_packed() const { return unpacking() && unpacking()->unpacker.waits(); }
+  void unpack(const Lease& lease, std::string_view packed);
+  void unpack_on();
+  bool may_unpack() const;
+  bool unpacked_to(Ending ending, const char* reason);
+  bool unpacking_failed();
+  void stop_unpacking() {
+    if (inspection_) inspection_->unpacking.reset();
+  }
+  void append_body(const Lease& lease, std::string_view bytes);
+
   // What a route's filters make of it (stream_filters.cc).
+  bool filtered() const { return inspection_ && inspection_->filters != 0; }
   void choose_filters(const Head& head, std::string_view path);
-  bool refused_as_encoded(const Head& head);
+  bool refused_as_encoded();
   void append_filtered(const Lease& lease, std::string_view run);
   std::string_view append_torn_rest(const Lease& lease, std::string_view run);
   void append_written(std::string_view text);

@@ -32,11 +32,9 @@ void Stream::choose_filters(const Head& head, std::string_view path) {
   inspection_->filters = chosen;
 }
 
-// The upstream was asked for no coding. What it encodes all the same no filter can read.
-bool Stream::refused_as_encoded(const Head& head) {
-  if (head.body() == BodyKind::kNone || !has_event_stream_type(head) || is_event_stream(head))
-    return false;
-  if (settings().on_encoded == OnEncoded::kRefuse) {
+// No filter can read it.
+bool Stream::refused_as_encoded() {
+  if (settings().on_encoded != OnEncoded::kPass) {
     fail(Ending::kUpstreamBadResponse, "encoded");
     return true;
   }

@@ -12,6 +12,7 @@
 #include "core/loop.h"
 #include "core/random.h"
 #include "net/context/worker_context.h"
+#include "net/encode/decoders.h"
 #include "net/encode/encoders.h"
 #include "net/filter/filters.h"
 #include "net/stream/healing_waits.h"
@@ -47,6 +48,8 @@ class Streams final : public TurnHook {
   Random& random() { return random_; }
   Encoders& encoders() { return encoders_; }
   const Encoders& encoders() const { return encoders_; }
+  Decoders& decoders() { return decoders_; }
+  const Decoders& decoders() const { return decoders_; }
   // Room for the pieces of an event; the next caller's. It grows for one in more pieces than most
   // have, and stays so.
   std::vector<std::string_view>& pieces() { return pieces_; }
@@ -97,6 +100,7 @@ class Streams final : public TurnHook {
   HealingWaits healing_waits_;
   Random random_;
   Encoders encoders_;
+  Decoders decoders_;
   std::vector<std::string_view> pieces_;
   std::unique_ptr<FilterBench> filter_bench_;
 };
