@@ -37,6 +37,10 @@ inline constexpr size_t kUnpackedAtOnce = 64 * 1024;
 // and a parser reads beyond their end.
 inline constexpr size_t kUnpackedMargin = 64;
 
+// Taps of a process at a time, and what each may hold at a worker for a watcher that reads slowly.
+inline constexpr size_t kTapsMax = 8;
+inline constexpr size_t kTapBytes = 128 * 1024;
+
 // Workers of a process, and the bits that tell them apart in a stream's id.
 inline constexpr unsigned kWorkerBits = 10;
 inline constexpr unsigned kWorkersMax = 1U << kWorkerBits;

@@ -218,6 +218,7 @@ struct Config {
   Address admin;
   std::string admin_name;                // the host of --admin, as it was given
   std::vector<std::string> admin_hosts;  // others that it answers for beside its addresses
+  bool tap = false;                      // streams can be watched there
   std::string access_log = "off";        // path, "-" or "off"
   AccessLogFormat access_log_format = AccessLogFormat::kText;
   bool log_query = false;  // targets in logs and /streams keep their query

@@ -383,6 +383,8 @@ std::vector<Setting> observation_settings() {
   return {
       admin_setting(),
       until_restart(&Config::admin_hosts, admin_host_setting()),
+      choice_setting("tap", &Config::tap, Choices<bool>{{"on", true}, {"off", false}},
+                     "Whether the admin port shows what streams carry: GET /tap?stream=ID"),
       access_log_setting(),
       choice_setting("access-log-format", &Config::access_log_format,
                      Choices<AccessLogFormat>{{"text", AccessLogFormat::kText},

@@ -42,6 +42,7 @@ void Gateway::on_timer() {
   clients_.housekeep();
   upstreams_.housekeep();
   streams_.encoders().tick();
+  streams_.sweep_taps();
   context_.memory.sse_event.trim();
   context_.memory.http_message.trim();
   if (context_.memory.json) context_.memory.json->trim();

@@ -44,6 +44,10 @@ constexpr SimpleCounter kCounters[] = {
      &Metrics::accept_pauses},
     {"sluice_accept_errors", "Accepts that failed, but for those whose client had left.",
      &Metrics::accept_errors},
+    {"sluice_tapped_bytes", "Bytes of events copied to taps.", &Metrics::tapped_bytes},
+    {"sluice_tap_dropped_events",
+     "Events that taps did not get, since their watcher was slow or memory was tight.",
+     &Metrics::tap_dropped_events},
     {"sluice_streams_started", "Requests that began to arrive.", &Metrics::streams_started},
     {"sluice_streams_ended", "Requests ended.", &Metrics::streams_ended},
     {"sluice_upstream_connections_closed", "Connections to upstreams closed.",
@@ -566,6 +570,8 @@ void render_process(Page& page, const ProcessFacts& process) {
   page.counter("sluice_admin_connections_dropped",
                "Connections of the admin port closed to make room, or for an error of the kernel.");
   page.add(process.admin_drops);
+  page.gauge("sluice_taps", "Taps that are open at the admin port.");
+  page.add(process.taps);
   page.gauge("process_open_fds", "Open file descriptors.");
   page.add(process.open_fds);
   page.gauge("process_resident_memory_bytes", "Resident memory.");

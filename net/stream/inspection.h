@@ -1,6 +1,7 @@
 // What a stream needs whose single events are looked at. Made with its request's head where
 // something of the route does look at them, or with the head of a response that has to be unpacked
-// first; a stream without one passes whole runs by reference. Owned by the stream.
+// first, or when somebody begins to watch it; a stream without one passes whole runs by reference.
+// Owned by the stream.
 #pragma once
 
 #include <memory>
@@ -9,6 +10,7 @@
 #include "net/base/ending.h"
 #include "net/encode/unpacker.h"
 #include "net/filter/filters.h"
+#include "net/stream/taps.h"
 
 namespace sluice {
 
@@ -23,6 +25,7 @@ struct Unpacking {
 struct Inspection {
   Filters::Chosen filters = 0;  // of its route, those that see its events
   bool begun = false;           // an event has been seen
+  Taps::Set taps = 0;           // that watch it
   std::unique_ptr<Unpacking> unpacking;
 };
 

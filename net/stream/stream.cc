@@ -132,6 +132,7 @@ void Stream::commit_response(const Head& head) {
   if (framed_) streams_.event_stream_begun();
   if (!framed_) response_.spill_to(context().memory.http_message);
   if (packer) response_.pack(std::move(packer));
+  if (streams_.taps().any()) join_taps();
   if (framed_ && filtered() && context().memory.json) response_.spill_to(*context().memory.json);
   settle_request();
   head_queued_ = true;
@@ -252,6 +253,7 @@ void Stream::append_unfinished(const Lease& lease, std::string_view bytes) {
 
 // Bytes that complete what was staged, if anything was.
 void Stream::append_whole(const Lease& lease, std::string_view bytes) {
+  if (tapped()) copy_to_taps(bytes);
   append_staged();
   append_response(lease, bytes);
   attempt_.torn = false;
@@ -307,6 +309,7 @@ void Stream::shed() {
 void Stream::tear_held() {
   if (notes_ids_ && !may_tear()) return;
   attempt_.torn = true;
+  if (tapped()) streams_.taps().drop(inspection_->taps, 1);
   if (filtered() && withhold_held()) return;
   ++context().metrics.torn_events;
   append_staged();
@@ -531,6 +534,7 @@ void Stream::end(Ending ending) {
   ending_ = ending;
   attempt_.staged.reset();
   stop_unpacking();
+  if (streams_.taps().any()) tell_taps_of_end();
   loop().timers().cancel(timer_);
   give_head_back();
   if (recovery_) {

@@ -137,6 +137,13 @@ class Stream final : public TimerOwner {
   void on_timer() override;
   // The grace is over.
   void shut_down();
+  // The events that its client gets can be watched; it is, by all taps that watch such a stream
+  // (stream_taps.cc); and no more by these.
+  bool may_be_tapped() const;
+  void join_taps();
+  void leave_taps(Taps::Set set) {
+    if (inspection_) inspection_->taps &= static_cast<Taps::Set>(~set);
+  }
   // That pool has run out: lets go of what keeps its slots for later (what is kept in case the
   // request has to be sent again, and the part of an event that is staged, as if it were too long),
   // and ends where a peer has left bytes in its slots for limits::kShedAfterMs.
@@ -271,6 +278,11 @@ class Stream final : public TimerOwner {
     append_filtered(lease, run);
     return !aborted_ && !ended_;
   }
+
+  bool tapped() const { return inspection_ && inspection_->taps != 0; }
+  void copy_to_taps(std::string_view run);
+  void copy_own_to_taps(std::string_view text);
+  void tell_taps_of_end();
 
   // What an upstream has encoded (stream_unpacking.cc).
   bool is_to_be_unpacked(const Head& head) const;

@@ -89,8 +89,9 @@ std::string_view Stream::append_torn_rest(const Lease& lease, std::string_view r
 
 // It lies in a slot of the stream's own, densely, behind what was written before.
 void Stream::append_written(std::string_view text) {
-  if (text.empty() || response_.append_written(text)) return;
-  fail(Ending::kOverloaded);
+  if (text.empty()) return;
+  if (tapped()) copy_own_to_taps(text);
+  if (!response_.append_written(text)) fail(Ending::kOverloaded);
 }
 
 // An event that is too long to be held whole. False: it passes, unseen.

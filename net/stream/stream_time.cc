@@ -139,6 +139,7 @@ void Stream::commit_early_head() {
   head_queued_ = early_head_ = true;
   framed_ = settings().framing != EventFraming::kOff;
   if (framed_) streams_.event_stream_begun();
+  if (streams_.taps().any()) join_taps();
   last_output_ms_ = loop().now_ms();
   window_since_ms_ = low_bits(last_output_ms_);
   if (settings().heartbeat_ms > 0) send_heartbeat();

@@ -19,6 +19,7 @@
 #include "net/stream/retry_budget.h"
 #include "net/stream/staging.h"
 #include "net/stream/stream.h"
+#include "net/stream/taps.h"
 
 namespace sluice {
 
@@ -50,6 +51,10 @@ class Streams final : public TurnHook {
   const Encoders& encoders() const { return encoders_; }
   Decoders& decoders() { return decoders_; }
   const Decoders& decoders() const { return decoders_; }
+  Taps& taps() { return taps_; }
+  // Somebody begins to watch; and now and then: who has left is forgotten.
+  TapAnswer add_tap(std::shared_ptr<Tap> tap);
+  void sweep_taps();
   // Room for the pieces of an event; the next caller's. It grows for one in more pieces than most
   // have, and stays so.
   std::vector<std::string_view>& pieces() { return pieces_; }
@@ -101,6 +106,7 @@ class Streams final : public TurnHook {
   Random random_;
   Encoders encoders_;
   Decoders decoders_;
+  Taps taps_;
   std::vector<std::string_view> pieces_;
   std::unique_ptr<FilterBench> filter_bench_;
 };
