@@ -38,7 +38,7 @@ sluice_find_library(zlib z zlib.h zlib1g-dev "zlib")
 sluice_find_library(zstd zstd zstd.h libzstd-dev "Zstandard")
 
 sluice_find_library(brotlienc brotlienc brotli/encode.h libbrotli-dev "Brotli")
-add_library(brotlidec INTERFACE)  # for tests; of the same package
+add_library(brotlidec INTERFACE)  # of the same package
 target_link_libraries(brotlidec INTERFACE -lbrotlidec)
 
 find_package(simdjson QUIET)

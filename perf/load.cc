@@ -20,6 +20,7 @@
 #include "perf/http_message.h"
 #include "perf/load_options.h"
 #include "perf/load_report.h"
+#include "perf/packed_body.h"
 #include "perf/socket.h"
 #include "perf/stream_spec.h"
 #include "perf/timer_wheel.h"
@@ -41,7 +42,7 @@ void on_signal(int) {
 class Load;
 
 struct Client final : TimerOwner {
-  explicit Client(Load& of) : load(of) {}
+  Client(Load& of, Decoders& decoders) : load(of), packed(decoders) {}
   void on_timer() override;
 
   enum class State : uint8_t { kClosed, kConnecting, kSending, kHead, kBody, kDone };
@@ -54,6 +55,7 @@ struct Client final : TimerOwner {
   std::string out;  // what is left of the request
   std::string head;
   BodyDecoder body;
+  PackedBody packed;  // in that body
   EventChecker checker;
   uint64_t requested_ns = 0;
   Timer timer{this};  // retry, slow read or leave, by mode and state
@@ -70,7 +72,7 @@ class Load {
         buffer_(std::make_unique<char[]>(kReadBytes)) {
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_ < 0) die("epoll_create1", errno);
-    while (clients_.size() < options.connections) clients_.emplace_back(*this);
+    while (clients_.size() < options.connections) clients_.emplace_back(*this, decoders_);
     report_.mode = options.mode_name;
     report_.target = options.target;
     report_.connections = options.connections;
@@ -252,6 +254,8 @@ class Load {
     client.out = (post ? "POST " : "GET ") + options_.target + joint + "id=" + std::to_string(id) +
                  " HTTP/1.1\r\nHost: " + (address_.is_unix() ? "localhost" : options_.connect) +
                  "\r\nAccept: text/event-stream\r\n";
+    if (!options_.accept_encoding.empty())
+      client.out += "Accept-Encoding: " + options_.accept_encoding + "\r\n";
     if (options_.new_connections) client.out += "Connection: close\r\n";
     if (post) {
       const auto size = static_cast<size_t>(options_.post_bytes);
@@ -302,6 +306,11 @@ class Load {
         !client.body.begin(head, BodyDecoder::Kind::kUntilClose)) {
       return refuse(client);
     }
+    const auto coding = find_field(head, "content-encoding");
+    if (coding && !client.packed.begin(*coding)) return refuse(client);
+    if (!coding) client.packed.begin_plain();
+    // Who measures packed streams wants to know of those that are not.
+    if (!coding && !options_.accept_encoding.empty()) ++report_.streams.plain;
     const auto option = find_field(head, "connection");
     const bool last = option && equals_ignoring_case(*option, "close");
     client.keep_alive = !options_.new_connections && !last;
@@ -318,12 +327,24 @@ class Load {
 
   void take_body(Client& client, std::string_view bytes, uint64_t now) {
     EventTimes* times = measuring_ ? &report_.times : nullptr;
+    bool readable = true;
+    auto take_plain = [&](std::string_view plain) {
+      client.checker.feed(plain, now, report_.events, times);
+    };
     client.body.feed(
         bytes,
-        [&](std::string_view span) { client.checker.feed(span, now, report_.events, times); },
-        [&] { client.checker.on_chunk_end(); });
-    if (client.body.failed()) return end_stream(client, false);
-    if (client.body.done()) end_stream(client, true);
+        [&](std::string_view span) {
+          report_.body_bytes += span.size();
+          if (!client.packed.packed())
+            take_plain(span);
+          else
+            readable = readable && client.packed.feed(span, take_plain);
+        },
+        [&] {
+          if (!client.packed.packed()) client.checker.on_chunk_end();
+        });
+    if (client.body.failed() || !readable) return end_stream(client, false);
+    if (client.body.done()) end_stream(client, client.packed.whole());
   }
 
   void refuse(Client& client) {
@@ -382,6 +403,8 @@ class Load {
   std::mt19937_64 random_;
   size_t read_bytes_;  // of one read
   std::unique_ptr<char[]> buffer_;
+  MemoryLimit unlimited_{.bytes_max = UINT64_MAX};
+  Decoders decoders_{unlimited_};
   std::deque<Client> clients_;
   size_t opened_ = 0;  // by the ramp
   size_t done_ = 0;

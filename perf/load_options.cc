@@ -32,6 +32,8 @@ constexpr char kUsage[] =
     "  --read-rate BYTES    slow: read that many a second (default 2000)\n"
     "  --leave-after TIME   vanish: mean stay (default 500ms)\n"
     "  --post BYTES         POST with a body of that size instead of GET\n"
+    "  --accept-encoding CODING\n"
+    "                       gzip, zstd or br: unpacks what is answered in it\n"
     "  --whole              an event in two chunks counts as wrong\n"
     "  --seed N             of vanish (default: from the clock)\n"
     "  --stalls TIME        list in the JSON when a stream had no event for that long, and until "
@@ -65,6 +67,7 @@ Options read_options(int argc, char** argv) {
   flags.duration("--leave-after", &options.leave_after_ns);
   flags.number("--post", &options.post_bytes);
   flags.toggle("--whole", &options.whole);
+  flags.text("--accept-encoding", &options.accept_encoding);
   flags.number("--seed", &options.seed);
   flags.duration("--stalls", &options.stall_min_ns);
   flags.text("--json", &options.json);

@@ -29,6 +29,7 @@ struct Options {
   uint64_t leave_after_ns = 500 * kNsPerMs;
   int64_t post_bytes = -1;
   bool whole = false;
+  std::string accept_encoding;
   uint64_t seed = 0;
   uint64_t stall_min_ns = UINT64_MAX;
   std::string json;

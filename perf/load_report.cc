@@ -130,12 +130,14 @@ void print_json(const Report& report, std::FILE* out) {
   field("streams_aborted_rightly", report.streams.aborted_rightly);
   field("streams_ended_wrongly", report.streams.ended_wrongly);
   field("streams_refused", report.streams.refused);
+  field("streams_plain", report.streams.plain);
   field("streams_left", report.streams.left);
   field("streams_unfinished", report.streams.unfinished);
   field("connections_opened", report.streams.connections);
   field("connect_failures", report.streams.connect_failures);
   field("events", report.events.events);
   field("event_bytes", report.events.bytes);
+  field("body_bytes", report.body_bytes);
   field("heartbeats", report.events.comments);
   field("lost", report.events.lost);
   field("duplicated", report.events.duplicated);

@@ -18,12 +18,13 @@ struct StreamCounts {
   uint64_t aborted_rightly = 0;  // cut, as the origin cut them
   uint64_t ended_wrongly = 0;    // complete at the client, though the origin cut them
   uint64_t refused = 0;          // a status other than 200, or no HTTP
+  uint64_t plain = 0;            // not packed, though that was asked for
   uint64_t left = 0;             // left by this client (vanish)
   uint64_t unfinished = 0;       // still open when the time was up
   uint64_t connections = 0;      // established
   uint64_t connect_failures = 0;
 
-  uint64_t wrong() const { return aborted + ended_wrongly + refused + connect_failures; }
+  uint64_t wrong() const { return aborted + ended_wrongly + refused + plain + connect_failures; }
 };
 
 struct Report {
@@ -36,6 +37,7 @@ struct Report {
   uint64_t ended_ns = 0;
   EventCounts events;
   uint64_t warmup_events = 0;
+  uint64_t body_bytes = 0;  // as they came: packed, where they are
   StreamCounts streams;
   EventTimes times;
   Histogram request;  // from the request to the clean end of its stream

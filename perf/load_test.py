@@ -5,6 +5,7 @@ load that harms one stream in one way, and looks for that harm in load's report.
 Usage: load_test.py ORIGIN LOAD   (the two executables)
 """
 
+import gzip
 import http.client
 import http.server
 import json
@@ -82,10 +83,10 @@ class StandIn(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, origin_port, harm, framed=False, complete=True):
+    def __init__(self, origin_port, harm, framed=False, complete=True, pack=None):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.origin_port, self.harm, self.framed, self.complete = (
-            origin_port, harm, framed, complete)
+        self.origin_port, self.harm, self.framed, self.complete, self.pack = (
+            origin_port, harm, framed, complete, pack)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -101,10 +102,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         upstream.close()
         events = [event + b"\n\n" for event in body.split(b"\n\n")[:-1]]
         harmed = self.server.harm(events)
+        if self.server.pack:
+            harmed = [self.server.pack(b"".join(harmed))]
         out = harmed if self.server.framed else b"".join(chunk(event) for event in harmed)
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
+        if self.server.pack:
+            self.send_header("Content-Encoding", "gzip")
         self.end_headers()
         self.wfile.write(out + (b"0\r\n\r\n" if self.server.complete else b""))
         self.close_connection = not self.server.complete
@@ -262,6 +267,30 @@ class LoadTest(unittest.TestCase):
         report = self.through(lambda events: events, target=TARGET + "&end=truncate")
         self.assert_wrong(report)
         self.assertEqual(report["streams_ended_wrongly"], 1)
+
+    def test_packed(self):
+        report = self.through(lambda events: events, "--accept-encoding", "gzip", pack=gzip.compress)
+        self.assertTrue(report["passed"], report)
+        self.assertEqual(report["events"], 50)
+        self.assertLess(report["body_bytes"], report["event_bytes"])
+
+    def test_harm_within_a_packed_body(self):
+        self.assert_wrong(self.through(alter, "--accept-encoding", "gzip", pack=gzip.compress), bad=1, lost=1)
+
+    def test_a_packed_body_without_its_end(self):
+        report = self.through(lambda events: events, "--accept-encoding", "gzip",
+                              pack=lambda body: gzip.compress(body)[:-4])
+        self.assertFalse(report["passed"], report)
+        self.assertEqual(report["streams_aborted"], 1)
+
+    def test_what_is_no_packing(self):
+        report = self.through(lambda events: events, "--accept-encoding", "gzip", pack=lambda body: body)
+        self.assertFalse(report["passed"], report)
+
+    def test_an_answer_that_is_not_packed(self):
+        report = self.through(lambda events: events, "--accept-encoding", "gzip")
+        self.assertFalse(report["passed"], report)
+        self.assertEqual(report["streams_plain"], 1)
 
     def test_nothing_came(self):
         report = self.through(lambda events: [], "--duration", "2s",

@@ -98,27 +98,6 @@ bool refused_from_page(const HttpdRequest& request, const HttpdResponder& respon
   return true;
 }
 
-// nullopt: it is no such text.
-std::optional<std::string> percent_decoded(std::string_view text) {
-  auto digit = [](char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    char lower = static_cast<char>(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-  };
-  std::string decoded;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      decoded += text[i];
-      continue;
-    }
-    if (text.size() - i < 3 || digit(text[i + 1]) < 0 || digit(text[i + 2]) < 0)
-      return std::nullopt;
-    decoded += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
-    i += 2;
-  }
-  return decoded;
-}
-
 }  // namespace
 
 Admin::Admin(std::shared_ptr<const ConfigSnapshot> snapshot,
@@ -135,7 +114,8 @@ Admin::Admin(std::shared_ptr<const ConfigSnapshot> snapshot,
       streams_(
           server_, workers, {},
           [](Gateway& gateway, std::vector<StreamInfo>& into) { gateway.list_streams(into); },
-          options.answer_within) {
+          options.answer_within),
+      watchers_(server_, workers, snapshot_, options.answer_within) {
   const Config& config = snapshot_->config();
   std::vector<std::string> hosts = config.admin_hosts;
   if (!config.admin_name.empty()) hosts.push_back(config.admin_name);
@@ -148,6 +128,9 @@ Admin::Admin(std::shared_ptr<const ConfigSnapshot> snapshot,
   });
   server_.route("GET", "/streams",
                 [this](const HttpdRequest&, HttpdResponder responder) { on_streams(responder); });
+  server_.route("GET", "/tap", [this](const HttpdRequest& request, HttpdResponder responder) {
+    watchers_.add(request, responder);
+  });
   server_.route("GET", "/upstreams",
                 [this](const HttpdRequest&, HttpdResponder responder) { on_upstreams(responder); });
   for (bool drained : {true, false})
@@ -198,6 +181,7 @@ ProcessFacts Admin::process_facts() const {
   process.config_generation = snapshot_->generation();
   process.reloads_ok = reloads_ok_;
   process.reloads_failed = reloads_failed_;
+  process.taps = watchers_.count();
   process.draining = draining_.load(std::memory_order_relaxed);
   return process;
 }
@@ -228,8 +212,7 @@ void Admin::on_upstreams(const HttpdResponder& responder) {
 // Workers look at the board when they choose, so it is in force at once.
 void Admin::on_drain(const HttpdRequest& request, const HttpdResponder& responder, bool drained) {
   if (refused_from_page(request, responder)) return;
-  std::optional<std::string> url;
-  if (auto given = request.parameter("url")) url = percent_decoded(*given);
+  std::optional<std::string> url = request.decoded_parameter("url");
   if (!url) {
     responder.problem(400, "Name the upstream: ?url=http://HOST:PORT");
     return;

@@ -1,8 +1,9 @@
 // The admin port: /metrics, /healthz, /readyz, /streams and /upstreams, a page at / that shows them
-// live, POST /upstreams/drain and /undrain, and POST /reload, which the main thread carries out.
-// Owned by the server; runs on a thread of its own, off the data path. A scrape sends each worker
-// one message (net/admin/scrape.h), so that workers share no memory that is written. Only the
-// scraper waits for the answers. The workers' threads end before the admin port does.
+// live, /tap (net/admin/watchers.h), POST /upstreams/drain and /undrain, and POST /reload, which
+// the main thread carries out. Owned by the server; runs on a thread of its own, off the data path.
+// A scrape sends each worker one message (net/admin/scrape.h), so that workers share no memory that
+// is written. Only the scraper waits for the answers. The workers' threads end before the admin
+// port does.
 #pragma once
 
 #include <atomic>
@@ -14,6 +15,7 @@
 
 #include "core/log.h"
 #include "net/admin/scrape.h"
+#include "net/admin/watchers.h"
 #include "net/config/snapshot.h"
 #include "net/gateway/worker.h"
 #include "net/httpd/httpd.h"
@@ -66,6 +68,7 @@ class Admin {
   Httpd server_;
   Scrape<WorkerSnapshot> metrics_;
   Scrape<std::vector<StreamInfo>> streams_;
+  Watchers watchers_;
 };
 
 // net/admin/admin_page.html, embedded by the build.

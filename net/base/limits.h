@@ -26,6 +26,21 @@ inline constexpr size_t kSendBatchPieces = 128;
 inline constexpr uint64_t kEncodersFraction = 4;
 inline constexpr uint64_t kEncoderRestTicks = 5;
 
+// Decoders of upstreams' bodies, whose windows their peers choose, take no more either. A body that
+// becomes more than so many times its size is no event stream, once it has become more than this;
+// and one body is unpacked so far at a time, so that others have their turn.
+inline constexpr uint64_t kDecodersFraction = 4;
+inline constexpr uint64_t kUnpackedRatioMax = 256;
+inline constexpr uint64_t kUnpackedFreeBytes = 1 << 20;
+inline constexpr size_t kUnpackedAtOnce = 64 * 1024;
+// Room that is left in a slot on either side of plain bytes: a chunk's framing is written there,
+// and a parser reads beyond their end.
+inline constexpr size_t kUnpackedMargin = 64;
+
+// Taps of a process at a time, and what each may hold at a worker for a watcher that reads slowly.
+inline constexpr size_t kTapsMax = 8;
+inline constexpr size_t kTapBytes = 128 * 1024;
+
 // Workers of a process, and the bits that tell them apart in a stream's id.
 inline constexpr unsigned kWorkerBits = 10;
 inline constexpr unsigned kWorkersMax = 1U << kWorkerBits;

@@ -68,7 +68,7 @@ struct StreamSettings {
   EventFraming framing = EventFraming::kEvent;
   OnUnseen on_invalid = OnUnseen::kPass;      // events without JSON where a filter needs it
   OnUnseen on_oversize = OnUnseen::kPass;     // events over event_hold, where there are filters
-  OnEncoded on_encoded = OnEncoded::kRefuse;  // streams that filters cannot read
+  OnEncoded on_encoded = OnEncoded::kDecode;  // event streams, where events have to be seen
   bool usage = false;                         // of requests to models is counted
   uint64_t drain_for_usage_ms = 0;
   uint64_t pace_ms = 0;                 // between two reads of an event stream; 0 = read at once
@@ -236,6 +236,7 @@ struct Config {
   Address admin;
   std::string admin_name;                // the host of --admin, as it was given
   std::vector<std::string> admin_hosts;  // others that it answers for beside its addresses
+  bool tap = false;                      // streams can be watched there
   std::string access_log = "off";        // path, "-" or "off"
   AccessLogFormat access_log_format = AccessLogFormat::kText;
   std::string usage_log = "off";  // the same

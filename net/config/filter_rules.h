@@ -16,7 +16,7 @@ struct FileValue;
 enum class OnUnseen : uint8_t { kPass, kDrop, kEnd };
 
 // And of an event stream that is compressed.
-enum class OnEncoded : uint8_t { kRefuse, kPass };
+enum class OnEncoded : uint8_t { kDecode, kRefuse, kPass };
 
 // What is asked of a value of an event's JSON, or of a request's field.
 struct FilterTest {

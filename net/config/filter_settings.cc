@@ -37,9 +37,12 @@ std::vector<Setting> filter_settings() {
                      "An event that filters cannot see whole, since it is longer than event-hold: "
                      "pass it as it is, drop it, or end the stream"),
       choice_setting("on-encoded", &S::on_encoded,
-                     Choices<OnEncoded>{{"refuse", OnEncoded::kRefuse}, {"pass", OnEncoded::kPass}},
+                     Choices<OnEncoded>{{"decode", OnEncoded::kDecode},
+                                        {"refuse", OnEncoded::kRefuse},
+                                        {"pass", OnEncoded::kPass}},
                      "An event stream that the upstream has compressed though it was asked not "
-                     "to, where there are filters: answer 502, or pass it unfiltered"),
+                     "to: decode it; or pass it as it is, but answer 502 where there are filters; "
+                     "or pass it there, too, unfiltered"),
   };
 }
 

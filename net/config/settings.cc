@@ -385,6 +385,8 @@ std::vector<Setting> observation_settings() {
   return {
       admin_setting(),
       until_restart(&Config::admin_hosts, admin_host_setting()),
+      choice_setting("tap", &Config::tap, Choices<bool>{{"on", true}, {"off", false}},
+                     "Whether the admin port shows what streams carry: GET /tap?stream=ID"),
       log_file_setting("access-log", &Config::access_log,
                        "One line per request at its end, to a file or to stdout (-)"),
       log_file_setting("usage-log", &Config::usage_log,

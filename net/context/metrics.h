@@ -127,7 +127,10 @@ struct Metrics {
   uint64_t bytes_to_clients = 0;
   uint64_t bytes_from_upstreams = 0;
   uint64_t bytes_to_upstreams = 0;
+  uint64_t tapped_bytes = 0;
+  uint64_t tap_dropped_events = 0;
   EncodingMetrics encoding;  // in a snapshot only: a worker's are its encoders'
+  DecodingMetrics decoding;  // the same, and its decoders'
   uint64_t stalls = 0;       // an upstream was stopped because its client was slow
   uint64_t stall_ns = 0;
 

@@ -42,6 +42,7 @@ void Gateway::on_timer() {
   clients_.housekeep();
   upstreams_.housekeep();
   streams_.encoders().tick();
+  streams_.sweep_taps();
   context_.memory.sse_event.trim();
   context_.memory.http_message.trim();
   if (context_.memory.json) context_.memory.json->trim();
@@ -108,6 +109,7 @@ void Gateway::connection_closed() {
 void Gateway::snapshot(WorkerSnapshot& into) const {
   into.metrics = context_.metrics;
   into.metrics.encoding = streams_.encoders().metrics();
+  into.metrics.decoding = streams_.decoders().metrics();
   into.metrics.filters = streams_.filter_counts();
   streams_.snapshot(into.metrics.scripts);
   into.ring = context_.loop.ring().counters();

@@ -26,8 +26,10 @@ struct ResponseRewrite {
   bool keep_alive = true;     // towards the client
   bool event_stream = false;  // unencoded text/event-stream: our stream fields apply
   ContentCoding coding = ContentCoding::kIdentity;  // that we apply to the body
-  // Its length is not the upstream's.
-  bool changes_length() const { return event_stream || coding != ContentCoding::kIdentity; }
+  bool decoded = false;                             // out of the coding that it came in
+  // Its length is not the upstream's, nor are its bytes.
+  bool changes_length() const { return event_stream || changes_coding(); }
+  bool changes_coding() const { return decoded || coding != ContentCoding::kIdentity; }
   std::string_view usage = {};  // of a language model, for X-Usage; "" leaves it out
   bool varies = false;          // with the request's Accept-Encoding, since we may apply one
   std::string_view via = "sluice";

@@ -14,21 +14,6 @@
 namespace sluice {
 namespace {
 
-// Servers send "identity", which does not belong there (RFC 9110 section 8.4.1), and "none", which
-// no registry has.
-bool is_encoded(const Head& response) {
-  for (size_t i = 0; i < response.field_count(); ++i) {
-    const Head::Field field = response.field(i);
-    if (!equals_ignoring_case(field.name, "content-encoding")) continue;
-    const bool encoded = any_list_element(field.value, [](std::string_view coding) {
-      return !coding.empty() && !equals_ignoring_case(coding, "identity") &&
-             !equals_ignoring_case(coding, "none");
-    });
-    if (encoded) return true;
-  }
-  return false;
-}
-
 // Types that are texts, whatever comes behind them.
 bool is_text(std::string_view type) {
   constexpr std::string_view kTexts[] = {"application/json",  "application/x-ndjson",
@@ -95,15 +80,41 @@ bool has_event_stream_type(const Head& response) {
   return equals_ignoring_case(without_parameters(type), "text/event-stream");
 }
 
+// Servers send "identity", which does not belong there (RFC 9110 section 8.4.1), and "none", which
+// no registry has.
+AppliedCoding applied_coding(const Head& response) {
+  AppliedCoding applied = AppliedCoding::kNone;
+  auto add = [&applied](std::string_view name) {
+    auto is = [name](std::string_view coding) { return equals_ignoring_case(name, coding); };
+    if (name.empty() || is("identity") || is("none")) return false;
+    bool first = applied == AppliedCoding::kNone;
+    applied = AppliedCoding::kOther;
+    if (first && (is("gzip") || is("x-gzip"))) applied = AppliedCoding::kGzip;
+    if (first && is("deflate")) applied = AppliedCoding::kDeflate;
+    if (first && is("zstd")) applied = AppliedCoding::kZstd;
+    if (first && is("br")) applied = AppliedCoding::kBrotli;
+    return false;
+  };
+  for (size_t i = 0; i < response.field_count(); ++i) {
+    const Head::Field field = response.field(i);
+    if (equals_ignoring_case(field.name, "content-encoding")) any_list_element(field.value, add);
+  }
+  return applied;
+}
+
 bool is_event_stream(const Head& response) {
-  return has_event_stream_type(response) && !is_encoded(response);
+  return has_event_stream_type(response) && applied_coding(response) == AppliedCoding::kNone;
+}
+
+bool is_whole(const Head& response) {
+  return response.status() != 206 && !response.find("content-range");
 }
 
 bool may_be_encoded(const Head& response) {
   // Shorter ones would not even save a packet.
   constexpr uint64_t kWorthIt = 512;
-  if (response.body() == BodyKind::kNone || response.status() == 206) return false;
-  if (response.find("content-range") || is_encoded(response)) return false;
+  if (response.body() == BodyKind::kNone || !is_whole(response)) return false;
+  if (applied_coding(response) != AppliedCoding::kNone) return false;
   if (response.body() == BodyKind::kLength && response.content_length() < kWorthIt) return false;
   return is_text(without_parameters(response.find("content-type").value_or("")));
 }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 
+#include "net/base/content_coding.h"
 #include "net/http/head.h"
 
 namespace sluice {
@@ -26,6 +27,9 @@ bool wants_event_stream(const Head& request);
 bool has_event_stream_type(const Head& response);
 // The same, and no content coding is applied ("identity", "none" and an empty name are none).
 bool is_event_stream(const Head& response);
+AppliedCoding applied_coding(const Head& response);
+// Its body is the whole of what it represents, and no range of it.
+bool is_whole(const Head& response);
 // A content coding may be applied to its body: that is a text, whole (no range of one), without a
 // coding, and not too short to be worth it.
 bool may_be_encoded(const Head& response);

@@ -51,6 +51,27 @@ std::string error_text(std::string_view what, int error) {
   return std::string(what) + ": " + std::strerror(error);
 }
 
+// nullopt: it is no such text.
+std::optional<std::string> percent_decoded(std::string_view text) {
+  auto digit = [](char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    char lower = static_cast<char>(c | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+  };
+  std::string decoded;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      decoded += text[i];
+      continue;
+    }
+    if (text.size() - i < 3 || digit(text[i + 1]) < 0 || digit(text[i + 2]) < 0)
+      return std::nullopt;
+    decoded += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
+    i += 2;
+  }
+  return decoded;
+}
+
 }  // namespace
 
 // The server's thread: epoll, timers, accepting, and the table of connections. A turn handles ready
@@ -500,6 +521,11 @@ std::optional<std::string_view> HttpdRequest::parameter(std::string_view name) c
     return equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1);
   }
   return std::nullopt;
+}
+
+std::optional<std::string> HttpdRequest::decoded_parameter(std::string_view name) const {
+  auto text = parameter(name);
+  return text ? percent_decoded(*text) : std::nullopt;
 }
 
 // --- Httpd

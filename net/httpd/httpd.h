@@ -54,6 +54,8 @@ struct HttpdRequest {
   std::optional<std::string_view> header(std::string_view name) const { return head.find(name); }
   // A query parameter's value, not decoded.
   std::optional<std::string_view> parameter(std::string_view name) const;
+  // The same, decoded; nullopt also where it is no such text.
+  std::optional<std::string> decoded_parameter(std::string_view name) const;
 };
 
 // The answer to one request: either respond() or problem() once, or begin_stream(), write()..., and

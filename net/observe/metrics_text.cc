@@ -11,6 +11,7 @@
 #include "net/observe/llm_metrics.h"
 #include "net/observe/metrics_page.h"
 #include "net/observe/usage_text.h"
+#include "net/observe/metrics_page.h"
 
 namespace sluice {
 
@@ -32,6 +33,10 @@ constexpr SimpleCounter kCounters[] = {
      &Metrics::accept_pauses},
     {"sluice_accept_errors", "Accepts that failed, but for those whose client had left.",
      &Metrics::accept_errors},
+    {"sluice_tapped_bytes", "Bytes of events copied to taps.", &Metrics::tapped_bytes},
+    {"sluice_tap_dropped_events",
+     "Events that taps did not get, since their watcher was slow or memory was tight.",
+     &Metrics::tap_dropped_events},
     {"sluice_streams_started", "Requests that began to arrive.", &Metrics::streams_started},
     {"sluice_streams_ended", "Requests ended.", &Metrics::streams_ended},
     {"sluice_upstream_connections_closed", "Connections to upstreams closed.",
@@ -368,6 +373,31 @@ void render_encoding(Page& page, const Workers& workers) {
   each(&EncodingCounts::state_bytes);
 }
 
+// Event streams that came in a coding all the same.
+void render_decoding(Page& page, const Workers& workers) {
+  auto each = [&](uint64_t DecodingCounts::*member) {
+    for (unsigned i = 1; i < kAppliedCodings - 1; ++i) {
+      auto coding = static_cast<AppliedCoding>(i);
+      page.add(sum(workers,
+                   [&](const WorkerSnapshot& w) { return w.metrics.decoding.of(coding).*member; }),
+               {{"coding", std::string(coding_name(coding))}});
+    }
+  };
+  page.counter("sluice_decoded_bodies", "Event streams unpacked, by content coding.");
+  each(&DecodingCounts::bodies);
+  page.counter("sluice_decoded_bytes", "Bytes that were unpacked, before.");
+  each(&DecodingCounts::packed_bytes);
+  page.counter("sluice_decoded_plain_bytes", "Bytes that they became.");
+  each(&DecodingCounts::plain_bytes);
+  page.counter("sluice_decoding_failures",
+               "Event streams that could not be unpacked to their end.");
+  for (unsigned i = 1; i < kDecodingFaults; ++i)
+    page.add(sum(workers, [&](const WorkerSnapshot& w) { return w.metrics.decoding.faults[i]; }),
+             {{"reason", decoding_fault_name(static_cast<DecodingFault>(i))}});
+  page.gauge("sluice_decoder_bytes", "Memory of decoders.");
+  page.add(sum(workers, [](const WorkerSnapshot& w) { return w.metrics.decoding.decoder_bytes; }));
+}
+
 void render_gauges(Page& page, const Workers& workers) {
   struct Gauge {
     const char* name;
@@ -508,6 +538,8 @@ void render_process(Page& page, const ProcessFacts& process) {
   page.counter("sluice_admin_connections_dropped",
                "Connections of the admin port closed to make room, or for an error of the kernel.");
   page.add(process.admin_drops);
+  page.gauge("sluice_taps", "Taps that are open at the admin port.");
+  page.add(process.taps);
   page.gauge("process_open_fds", "Open file descriptors.");
   page.add(process.open_fds);
   page.gauge("process_resident_memory_bytes", "Resident memory.");
@@ -550,6 +582,7 @@ std::string render_metrics(const ConfigSnapshot& snapshot,
   render_recovery(page, workers);
   render_encoding(page, workers);
   render_usage(page, snapshot, workers);
+  render_decoding(page, workers);
   page.histogram("sluice_time_to_first_event_seconds",
                  "From a request's first byte to its first event.",
                  merged(workers, &Metrics::time_to_first_event));

@@ -25,6 +25,7 @@ struct ProcessFacts {
   uint64_t log_lines_dropped = 0;
   uint64_t log_write_errors = 0;
   uint64_t admin_drops = 0;
+  uint64_t taps = 0;
   bool draining = false;
   uint64_t config_generation = 1;
   uint64_t reloads_ok = 0;

@@ -93,7 +93,7 @@ void Stream::on_response_head(const Head& head) {
   if (metered()) begin_metering(head);
   if (hold_until_content(head) || hold_for_usage(head)) return;
   if (head_queued_) {
-    if (head.status() == 200 && is_event_stream(head)) {
+    if (head.status() == 200 && brings_events(head)) {
       no_transform_ |= has_no_transform(head);
       settle_request();
       set_phase(Phase::kFirstEvent);
@@ -106,10 +106,11 @@ void Stream::on_response_head(const Head& head) {
 }
 
 void Stream::commit_response(const Head& head) {
-  if (filtered() && refused_as_encoded(head)) return;
+  if (!settle_encoding(head)) return;
   status_ = static_cast<uint16_t>(head.status());
   bool has_body = head.body() != BodyKind::kNone;
-  bool event_stream = is_event_stream(head) && settings().framing != EventFraming::kOff;
+  bool readable = unpacking() || is_event_stream(head);
+  bool event_stream = readable && settings().framing != EventFraming::kOff;
   framed_ = has_body && event_stream;
   no_transform_ |= has_no_transform(head);
   // An answer before the request is complete: what is still to come cannot be told from the next.
@@ -120,6 +121,7 @@ void Stream::commit_response(const Head& head) {
   rewrite.date = context().http_date();
   std::unique_ptr<Packer> packer = packer_for(head);
   if (packer) rewrite.coding = coding_;
+  rewrite.decoded = unpacking() != nullptr;
   rewrite.varies = varies(head);
   std::string usage = usage_field();
   rewrite.usage = usage;
@@ -134,6 +136,7 @@ void Stream::commit_response(const Head& head) {
   if (framed_) streams_.event_stream_begun();
   if (!framed_) response_.spill_to(context().memory.http_message);
   if (packer) response_.pack(std::move(packer));
+  if (streams_.taps().any()) join_taps();
   if (framed_ && filtered() && context().memory.json) response_.spill_to(*context().memory.json);
   settle_request();
   head_queued_ = true;
@@ -156,6 +159,13 @@ void Stream::on_response_body(const Lease& lease, std::string_view bytes) {
   if (phase_ == Phase::kFirstEvent) phase_ = Phase::kStreaming;
   last_upstream_ms_ = loop().now_ms();
   response_body_bytes_ += bytes.size();
+  if (unpacking())
+    unpack(lease, bytes);
+  else
+    append_body(lease, bytes);
+}
+
+void Stream::append_body(const Lease& lease, std::string_view bytes) {
   adapt_window(bytes.size());
   if (attempt_.late_bom > 0) bytes = without_late_bom(bytes);
   if (metered()) meter_body(bytes);
@@ -256,6 +266,7 @@ void Stream::append_unfinished(const Lease& lease, std::string_view bytes) {
 
 // Bytes that complete what was staged, if anything was.
 void Stream::append_whole(const Lease& lease, std::string_view bytes) {
+  if (tapped()) copy_to_taps(bytes);
   append_staged();
   append_response(lease, bytes);
   attempt_.torn = false;
@@ -290,8 +301,8 @@ void Stream::relieve_memory(const SlotPool& pool) {
 bool Stream::waits_for_client(const SlotPool& pool) const {
   // Of a head alone it is known when it was written.
   uint64_t since_ms = unsent_since_ns_ != 0 ? unsent_since_ns_ / 1'000'000 : last_output_ms_;
-  return response_.backlog() > 0 && response_.holds_in(pool) &&
-         loop().now_ms() - since_ms >= limits::kShedAfterMs;
+  bool holds = response_.holds_in(pool) || (unpacking() && unpacking()->unpacker.holds_in(pool));
+  return response_.backlog() > 0 && holds && loop().now_ms() - since_ms >= limits::kShedAfterMs;
 }
 
 bool Stream::waits_for_upstream(const SlotPool& pool) const {
@@ -317,6 +328,7 @@ void Stream::tear_held() {
   if (llm()) look_at_part();
   attempt_.torn = true;
   if (metered()) meter_torn(staged_and({}), /*begins=*/true);
+  if (tapped()) streams_.taps().drop(inspection_->taps, 1);
   if (attempt_.withheld || (filtered() && withhold_held())) return;
   ++context().metrics.torn_events;
   append_staged();
@@ -346,7 +358,7 @@ void Stream::note_events(uint32_t count) {
 
 void Stream::on_response_end() {
   if (answer_arrives()) recovery_->kept = std::move(recovery_->arriving);
-  if (!hears_upstream()) return;
+  if (!hears_upstream() || !unpacked_to(Ending::kComplete, "")) return;
   if (notes_ids_ && settings().heal == Heal::kAlways && !is_over() &&
       heal(Failure::kEnded, Ending::kComplete))
     return;
@@ -402,6 +414,7 @@ uint64_t Stream::response_credit() {
     }
     return 0;
   }
+  if (has_packed()) return 0;
   if (stalled_since_ns_ != 0) {
     uint64_t stalled_ns = now_ns - stalled_since_ns_;
     context().metrics.stall_ns += stalled_ns;
@@ -459,7 +472,11 @@ void Stream::on_client_sent(uint64_t body_bytes) {
     // A client that takes a byte at a time keeps its slot as one does that takes nothing.
     if (response_.gave_way()) unsent_since_ns_ = response_.backlog() > 0 ? now_ns : 0;
   }
-  if (stalled_since_ns_ != 0 && attempt_.upstream) attempt_.upstream->read_on();
+  // Not from here, where a send is being looked at.
+  if (has_packed())
+    loop().timers().schedule_earlier(timer_, loop().now_ms());
+  else if (stalled_since_ns_ != 0 && attempt_.upstream)
+    attempt_.upstream->read_on();
 }
 
 // --- endings ---
@@ -513,6 +530,7 @@ void Stream::fail(Ending ending, const char* reason) {
 
 // The part of an event that nobody will complete.
 void Stream::discard_unfinished() {
+  stop_unpacking();
   context().metrics.discarded_bytes += held();
   attempt_.staged.reset();
 }
@@ -544,6 +562,8 @@ void Stream::end(Ending ending) {
   ended_ = true;
   ending_ = ending;
   attempt_.staged.reset();
+  stop_unpacking();
+  if (streams_.taps().any()) tell_taps_of_end();
   loop().timers().cancel(timer_);
   give_head_back();
   if (recovery_) {

@@ -148,6 +148,13 @@ class Stream final : public TimerOwner {
   void shut_down();
   // The same, if the client can be told in its dialect: it is aborted then, once it has that.
   bool tell_shut_down();
+  // The events that its client gets can be watched; it is, by all taps that watch such a stream
+  // (stream_taps.cc); and no more by these.
+  bool may_be_tapped() const;
+  void join_taps();
+  void leave_taps(Taps::Set set) {
+    if (inspection_) inspection_->taps &= static_cast<Taps::Set>(~set);
+  }
   // That pool has run out: lets go of what keeps its slots for later (what is kept in case the
   // request has to be sent again, and the part of an event that is staged, as if it were too long),
   // and ends where a peer has left bytes in its slots for limits::kShedAfterMs.
@@ -336,10 +343,31 @@ class Stream final : public TimerOwner {
   bool give_held_answer(bool whole);
   std::string usage_field() const;
 
+  bool tapped() const { return inspection_ && inspection_->taps != 0; }
+  void copy_to_taps(std::string_view run);
+  void copy_own_to_taps(std::string_view text);
+  void tell_taps_of_end();
+
+  // What an upstream has encoded (stream_unpacking.cc).
+  bool is_to_be_unpacked(const Head& head) const;
+  bool brings_events(const Head& head);
+  bool settle_encoding(const Head& head);
+  Unpacking* unpacking() const { return inspection_ ? inspection_->unpacking.get() : nullptr; }
+  bool has_packed() const { return unpacking() && unpacking()->unpacker.waits(); }
+  void unpack(const Lease& lease, std::string_view packed);
+  void unpack_on();
+  bool may_unpack() const;
+  bool unpacked_to(Ending ending, const char* reason);
+  bool unpacking_failed();
+  void stop_unpacking() {
+    if (inspection_) inspection_->unpacking.reset();
+  }
+  void append_body(const Lease& lease, std::string_view bytes);
+
   // What a route's filters make of it (stream_filters.cc).
   bool filtered() const { return inspection_ && inspection_->filters != 0; }
   bool choose_filters(const Head& head, std::string_view path);
-  bool refused_as_encoded(const Head& head);
+  bool refused_as_encoded();
   void append_filtered(const Lease& lease, std::string_view run);
   Filters::Result run_filters(const Pieces& event, bool padded);
   std::string_view append_torn_rest(const Lease& lease, std::string_view run);

@@ -71,6 +71,7 @@ void Stream::on_upstream_lost(Ending ending, const char* reason, bool nothing_se
     if (retry_) return;
     if (!repeatable_) reason = "not_idempotent";
   }
+  if (!unpacked_to(ending, reason)) return;
   lose_attempt(ending, reason, nothing_sent);
 }
 
@@ -116,6 +117,7 @@ void Stream::clear_attempt() {
   bool mark_is_late = attempt_.late_bom > 0 || response_body_bytes_ > 0;
   if (recovery_) recovery_->arriving.reset();
   if (metered()) inspection_->metering->answer.reset();
+  stop_unpacking();
   attempt_ = {};
   attempt_.late_bom = mark_is_late ? 1 : 0;
 }

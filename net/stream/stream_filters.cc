@@ -34,11 +34,9 @@ bool Stream::choose_filters(const Head& head, std::string_view path) {
   return (chosen & route_->filters->scripts()) == 0 || open_scripts(head);
 }
 
-// The upstream was asked for no coding. What it encodes all the same no filter can read.
-bool Stream::refused_as_encoded(const Head& head) {
-  if (head.body() == BodyKind::kNone || !has_event_stream_type(head) || is_event_stream(head))
-    return false;
-  if (settings().on_encoded == OnEncoded::kRefuse) {
+// No filter can read it.
+bool Stream::refused_as_encoded() {
+  if (settings().on_encoded != OnEncoded::kPass) {
     fail(Ending::kUpstreamBadResponse, "encoded");
     return true;
   }
@@ -105,8 +103,9 @@ std::string_view Stream::append_torn_rest(const Lease& lease, std::string_view r
 
 // It lies in a slot of the stream's own, densely, behind what was written before.
 void Stream::append_written(std::string_view text) {
-  if (text.empty() || response_.append_written(text)) return;
-  fail(Ending::kOverloaded);
+  if (text.empty()) return;
+  if (tapped()) copy_own_to_taps(text);
+  if (!response_.append_written(text)) fail(Ending::kOverloaded);
 }
 
 // An event that is too long to be held whole. False: it passes, unseen.

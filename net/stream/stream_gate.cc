@@ -15,7 +15,7 @@ namespace sluice {
 bool Stream::hold_until_content(const Head& head) {
   LlmWatch* its = llm();
   if (!its || settings().gate == Gate::kOff || its->dialect == Dialect::kNone) return false;
-  bool events = head.status() == 200 && head.body() != BodyKind::kNone && is_event_stream(head);
+  bool events = head.status() == 200 && head.body() != BodyKind::kNone && brings_events(head);
   if (!events || !without_content()) return false;
   if (!head_queued_) {
     auto bytes = static_cast<uint32_t>(head.bytes_used());

@@ -191,7 +191,10 @@ void Stream::tell_gap(Gap gap, std::string_view first_id) {
   warning += ", request ";
   append_json_escaped(warning, facts_.id());
   context().warn(warning);
-  if (settings().gap_event) response_.append_own("event: sluice.gap\ndata: " + facts + "\n\n");
+  if (!settings().gap_event) return;
+  std::string event = "event: sluice.gap\ndata: " + facts + "\n\n";
+  response_.append_own(event);
+  if (tapped()) copy_own_to_taps(event);
 }
 
 }  // namespace sluice

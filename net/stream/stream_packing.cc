@@ -17,7 +17,8 @@ void Stream::choose_coding(const Head& request) {
 // Null: it leaves as it is. So does what begins with a head of ours, which is written before it is
 // known whether the upstream allows more.
 std::unique_ptr<Packer> Stream::packer_for(const Head& response) {
-  if (coding_ == ContentCoding::kIdentity || no_transform_ || !may_be_encoded(response)) return {};
+  if (coding_ == ContentCoding::kIdentity || no_transform_) return {};
+  if (!unpacking() && !may_be_encoded(response)) return {};
   Memory& memory = context().memory;
   ContentCoding coding = coding_;
   auto packer = std::make_unique<Packer>(streams_.encoders(), coding,
@@ -32,7 +33,7 @@ std::unique_ptr<Packer> Stream::packer_for(const Head& response) {
 bool Stream::varies(const Head& response) const {
   if (settings().compress.front() == ContentCoding::kIdentity || has_no_transform(response))
     return false;
-  return method_is_head_ || response.status() == 304 || may_be_encoded(response);
+  return method_is_head_ || response.status() == 304 || unpacking() || may_be_encoded(response);
 }
 
 }  // namespace sluice

@@ -262,7 +262,7 @@ void Stream::on_comeback(const Head& head) {
   auto count = [this](HealResult result) {
     ++context().metrics.heals[static_cast<unsigned>(result)];
   };
-  switch (comeback_of(head.status(), is_event_stream(head))) {
+  switch (comeback_of(head.status(), head.status() == 200 && brings_events(head))) {
     case Comeback::kResumed:
       count(HealResult::kResumed);
       recovery_->healing->resumes(loop().now_ms());

@@ -151,7 +151,9 @@ bool Stream::write_request(const Head& head) {
   rewrite.default_host = upstream().host;
   rewrite.request_id = facts_.id();
   if (metered()) rewrite.body_growth = inspection_->metering->growth_left;
-  rewrite.identity = inspection_ || coding_ != ContentCoding::kIdentity;
+  // Who has to see events cannot read packed ones. Those of other bodies nobody has to see.
+  bool may_resume = wants_event_stream_ && may_heal(head);
+  rewrite.identity = inspection_ || coding_ != ContentCoding::kIdentity || may_resume;
   if (recovery_ && recovery_->healing) rewrite.last_event_id = recovery_->healing->ids.last();
   std::string& text = context().scratch();
   const BodyFraming* framing = streams_.upstreams().writer(*this).write_head(head, rewrite, text);

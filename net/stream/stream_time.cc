@@ -60,6 +60,7 @@ uint64_t Stream::deadline_ms() const {
       due = deadline(last_upstream_ms_, settings().stream_idle_timeout_ms);
       break;
   }
+  if (has_packed() && may_unpack()) due = loop().now_ms();
   if (paced_) due = std::min(due, loop().now_ms() + pace_left_ms());
   if (healing_waits())
     due = std::min(due, recovery_->healing->broken_since_ms + settings().heal_for_ms);
@@ -77,6 +78,12 @@ void Stream::on_timer() {
   if (retry_) {  // this attempt is over, and its connection is about to let go
     loop().timers().schedule(timer_, now_ms + kLetGoMs);
     return;
+  }
+  if (has_packed()) {
+    last_upstream_ms_ = now_ms;  // it is we who do not read
+    unpack_on();
+    if (ended_ || phase_ == Phase::kDraining) return;
+    if (!has_packed() && attempt_.upstream) attempt_.upstream->read_on();
   }
   if (paced_ && pace_left_ms() == 0) {
     paced_ = false;
@@ -133,6 +140,7 @@ void Stream::commit_early_head() {
   head_queued_ = early_head_ = true;
   framed_ = settings().framing != EventFraming::kOff;
   if (framed_) streams_.event_stream_begun();
+  if (streams_.taps().any()) join_taps();
   last_output_ms_ = loop().now_ms();
   window_since_ms_ = low_bits(last_output_ms_);
   if (settings().heartbeat_ms > 0) send_heartbeat();

@@ -89,7 +89,7 @@ void Stream::pad_request() {
 void Stream::begin_metering(const Head& response) {
   using Reads = Metering::Reads;
   Metering& metering = *inspection_->metering;
-  if (is_event_stream(response) && settings().framing == EventFraming::kEvent)
+  if (brings_events(response) && settings().framing == EventFraming::kEvent)
     metering.reads = Reads::kEvents;
   else if (!has_coding(response) && (has_json_type(response) || has_event_stream_type(response)))
     metering.reads = Reads::kBody;

@@ -26,7 +26,9 @@ Streams::Streams(WorkerContext& context, UpstreamSource& upstreams, StreamObserv
       observer_(observer),
       staging_(context.memory),
       random_(seed_of(context)),
-      encoders_(context.memory_limit) {
+      encoders_(context.memory_limit),
+      decoders_(context.memory_limit),
+      taps_(context) {
   pieces_.reserve(limits::kEventPieces);
   context.loop.add_turn_hook(*this);
 }

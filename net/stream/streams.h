@@ -12,6 +12,7 @@
 #include "core/loop.h"
 #include "core/random.h"
 #include "net/context/worker_context.h"
+#include "net/encode/decoders.h"
 #include "net/encode/encoders.h"
 #include "net/filter/filters.h"
 #include "net/llm/dialect.h"
@@ -19,6 +20,7 @@
 #include "net/stream/retry_budget.h"
 #include "net/stream/staging.h"
 #include "net/stream/stream.h"
+#include "net/stream/taps.h"
 
 namespace sluice {
 
@@ -51,6 +53,12 @@ class Streams final : public TurnHook {
   Random& random() { return random_; }
   Encoders& encoders() { return encoders_; }
   const Encoders& encoders() const { return encoders_; }
+  Decoders& decoders() { return decoders_; }
+  const Decoders& decoders() const { return decoders_; }
+  Taps& taps() { return taps_; }
+  // Somebody begins to watch; and now and then: who has left is forgotten.
+  TapAnswer add_tap(std::shared_ptr<Tap> tap);
+  void sweep_taps();
   // Room for the pieces of an event; the next caller's. It grows for one in more pieces than most
   // have, and stays so.
   std::vector<std::string_view>& pieces() { return pieces_; }
@@ -106,6 +114,8 @@ class Streams final : public TurnHook {
   HealingWaits healing_waits_;
   Random random_;
   Encoders encoders_;
+  Decoders decoders_;
+  Taps taps_;
   std::vector<std::string_view> pieces_;
   std::unique_ptr<FilterBench> filter_bench_;
   std::unique_ptr<WorkerScripts> scripts_;

@@ -12,7 +12,7 @@ from .processes import Process, StartError, free_port
 
 # What of load's report says that something went wrong.
 ERRORS = ("lost", "duplicated", "reordered", "torn", "bad", "streams_aborted",
-          "streams_ended_wrongly", "streams_refused", "connect_failures")
+          "streams_ended_wrongly", "streams_refused", "streams_plain", "connect_failures")
 LATENCIES = ("latency", "first_event", "gap", "origin_gap", "request")
 
 
@@ -198,10 +198,14 @@ def figures(scenario, reports, before, after, base, memory, notes):
         "ms": {key: {quantile: value / 1e6 for quantile, value in main[f"{key}_ns"].items()
                      if quantile != "count"}
                for key in LATENCIES if main[f"{key}_ns"]["count"]},
-        "errors": {key: total for key in ERRORS if (total := sum(each[key] for each in reports))},
+        "errors": {key: total for key in ERRORS if (total := sum(each.get(key, 0) for each in reports))},
         "split_events": sum(each["split"] for each in reports),
         "notes": notes,
     }
+    if scenario.coding and not main["events"]:
+        return {"error": f"no event has left within {seconds + scenario.warmup_s:.0f} s: they wait to be packed"}
+    if scenario.coding:
+        result["packed_to"] = main["body_bytes"] / max(main["event_bytes"], 1)
     if base:  # there is a proxy
         result["cpu"] = {"user": proxy.user_s * factor, "system": proxy.system_s * factor,
                          "total": proxy.total_s * factor}

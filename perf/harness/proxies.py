@@ -1,7 +1,7 @@
 """The proxies of a comparison: how each is configured and started, by name.
 
-NAME or NAME+VARIANT. Names: nginx, haproxy, h2o, sluice, relay, and direct (no proxy: what origin
-and load cost by themselves). Variants: +unix has the upstream on a unix socket; any other adds
+NAME or NAME+VARIANT. Names: nginx, haproxy, h2o, caddy, sluice, relay, and direct (no proxy: what
+origin and load cost by themselves). caddy is there for compression only. Variants: +unix has the upstream on a unix socket; any other adds
 flags to sluice (VARIANTS, or compare's --variant).
 """
 
@@ -15,8 +15,11 @@ from . import protocols
 from .processes import Process, StartError
 
 PEERS_DIRECTORY = pathlib.Path(__file__).resolve().parents[1] / "peers"
-PEERS = ("nginx", "haproxy", "h2o")
+PEERS = ("nginx", "haproxy", "h2o", "caddy")
 NAMES = (*PEERS, "sluice", "relay", "direct")
+# As sluice packs: level 6, whatever asks for it. nginx flushes at each read that it does not buffer.
+NGINX_GZIP = ("gzip on; gzip_types text/event-stream; gzip_proxied any; gzip_comp_level 6; "
+              "gzip_min_length 0; gzip_vary on;")
 VARIANTS = {
     "unix": [],
     "budget": ["--latency-budget", "500us"],
@@ -49,7 +52,8 @@ def check_name(name, programs):
 
 
 def version_of(base, programs):
-    flags = {"nginx": "-v", "haproxy": "-v", "h2o": "--version", "sluice": "--version"}
+    flags = {"nginx": "-v", "haproxy": "-v", "h2o": "--version", "caddy": "version",
+             "sluice": "--version"}
     if base not in flags:
         return ""
     done = subprocess.run([programs.get(base, base), flags[base]], capture_output=True, text=True,
@@ -70,6 +74,9 @@ def start(name, port, upstream, scenario, environment):
             "nginx": [program, "-p", str(directory), "-c", str(config), "-e", "stderr"],
             "haproxy": [program, "-db", "-q", "-f", str(config)],
             "h2o": [program, "-m", "worker", "-c", str(config)],
+            # One CPU, as the others have it; it would ask how many there are.
+            "caddy": ["env", "GOMAXPROCS=1", f"XDG_DATA_HOME={directory}", f"XDG_CONFIG_HOME={directory}",
+                      program, "run", "--config", str(config), "--adapter", "caddyfile"],
         }[base]
     elif base == "relay":
         command = [program, "--listen", f"127.0.0.1:{port}", "--upstream", upstream]
@@ -77,6 +84,7 @@ def start(name, port, upstream, scenario, environment):
         url = upstream if upstream.startswith("unix:") else f"http://{upstream}"
         command = [program, *protocols.listener_of_sluice(scenario.protocol, port, directory),
                    "--upstream", url, "--threads", str(environment.workers), "--admin", "off", "--log-level", "warn",
+                   *(["--compress", scenario.coding] if scenario.coding else []),
                    *VARIANTS.get(variant, [])]
     else:
         raise StartError(f"{name} cannot be started")
@@ -92,7 +100,7 @@ def start(name, port, upstream, scenario, environment):
 def render(base, port, upstream, scenario, environment):
     """Writes the peer's configuration file and returns its path."""
     template = next(PEERS_DIRECTORY.glob(f"{base}.*.in"))
-    unix = {"nginx": "unix:{}", "haproxy": "unix@{}", "h2o": "[unix:{}]"}[base]
+    unix = {"nginx": "unix:{}", "haproxy": "unix@{}", "h2o": "[unix:{}]", "caddy": "unix/{}"}[base]
     servers = [unix.format(each.removeprefix("unix:")) if each.startswith("unix:") else each
                for each in upstream.split(",")]
     as_root = {"nginx": "user root;", "h2o": "user: root"}  # else it could not reach our directory
@@ -102,6 +110,8 @@ def render(base, port, upstream, scenario, environment):
         "FILES": str(environment.files),
         "CONNECTIONS": str(min(environment.files // 2 - 100, 65536)),
         "BUFFER": scenario.nginx_buffer,
+        "CODING": scenario.coding,
+        "GZIP": NGINX_GZIP if scenario.coding == "gzip" else "gzip off;",
         "USER": as_root.get(base, "") if os.geteuid() == 0 else "",
         **protocols.listener_of_peer(base, scenario.protocol, environment.directory),
     }

@@ -147,11 +147,22 @@ def table(scenario, summaries):
             number(at(median, "ms", "gap", "p99")),
             number(scaled(at(median, "memory", "pss"), 1 << 20)),
             number(scaled(at(median, "memory", "socket_bytes_per_stream"), 1 << 10))]))
+    if scenario.coding:
+        lines.extend(f"  {name}: {packing(summary['median'])}" for name, summary in summaries.items()
+                     if "median" in summary)
     if best:
         lines.append(f"  best peer: {best[0]}")
     for name, summary in summaries.items():
         lines.extend(f"  {name}: {remark}" for remark in summary.get("remarks", ()))
     return lines
+
+
+def packing(median):
+    """What a packed stream costs beside CPU time: bytes, memory, and its worst event."""
+    parts = [f"packed to {median['packed_to']:.1%}",
+             f"worst event {number(at(median, 'ms', 'latency', 'max'))} ms"]
+    memory = at(median, "memory", "pss_per_stream")
+    return ", ".join(parts + ([] if memory is None else [f"{memory / 1024:,.1f} KiB a stream"]))
 
 
 def row(name, cells):

@@ -26,6 +26,8 @@ class Scenario:
     protocol: Protocol = protocols.HTTP1
     tool: str = ""               # the load: perf/load, or see other_loads
     streams_per_connection: int = 1
+    coding: str = ""             # in which responses are to leave
+    proxies: tuple = ()          # that can do it; empty: all
 
     @property
     def warmup_s(self):
@@ -43,6 +45,15 @@ def idle_over_protocol(name, protocol, streams_per_connection):
                     "/stream?rate=0.02&size=220", 2000, settle_s=4, window_s=3,
                     figure="pss_per_stream", memory_at_end=True, tool="h2load", protocol=protocol,
                     streams_per_connection=streams_per_connection)
+
+
+def packed(name, about, target, coding, peers):
+    return Scenario(name, f"{about}, in {coding}", target, 1000, settle_s=4, coding=coding,
+                    flags=("--accept-encoding", coding), proxies=(*peers, "sluice"))
+
+
+TOKENS = ("1,000 streams x 20/s, LLM deltas", "/llm?deltas=100000&every=50")
+OBJECTS = ("1,000 streams x 5/s x 1 KiB", "/stream?rate=5&size=1024")
 
 
 SCENARIOS = {scenario.name: scenario for scenario in (
@@ -72,6 +83,10 @@ SCENARIOS = {scenario.name: scenario for scenario in (
         ("idle-h1", protocols.HTTP1, 1), ("idle-h1-tls", protocols.HTTP1_TLS, 1),
         ("idle-h2c", protocols.HTTP2, 100), ("idle-h2c-1", protocols.HTTP2, 1),
         ("idle-h2-tls", protocols.HTTP2_TLS, 100))),
+    packed("packed", *TOKENS, "gzip", ("nginx", "caddy")),
+    packed("packed-1k", *OBJECTS, "gzip", ("nginx", "caddy")),
+    packed("packed-zstd", *TOKENS, "zstd", ("caddy",)),
+    packed("packed-1k-zstd", *OBJECTS, "zstd", ("caddy",)),
     Scenario("handshakes", "full TLS 1.3 handshakes, one after the other",
              "/stream?rate=0&size=220&count=1", 1, mode="new", unit="handshake",
              tool="openssl", protocol=protocols.HTTP1_TLS),
@@ -83,6 +98,7 @@ SCENARIOS = {scenario.name: scenario for scenario in (
 GROUPS = {"growth": ("growth-1k", "growth-8k"),
           "protocols": ("h1", "h1-tls", "h2c", "h2-tls"),
           "idle-protocols": ("idle-h1", "idle-h1-tls", "idle-h2c", "idle-h2c-1", "idle-h2-tls"),
+          "compression": ("packed", "packed-1k", "packed-zstd", "packed-1k-zstd"),
           "tls": ("handshakes", "resumed")}
 
 
@@ -95,6 +111,12 @@ def choose(names):
         known = ", ".join([*SCENARIOS, *GROUPS])
         raise SystemExit(f"compare: there is no scenario {unknown[0]}; there are {known}")
     return [SCENARIOS[name] for name in dict.fromkeys(names)]
+
+
+def proxies_of(scenario, names):
+    """Those of the proxies that can do what the scenario asks for."""
+    return [name for name in names
+            if not scenario.proxies or name.partition("+")[0] in scenario.proxies]
 
 
 def with_window(scenario, seconds):

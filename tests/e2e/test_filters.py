@@ -116,7 +116,7 @@ def test_another_request_keeps_its_own(rig, flags):
 
 
 def test_an_encoded_stream_is_refused(rig, flags):
-    client, server = rig.exchange(*flags("pings"))
+    client, server = rig.exchange(*flags("pings", "--on-encoded", "refuse"))
     server.respond(gzip.compress(PING), "Content-Type: text/event-stream", "Content-Encoding: gzip")
     head, _ = client.response()
     assert head.status == 502

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import subprocess
+import threading
 
 import pytest
 
@@ -205,3 +206,30 @@ def test_openai_sees_usage_where_it_has_asked_for_it(rig, mode, sees):
     assert (chat["text"], chat["error"], chat["chunks"]) == ("one", None, 1 + sees)
     assert ("usage" in chat) == sees
     assert gateway.metrics().sum("sluice_llm_tokens_total", kind="output", model="demo") == 1
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
+def test_fetch_reads_packed_events_at_once(rig, coding):
+    """Node's own fetch, which is undici's."""
+    def serve(server, request):
+        server.start_events()
+        for i in range(20):
+            server.chunk(b"data: %d\n\n" % i)
+            acknowledged.pop(0).wait(10)
+        server.end_chunks()
+
+    acknowledged = [threading.Event() for _ in range(20)]
+    waiting = list(acknowledged)
+    gateway = rig.gateway(rig.upstream(serve), "--compress", coding)
+    process = subprocess.Popen(["node", NODE / "fetch.js", f"{gateway.url}/events", coding], stdout=subprocess.PIPE,
+                               text=True)
+    with process:
+        first = process.stdout.readline()
+        if first == "cannot\n":
+            for event in waiting:
+                event.set()
+            pytest.skip(f"this Node cannot read {coding}")
+        assert first == f"{coding}\n"
+        for i in range(20):  # each before the next one is sent
+            assert process.stdout.readline() == f"data: {i}\n"
+            waiting[i].set()
+        assert process.stdout.readline() == "end\n"
+    assert process.returncode == 0

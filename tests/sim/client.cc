@@ -1,6 +1,7 @@
 #include "tests/sim/client.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <utility>
 
@@ -93,6 +94,7 @@ std::string ClientPeer::request_for(const Script& script) {
   if (!hostile())
     text += "X-Check: yes\r\nX-Attempt: " + std::to_string(scene_.attempts++) + "\r\n";
   if (script.wants_events) text += "Accept: text/event-stream\r\n";
+  if (!hostile() && !scene_.accepts.empty()) text += "Accept-Encoding: " + scene_.accepts + "\r\n";
   bool chunked = script.request_chunked && !traits_.http10;
   if (script.request_body.empty()) return text += "\r\n";
   if (script.expects && !traits_.http10) text += "Expect: 100-continue\r\n";
@@ -119,6 +121,7 @@ void ClientPeer::next_request() {
   reader_.begin(asked().method == "HEAD");
   head_seen_ = false;
   check_.reset();
+  unpacks_.reset();
   interim_heads_ = 0;
   problem_.clear();
   size_t until = pipelines() ? scripts_.size() : at_ + 1;
@@ -282,10 +285,36 @@ void ClientPeer::on_body(std::string_view bytes) {
     problem_ += bytes;
     return;
   }
+  if (!unpacks_) {
+    on_plain(bytes);
+    return;
+  }
+  exchange().packed_bytes += bytes.size();
+  while (true) {
+    std::array<char, 512> room;
+    Decoder::Step step = unpacks_->decode(bytes, room);
+    if (step.fault != DecodingFault::kNone) violation("a body that is not of its coding");
+    bytes.remove_prefix(step.taken);
+    on_plain({room.data(), step.written});
+    if (step.written < room.size() && (bytes.empty() || step.taken == 0)) break;
+  }
+  if (!bytes.empty()) violation("bytes behind a packed body");
+}
+
+void ClientPeer::on_plain(std::string_view bytes) {
   BodyCheck::Fed fed = check_->feed(bytes);
   exchange().seen = check_->at();
   if (fed.heartbeats || fed.others)
     scene_.judge->on_output(asked(), !fed.others, check_->at_boundary());
+}
+
+void ClientPeer::on_coding(std::string_view coding) {
+  if (scene_.accepts.find(coding) == scene_.accepts.npos)
+    violation("an answer in " + std::string(coding) + ", which nobody has asked for");
+  for (AppliedCoding known : {AppliedCoding::kGzip, AppliedCoding::kZstd, AppliedCoding::kBrotli})
+    if (coding == coding_name(known)) unpacks_ = make_decoder(known, scene_.decoders);
+  if (!unpacks_) violation("an answer in a coding that is none");
+  ++scene_.packed_seen;
 }
 
 void ClientPeer::on_response_head() {
@@ -308,6 +337,8 @@ void ClientPeer::on_response_head() {
     if (head.status() != asked().status) violation("a status that is not the upstream's");
     if (ours) violation("a response without Via");
   }
+  if (auto coding = head.find("content-encoding"); coding && asked().method != "HEAD")
+    on_coding(*coding);
   if (id || early) check_.emplace(asked(), scene_.config->routes[asked().route].settings, early);
 }
 
@@ -330,6 +361,7 @@ void ClientPeer::on_response_complete() {
     return;
   }
   if (check_ && asked().method != "HEAD") {
+    if (unpacks_ && !unpacks_->at_end()) violation("a packed body that ends without its end");
     if (!check_->complete())
       violation("script " + std::to_string(asked().id) + " ended cleanly after " +
                 std::to_string(check_->at()) + " bytes of " + std::to_string(asked().body.size()));
@@ -359,6 +391,8 @@ void ClientPeer::on_end(bool reset) {
     violation("script " + std::to_string(asked().id) + " was cut inside an event, at byte " +
               std::to_string(check_->at()) + ": ..." +
               asked().body.substr(check_->at() < 30 ? 0 : check_->at() - 30, 60));
+  if (unpacks_ && exchange().packed_bytes > 0 && unpacks_->at_end() && !check_->complete())
+    violation("script " + std::to_string(asked().id) + " was cut, and its packed body ends well");
   const std::vector<Exchange::Sent>& sent = exchange().sent;
   size_t whole = sent.empty() ? 0 : sent.back().body_bytes;
   deprived_[at_] = check_ && !reset && asked().event_stream && !check_->complete_up_to(whole);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "net/encode/decoder.h"
 #include "tests/sim/asker.h"
 #include "tests/sim/body_check.h"
 #include "tests/sim/http.h"
@@ -51,6 +52,8 @@ class ClientPeer final : public Asker {
   void read(uint64_t connection);
   void consume(std::string_view bytes);
   void on_body(std::string_view bytes);
+  void on_plain(std::string_view bytes);
+  void on_coding(std::string_view coding);
   void on_response_head();
   void on_interim_head();
   void on_response_complete();
@@ -73,6 +76,7 @@ class ClientPeer final : public Asker {
   uint64_t connections_ = 0;  // names the present one
   MessageReader reader_{true};
   std::optional<BodyCheck> check_;
+  std::unique_ptr<Decoder> unpacks_;  // that body, where it comes packed
   bool head_seen_ = false;
   unsigned interim_heads_ = 0;
   std::string problem_;  // the body of an answer that is the gateway's

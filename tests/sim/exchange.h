@@ -56,9 +56,10 @@ struct Played {
 struct Answered {
   uint64_t head_ns = 0;  // its head has come
   bool early_head = false;
-  uint64_t output_ns = 0;  // the latest byte has, a heartbeat's too
-  size_t seen = 0;         // bytes of the script's body
-  size_t next_sent = 0;    // the first of `sent` that is not behind these
+  uint64_t output_ns = 0;   // the latest byte has, a heartbeat's too
+  size_t seen = 0;          // bytes of the script's body
+  size_t packed_bytes = 0;  // of the body, as they came in a coding
+  size_t next_sent = 0;     // the first of `sent` that is not behind these
   bool over = false;
 };
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "net/config/config.h"
+#include "net/encode/decoders.h"
 #include "tests/sim/exchange.h"
 #include "tests/sim/kernel.h"
 #include "tests/sim/script.h"
@@ -56,6 +57,10 @@ struct Scene {
   // By their numbers: what upstreams have had of a POST, whole.
   std::set<std::string> executed = {};
   uint64_t requests_reached = 0;  // heads that upstreams have read, of whoever
+  std::string accepts = {};  // what HTTP/1 clients' Accept-Encoding says; empty: they send none
+  uint64_t packed_seen = 0;  // answers that came in a coding
+  MemoryLimit unlimited = {.bytes_max = UINT64_MAX};
+  Decoders decoders{unlimited};  // of clients
   // Of clients that speak HTTP/2.
   uint64_t resets_written = 0;
   uint64_t resets_seen = 0;

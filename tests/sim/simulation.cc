@@ -80,6 +80,8 @@ Simulation::Simulation(uint64_t seed, bool traced, Also also)
   Random groups(seed ^ 0x67726f757073);
   if (groups.chance(0.8)) vary_groups(config, groups);
   NamesWeather names = vary_names(config, seed);
+  Random codings(seed ^ 0x636f64696e67);
+  if (codings.chance(0.3)) scene_.accepts = vary_codings(config, codings);
   Random health(seed ^ 0x6865616c7468);
   if (also_.probes) vary_health(config, health);
   Features features = make_features(world_.random);
@@ -282,7 +284,10 @@ void Simulation::note_answer(const Script& script, Outcome outcome, int status) 
   if (complete || of_route) ++seen_.answers[{script.route, status}];
   if (!complete) return;
   ++seen_.complete;
-  if (script.method != "HEAD") seen_.body_bytes += scene_.exchanges[script.id].seen;
+  // As it came: what was packed is fewer bytes than were seen.
+  const Exchange& exchange = scene_.exchanges[script.id];
+  if (script.method != "HEAD")
+    seen_.body_bytes += exchange.packed_bytes > 0 ? exchange.packed_bytes : exchange.seen;
 }
 
 void Simulation::turn() {

@@ -160,6 +160,16 @@ void vary_groups(Config& config, Random& random) {
   }
 }
 
+std::string vary_codings(Config& config, Random& random) {
+  using enum ContentCoding;
+  constexpr CodingOrder kOrders[] = {{kGzip}, {kZstd}, {kBrotli}, {kZstd, kGzip, kBrotli}};
+  for (Route& route : config.routes)
+    if (random.chance(0.7)) route.settings.compress = kOrders[random.between(0, 3)];
+  constexpr const char* kAccepted[] = {"gzip", "zstd", "br", "gzip, br;q=0.5, zstd;q=0.5",
+                                       "identity"};
+  return kAccepted[random.between(0, 4)];
+}
+
 void vary_health(Config& config, Random& random) {
   for (Route& route : config.routes) {
     StreamSettings& settings = route.settings;

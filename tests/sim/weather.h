@@ -34,6 +34,8 @@ Weather make_weather(Random& random);
 Config make_config(Random& random, const Weather& weather);
 // How its groups choose, and what they bear of their upstreams.
 void vary_groups(Config& config, Random& random);
+// Which of its routes pack what leaves, and how; what all clients say that they accept.
+std::string vary_codings(Config& config, Random& random);
 // Which of its routes have their upstreams probed, and how.
 void vary_health(Config& config, Random& random);
 // The same as far as requests can tell: other routes beside those, another order, and connections

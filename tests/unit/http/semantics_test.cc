@@ -32,5 +32,25 @@ TEST(FindCookie, IsNotFoundByAPartOfIt) {
     EXPECT_EQ(cookie(fields, "sid"), "none") << fields;
 }
 
+AppliedCoding coding_of(const std::string& fields) {
+  Head head;
+  parse_head(Role::kResponse, "HTTP/1.1 200 OK\r\n" + fields + "\r\n", head);
+  return applied_coding(head);
+}
+
+TEST(AppliedCoding, IsTheOneThatIsNamed) {
+  EXPECT_EQ(coding_of("Content-Encoding: gzip\r\n"), AppliedCoding::kGzip);
+  EXPECT_EQ(coding_of("Content-Encoding: X-GZIP\r\n"), AppliedCoding::kGzip);
+  EXPECT_EQ(coding_of("content-encoding: Deflate\r\n"), AppliedCoding::kDeflate);
+  EXPECT_EQ(coding_of("Content-Encoding: zstd\r\n"), AppliedCoding::kZstd);
+  EXPECT_EQ(coding_of("Content-Encoding: identity, br,\r\n"), AppliedCoding::kBrotli);
+  for (const char* none : {"", "Content-Encoding:\r\n", "Content-Encoding: identity, none\r\n"})
+    EXPECT_EQ(coding_of(none), AppliedCoding::kNone) << none;
+  for (const char* other :
+       {"Content-Encoding: compress\r\n", "Content-Encoding: gzip, gzip\r\n",
+        "Content-Encoding: gzip\r\nContent-Encoding: br\r\n", "Content-Encoding: gzipx\r\n"})
+    EXPECT_EQ(coding_of(other), AppliedCoding::kOther) << other;
+}
+
 }  // namespace
 }  // namespace sluice::testing

@@ -329,6 +329,12 @@ TEST(ResponseRewrite, Table) {
        {},
        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\n"
        "X-Accel-Buffering: no\r\nContent-Length: 3\r\nVia: 1.1 sluice\r\n\r\n"},
+      {"decoded event stream",
+       ok("Content-Type: text/event-stream\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n"
+          "Accept-Ranges: bytes\r\nETag: \"a\"\r\nVary: Origin\r\n"),
+       {.event_stream = true, .decoded = true},
+       "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nVary: Origin\r\nETag: W/\"a\"\r\n"
+       "X-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\nVia: 1.1 sluice\r\n\r\n"},
       {"204", "HTTP/1.1 204 N\r\nContent-Length: 3\r\n\r\n", plain,
        "HTTP/1.1 204 No Content\r\nVia: 1.1 sluice\r\n\r\n"},
       {"304 keeps its length", "HTTP/1.1 304 N\r\nContent-Length: 3\r\n\r\n", plain,

@@ -238,6 +238,7 @@ TEST_P(MetricsText, TellsOfTheProcess) {
               .log_lines_dropped = 6,
               .log_write_errors = 7,
               .admin_drops = 8,
+              .taps = 3,
               .draining = true};
   Page page = this->page();
   EXPECT_EQ(page["sluice_build_info{version=\"1.2.3\"}"], 1);
@@ -247,6 +248,7 @@ TEST_P(MetricsText, TellsOfTheProcess) {
   EXPECT_EQ(page["sluice_log_lines_dropped_total"], 6);
   EXPECT_EQ(page["sluice_log_write_errors_total"], 7);
   EXPECT_EQ(page["sluice_admin_connections_dropped_total"], 8);
+  EXPECT_EQ(page["sluice_taps"], 3);
   EXPECT_EQ(page["sluice_draining"], 1);
 }
 

@@ -108,14 +108,40 @@ TEST(StreamEvents, AreNotLookedForInAnEncodedBody) {
   rig.request(kEventsRequest);
   rig.connect();
   rig.respond(
-      "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\n"
+      "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: compress\r\n"
       "transfer-encoding: chunked\r\n\r\n");
   rig.send();
   EXPECT_FALSE(rig.stream().event_stream());
-  rig.body("\x1f\x8b no blank line");
-  EXPECT_THAT(rig.send_chunks(), ElementsAre("\x1f\x8b no blank line"));
+  rig.body("\x1f\x9d no blank line");
+  EXPECT_THAT(rig.send_chunks(), ElementsAre("\x1f\x9d no blank line"));
   EXPECT_EQ(rig.metrics().events, 0U);
   EXPECT_EQ(rig.metrics().event_streams, 0U);
+}
+
+// "data: 1\n\n", in a gzip member of a stored block, cut at each of its bytes.
+TEST(StreamEvents, AreFoundInAnEncodedBodyThatIsDecoded) {
+  const std::string packed(
+      "\x1f\x8b\x08\0\0\0\0\0\0\xff\x01\x09\0\xf6\xff"
+      "data: 1\n\n\xce\xcd\x78\x54\x09\0\0\0",
+      32);
+  for (size_t cut = 0; cut <= packed.size(); ++cut) {
+    StreamRig rig;
+    rig.request(kEventsRequest);
+    rig.connect();
+    rig.respond(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\n"
+        "transfer-encoding: chunked\r\n\r\n");
+    EXPECT_THAT(rig.send(), Not(HasSubstr("ncoding: gzip")));
+    EXPECT_TRUE(rig.stream().event_stream());
+    std::string sent;
+    for (const std::string& part : {packed.substr(0, cut), packed.substr(cut)}) {
+      if (part.empty()) continue;
+      rig.body(part);
+      for (const std::string& chunk : rig.send_chunks()) sent += chunk;
+    }
+    EXPECT_EQ(sent, "data: 1\n\n") << "cut at byte " << cut;
+    EXPECT_EQ(rig.metrics().events, 1U);
+  }
 }
 
 TEST(StreamEvents, AreNotLookedForInOtherBodies) {

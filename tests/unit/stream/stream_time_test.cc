@@ -367,7 +367,7 @@ TEST(StreamEarlyHead, TurnsAnyOtherAnswerIntoAnAbort) {
   for (std::string_view head :
        {"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
         "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\n",
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\n"
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: compress\r\n"
         "transfer-encoding: chunked\r\n\r\n"}) {
     StreamRig rig(early());
     rig.request(kEventsRequest);
