@@ -38,6 +38,7 @@ ROOMS = {
     "upstream": {"base", "config", "http", "context", "transport", "stream", "dns"},
     "http1": {"base", "config", "http", "context", "transport", "stream", "upstream"},
     "http2": {"base", "config", "http", "context", "transport", "stream", "http1"},
+    "hub": {"base"},
     "observe": {"base", "config", "http", "context", "stream"},
     "health": {"base", "config", "http", "context", "transport", "http1"},
     "gateway": {"base", "config", "http", "context", "transport", "stream", "dns", "upstream", "http1", "observe",
@@ -66,6 +67,7 @@ WRAPPED = {
     r"brotli/.*": r"net/encode/brotli_encoder\.cc|tests/unit/encode/decoders\.h",
     r"simdjson\.h": r"net/filter/json_check\.cc",
     r"re2/.*": r"net/filter/pattern\.cc",
+    r"sqlite3\.h": r"net/hub/sqlite_db\.cc",
     r"toml(\+\+|plusplus)/.*|toml\+\+\.h": r"net/config/file\.cc",
 }
 
