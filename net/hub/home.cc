@@ -25,6 +25,10 @@ std::string key_of(char kind, std::string_view stream, std::string_view name) {
 Home::Home(Log& log, ChangeSink& changes, uint64_t seed, uint32_t holders)
     : log_(log), changes_(changes), seed_(seed), epoch_(upper_half(mix(seed))), holders_(holders) {}
 
+uint32_t Home::epoch_of(uint64_t seed) {
+  return upper_half(mix(seed));
+}
+
 // A stream that is made again has another one, since its positions begin anew.
 uint32_t Home::new_epoch(std::string_view stream) const {
   return upper_half(mix(seed_ ^ hash_text(stream) ^ mix(log_.next())));

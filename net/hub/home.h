@@ -89,7 +89,9 @@ class Home {
   // Evicts what is over the limits, age too.
   void trim(uint64_t now_ms, uint64_t wall_ms);
 
+  // Of the hub.
   uint32_t epoch() const { return epoch_; }
+  static uint32_t epoch_of(uint64_t seed);
 
   // nullopt: that consumer has stored none.
   std::optional<uint64_t> consumer(const std::string& id) const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/text.h"
 #include "net/filter/json_pointer.h"
 #include "net/filter/json_text.h"
 #include "net/hub/home.h"
@@ -157,6 +158,21 @@ const char* type_fault(std::string_view type) {
   bool control = std::ranges::any_of(
       type, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
   return control ? "An event's type has no control characters." : nullptr;
+}
+
+std::optional<uint64_t> read_position(std::string& body, JsonCheck& check) {
+  body.reserve(body.size() + JsonCheck::kPadding);
+  if (!check.valid(body)) return std::nullopt;
+  std::optional<uint64_t> position;
+  JsonPlace place = whole(body);
+  if (body[place.begin] != '{') return std::nullopt;
+  JsonItems members(body, place);
+  for (JsonPlace member; members.next(member);) {
+    if (!members.is_called(member, "position")) return std::nullopt;
+    position = parse_decimal(std::string_view(body).substr(member.begin, member.end - member.begin),
+                             INT64_MAX);
+  }
+  return position;
 }
 
 PublishFault read_publish_body(std::string& body, BodyForm form, const PublishRules& rules,

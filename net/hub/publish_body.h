@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,9 @@ struct PublishRules {
 // `body` is given room behind its end for the checker, and `events` are views of it.
 PublishFault read_publish_body(std::string& body, BodyForm form, const PublishRules& rules,
                                JsonCheck& check, std::vector<EventDraft>& events);
+
+// The number in {"position": N}; nullopt: the body is something else.
+std::optional<uint64_t> read_position(std::string& body, JsonCheck& check);
 
 // What no type of an event may be; nullptr: it may.
 const char* type_fault(std::string_view type);
