@@ -48,12 +48,15 @@ LogStream& Log::stream_of(const Block& block, bool* created) {
   if (!its_category) {
     auto made = std::make_unique<LogCategory>(LogCategory{.name = std::string(category_name)});
     its_category = made.get();
+    // It may have been known before, and forgotten with what was lost of it.
+    its_category->events.lose(forgotten_through_, ++holes_);
     categories_.emplace(its_category->name, std::move(made));
   }
   ++its_category->streams;
   auto made =
       std::make_unique<LogStream>(std::string(block.stream()), *its_category, block.stream_epoch());
   made->next = block.position();
+  made->events.lose(forgotten_through_, ++holes_);
   LogStream& result = *made;
   streams_.emplace(result.name, std::move(made));
   return result;
@@ -76,7 +79,7 @@ LogStream& Log::append(Block& block, bool* created) {
   while (stream.first() < block.stream_first()) {
     uint64_t oldest = stream.events.front();
     drop(ring_[oldest & (capacity_ - 1)]);
-    stream.category.events.lose(oldest);
+    stream.category.events.lose(oldest, ++holes_);
     stream.events.evict_through(oldest);
   }
   return stream;

@@ -101,6 +101,7 @@ class Log {
   uint64_t events_ = 0;
   uint64_t bytes_ = 0;
   uint64_t forgotten_through_ = 0;
+  uint64_t holes_ = 0;  // counted
   ByName<LogStream> streams_;
   ByName<LogCategory> categories_;
   IntrusiveQueue<LogStream, &LogStream::in_empty> empty_;
