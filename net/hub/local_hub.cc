@@ -171,7 +171,7 @@ bool LocalHub::ask(std::unique_ptr<HomeCall> call) {
   }
   if (!exchange_.lanes[context_.number]->up.push(call.get())) return false;
   call.release();
-  return process_.wake(HubProcess::kHome);
+  return process_.wake(process_.home());
 }
 
 void LocalHub::serve(HomeCall& call) {
