@@ -22,6 +22,7 @@ std::vector<Setting> filter_settings();
 std::vector<Setting> script_settings();
 std::vector<Setting> dialect_settings();
 std::vector<Setting> usage_settings();
+std::vector<Setting> hub_settings();
 std::vector<Setting> group_settings();
 std::vector<Setting> health_settings();
 std::vector<Setting> recovery_settings();

@@ -423,6 +423,7 @@ std::vector<Setting> build_settings() {
   add("Scripts", script_settings());
   add("Dialects of language models (per route, too)", dialect_settings());
   add("Usage of language models (per route, too)", usage_settings());
+  add("Hubs (per route, too)", hub_settings());
   add("Groups of upstreams (per route, too)", group_settings());
   add("Health checks of upstreams (per route, too)", health_settings());
   add("Recovery (per route, too)", recovery_settings());

@@ -17,6 +17,7 @@
 #include "net/base/failure.h"
 #include "net/base/filter_counts.h"
 #include "net/base/http2.h"
+#include "net/base/hub_counts.h"
 #include "net/base/proxy_results.h"
 #include "net/base/script_counts.h"
 #include "net/base/tls_results.h"
@@ -172,6 +173,7 @@ struct WorkerSnapshot {
   uint64_t streams = 0;
   uint64_t event_streams = 0;
   std::vector<PoolSnapshot> pools;
+  std::vector<HubCounts> hubs;
 };
 
 }  // namespace sluice

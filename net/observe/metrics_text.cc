@@ -11,6 +11,7 @@
 #include "net/observe/llm_metrics.h"
 #include "net/observe/metrics_page.h"
 #include "net/observe/usage_text.h"
+#include "net/observe/hub_metrics.h"
 #include "net/observe/metrics_page.h"
 
 namespace sluice {
@@ -563,6 +564,7 @@ std::string render_metrics(const ConfigSnapshot& snapshot,
   render_filters(page, snapshot, workers);
   render_scripts(page, workers);
   render_dialects(page, workers);
+  render_hubs(page, workers);
   render_health(page, snapshot, process.now_ms);
   render_probes(page, snapshot);
   render_gauges(page, workers);

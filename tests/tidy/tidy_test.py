@@ -36,6 +36,7 @@ ROOMS = {
     "script": {"base", "config", "http", "filter"},
     "llm": {"base", "config", "http", "filter"},
     "stream": {"base", "config", "http", "context", "encode", "filter", "script", "llm"},
+    "hub": {"base", "config", "http", "context", "filter", "stream"},
     "dns": {"base"},
     "upstream": {"base", "config", "http", "context", "transport", "stream", "dns"},
     "http1": {"base", "config", "http", "context", "transport", "stream", "upstream"},
@@ -43,11 +44,11 @@ ROOMS = {
     "observe": {"base", "config", "http", "context", "stream", "llm"},
     "health": {"base", "config", "http", "context", "transport", "http1"},
     "gateway": {"base", "config", "http", "context", "transport", "stream", "dns", "upstream", "http1", "observe",
-                "http2", "health", "tls"},
+                "http2", "health", "hub", "tls"},
     "httpd": {"base", "config", "http", "http1"},
     "demo": {"base", "httpd"},
     "admin": {"base", "config", "observe", "gateway", "httpd"},
-    "process": {"base", "config", "filter", "script", "transport", "tls", "gateway", "httpd", "demo", "admin"},
+    "process": {"base", "config", "filter", "script", "transport", "tls", "hub", "gateway", "httpd", "demo", "admin"},
 }
 # Of http1 the small server and the probes use the messages, not the connections.
 MESSAGES_ONLY = dict.fromkeys(("httpd", "health", "http2"), re.compile(r"net/http1/(?!\w+_conn\.h)"))
@@ -69,6 +70,7 @@ WRAPPED = {
     r"simdjson\.h": r"net/filter/json_check\.cc",
     r"re2/.*": r"net/filter/pattern\.cc",
     r"luajit-.*|lua\.hpp": r"net/script/\w+\.cc",
+    r"sqlite3\.h": r"net/hub/sqlite_db\.cc",
     r"toml(\+\+|plusplus)/.*|toml\+\+\.h": r"net/config/file\.cc",
 }
 
