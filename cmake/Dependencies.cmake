@@ -46,6 +46,8 @@ sluice_need(simdjson_FOUND libsimdjson-dev "simdjson")
 
 sluice_find_library(re2 re2 re2/re2.h libre2-dev "RE2")
 
+sluice_find_library(sqlite sqlite3 sqlite3.h libsqlite3-dev "SQLite 3")
+
 # llhttp: a library where there is a package for it (Debian 13), else the C sources that
 # Debian 12 ships in node-llhttp, built here. STRICT_MODE is 8.x's switch; 9.x is always strict.
 find_path(LLHTTP_INCLUDE_DIR llhttp.h PATHS /usr/include /usr/share/include/llhttp)

@@ -85,12 +85,12 @@ enum class StoreAck : uint8_t {
   kMemory,
 };
 
-// A page of history; its texts lie in `bytes`.
+// A page of history. Its texts live as long as `texts` does.
 struct StorePage {
   std::vector<StoredEvent> events;
   bool end = false;                               // there was nothing more when it was read
   StoreOutcome outcome = StoreOutcome::kDurable;  // kFailed: nothing could be read
-  std::unique_ptr<char[]> bytes;
+  std::shared_ptr<const void> texts;
 };
 
 struct StoreRead {
@@ -121,7 +121,7 @@ class StoreUser {
 };
 
 // What a hub begins with. It is told on the thread that calls load(), within that call: streams
-// first, then ids, then events, then consumers. Texts last for the call.
+// first, then events, each behind its id, then consumers. Texts last for the call.
 class StoreLoad {
  public:
   // How much of history and how many ids are wanted.
@@ -132,8 +132,7 @@ class StoreLoad {
 
   // `version`: the position of its last event.
   virtual void on_stream(std::string_view name, uint64_t version) = 0;
-  // One of the de-duplication window, oldest first. Only those parts of the event are there that
-  // tell where it is: stream, positions, id and time.
+  // Of an event that has an id and lies in the window of de-duplication, oldest first.
   virtual void on_message_id(const StoredEvent& event) = 0;
   // One of the newest events, oldest first.
   virtual void on_event(const StoredEvent& event) = 0;
