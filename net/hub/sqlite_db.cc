@@ -43,7 +43,8 @@ std::unique_ptr<SqliteDb> SqliteDb::open(const std::string& file, Mode mode, con
   sqlite3_busy_timeout(handle, kBusyMs);
   // Else the last one to close would write the log into the file, and swallow the errors.
   sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-  // A hook takes the place of automatic checkpoints, whose errors a commit would not tell.
+  // A hook takes the place of automatic checkpoints, whose errors a commit would not tell. (PRAGMA
+  // wal_autocheckpoint would take the place of the hook.)
   sqlite3_wal_hook(handle, on_commit, &db->log_pages_);
   return db;
 }
@@ -67,9 +68,10 @@ SqliteResult SqliteDb::classify(int code) const {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return SqliteResult::kDamaged;
-    // SQLite knows ENOSPC alone as a want of room.
+    // SQLite knows ENOSPC alone as a want of room. It keeps errno for some calls and not for
+    // commits, where errno itself is still that of the write.
     case SQLITE_IOERR: {
-      int cause = sqlite3_system_errno(of(handle_));
+      int cause = errno;
       bool writes = code == SQLITE_IOERR_WRITE || code == SQLITE_IOERR_SHMSIZE;
       bool full = cause == ENOSPC || cause == EFBIG || cause == EDQUOT;
       return writes && full ? SqliteResult::kFull : SqliteResult::kIo;

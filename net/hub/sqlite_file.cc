@@ -60,7 +60,7 @@ constexpr const char* kTables =
 
 // FULL: a commit is one sync of the log. Without a limit a log that has grown stays that large.
 constexpr const char* kWriterPragmas =
-    "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = "
+    "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = "
     "16777216;"
     "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF;"
     "PRAGMA trusted_schema = OFF;";

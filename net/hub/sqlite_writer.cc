@@ -60,8 +60,8 @@ SqliteWriter::SqliteWriter(std::unique_ptr<SqliteDb> db, HistoryLimits limits)
     : db_(std::move(db)),
       limits_(limits),
       statements_(std::make_unique<Statements>(*db_)),
-      opened_(read_numbers()),
-      checkpoint_at_pages_(kCheckpointPages) {}
+      checkpoint_at_pages_(kCheckpointPages),
+      opened_(read_numbers()) {}
 
 SqliteWriter::~SqliteWriter() = default;
 

@@ -72,7 +72,6 @@ class SqliteWriter {
   std::unique_ptr<SqliteDb> db_;
   const HistoryLimits limits_;
   std::unique_ptr<Statements> statements_;
-  SqliteResult opened_;
   ByName<StreamNumbers> streams_;
   ByName<int64_t> categories_;
   // Those of the transaction under way, which may yet come to nothing.
@@ -82,6 +81,7 @@ class SqliteWriter {
   uint64_t last_ = 0;
   uint64_t checkpoint_at_pages_;
   std::string error_;
+  const SqliteResult opened_;
 };
 
 }  // namespace sluice

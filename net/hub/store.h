@@ -98,11 +98,11 @@ struct StoreRead {
 
   uint64_t id = 0;  // the reader's own, to know the page by
   Of of = Of::kStream;
-  std::string name;  // of the stream or category
+  std::string name = {};  // of the stream or category
   // The first position that is wanted: in a stream its own, else the global one.
   uint64_t from = 0;
   // Instead: the first event at this time or later. For streams it counts together with `from`.
-  std::optional<int64_t> since_us;
+  std::optional<int64_t> since_us = {};
   size_t events_max = 100;
   size_t bytes_max = size_t{256} * 1024;  // one event is read, however large it is
 };
