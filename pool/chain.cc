@@ -172,6 +172,7 @@ char* Chain::surroundings(uint64_t size, size_t before, size_t after) {
   if (!cursor_ || !cursor_->slot || keep_ || cursor_->slot->leases != 1) return nullptr;
   if (size != cursor_->size - cursor_offset_) return nullptr;
   Slot& slot = *cursor_->slot;
+  if (slot.region == Slot::kShared) return nullptr;
   size_t begin = static_cast<size_t>(cursor_->data - slot.data) + cursor_offset_;
   if (begin < before || slot.size - begin - size < after) return nullptr;
   if (cursor_ == tail_) tail_is_copy_ = false;  // the rest of the slot is no longer free

@@ -1,7 +1,8 @@
 // A slot: a fixed piece of a worker's slab, into which the kernel receives, or we write heads and
 // spilled bytes. Leases count its readers; the last one gives it back to its pool. Slots and leases
 // belong to one worker, and no other thread touches them. A slot of no region is a block from the
-// heap, for heads when the pool is at its limit; it is freed, not pooled (a "discard").
+// heap, for heads when the pool is at its limit; it is freed, not pooled (a "discard"). A shared
+// slot lends memory that is no worker's own.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +14,8 @@ namespace sluice {
 class SlotPool;
 
 struct Slot {
-  static constexpr uint16_t kHeap = UINT16_MAX;  // region of a heap block
+  static constexpr uint16_t kHeap = UINT16_MAX;        // region of a heap block
+  static constexpr uint16_t kShared = UINT16_MAX - 1;  // of one whose memory is somebody else's
 
   char* data = nullptr;
   SlotPool* pool = nullptr;
@@ -24,6 +26,16 @@ struct Slot {
   uint16_t region = 0;    // within its pool
   bool provided = false;  // with the kernel
   bool used = false;      // has been leased before
+};
+
+// A slot without a pool, on memory that others may read at the same time, other workers too: nobody
+// writes into it. Its owner is told when the last lease has gone.
+struct SharedSlot : Slot {
+  explicit SharedSlot(void (*last_lease_gone)(SharedSlot&)) : let_go(last_lease_gone) {
+    region = kShared;
+  }
+
+  void (*const let_go)(SharedSlot&);
 };
 
 void return_slot(Slot* slot);  // pool/slot_pool.cc: the last lease is gone

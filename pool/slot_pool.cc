@@ -142,6 +142,11 @@ Lease SlotPool::take_block(uint32_t size, bool ours) {
 }
 
 void return_slot(Slot* slot) {
+  if (slot->region == Slot::kShared) {
+    auto& shared = *static_cast<SharedSlot*>(slot);
+    shared.let_go(shared);
+    return;
+  }
   SlotPool& pool = *slot->pool;
   if (slot->region == Slot::kHeap) {
     ++pool.counters_.discards;

@@ -154,6 +154,26 @@ void check_log(const Draft& defaults, const Config& config) {
   if (!wrong.empty()) throw ConfigError(origin(defaults, {"access-log"}), wrong);
 }
 
+// A hub stands in the place of the one upstream, which is never lost and needs no look after.
+void take_hub(Draft& draft) {
+  Route& route = draft.route;
+  StreamSettings& settings = route.settings;
+  bool any = std::ranges::find(route.hub_cors, "*") != route.hub_cors.end();
+  if (any && (settings.hub_cors_credentials || route.hub_cors.size() > 1))
+    throw ConfigError(origin(draft, {"hub-cors", "hub-cors-credentials"}),
+                      "\"*\" goes with no other origin, and never with hub-cors-credentials");
+  if (route.hub.empty()) return;
+  if (!route.upstreams.empty())
+    throw ConfigError(origin(draft, {"hub", "upstream"}), "a route has upstreams or a hub");
+  if (settings.hub_event_size > settings.hub_history_bytes && settings.hub_history_bytes != 0)
+    throw ConfigError(origin(draft, {"hub-event-size", "hub-history-bytes"}),
+                      "hub-history-bytes has no room for an event of hub-event-size");
+  route.upstreams.push_back({.url = "hub:" + route.hub, .host = route.hub, .address = {}});
+  settings.heal = Heal::kOff;
+  settings.health.clear();
+  settings.pace_ms = 0;
+}
+
 Draft build_route(const RouteSource& source, const Draft& defaults, Config& config) {
   Draft draft = defaults;
   draft.where = source.where;
@@ -163,8 +183,10 @@ Draft build_route(const RouteSource& source, const Draft& defaults, Config& conf
   if (draft.route.path.empty()) {
     throw ConfigError(draft.where, "a route needs a path: path=/PREFIX");
   }
+  take_hub(draft);
   if (draft.route.upstreams.empty()) {
-    throw ConfigError(draft.where, "a route needs an upstream: upstream=http://HOST:PORT");
+    throw ConfigError(draft.where,
+                      "a route needs an upstream: upstream=http://HOST:PORT, or a hub: hub=NAME");
   }
   check_group(draft);
   for (const Assignment& assignment : source.assignments) {

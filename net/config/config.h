@@ -42,6 +42,9 @@ enum class Heal : uint8_t { kOff, kOn, kAlways };
 // The statuses of an upstream's answer that another one may do better than. 0: no more.
 using Statuses = std::array<uint16_t, 8>;
 
+// What clients of a route may do with its hub.
+enum class HubAccess : uint8_t { kAll, kRead, kPublish };
+
 // What each stream flag says; a route starts from the global values and overrides some.
 // Times in milliseconds, 0 = off; sizes in bytes.
 struct StreamSettings {
@@ -98,6 +101,17 @@ struct StreamSettings {
   bool upstream_quickack = false;  // acknowledge every read, however fast they come
   uint64_t client_sndbuf = 64ULL * 1024;
   uint64_t client_notsent_lowat = 16ULL * 1024;
+  // Of the hub that a route serves.
+  uint64_t hub_history_bytes = 64ULL * 1024 * 1024;
+  uint64_t hub_history_events = 100'000;
+  uint64_t hub_history_age_ms = 0;  // 0 = unlimited, here and in the others
+  uint64_t hub_stream_events = 0;
+  uint64_t hub_streams = 100'000;
+  uint64_t hub_event_size = 64ULL * 1024;
+  uint64_t hub_rate = 0;  // events a second
+  uint64_t hub_dedup_window_ms = 5 * 60'000;
+  HubAccess hub_access = HubAccess::kAll;
+  bool hub_cors_credentials = false;
 };
 
 class Filters;
@@ -135,7 +149,9 @@ struct Route {
   StreamSettings settings;
   uint32_t id = 0;  // the same in every snapshot that has its path
   std::vector<std::string> filter_names = {};
-  std::string filters_where = {};                    // for messages about these
+  std::string filters_where = {};  // for messages about these
+  std::string hub = {};            // the name of the hub that answers here; empty: upstreams do
+  std::vector<std::string> hub_cors = {};  // origins of web pages that may use it; "*": any
   std::shared_ptr<const Filters> filters = nullptr;  // of these (net/filter/load_filters.h)
 };
 

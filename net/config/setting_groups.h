@@ -19,6 +19,7 @@ inline constexpr Bounds kTimeout{1, kDayMs, true};
 
 std::vector<Setting> stream_settings();
 std::vector<Setting> filter_settings();
+std::vector<Setting> hub_settings();
 std::vector<Setting> group_settings();
 std::vector<Setting> health_settings();
 std::vector<Setting> recovery_settings();

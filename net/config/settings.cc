@@ -412,6 +412,7 @@ std::vector<Setting> build_settings() {
   add("Routing", routing_settings());
   add("Streams (per route, too)", stream_settings());
   add("Filters (per route, too)", filter_settings());
+  add("Hubs (per route, too)", hub_settings());
   add("Groups of upstreams (per route, too)", group_settings());
   add("Health checks of upstreams (per route, too)", health_settings());
   add("Recovery (per route, too)", recovery_settings());

@@ -16,6 +16,7 @@
 #include "net/base/failure.h"
 #include "net/base/filter_counts.h"
 #include "net/base/http2.h"
+#include "net/base/hub_counts.h"
 #include "net/base/proxy_results.h"
 #include "net/base/tls_results.h"
 #include "net/http/parse_error.h"
@@ -160,6 +161,7 @@ struct WorkerSnapshot {
   uint64_t streams = 0;
   uint64_t event_streams = 0;
   std::vector<PoolSnapshot> pools;
+  std::vector<HubCounts> hubs;
 };
 
 }  // namespace sluice

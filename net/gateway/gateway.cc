@@ -17,15 +17,18 @@ constexpr uint64_t kHousekeepingMs = 1000;
 Gateway::Gateway(Loop& loop, Memory& memory, MemoryLimit& memory_limit,
                  std::shared_ptr<const ConfigSnapshot> snapshot,
                  const std::vector<ListeningSocket>& sockets, MessageLog& messages, LogQueue& log,
-                 ClientLimit& client_limit, Resolver& resolver, unsigned worker)
+                 ClientLimit& client_limit, Resolver& resolver, unsigned worker,
+                 HubProcess* hub_process)
     : context_(loop, memory, memory_limit, std::move(snapshot), messages, worker),
       timer_(this),
       connector_(context_),
       upstreams_(context_, resolver, connector_, *this),
       probe_targets_(upstreams_, connector_),
       prober_(context_, probe_targets_),
+      hubs_(context_, hub_process),
+      router_(upstreams_, hubs_),
       endings_(context_, log),
-      streams_(context_, upstreams_, endings_),
+      streams_(context_, router_, endings_),
       clients_(streams_, client_limit, *this) {
   clients_.listen(sockets);
   loop.add_turn_hook(*this);
@@ -69,6 +72,7 @@ void Gateway::apply(const Reload& reload) {
   }
   upstreams_.reload();
   prober_.reload();
+  hubs_.reload();
   reload.done();
 }
 
@@ -78,6 +82,7 @@ void Gateway::drain() {
   clients_.drain();
   upstreams_.close_idle();
   prober_.stop();
+  hubs_.drain();
   connection_closed();
 }
 
@@ -109,6 +114,7 @@ void Gateway::snapshot(WorkerSnapshot& into) const {
   into.metrics = context_.metrics;
   into.metrics.encoding = streams_.encoders().metrics();
   into.metrics.filters = streams_.filter_counts();
+  into.hubs = hubs_.counts();
   into.ring = context_.loop.ring().counters();
   into.loop = context_.loop.counters();
   into.operations = context_.loop.operations();

@@ -15,7 +15,9 @@
 #include "net/dns/resolver.h"
 #include "net/gateway/clients.h"
 #include "net/gateway/connector.h"
+#include "net/gateway/upstream_router.h"
 #include "net/health/prober.h"
+#include "net/hub/hubs.h"
 #include "net/observe/stream_endings.h"
 #include "net/observe/stream_list.h"
 #include "net/stream/streams.h"
@@ -28,10 +30,12 @@ namespace sluice {
 class Gateway final : public TimerOwner, public TurnHook, public CloseWatcher {
  public:
   // `sockets` are owned from here on. `log` is the worker's queue, for messages and access lines.
+  // `hub_process`: what it shares of hubs with other workers; null where there are none.
   Gateway(Loop& loop, Memory& memory, MemoryLimit& memory_limit,
           std::shared_ptr<const ConfigSnapshot> snapshot,
           const std::vector<ListeningSocket>& sockets, MessageLog& messages, LogQueue& log,
-          ClientLimit& client_limit, Resolver& resolver, unsigned worker);
+          ClientLimit& client_limit, Resolver& resolver, unsigned worker,
+          HubProcess* hub_process = nullptr);
   ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
@@ -42,6 +46,8 @@ class Gateway final : public TimerOwner, public TurnHook, public CloseWatcher {
   Metrics& metrics() { return context_.metrics; }
   Streams& streams() { return streams_; }
   Endpoints& upstreams() { return upstreams_; }
+  // Other workers have sent something to its hubs.
+  void on_hub_news() { hubs_.on_news(); }
   const Prober& prober() const { return prober_; }
 
   // At this turn's end: what begins from then on follows that configuration, and what is under way
@@ -100,6 +106,8 @@ class Gateway final : public TimerOwner, public TurnHook, public CloseWatcher {
   Endpoints upstreams_;
   EndpointsToProbe probe_targets_;
   Prober prober_;
+  Hubs hubs_;
+  UpstreamRouter router_;
   StreamEndings endings_;
   Streams streams_;
   Clients clients_;

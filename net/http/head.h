@@ -52,6 +52,7 @@ class Head {
 
  private:
   friend class Http1Parser;  // fills it
+  friend class HeadBuilder;  // fills one of our own
 
   struct Slice {
     uint32_t offset = 0;

@@ -1,0 +1,26 @@
+// What a worker's part of a hub tells a scrape.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace sluice {
+
+struct HubCounts {
+  std::string name;
+  // Of its log, which is every worker's.
+  uint64_t streams = 0;
+  uint64_t events = 0;
+  uint64_t bytes = 0;
+  uint64_t global_position = 0;
+  // This worker's own.
+  uint64_t subscribers = 0;
+  uint64_t appended = 0;    // events; at the hub's home only, as are the next two
+  uint64_t duplicates = 0;  // requests that were not appended again
+  uint64_t refused = 0;     // requests to publish
+  uint64_t delivered = 0;   // events to subscribers
+  uint64_t gaps = 0;        // that subscribers were told of
+  uint64_t slow_ended = 0;  // subscribers that had fallen out of history
+};
+
+}  // namespace sluice

@@ -1,0 +1,174 @@
+#include "net/hub/block.h"
+
+#include <cstring>
+#include <ctime>
+#include <new>
+
+#include "core/text.h"
+#include "net/filter/json_text.h"
+
+namespace sluice {
+
+namespace {
+
+void append_padded(std::string& out, uint64_t value, size_t digits) {
+  size_t begin = out.size();
+  append_number(out, value);
+  size_t written = out.size() - begin;
+  if (written < digits) out.insert(begin, digits - written, '0');
+}
+
+void append_id_line(std::string& out, HubId id) {
+  out += "id: ";
+  append_hub_id(out, id);
+  out += '\n';
+}
+
+// A line of its own for each of the text's.
+void append_data_lines(std::string& out, std::string_view data) {
+  while (true) {
+    size_t end = data.find_first_of("\r\n");
+    out.append("data: ").append(data.substr(0, end)) += '\n';
+    if (end == data.npos) return;
+    bool pair = data.substr(end, 2) == "\r\n";
+    data.remove_prefix(end + (pair ? 2 : 1));
+  }
+}
+
+// Between values a line end of JSON is a blank as any other.
+void append_on_one_line(std::string& out, std::string_view json) {
+  size_t begin = out.size();
+  out += json;
+  for (size_t at = begin; (at = out.find_first_of("\r\n", at)) != out.npos;) out[at] = ' ';
+}
+
+void append_string(std::string& out, std::string_view text) {
+  out += '"';
+  append_escaped(out, text);
+  out += '"';
+}
+
+void append_where(std::string& out, const EventPlace& place) {
+  out += "\"stream\":";
+  append_string(out, place.stream);
+  out += ",\"position\":";
+  append_number(out, place.position);
+  out += ",\"globalPosition\":";
+  append_number(out, place.global);
+}
+
+void append_message(std::string& out, const EventDraft& draft, const EventPlace& place) {
+  out += '{';
+  append_where(out, place);
+  out += ",\"type\":";
+  append_string(out, draft.type);
+  if (!draft.message_id.empty()) {
+    out += ",\"id\":";
+    append_string(out, draft.message_id);
+  }
+  out += ",\"time\":\"";
+  append_time(out, place.time_ms);
+  out += '"';
+  if (!draft.metadata.empty()) {
+    out += ",\"metadata\":";
+    append_on_one_line(out, draft.metadata);
+  }
+  out += ",\"data\":";
+  if (draft.json)
+    append_on_one_line(out, draft.data);
+  else
+    append_string(out, draft.data);
+  out += '}';
+}
+
+void append_poke(std::string& out, HubId id, const EventPlace& place) {
+  append_id_line(out, id);
+  out += "data: {";
+  append_where(out, place);
+  out += "}\n\n";
+}
+
+}  // namespace
+
+void append_time(std::string& out, uint64_t time_ms) {
+  auto seconds = static_cast<time_t>(time_ms / 1000);
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  append_padded(out, static_cast<uint64_t>(utc.tm_year) + 1900, 4);
+  out += '-';
+  append_padded(out, static_cast<uint64_t>(utc.tm_mon) + 1, 2);
+  out += '-';
+  append_padded(out, static_cast<uint64_t>(utc.tm_mday), 2);
+  out += 'T';
+  append_padded(out, static_cast<uint64_t>(utc.tm_hour), 2);
+  out += ':';
+  append_padded(out, static_cast<uint64_t>(utc.tm_min), 2);
+  out += ':';
+  append_padded(out, static_cast<uint64_t>(utc.tm_sec), 2);
+  out += '.';
+  append_padded(out, time_ms % 1000, 3);
+  out += 'Z';
+}
+
+Block* Block::make(const EventDraft& draft, const EventPlace& place, uint32_t holders,
+                   std::string& scratch) {
+  uint32_t ends[kParts];
+  size_t parts = 0;
+  auto part_ends = [&] { ends[parts++] = static_cast<uint32_t>(scratch.size()); };
+  HubId own{place.stream_epoch, place.position};
+  HubId global{place.hub_epoch, place.global};
+  scratch.assign(place.stream);
+  part_ends();
+  scratch += draft.type;
+  part_ends();
+  scratch += draft.correlation;
+  part_ends();
+  scratch += draft.message_id;
+  part_ends();
+
+  append_id_line(scratch, own);
+  if (!draft.type.empty()) scratch.append("event: ").append(draft.type) += '\n';
+  if (draft.json) {
+    scratch += "data: ";
+    append_on_one_line(scratch, draft.data);
+    scratch += '\n';
+  } else {
+    append_data_lines(scratch, draft.data);
+  }
+  scratch += '\n';
+  part_ends();
+  append_poke(scratch, own, place);
+  part_ends();
+  append_id_line(scratch, global);
+  scratch += "data: ";
+  auto message_begin = static_cast<uint32_t>(scratch.size() - ends[parts - 1]);
+  append_message(scratch, draft, place);
+  scratch += "\n\n";
+  part_ends();
+  append_poke(scratch, global, place);
+  part_ends();
+
+  void* memory = ::operator new(sizeof(Block) + scratch.size());
+  auto* block = new (memory) Block;
+  block->refs_.store(holders, std::memory_order_relaxed);
+  block->stream_epoch_ = place.stream_epoch;
+  block->position_ = place.position;
+  block->global_ = place.global;
+  block->time_ms_ = place.time_ms;
+  block->message_begin_ = message_begin;
+  std::memcpy(block->ends_, ends, sizeof(ends));
+  std::memcpy(block->text(), scratch.data(), scratch.size());
+  return block;
+}
+
+std::string_view Block::message() const {
+  std::string_view event = envelope_event();
+  return event.substr(message_begin_, event.size() - message_begin_ - 2);
+}
+
+void Block::destroy() {
+  this->~Block();
+  ::operator delete(this);
+}
+
+}  // namespace sluice

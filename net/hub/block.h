@@ -1,0 +1,99 @@
+// An event of a hub in the forms in which it leaves, made once however many clients read it. The
+// worker that is the hub's home makes a block; from then on nobody changes it, and all workers
+// share it. Each worker that indexes it holds one count, and gives it back when it has evicted the
+// event and no client of its own is being sent it. The last one frees the block, on its thread.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "net/hub/hub_id.h"
+
+namespace sluice {
+
+// An event as it was published. The views are of the publisher's body.
+struct EventDraft {
+  std::string type = {};
+  std::string_view data = {};
+  std::string_view metadata = {};  // JSON; empty: none
+  std::string message_id = {};
+  std::string correlation = {};  // the category that its metadata correlates it with
+  bool json = true;              // the data is; else it is text, of one line or several
+};
+
+// Where an event stands; the home decides it.
+struct EventPlace {
+  std::string_view stream;
+  uint64_t position = 0;  // within the stream, from 0, dense
+  uint64_t global = 0;    // within the hub, from 1, dense
+  uint64_t time_ms = 0;   // since 1970
+  uint32_t stream_epoch = 0;
+  uint32_t hub_epoch = 0;
+};
+
+class Block {
+ public:
+  // `scratch` is a text to build in. `holders`: the workers that will index it.
+  static Block* make(const EventDraft& draft, const EventPlace& place, uint32_t holders,
+                     std::string& scratch);
+  void let_go() {
+    if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
+  }
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
+
+  uint64_t position() const { return position_; }
+  uint64_t global() const { return global_; }
+  uint64_t time_ms() const { return time_ms_; }
+  uint32_t stream_epoch() const { return stream_epoch_; }
+  std::string_view stream() const { return part(0); }
+  std::string_view type() const { return part(1); }
+  std::string_view correlation() const { return part(2); }
+  std::string_view message_id() const { return part(3); }
+  // Whole events, for a subscriber of its stream alone, or of categories and several streams.
+  std::string_view event() const { return part(4); }
+  std::string_view poke() const { return part(5); }
+  std::string_view envelope_event() const { return part(6); }
+  std::string_view envelope_poke() const { return part(7); }
+  // As JSON, on one line.
+  std::string_view message() const;
+
+  // Where the parts lie, for leases.
+  char* text() { return reinterpret_cast<char*>(this + 1); }
+  uint32_t text_size() const { return ends_[kParts - 1]; }
+  // That it occupies.
+  size_t bytes() const { return sizeof(Block) + text_size(); }
+
+  // Of its stream, with this event: the first position that is kept. Set by the home before anybody
+  // else sees the block.
+  void set_stream_first(uint64_t position) { stream_first_ = position; }
+  uint64_t stream_first() const { return stream_first_; }
+
+ private:
+  static constexpr size_t kParts = 8;
+
+  Block() = default;
+  ~Block() = default;
+  void destroy();
+  std::string_view part(size_t which) const {
+    size_t begin = which == 0 ? 0 : ends_[which - 1];
+    return {reinterpret_cast<const char*>(this + 1) + begin, ends_[which] - begin};
+  }
+
+  std::atomic<uint32_t> refs_{0};
+  uint32_t stream_epoch_ = 0;
+  uint64_t position_ = 0;
+  uint64_t global_ = 0;
+  uint64_t time_ms_ = 0;
+  uint64_t stream_first_ = 0;
+  uint32_t ends_[kParts] = {};
+  uint32_t message_begin_ = 0;  // within envelope_event()
+};
+
+// "2026-11-27T03:11:42.123Z"
+void append_time(std::string& out, uint64_t time_ms);
+
+}  // namespace sluice

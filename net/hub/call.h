@@ -1,0 +1,71 @@
+// What a request asks of a hub, read from its head: the target below the route's path, the query,
+// and a few fields. docs/hub.md is the list for users. Whatever cannot be understood is a fault
+// with the answer that it gets; nothing is guessed. Pure, any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/config/config.h"
+#include "net/http/head.h"
+#include "net/hub/cursor.h"
+#include "net/hub/publish_body.h"
+
+namespace sluice {
+
+namespace limits {
+// Streams and categories of one subscriber.
+inline constexpr size_t kHubSourcesMax = 64;
+}  // namespace limits
+
+// Of a subscriber whose next event has been evicted.
+enum class SlowPolicy : uint8_t { kDisconnect, kSkip, kCoalesce };
+
+struct HubCall {
+  enum class What : uint8_t {
+    kHubInfo,
+    kInfo,  // of a stream or category
+    kSubscribe,
+    kMessages,
+    kLast,     // the last message of a stream
+    kVersion,  // of a stream
+    kPublish,
+    kReadConsumer,
+    kStoreConsumer,
+    kPreflight,  // CORS's
+  };
+  struct Source {
+    std::string name;
+    bool is_category;
+  };
+
+  What what = What::kHubInfo;
+  std::vector<Source> sources = {};
+  bool poke = false;
+  Start start = {};
+  bool resumes = false;  // it has said where to begin, so what is missing is to be told
+  bool require_complete = false;
+  SlowPolicy slow = SlowPolicy::kDisconnect;
+  EventFilter filter = {};
+  std::optional<uint64_t> batch = {};  // nullopt: no limit
+  std::string type = {};
+  std::optional<int64_t> expected_version = {};
+  std::string key = {};
+  std::string message_id = {};
+  BodyForm form = BodyForm::kText;
+  std::string consumer = {};
+  std::string origin = {};  // of the web page, where it may read the answer
+  int status = 0;           // a fault; 0: there is none
+  std::string detail = {};
+
+  // One stream alone; ids are its own then.
+  bool single() const { return sources.size() == 1 && !sources.front().is_category; }
+  bool publishes() const { return what == What::kPublish || what == What::kStoreConsumer; }
+};
+
+HubCall read_hub_call(const Head& head, const Route& route);
+
+}  // namespace sluice

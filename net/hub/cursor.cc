@@ -1,0 +1,149 @@
+#include "net/hub/cursor.h"
+
+#include <algorithm>
+
+namespace sluice {
+
+namespace {
+
+// Events that one call passes over.
+constexpr unsigned kScannedMax = 1024;
+
+}  // namespace
+
+uint64_t Cursor::lost_through(const Log& log, Subscriptions from) {
+  uint64_t lost = 0;
+  for (const Subscription& one : from) {
+    const Series* series = one.topic->series;
+    lost = std::max(lost, series ? series->lost_through() : log.forgotten_through());
+  }
+  return lost;
+}
+
+bool Cursor::begin(const Start& start, const Log& log, Subscriptions from, uint32_t hub_epoch,
+                   const LogStream* only_stream) {
+  bool whole = true;
+  switch (start.at) {
+    case Start::At::kLatest:
+      at_ = log.next();
+      break;
+    case Start::At::kEarliest:
+      begin_at_what_is_left(log, from);
+      break;
+    case Start::At::kSince:
+      whole = begin_since(start.number, log, from);
+      break;
+    case Start::At::kPosition:
+    case Start::At::kId: {
+      bool single = from.size() == 1 && !from.front().topic->is_category;
+      whole = single ? begin_in_stream(start, log, only_stream)
+                     : begin_in_hub(start, log, from, hub_epoch);
+      break;
+    }
+  }
+  if (!whole) skip_lost(log, from);
+  return whole;
+}
+
+// False, so that it can be said at once.
+bool Cursor::begin_at_what_is_left(const Log& log, Subscriptions from) {
+  at_ = log.first();
+  skip_lost(log, from);
+  return false;
+}
+
+bool Cursor::begin_in_stream(const Start& start, const Log& log, const LogStream* stream) {
+  uint64_t wanted = start.number;
+  if (start.at == Start::At::kId) {
+    std::optional<HubId> id = parse_hub_id(start.id);
+    if (!id || !stream || id->epoch != stream->epoch) {
+      at_ = log.first();
+      return false;
+    }
+    wanted = id->position + 1;
+  }
+  uint64_t next = stream ? stream->next : 0;
+  if (wanted >= next) {
+    at_ = log.next();
+    return wanted == next;
+  }
+  uint64_t first = stream->first();
+  bool held = wanted >= first;
+  if (stream->events.empty())
+    at_ = log.next();
+  else
+    at_ = stream->events[held ? wanted - first : 0];
+  return held;
+}
+
+bool Cursor::begin_in_hub(const Start& start, const Log& log, Subscriptions from,
+                          uint32_t hub_epoch) {
+  uint64_t wanted = start.number;
+  if (start.at == Start::At::kId) {
+    std::optional<HubId> id = parse_hub_id(start.id);
+    if (!id || id->epoch != hub_epoch) {
+      at_ = log.first();
+      return false;
+    }
+    wanted = id->position + 1;
+  }
+  at_ = std::min(wanted, log.next());
+  return wanted <= log.next() && lost_through(log, from) < std::max<uint64_t>(wanted, 1);
+}
+
+// Events are in the order of their times. Where the oldest that is held is wanted, others that have
+// been evicted may have been, too.
+bool Cursor::begin_since(uint64_t time_ms, const Log& log, Subscriptions from) {
+  at_ = log.next();
+  bool whole = true;
+  for (const Subscription& one : from) {
+    const Series* series = one.topic->series;
+    if (!series) continue;
+    size_t low = 0;
+    size_t high = series->size();
+    while (low < high) {
+      size_t middle = low + (high - low) / 2;
+      const Log::Entry* event = log.at((*series)[middle]);
+      // One that its stream has let go of lies before others of the same time or later.
+      if (!event || event->block->time_ms() < time_ms)
+        low = middle + 1;
+      else
+        high = middle;
+    }
+    if (low < series->size()) at_ = std::min(at_, (*series)[low]);
+    whole = whole && (low > 0 || series->lost_through() == 0);
+  }
+  return whole;
+}
+
+bool Cursor::wants(const Log::Entry& event) const {
+  if (newest_ && event.stream->events.back() != event.block->global()) return false;
+  if (!filter_) return true;
+  if (!filter_->correlation.empty() && event.block->correlation() != filter_->correlation)
+    return false;
+  if (!filter_->member) return true;
+  const std::optional<uint64_t>& group = event.stream->group;
+  return group && *group % filter_->member->size() == filter_->member->member();
+}
+
+Cursor::Step Cursor::next(const Log& log, Subscriptions from, const Log::Entry** event) {
+  uint64_t lost = lost_through(log, from);
+  if (lost >= at_ && lost > told_) return Step::kLost;
+  for (unsigned scanned = 0; scanned < kScannedMax; ++scanned) {
+    uint64_t global = UINT64_MAX;
+    for (const Subscription& one : from) {
+      const Series* series = one.topic->series;
+      if (!series) continue;
+      size_t place = series->find(at_);
+      if (place < series->size()) global = std::min(global, (*series)[place]);
+    }
+    if (global >= end_ || global == UINT64_MAX) return Step::kEnd;
+    at_ = global;
+    *event = log.at(global);
+    if (*event && wants(**event)) return Step::kEvent;
+    ++at_;
+  }
+  return Step::kMore;
+}
+
+}  // namespace sluice

@@ -1,0 +1,62 @@
+#include "net/hub/exchange.h"
+
+#include <utility>
+
+namespace sluice {
+
+void HubPresence::add(const std::string& key, int64_t change) {
+  std::lock_guard lock(mutex_);
+  total_ += change;
+  auto [entry, is_new] = counts_.try_emplace(key, 0);
+  entry->second += change;
+  if (entry->second == 0) counts_.erase(entry);
+}
+
+uint64_t HubPresence::of(const std::string& key) {
+  std::lock_guard lock(mutex_);
+  auto found = counts_.find(key);
+  return found == counts_.end() ? 0 : static_cast<uint64_t>(found->second);
+}
+
+uint64_t HubPresence::total() {
+  std::lock_guard lock(mutex_);
+  return static_cast<uint64_t>(total_);
+}
+
+HubExchange::HubExchange(std::string its_name, unsigned workers, uint64_t its_seed)
+    : name(std::move(its_name)), seed(its_seed), lanes(workers) {
+  for (unsigned worker = 0; worker < workers; ++worker)
+    if (worker != HubProcess::kHome) lanes[worker] = std::make_unique<Lane>();
+}
+
+// What was on its way when the workers stopped.
+HubExchange::~HubExchange() {
+  for (const std::unique_ptr<Lane>& lane : lanes) {
+    if (!lane) continue;
+    for (HubChange change; lane->down.pop(change);) {
+      if (change.kind == HubChange::Kind::kAppend) change.block->let_go();
+      if (change.kind == HubChange::Kind::kForget) delete change.stream;
+      if (change.kind == HubChange::Kind::kAnswer) delete change.call;
+    }
+    for (HomeCall* call; lane->up.pop(call);) delete call;
+  }
+}
+
+HubProcess::HubProcess(unsigned workers)
+    : workers_(workers), awake_(new std::atomic<bool>[workers]) {
+  for (unsigned i = 0; i < workers; ++i) awake_[i].store(false, std::memory_order_relaxed);
+}
+
+HubExchange& HubProcess::hub(const std::string& name, uint64_t seed) {
+  std::lock_guard lock(mutex_);
+  std::unique_ptr<HubExchange>& hub = hubs_[name];
+  if (!hub) hub = std::make_unique<HubExchange>(name, workers_, seed);
+  return *hub;
+}
+
+bool HubProcess::wake(unsigned worker) {
+  if (awake_[worker].exchange(true, std::memory_order_acq_rel)) return true;
+  return waker_ && waker_(worker);
+}
+
+}  // namespace sluice

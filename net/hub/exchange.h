@@ -1,0 +1,122 @@
+// What the workers of a process share of its hubs. A hub has a lane to each worker beside its home:
+// the home's changes of the log and its answers go down, in order, and what is asked of the home
+// goes up. Lanes are single-producer rings; a worker is woken once for all that has come until it
+// looks. Owned by the process, or by a gateway that has no other worker beside it; outlives all
+// workers.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/spsc_ring.h"
+#include "net/hub/home.h"
+
+namespace sluice {
+
+class HubRequest;
+
+namespace limits {
+// Changes on their way to one worker: several batches. A worker that is further behind than that
+// holds up publishers, since none may miss a change.
+inline constexpr size_t kHubLaneChanges = 16'384;
+// Requests to the home on their way from one worker.
+inline constexpr size_t kHubLaneCalls = 4'096;
+}  // namespace limits
+
+// What a worker asks of a hub's home, and the answer.
+struct HomeCall {
+  enum class Kind : uint8_t { kPublish, kReadConsumer, kStoreConsumer };
+
+  Kind kind = Kind::kPublish;
+  PublishRequest publish = {};
+  std::string consumer = {};
+  std::optional<uint64_t> position = {};  // of the consumer
+  bool stored = true;
+  PublishResult result = {};
+  // Whoever waits for the answer; null: nobody any more. Its own worker's to touch.
+  HubRequest* asker = nullptr;
+};
+
+struct HubChange {
+  enum class Kind : uint8_t { kAppend, kEvict, kForget, kAnswer };
+
+  Kind kind = Kind::kAppend;
+  union {
+    Block* block = nullptr;
+    uint64_t global;
+    std::string* stream;  // the receiver's to delete
+    HomeCall* call;       // the same
+  };
+};
+
+// How many subscribers there are of each stream and category, over all workers. Asked for and
+// changed with requests, never with events, so a lock will do.
+class HubPresence {
+ public:
+  void add(const std::string& key, int64_t change);
+  uint64_t of(const std::string& key);
+  uint64_t total();
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<std::string, int64_t> counts_;
+  int64_t total_ = 0;
+};
+
+struct HubExchange {
+  struct Lane {
+    SpscRing<HubChange> down{limits::kHubLaneChanges};
+    SpscRing<HomeCall*> up{limits::kHubLaneCalls};
+  };
+
+  HubExchange(std::string its_name, unsigned workers, uint64_t its_seed);
+  ~HubExchange();
+  HubExchange(const HubExchange&) = delete;
+  HubExchange& operator=(const HubExchange&) = delete;
+
+  const std::string name;
+  const uint64_t seed;
+  std::vector<std::unique_ptr<Lane>> lanes;  // by worker; null for the home
+  // The global position of the home's next event: a worker whose log is shorter has not heard all.
+  std::atomic<uint64_t> next{1};
+  HubPresence presence;
+};
+
+class HubProcess {
+ public:
+  static constexpr unsigned kHome = 0;  // of all hubs
+
+  explicit HubProcess(unsigned workers);
+  HubProcess(const HubProcess&) = delete;
+  HubProcess& operator=(const HubProcess&) = delete;
+
+  unsigned workers() const { return workers_; }
+  // Makes a worker look at its lanes, soon; false: it has stopped. Before any worker runs.
+  void set_waker(std::function<bool(unsigned worker)> waker) { waker_ = std::move(waker); }
+
+  // The same for all workers, made by the first that asks, and kept as long as the process lives.
+  HubExchange& hub(const std::string& name, uint64_t seed);
+
+  // False: it has stopped.
+  bool wake(unsigned worker);
+  // The worker looks: what is pushed from here on wakes it again.
+  void looks(unsigned worker) { awake_[worker].exchange(false, std::memory_order_acq_rel); }
+
+ private:
+  const unsigned workers_;
+  std::function<bool(unsigned)> waker_;
+  std::unique_ptr<std::atomic<bool>[]> awake_;
+  std::mutex mutex_;
+  std::unordered_map<std::string, std::unique_ptr<HubExchange>> hubs_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,125 @@
+// Where a hub's log is decided: one worker of the process, the hub's home. It checks what
+// publishers ask for, gives positions and the time, makes blocks, and says what is evicted and
+// forgotten. Each decision is a change, told in order to whoever carries it to all workers' logs.
+// Its own worker's log has it as soon as it is told. Owned by that worker's hub, used on its
+// thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "net/hub/block.h"
+#include "net/hub/key_window.h"
+#include "net/hub/log.h"
+
+namespace sluice {
+
+namespace limits {
+// Of the names that publishers give to requests and messages, each up to 255 bytes: 40 MB at worst.
+inline constexpr size_t kHubKeysMax = 100'000;
+inline constexpr size_t kHubKeyBytesMax = 255;
+inline constexpr size_t kHubConsumersMax = 10'000;
+// Events of one request. A ring between workers has room for several such batches.
+inline constexpr size_t kHubBatchMax = 1'000;
+}  // namespace limits
+
+// What a hub may keep and take; 0: no limit, unless said otherwise.
+struct HubLimits {
+  uint64_t history_bytes = 64ULL * 1024 * 1024;
+  uint64_t history_events = 100'000;
+  uint64_t history_age_ms = 0;
+  uint64_t stream_events = 0;
+  uint64_t streams = 100'000;
+  uint64_t rate = 0;                // events a second
+  uint64_t window_ms = 5 * 60'000;  // of keys
+};
+
+// A change of the log.
+class ChangeSink {
+ public:
+  virtual void append(Block& block) = 0;
+  virtual void evict_through(uint64_t global) = 0;
+  virtual void forget(const std::string& stream) = 0;
+
+ protected:
+  ~ChangeSink() = default;
+};
+
+struct PublishRequest {
+  std::string stream = {};
+  std::string body = {};  // that the events are views of
+  std::vector<EventDraft> events = {};
+  std::optional<int64_t> expected_version = {};  // -1: the stream has no event
+  std::string key = {};                          // names the request; empty: none does
+  uint64_t fingerprint = 0;                      // of its body
+};
+
+struct PublishResult {
+  enum class Status : uint8_t {
+    kAppended,
+    kDuplicate,  // of a request, or of messages, within the window
+    kWrongVersion,
+    kKeyReused,  // for another request
+    kTooManyStreams,
+    kTooFast,
+    kBusy,  // a worker does not keep up, or the home has gone
+  };
+
+  Status status = Status::kBusy;
+  uint64_t position = 0;  // of the last event
+  uint64_t global = 0;
+  uint64_t count = 0;    // of events that were appended now
+  int64_t version = -1;  // of the stream, before
+  uint64_t retry_ms = 0;
+};
+
+class Home {
+ public:
+  // `seed` makes the epoch.
+  Home(Log& log, ChangeSink& changes, uint64_t seed, uint32_t holders);
+
+  void set_limits(const HubLimits& limits) { limits_ = limits; }
+  // All of its events, or none.
+  PublishResult publish(const PublishRequest& request, uint64_t now_ms, uint64_t wall_ms);
+  // Evicts what is over the limits, age too.
+  void trim(uint64_t now_ms, uint64_t wall_ms);
+
+  // Of the hub.
+  uint32_t epoch() const { return epoch_; }
+  static uint32_t epoch_of(uint64_t seed);
+
+  // nullopt: that consumer has stored none.
+  std::optional<uint64_t> consumer(const std::string& id) const;
+  // False: there are too many.
+  bool set_consumer(const std::string& id, uint64_t position);
+
+ private:
+  using Status = PublishResult::Status;
+
+  bool takes(uint64_t events, uint64_t now_ms, PublishResult& result);
+  bool has_room_for_stream(PublishResult& result);
+  std::vector<bool> known_messages(const PublishRequest& request, PublishResult& result) const;
+  uint32_t new_epoch(std::string_view stream) const;
+  bool over_limits(uint64_t wall_ms) const;
+
+  Log& log_;
+  ChangeSink& changes_;
+  HubLimits limits_;
+  const uint64_t seed_;
+  const uint32_t epoch_;
+  const uint32_t holders_;
+  KeyWindow keys_{limits::kHubKeysMax};
+  std::unordered_map<std::string, uint64_t> consumers_;
+  uint64_t last_wall_ms_ = 0;
+  // Of the rate: what may be taken now, in thousandths of an event, and since when that holds.
+  int64_t allowance_ = 0;
+  uint64_t allowance_ms_ = 0;
+  std::string scratch_;
+};
+
+}  // namespace sluice

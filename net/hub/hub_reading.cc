@@ -1,0 +1,187 @@
+// A hub's request that reads: a subscriber, or one who asks for messages.
+#include <utility>
+
+#include "core/text.h"
+#include "net/filter/json_text.h"
+#include "net/hub/hub_request.h"
+#include "net/hub/hubs.h"
+#include "net/hub/local_hub.h"
+
+namespace sluice {
+
+namespace {
+
+// Of one reader in one turn.
+constexpr unsigned kEventsATurn = 256;
+constexpr size_t kMessagesBytes = 8UL * 1024;  // put together before they are passed on
+
+}  // namespace
+
+void HubRequest::start_reading() {
+  HubCall& call = *call_;
+  bool subscribes = call.what == HubCall::What::kSubscribe;
+  subscriptions_ = std::make_unique<Subscription[]>(call.sources.size());
+  bool counted = subscribes && !stream_->method_is_head();
+  for (const HubCall::Source& source : call.sources) {
+    subscriptions_[sources_].reader = this;
+    hub_.join(subscriptions_[sources_++], source, counted);
+  }
+  stays_ = counted;
+  if (counted) ++hub_.counts().subscribers;
+  Subscriptions from(subscriptions_.get(), sources_);
+  const LogStream* only = call.single() ? hub_.log().stream(call.sources.front().name) : nullptr;
+  bool whole = cursor_.begin(call.start, hub_.log(), from, hub_.epoch(), only);
+  if (call.filter.member || !call.filter.correlation.empty())
+    cursor_.filter(std::make_unique<EventFilter>(std::move(call.filter)));
+  bool gap = subscribes && call.resumes && !whole;
+  std::string told;
+  if (gap) {
+    ++hub_.counts().gaps;
+    told = gap_text(only);
+    if (call.require_complete) {
+      problem(412, "The hub does not hold all that is wanted.", {{"Sluice-Replay", "gap"}});
+      return;
+    }
+  }
+  slow_ = call.slow;
+  form_ = !subscribes     ? Form::kMessage
+          : call.single() ? (call.poke ? Form::kPoke : Form::kEvent)
+                          : (call.poke ? Form::kEnvelopePoke : Form::kEnvelope);
+  Fields fields{{"Cache-Control", subscribes ? "no-cache" : "no-store"}};
+  if (subscribes && call.resumes) fields.emplace_back("Sluice-Replay", gap ? "gap" : "complete");
+  head(200, subscribes ? "text/event-stream" : "application/json", BodyKind::kChunked, 0, fields);
+  if (!stream_) return;
+  if (stream_->method_is_head()) {
+    finish();
+    return;
+  }
+  if (!subscribes) {
+    cursor_.end_at(hub_.log().next());
+    left_ = call.batch.value_or(UINT64_MAX);
+  }
+  call_.reset();
+  state_ = State::kReading;
+  if (gap && !write(told)) return;
+  pump();
+}
+
+// `stream`: the one that it reads alone, as far as it exists.
+std::string HubRequest::gap_text(const LogStream* stream) const {
+  bool single = call_ ? call_->single() : form_ == Form::kEvent || form_ == Form::kPoke;
+  HubId got{hub_.epoch(), cursor_.at()};
+  if (single) {
+    const Series* held = stream ? &stream->events : nullptr;
+    size_t place = held ? held->find(cursor_.at()) : 0;
+    got.epoch = stream ? stream->epoch : 0;
+    got.position = !stream ? 0 : stream->first() + place;
+  }
+  std::string text = "event: sluice.gap\ndata: {\"wanted\":";
+  if (!call_) {
+    text += "null";
+  } else if (call_->start.at == Start::At::kId) {
+    text += '"';
+    append_escaped(text, call_->start.id);
+    text += '"';
+  } else {
+    append_number(text, call_->start.number);
+  }
+  text += ",\"got\":\"";
+  append_hub_id(text, got);
+  text += "\",\"epoch\":\"";
+  append_epoch(text, got.epoch);
+  return text += "\"}\n\n";
+}
+
+std::string_view HubRequest::form_of(const Block& block) const {
+  switch (form_) {
+    case Form::kEvent:
+      return block.event();
+    case Form::kPoke:
+      return block.poke();
+    case Form::kEnvelope:
+      return block.envelope_event();
+    case Form::kEnvelopePoke:
+      return block.envelope_poke();
+    case Form::kMessage:
+      break;
+  }
+  return block.message();
+}
+
+void HubRequest::pump() {
+  if (state_ != State::kReading || !stream_) return;
+  if (form_ == Form::kMessage) {
+    read_messages();
+    return;
+  }
+  for (unsigned i = 0; i < kEventsATurn; ++i) {
+    const Log::Entry* event = nullptr;
+    switch (cursor_.next(hub_.log(), {subscriptions_.get(), sources_}, &event)) {
+      case Cursor::Step::kEvent:
+        if (stream_->response_credit() == 0) return;
+        cursor_.advance();
+        ++hub_.counts().delivered;
+        stream_->on_response_body(event->lease, form_of(*event->block));
+        if (!stream_) return;
+        break;
+      case Cursor::Step::kLost:
+        if (!on_lost()) return;
+        break;
+      case Cursor::Step::kEnd:
+        cursor_.only_newest(false);
+        return;
+      case Cursor::Step::kMore:
+        hub_.wake(*this);
+        return;
+    }
+  }
+  hub_.wake(*this);
+}
+
+// False: it has ended.
+bool HubRequest::on_lost() {
+  if (slow_ == SlowPolicy::kDisconnect) {
+    ++hub_.counts().slow_ended;
+    finish();
+    return false;
+  }
+  ++hub_.counts().gaps;
+  Subscriptions from(subscriptions_.get(), sources_);
+  cursor_.skip_lost(hub_.log(), from);
+  cursor_.only_newest(slow_ == SlowPolicy::kCoalesce);
+  const Topic& topic = *from.front().topic;
+  return write(gap_text(topic.is_category ? nullptr : hub_.log().stream(topic.name)));
+}
+
+// An array of messages, in pieces.
+void HubRequest::read_messages() {
+  while (stream_->response_credit() > 0) {
+    std::string text;
+    if (!std::exchange(begun_, true)) text = "[";
+    bool over = left_ == 0;
+    while (!over && text.size() < kMessagesBytes) {
+      const Log::Entry* event = nullptr;
+      Cursor::Step step = cursor_.next(hub_.log(), {subscriptions_.get(), sources_}, &event);
+      if (step == Cursor::Step::kMore) {
+        if (write(text)) hub_.wake(*this);
+        return;
+      }
+      if (step == Cursor::Step::kLost)
+        cursor_.skip_lost(hub_.log(), {subscriptions_.get(), sources_});
+      over = step == Cursor::Step::kEnd;
+      if (step != Cursor::Step::kEvent) continue;
+      cursor_.advance();
+      if (std::exchange(separate_, true)) text += ',';
+      text += event->block->message();
+      over = --left_ == 0;
+    }
+    if (over) text += "]\n";
+    if (!write(text)) return;
+    if (over) {
+      finish();
+      return;
+    }
+  }
+}
+
+}  // namespace sluice

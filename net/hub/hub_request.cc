@@ -1,0 +1,401 @@
+// A hub's request: how it arrives, what answers it in one piece, and how it ends.
+#include "net/hub/hub_request.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "core/check.h"
+#include "core/text.h"
+#include "net/filter/json_text.h"
+#include "net/http/problem.h"
+#include "net/hub/hubs.h"
+#include "net/hub/local_hub.h"
+#include "net/hub/names.h"
+
+namespace sluice {
+
+namespace {
+
+constexpr size_t kBodyBytesMax = 4UL * 1024 * 1024;
+constexpr size_t kLastScannedMax = 10'000;  // for the last message of a type
+constexpr uint64_t kRetryLeastMs = 1'000;
+constexpr uint64_t kRetryMostMs = 10'000;
+
+void append_member(std::string& out, std::string_view name, std::string_view text) {
+  out.append(out.size() > 1 ? ",\"" : "\"").append(name).append("\":\"");
+  append_escaped(out, text);
+  out += '"';
+}
+
+void append_member(std::string& out, std::string_view name, uint64_t number) {
+  out.append(out.size() > 1 ? ",\"" : "\"").append(name).append("\":");
+  append_number(out, number);
+}
+
+void append_version(std::string& out, std::string_view name, uint64_t next) {
+  if (next == 0)
+    out.append(out.size() > 1 ? ",\"" : "\"").append(name).append("\":-1");
+  else
+    append_member(out, name, next - 1);
+}
+
+void append_epoch_member(std::string& out, uint32_t epoch) {
+  std::string text;
+  append_epoch(text, epoch);
+  append_member(out, "epoch", text);
+}
+
+}  // namespace
+
+HubRequest::HubRequest(Hubs& hubs, LocalHub& hub, Stream& stream, std::unique_ptr<HubCall> call,
+                       bool has_body)
+    : hubs_(hubs), hub_(hub), stream_(&stream), call_(std::move(call)), has_body_(has_body) {}
+
+HubRequest::~HubRequest() = default;
+
+void HubRequest::begin() {
+  stream_->on_upstream(*this, /*reused=*/false);
+  if (stream_) stream_->on_upstream_connected();
+  // What was there at once has waited for that.
+  if (stream_) request_ready();
+}
+
+// --- the request arrives ---
+
+void HubRequest::request_ready() {
+  if (state_ != State::kArriving || in_read_) return;
+  in_read_ = true;
+  read_body();
+  in_read_ = false;
+  if (!stream_) return;
+  bool whole = stream_->request().finished() && stream_->request().backlog() == 0;
+  // A fault with a body need not be waited for: what still comes is dropped.
+  bool faulty = call_->status != 0 && has_body_;
+  if (whole || faulty) dispatch();
+}
+
+void HubRequest::read_body() {
+  std::array<iovec, 16> pieces;
+  while (stream_ && stream_->request().backlog() > 0) {
+    size_t used = stream_->request().build(pieces);
+    size_t bytes = 0;
+    for (const iovec& piece : std::span(pieces).first(used)) {
+      bytes += piece.iov_len;
+      if (call_->status == 0) body_.append(static_cast<const char*>(piece.iov_base), piece.iov_len);
+    }
+    if (bytes == 0) return;
+    if (call_->status == 0 && body_.size() > kBodyBytesMax) {
+      call_->status = 413;
+      call_->detail = "The body is larger than 4 MiB.";
+    }
+    MemoryLimit& memory = hubs_.context().memory_limit;
+    if (call_->status == 0 && !memory.charge(&charged_, static_cast<uint32_t>(body_.capacity()))) {
+      call_->status = 503;
+      call_->detail = "There is no memory for the body now.";
+    }
+    if (call_->status != 0) body_ = {};
+    stream_->on_request_sent(stream_->request().sent(bytes));
+  }
+}
+
+void HubRequest::dispatch() {
+  state_ = State::kServing;
+  if (call_->status != 0) {
+    if (call_->publishes()) ++hub_.counts().refused;
+    problem(call_->status, call_->detail);
+    return;
+  }
+  switch (call_->what) {
+    case HubCall::What::kPreflight:
+      preflight();
+      return;
+    case HubCall::What::kPublish:
+      publish();
+      return;
+    case HubCall::What::kReadConsumer:
+    case HubCall::What::kStoreConsumer: {
+      auto call = std::make_unique<HomeCall>();
+      call->consumer = call_->consumer;
+      call->kind = HomeCall::Kind::kReadConsumer;
+      if (call_->what == HubCall::What::kStoreConsumer) {
+        call->kind = HomeCall::Kind::kStoreConsumer;
+        call->position = read_position(body_, hubs_.json_check());
+        if (!call->position) {
+          problem(400, "The body is {\"position\": N}, with a whole number from 0 on.");
+          return;
+        }
+      }
+      ask_home(std::move(call));
+      return;
+    }
+    default:
+      serve();
+  }
+}
+
+void HubRequest::publish() {
+  auto call = std::make_unique<HomeCall>();
+  PublishRequest& request = call->publish;
+  request.stream = call_->sources.front().name;
+  request.expected_version = call_->expected_version;
+  request.key = call_->key;
+  request.fingerprint = hash_text(body_);
+  request.body = std::move(body_);
+  PublishRules rules{.event_bytes_max = stream_->settings().hub_event_size,
+                     .events_max = limits::kHubBatchMax};
+  if (PublishFault fault =
+          read_publish_body(request.body, call_->form, rules, hubs_.json_check(), request.events)) {
+    ++hub_.counts().refused;
+    problem(fault.status, fault.detail);
+    return;
+  }
+  if (call_->form == BodyForm::kText) {
+    request.events.front().type = call_->type;
+    request.events.front().message_id = call_->message_id;
+  }
+  ask_home(std::move(call));
+}
+
+void HubRequest::ask_home(std::unique_ptr<HomeCall> call) {
+  call->asker = this;
+  asked_ = call.get();
+  if (hub_.ask(std::move(call))) return;
+  problem(503, "The hub does not keep up, or is about to end.");
+}
+
+void HubRequest::on_home_answer(HomeCall& call) {
+  asked_ = nullptr;
+  if (!stream_) return;
+  if (call.kind == HomeCall::Kind::kPublish) {
+    answer_publish(call);
+    return;
+  }
+  if (!call.stored) {
+    problem(403, "The hub has as many consumers as it may have.");
+  } else if (!call.position) {
+    problem(404, "That consumer has stored no position.");
+  } else {
+    std::string body = "{";
+    append_member(body, "consumer", call.consumer);
+    append_member(body, "position", *call.position);
+    answer(200, body += "}\n");
+  }
+}
+
+void HubRequest::answer_publish(const HomeCall& call) {
+  using Status = PublishResult::Status;
+  const PublishResult& result = call.result;
+  bool taken = result.status == Status::kAppended || result.status == Status::kDuplicate;
+  if (!taken) ++hub_.counts().refused;
+  switch (result.status) {
+    case Status::kAppended:
+    case Status::kDuplicate: {
+      std::string body = "{";
+      append_member(body, "stream", call.publish.stream);
+      append_member(body, "position", result.position);
+      append_member(body, "globalPosition", result.global);
+      append_member(body, "appended", result.count);
+      answer(result.status == Status::kAppended ? 201 : 200, body += "}\n");
+      return;
+    }
+    case Status::kWrongVersion:
+      problem(409, "The stream's version is " + std::to_string(result.version) + ", not " +
+                       std::to_string(*call.publish.expected_version) + ".");
+      return;
+    case Status::kKeyReused:
+      problem(422, "The Idempotency-Key has been used for another request.");
+      return;
+    case Status::kTooManyStreams:
+      problem(403, "The hub has as many streams as it may have.");
+      return;
+    case Status::kTooFast: {
+      std::string seconds = std::to_string((result.retry_ms + 999) / 1000);
+      problem(429, "The hub takes no more events now.", {{"Retry-After", seconds}});
+      return;
+    }
+    case Status::kBusy:
+      problem(503, "A worker does not keep up.", {{"Retry-After", "1"}});
+      return;
+  }
+}
+
+// --- answers from the worker's own log ---
+
+// Its log may not have all that a publisher has been told of by another worker.
+void HubRequest::serve() {
+  if (!stream_) return;
+  if (hub_.behind()) {
+    waits_for_ = hub_.exchange().next.load(std::memory_order_acquire);
+    hub_.wait(*this);
+    return;
+  }
+  switch (call_->what) {
+    case HubCall::What::kSubscribe:
+    case HubCall::What::kMessages:
+      start_reading();
+      return;
+    case HubCall::What::kLast:
+      serve_last();
+      return;
+    default:
+      serve_info();
+  }
+}
+
+void HubRequest::serve_info() {
+  Log& log = hub_.log();
+  std::string body = "{";
+  if (call_->what == HubCall::What::kHubInfo) {
+    append_member(body, "hub", hub_.exchange().name);
+    append_epoch_member(body, hub_.epoch());
+    append_member(body, "streams", log.streams());
+    append_member(body, "categories", log.categories());
+    append_member(body, "events", log.events());
+    append_member(body, "bytes", log.bytes());
+    append_member(body, "firstGlobalPosition", log.first());
+    append_member(body, "globalPosition", log.next() - 1);
+    append_member(body, "subscribers", hub_.exchange().presence.total());
+    answer(200, body += "}\n");
+    return;
+  }
+  const HubCall::Source& source = call_->sources.front();
+  const LogStream* stream = source.is_category ? nullptr : log.stream(source.name);
+  const LogCategory* category = source.is_category ? log.category(source.name) : nullptr;
+  if (call_->what == HubCall::What::kVersion) {
+    append_version(body, "version", stream ? stream->next : 0);
+    answer(200, body += "}\n");
+    return;
+  }
+  uint64_t subscribers =
+      hub_.exchange().presence.of((source.is_category ? 'c' : 's') + source.name);
+  if (source.is_category) {
+    append_member(body, "category", source.name);
+    append_epoch_member(body, hub_.epoch());
+    append_member(body, "streams", category ? category->streams : 0);
+    append_member(body, "globalPosition",
+                  category && !category->events.empty() ? category->events.back() : 0);
+  } else {
+    append_member(body, "stream", source.name);
+    append_member(body, "category", category_of(source.name));
+    if (stream) append_epoch_member(body, stream->epoch);
+    append_version(body, "version", stream ? stream->next : 0);
+    append_member(body, "events", stream ? stream->events.size() : 0);
+    if (stream && !stream->events.empty()) append_member(body, "firstPosition", stream->first());
+  }
+  append_member(body, "subscribers", subscribers);
+  answer(200, body += "}\n");
+}
+
+void HubRequest::serve_last() {
+  Log& log = hub_.log();
+  const LogStream* stream = log.stream(call_->sources.front().name);
+  size_t held = stream ? stream->events.size() : 0;
+  for (size_t i = held; i > 0 && held - i < kLastScannedMax; --i) {
+    const Block& block = *log.at(stream->events[i - 1])->block;
+    if (!call_->type.empty() && block.type() != call_->type) continue;
+    answer(200, std::string(block.message()) + "\n");
+    return;
+  }
+  problem(404, "The hub holds no such message.");
+}
+
+// --- answering ---
+
+void HubRequest::head(int status, std::string_view type, BodyKind body, uint64_t length,
+                      const Fields& fields) {
+  stream_->on_response_begun();
+  if (!stream_) return;
+  std::unique_ptr<Head> head = hubs_.context().heads.acquire();
+  HeadBuilder builder(*head, status);
+  if (!type.empty()) builder.field("Content-Type", type);
+  for (const auto& [name, value] : fields) builder.field(name, value);
+  const Route& route = stream_->route();
+  if (!call_->origin.empty()) {
+    builder.field("Access-Control-Allow-Origin", call_->origin);
+    builder.field("Access-Control-Expose-Headers", "Sluice-Replay, Retry-After");
+    if (stream_->settings().hub_cors_credentials)
+      builder.field("Access-Control-Allow-Credentials", "true");
+  }
+  // Also to others: a cache must not give them an answer without these fields.
+  if (!route.hub_cors.empty() && route.hub_cors.front() != "*") builder.field("Vary", "Origin");
+  bool none = stream_->method_is_head() || status == 204;
+  builder.body(none ? BodyKind::kNone : body, length);
+  stream_->on_response_head(*head);
+  hubs_.context().heads.release(std::move(head));
+}
+
+void HubRequest::answer(int status, std::string_view body, const Fields& fields,
+                        std::string_view type) {
+  Fields all = fields;
+  all.emplace_back("Cache-Control", "no-store");
+  head(status, type, BodyKind::kLength, body.size(), all);
+  if (!stream_) return;
+  if (!stream_->method_is_head() && !write(body)) return;
+  finish();
+}
+
+void HubRequest::problem(int status, std::string_view detail, const Fields& fields) {
+  answer(status, problem_body(status, detail), fields, "application/problem+json");
+}
+
+void HubRequest::preflight() {
+  Fields fields{{"Allow", "GET, HEAD, POST, PUT, OPTIONS"}};
+  if (!call_->origin.empty()) {
+    fields.emplace_back("Access-Control-Allow-Methods", "GET, POST, PUT");
+    fields.emplace_back(
+        "Access-Control-Allow-Headers",
+        "Authorization, Cache-Control, Content-Type, Idempotency-Key, Last-Event-ID");
+    fields.emplace_back("Access-Control-Max-Age", "600");
+  }
+  head(204, "", BodyKind::kNone, 0, fields);
+  if (stream_) finish();
+}
+
+bool HubRequest::write(std::string_view text) {
+  Memory& memory = hubs_.context().memory;
+  SlotPool& pool = stays_ ? memory.sse_event : memory.http_message;
+  while (stream_ && !text.empty()) {
+    Lease lease = pool.take_block(static_cast<uint32_t>(text.size()), /*ours=*/false);
+    if (!lease) {
+      Stream* stream = stream_;
+      stream->on_upstream_lost(Ending::kOverloaded, "hub", /*nothing_sent=*/false);
+      let_go();
+      return false;
+    }
+    size_t size = std::min<size_t>(text.size(), lease.size());
+    std::memcpy(lease.data(), text.data(), size);
+    stream_->on_response_body(lease, {lease.data(), size});
+    text.remove_prefix(size);
+  }
+  return stream_ != nullptr;
+}
+
+void HubRequest::finish() {
+  stream_->on_response_end();
+  let_go();
+}
+
+void HubRequest::on_drain() {
+  if (!stays_ || state_ != State::kReading || !stream_) return;
+  std::string text = "retry: ";
+  append_number(text, hubs_.random().between(kRetryLeastMs, kRetryMostMs));
+  if (write(text += "\n\n")) finish();
+}
+
+void HubRequest::let_go() {
+  Stream* stream = std::exchange(stream_, nullptr);
+  if (!stream) return;
+  state_ = State::kOver;
+  if (asked_) asked_->asker = nullptr;
+  hub_.forget(*this);
+  for (size_t i = 0; i < sources_; ++i) hub_.leave(subscriptions_[i], stays_);
+  if (stays_) --hub_.counts().subscribers;
+  sources_ = 0;
+  hubs_.context().memory_limit.charge(&charged_, 0);
+  hubs_.bury(*this);
+  stream->upstream_released();
+}
+
+}  // namespace sluice

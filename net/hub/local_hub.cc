@@ -1,0 +1,282 @@
+#include "net/hub/local_hub.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/clock.h"
+
+namespace sluice {
+
+namespace {
+
+// Readers that read on in one turn.
+constexpr unsigned kReadersATurn = 1024;
+
+}  // namespace
+
+LocalHub::LocalHub(WorkerContext& context, HubProcess& process, HubExchange& exchange,
+                   BlockSlots& slots)
+    : context_(context),
+      process_(process),
+      exchange_(exchange),
+      epoch_(Home::epoch_of(exchange.seed)),
+      log_(slots) {
+  counts_.name = exchange.name;
+  if (is_home()) {
+    ChangeSink& changes = *this;
+    home_ = std::make_unique<Home>(log_, changes, exchange.seed, process.workers());
+  }
+}
+
+LocalHub::~LocalHub() = default;
+
+void LocalHub::set_limits(const StreamSettings& settings) {
+  if (!home_) return;
+  home_->set_limits({.history_bytes = settings.hub_history_bytes,
+                     .history_events = settings.hub_history_events,
+                     .history_age_ms = settings.hub_history_age_ms,
+                     .stream_events = settings.hub_stream_events,
+                     .streams = settings.hub_streams,
+                     .rate = settings.hub_rate,
+                     .window_ms = settings.hub_dedup_window_ms});
+}
+
+HubCounts LocalHub::snapshot() const {
+  HubCounts counts = counts_;
+  counts.streams = log_.streams();
+  counts.events = log_.events();
+  counts.bytes = log_.bytes();
+  counts.global_position = log_.next() - 1;
+  return counts;
+}
+
+// --- readers ---
+
+void LocalHub::join(Subscription& subscription, const HubCall::Source& source, bool stays) {
+  auto made = std::make_unique<Topic>(source.name, source.is_category);
+  auto [entry, is_new] = topics_.try_emplace(key_of(*made), nullptr);
+  if (is_new) {
+    entry->second = std::move(made);
+    bind(*entry->second, entry->second.get());
+  }
+  Topic& topic = *entry->second;
+  subscription.topic = &topic;
+  topic.readers.push_front(subscription);
+  ++topic.count;
+  if (stays) exchange_.presence.add(entry->first, 1);
+}
+
+void LocalHub::leave(Subscription& subscription, bool stays) {
+  Topic& topic = *subscription.topic;
+  std::string key = key_of(topic);
+  IntrusiveList<Subscription, &Subscription::in_topic>::remove(subscription);
+  if (stays) exchange_.presence.add(key, -1);
+  if (--topic.count > 0) return;
+  bind(topic, nullptr);
+  topics_.erase(key);
+}
+
+// What the log has of that name tells the topic, or nobody any more.
+void LocalHub::bind(Topic& topic, Topic* told) {
+  if (LogStream* stream = topic.is_category ? nullptr : log_.stream(topic.name)) {
+    stream->topic = told;
+    topic.series = &stream->events;
+  }
+  if (LogCategory* category = topic.is_category ? log_.category(topic.name) : nullptr) {
+    category->topic = told;
+    topic.series = &category->events;
+  }
+}
+
+void LocalHub::wake(HubRequest& reader) {
+  if (reader.in_ready.linked()) return;
+  ready_.push_back(reader);
+  context_.loop.flush_later(*this);
+}
+
+void LocalHub::forget(HubRequest& request) {
+  if (!request.in_ready.linked()) return;
+  (request.waiting ? waiting_ : ready_).remove(request);
+  request.waiting = false;
+}
+
+bool LocalHub::behind() const {
+  return log_.next() < exchange_.next.load(std::memory_order_acquire);
+}
+
+void LocalHub::wait(HubRequest& request) {
+  request.waiting = true;
+  waiting_.push_back(request);
+}
+
+// Those who came first wait for the least.
+void LocalHub::wake_waiting() {
+  while (HubRequest* first = waiting_.front()) {
+    if (first->waits_for() > log_.next()) return;
+    forget(*first);
+    first->on_caught_up();
+  }
+}
+
+void LocalHub::on_flush() {
+  for (unsigned i = 0; i < kReadersATurn; ++i) {
+    HubRequest* reader = ready_.front();
+    if (!reader) break;
+    ready_.remove(*reader);
+    reader->pump();
+  }
+  if (std::exchange(changed_, false)) wake_workers();
+}
+
+void LocalHub::wake_readers(Topic* topic) {
+  if (!topic) return;
+  for (Subscription* one = topic->readers.front(); one;
+       one = IntrusiveList<Subscription, &Subscription::in_topic>::next(*one))
+    wake(*one->reader);
+}
+
+// --- the log ---
+
+void LocalHub::index(Block& block) {
+  bool created = false;
+  LogStream& stream = log_.append(block, &created);
+  if (created && !topics_.empty()) bind_new(stream);
+  wake_readers(stream.topic);
+  wake_readers(stream.category.topic);
+}
+
+// Somebody may have waited for it to exist.
+void LocalHub::bind_new(const LogStream& stream) {
+  for (const std::string& key : {'s' + stream.name, 'c' + stream.category.name})
+    if (auto found = topics_.find(key); found != topics_.end())
+      bind(*found->second, found->second.get());
+}
+
+void LocalHub::drop_stream(const std::string& name) {
+  LogStream* stream = log_.stream(name);
+  if (!stream) return;
+  if (stream->topic) stream->topic->series = nullptr;
+  LogCategory& category = stream->category;
+  if (category.streams == 1 && category.topic) category.topic->series = nullptr;
+  log_.forget(name);
+}
+
+// --- the home ---
+
+bool LocalHub::ask(std::unique_ptr<HomeCall> call) {
+  if (home_) {
+    serve(*call);
+    if (call->asker) call->asker->on_home_answer(*call);
+    return true;
+  }
+  if (!exchange_.lanes[context_.number]->up.push(call.get())) return false;
+  call.release();
+  return process_.wake(HubProcess::kHome);
+}
+
+void LocalHub::serve(HomeCall& call) {
+  uint64_t now_ms = context_.loop.now_ms();
+  switch (call.kind) {
+    case HomeCall::Kind::kPublish:
+      if (!lanes_have_room()) break;
+      call.result = home_->publish(call.publish, now_ms, wall_clock_ms());
+      exchange_.next.store(log_.next(), std::memory_order_release);
+      counts_.appended += call.result.count;
+      if (call.result.status == PublishResult::Status::kDuplicate) ++counts_.duplicates;
+      break;
+    case HomeCall::Kind::kReadConsumer:
+      call.position = home_->consumer(call.consumer);
+      break;
+    case HomeCall::Kind::kStoreConsumer:
+      call.stored = home_->set_consumer(call.consumer, *call.position);
+      break;
+  }
+}
+
+// For all that one request can change.
+bool LocalHub::lanes_have_room() {
+  return std::ranges::all_of(exchange_.lanes, [](const std::unique_ptr<HubExchange::Lane>& lane) {
+    return !lane || lane->down.room() > 2 * limits::kHubBatchMax + limits::kHubLaneCalls;
+  });
+}
+
+// What is evicted is bounded by what is appended, but for a limit that has been lowered: each
+// change that finds no room is told with the next one of its kind, which says more.
+void LocalHub::tell_all(const HubChange& change) {
+  for (unsigned worker = 0; worker < process_.workers(); ++worker)
+    if (HubExchange::Lane* lane = exchange_.lanes[worker].get()) (void)lane->down.push(change);
+  if (!changed_) context_.loop.flush_later(*this);
+  changed_ = true;
+}
+
+void LocalHub::append(Block& block) {
+  tell_all({.kind = HubChange::Kind::kAppend, .block = &block});
+  index(block);
+}
+
+void LocalHub::evict_through(uint64_t global) {
+  tell_all({.kind = HubChange::Kind::kEvict, .global = global});
+  log_.evict_through(global);
+}
+
+void LocalHub::forget(const std::string& stream) {
+  for (unsigned worker = 0; worker < process_.workers(); ++worker) {
+    HubExchange::Lane* lane = exchange_.lanes[worker].get();
+    if (!lane) continue;
+    HubChange change{.kind = HubChange::Kind::kForget, .stream = new std::string(stream)};
+    if (!lane->down.push(change)) delete change.stream;
+  }
+  drop_stream(stream);
+}
+
+void LocalHub::tick() {
+  if (!home_ || !lanes_have_room()) return;
+  home_->trim(context_.loop.now_ms(), wall_clock_ms());
+}
+
+void LocalHub::wake_workers() {
+  for (unsigned worker = 0; worker < process_.workers(); ++worker)
+    if (exchange_.lanes[worker]) (void)process_.wake(worker);
+}
+
+void LocalHub::on_news() {
+  if (!home_) {
+    for (HubChange change; exchange_.lanes[context_.number]->down.pop(change);) {
+      switch (change.kind) {
+        case HubChange::Kind::kAppend:
+          index(*change.block);
+          break;
+        case HubChange::Kind::kEvict:
+          log_.evict_through(change.global);
+          break;
+        case HubChange::Kind::kForget:
+          drop_stream(*change.stream);
+          delete change.stream;
+          break;
+        case HubChange::Kind::kAnswer:
+          answer(change.call);
+          break;
+      }
+    }
+    wake_waiting();
+    return;
+  }
+  for (unsigned worker = 0; worker < process_.workers(); ++worker) {
+    HubExchange::Lane* lane = exchange_.lanes[worker].get();
+    if (!lane) continue;
+    for (HomeCall* call; lane->up.pop(call);) {
+      serve(*call);
+      // There is room for as many answers as there can be calls.
+      if (!lane->down.push({.kind = HubChange::Kind::kAnswer, .call = call})) delete call;
+      if (!changed_) context_.loop.flush_later(*this);
+      changed_ = true;
+    }
+  }
+}
+
+void LocalHub::answer(HomeCall* call) {
+  std::unique_ptr<HomeCall> owned(call);
+  if (call->asker) call->asker->on_home_answer(*call);
+}
+
+}  // namespace sluice

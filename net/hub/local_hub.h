@@ -1,0 +1,98 @@
+// A worker's part of a hub: its log, its readers by topic, and what connects both with the hub's
+// home. Of the home's worker it holds the home itself, and carries its changes to all workers. What
+// comes wakes the readers of that stream or category; they read on in the flush phase, some in each
+// turn, so that many readers do not hold up everybody else. Owned by Hubs, used on its worker's
+// thread; lives as long as the worker, whatever is reloaded.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "core/loop.h"
+#include "net/base/hub_counts.h"
+#include "net/context/worker_context.h"
+#include "net/hub/block_slots.h"
+#include "net/hub/cursor.h"
+#include "net/hub/exchange.h"
+#include "net/hub/hub_request.h"
+#include "net/hub/log.h"
+
+namespace sluice {
+
+class LocalHub final : public ChangeSink, public FlushTask {
+ public:
+  LocalHub(WorkerContext& context, HubProcess& process, HubExchange& exchange, BlockSlots& slots);
+  ~LocalHub() override;
+  LocalHub(const LocalHub&) = delete;
+  LocalHub& operator=(const LocalHub&) = delete;
+
+  const Log& log() const { return log_; }
+  Log& log() { return log_; }
+  uint32_t epoch() const { return epoch_; }
+  HubExchange& exchange() { return exchange_; }
+  HubCounts& counts() { return counts_; }
+  HubCounts snapshot() const;
+
+  void set_limits(const StreamSettings& settings);
+
+  // Asks the home; the asker hears of it, maybe at once. False: it cannot be asked.
+  bool ask(std::unique_ptr<HomeCall> call);
+  // The home has appended what this worker has not heard of yet. wait() tells the request when it
+  // has.
+  bool behind() const;
+  void wait(HubRequest& request);
+
+  // The topic is there as long as it has readers.
+  void join(Subscription& subscription, const HubCall::Source& source, bool stays);
+  void leave(Subscription& subscription, bool stays);
+  // The reader has more to read, in its turn.
+  void wake(HubRequest& reader);
+  void forget(HubRequest& request);
+
+  // Looks at what other workers have sent.
+  void on_news();
+  // Once a second: evicts what is too old.
+  void tick();
+  // At the turn's end: true where readers are left over for the next one.
+  bool has_ready() const { return !ready_.empty(); }
+  void on_flush() override;
+
+ private:
+  // ChangeSink
+  void append(Block& block) override;
+  void evict_through(uint64_t global) override;
+  void forget(const std::string& stream) override;
+
+  static std::string key_of(const Topic& topic) {
+    return (topic.is_category ? 'c' : 's') + topic.name;
+  }
+  bool is_home() const { return context_.number == HubProcess::kHome; }
+  void bind(Topic& topic, Topic* told);
+  void bind_new(const LogStream& stream);
+  void wake_readers(Topic* topic);
+  void index(Block& block);
+  void drop_stream(const std::string& name);
+  void serve(HomeCall& call);
+  void answer(HomeCall* call);
+  void tell_all(const HubChange& change);
+  void wake_workers();
+  bool lanes_have_room();
+  void wake_waiting();
+
+  WorkerContext& context_;
+  HubProcess& process_;
+  HubExchange& exchange_;
+  const uint32_t epoch_;
+  Log log_;
+  std::unique_ptr<Home> home_;                                      // null: it is another worker's
+  bool changed_ = false;                                            // other workers are to be woken
+  std::unordered_map<std::string, std::unique_ptr<Topic>> topics_;  // by kind and name
+  IntrusiveQueue<HubRequest, &HubRequest::in_ready> ready_;
+  IntrusiveQueue<HubRequest, &HubRequest::in_ready> waiting_;
+  HubCounts counts_;
+};
+
+}  // namespace sluice

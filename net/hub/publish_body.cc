@@ -1,0 +1,189 @@
+#include "net/hub/publish_body.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/text.h"
+#include "net/filter/json_pointer.h"
+#include "net/filter/json_text.h"
+#include "net/hub/home.h"
+#include "net/hub/names.h"
+
+namespace sluice {
+
+namespace {
+
+constexpr size_t kTypeBytesMax = 255;
+
+PublishFault bad(std::string detail) {
+  return {400, std::move(detail)};
+}
+
+bool is_string(std::string_view value) {
+  return value.starts_with('"');
+}
+
+std::string text_of(std::string_view string) {
+  std::string room;
+  return std::string(unescaped(string.substr(1, string.size() - 2), room));
+}
+
+JsonPlace whole(std::string_view json) {
+  JsonPlace place;
+  place.begin = skip_blanks(json, 0);
+  place.end = value_end(json, place.begin);
+  return place;
+}
+
+// The category that the event is correlated with (Message DB's correlationStreamName).
+std::string correlation_of(std::string_view metadata) {
+  std::string category;
+  JsonItems items(metadata, whole(metadata));
+  for (JsonPlace item; items.next(item);) {
+    if (!items.is_called(item, "correlationStreamName")) continue;
+    std::string_view value = metadata.substr(item.begin, item.end - item.begin);
+    category = is_string(value) ? std::string(category_of(text_of(value))) : "";
+  }
+  return category;
+}
+
+class Reader {
+ public:
+  Reader(std::string_view body, const PublishRules& rules, JsonCheck& check,
+         std::vector<EventDraft>& events)
+      : body_(body), rules_(rules), check_(check), events_(events) {}
+
+  PublishFault read_text() {
+    if (body_.size() > rules_.event_bytes_max) return too_large();
+    std::string quoted = "\"";
+    append_escaped(quoted, body_);
+    quoted += '"';
+    std::string_view text = quoted;
+    quoted.reserve(quoted.size() + JsonCheck::kPadding);
+    text = quoted;
+    if (!check_.valid(text)) return bad("The body is not UTF-8.");
+    EventDraft& event = events_.emplace_back();
+    event.data = body_;
+    event.json = false;
+    return {};
+  }
+
+  PublishFault read_json() {
+    if (!check_.valid(body_)) return bad("The body is not JSON.");
+    JsonPlace place = whole(body_);
+    if (body_[place.begin] != '[') return add(body_.substr(place.begin, place.end - place.begin));
+    JsonItems items(body_, place);
+    for (JsonPlace item; items.next(item);)
+      if (PublishFault fault = add(body_.substr(item.begin, item.end - item.begin))) return fault;
+    return {};
+  }
+
+  PublishFault read_lines() {
+    std::string_view rest = body_;
+    while (!rest.empty()) {
+      std::string_view line = rest.substr(0, rest.find('\n'));
+      rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+      line.remove_prefix(skip_blanks(line, 0));
+      if (line.empty()) continue;
+      if (!check_.valid(line)) return bad("A line of the body is not JSON.");
+      if (PublishFault fault = add(line.substr(0, value_end(line, 0)))) return fault;
+    }
+    return {};
+  }
+
+ private:
+  PublishFault too_large() const {
+    return {413, "An event is larger than " + std::to_string(rules_.event_bytes_max) + " bytes."};
+  }
+
+  PublishFault add(std::string_view object) {
+    if (events_.size() == rules_.events_max)
+      return {413, "A batch has at most " + std::to_string(rules_.events_max) + " events."};
+    if (object.size() > rules_.event_bytes_max) return too_large();
+    if (object.empty() || object.front() != '{')
+      return bad("An event is a JSON object, with \"type\", \"data\", \"metadata\" and \"id\".");
+    EventDraft& event = events_.emplace_back();
+    event.data = "null";
+    JsonItems members(object, whole(object));
+    for (JsonPlace member; members.next(member);) {
+      std::string_view name =
+          object.substr(member.name_begin + 1, member.name_end - member.name_begin - 2);
+      std::string_view value = object.substr(member.begin, member.end - member.begin);
+      if (PublishFault fault = take(event, name, value)) return fault;
+    }
+    return {};
+  }
+
+  static PublishFault take(EventDraft& event, std::string_view name, std::string_view value) {
+    if (string_equals(name, "data")) {
+      event.data = value;
+      return {};
+    }
+    if (string_equals(name, "type")) {
+      if (!is_string(value)) return bad("An event's \"type\" is a string.");
+      event.type = text_of(value);
+      const char* fault = type_fault(event.type);
+      return fault ? bad(fault) : PublishFault{};
+    }
+    if (string_equals(name, "metadata")) {
+      bool none = value == "null";
+      if (!none && !value.starts_with('{')) return bad("An event's \"metadata\" is an object.");
+      event.metadata = none ? std::string_view() : value;
+      event.correlation = none ? "" : correlation_of(value);
+      return {};
+    }
+    if (string_equals(name, "id")) {
+      if (!is_string(value)) return bad("An event's \"id\" is a string.");
+      event.message_id = text_of(value);
+      if (event.message_id.empty() || event.message_id.size() > limits::kHubKeyBytesMax)
+        return bad("An event's \"id\" has 1 to 255 bytes.");
+      return {};
+    }
+    return bad("An event has no member \"" + std::string(name.substr(0, 64)) +
+               "\"; it has \"type\", \"data\", \"metadata\" and \"id\".");
+  }
+
+  const std::string_view body_;
+  const PublishRules& rules_;
+  JsonCheck& check_;
+  std::vector<EventDraft>& events_;
+};
+
+}  // namespace
+
+const char* type_fault(std::string_view type) {
+  if (type.size() > kTypeBytesMax) return "An event's type has at most 255 bytes.";
+  if (type.starts_with("sluice."))
+    return "Types that begin with \"sluice.\" are the gateway's own.";
+  bool control = std::ranges::any_of(
+      type, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  return control ? "An event's type has no control characters." : nullptr;
+}
+
+std::optional<uint64_t> read_position(std::string& body, JsonCheck& check) {
+  body.reserve(body.size() + JsonCheck::kPadding);
+  if (!check.valid(body)) return std::nullopt;
+  std::optional<uint64_t> position;
+  JsonPlace place = whole(body);
+  if (body[place.begin] != '{') return std::nullopt;
+  JsonItems members(body, place);
+  for (JsonPlace member; members.next(member);) {
+    if (!members.is_called(member, "position")) return std::nullopt;
+    position = parse_decimal(std::string_view(body).substr(member.begin, member.end - member.begin),
+                             INT64_MAX);
+  }
+  return position;
+}
+
+PublishFault read_publish_body(std::string& body, BodyForm form, const PublishRules& rules,
+                               JsonCheck& check, std::vector<EventDraft>& events) {
+  body.reserve(body.size() + JsonCheck::kPadding);
+  Reader reader(body, rules, check, events);
+  PublishFault fault = form == BodyForm::kText   ? reader.read_text()
+                       : form == BodyForm::kJson ? reader.read_json()
+                                                 : reader.read_lines();
+  if (!fault && events.empty()) fault = bad("The body has no event.");
+  return fault;
+}
+
+}  // namespace sluice

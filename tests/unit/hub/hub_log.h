@@ -1,0 +1,96 @@
+// A hub's home and its log, without a worker around them.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/hub/cursor.h"
+#include "net/hub/home.h"
+
+namespace sluice {
+
+class HubLog final : public ChangeSink {
+ public:
+  HubLog() : log(slots), home(log, *this, /*seed=*/1, /*holders=*/1) {}
+
+  void append(Block& block) override {
+    bool created = false;
+    log.append(block, &created);
+  }
+  void evict_through(uint64_t global) override { log.evict_through(global); }
+  void forget(const std::string& stream) override {
+    forgotten.push_back(stream);
+    log.forget(stream);
+  }
+
+  static EventDraft draft(std::string_view data, std::string id = "") {
+    EventDraft event{.data = data};
+    event.message_id = std::move(id);
+    return event;
+  }
+  PublishResult publish(PublishRequest request) { return home.publish(request, now_ms, wall_ms); }
+  PublishResult publish(std::string stream, std::string_view data = "1") {
+    return publish({.stream = std::move(stream), .events = {draft(data)}});
+  }
+
+  BlockSlots slots;
+  Log log;
+  Home home;
+  uint64_t now_ms = 1'000'000;
+  uint64_t wall_ms = 1'790'000'000'000;
+  std::vector<std::string> forgotten;
+};
+
+// A reader of one topic or of several.
+class HubReader {
+ public:
+  explicit HubReader(HubLog& hub) : hub_(hub) {}
+
+  HubReader& of(std::string name, bool category) {
+    topics_.push_back(std::make_unique<Topic>(std::move(name), category));
+    return *this;
+  }
+  bool begin(const Start& start) {
+    bind();
+    return cursor.begin(start, hub_.log, from(), hub_.home.epoch(),
+                        hub_.log.stream(topics_.front()->name));
+  }
+  // What is there, as "stream/position", up to the end or to a loss.
+  std::vector<std::string> read() {
+    bind();
+    std::vector<std::string> all;
+    const Log::Entry* event = nullptr;
+    while ((last = cursor.next(hub_.log, from(), &event)) == Cursor::Step::kEvent ||
+           last == Cursor::Step::kMore) {
+      if (last == Cursor::Step::kMore) continue;
+      all.push_back(std::string(event->block->stream()) + "/" +
+                    std::to_string(event->block->position()));
+      cursor.advance();
+    }
+    return all;
+  }
+  void skip_lost() { cursor.skip_lost(hub_.log, from()); }
+
+  Cursor cursor;
+  Cursor::Step last = Cursor::Step::kEnd;
+
+ private:
+  void bind() {
+    subscriptions_.resize(topics_.size());
+    for (size_t i = 0; i < topics_.size(); ++i) {
+      Topic& topic = *topics_[i];
+      subscriptions_[i].topic = &topic;
+      LogStream* stream = topic.is_category ? nullptr : hub_.log.stream(topic.name);
+      LogCategory* category = topic.is_category ? hub_.log.category(topic.name) : nullptr;
+      topic.series = stream ? &stream->events : category ? &category->events : nullptr;
+    }
+  }
+  Subscriptions from() const { return subscriptions_; }
+
+  HubLog& hub_;
+  std::vector<std::unique_ptr<Topic>> topics_;
+  std::vector<Subscription> subscriptions_;
+};
+
+}  // namespace sluice

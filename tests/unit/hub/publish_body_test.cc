@@ -1,0 +1,63 @@
+#include "net/hub/publish_body.h"
+
+#include <gtest/gtest.h>
+
+namespace sluice {
+namespace {
+
+struct Read {
+  std::string body;
+  std::vector<EventDraft> events = {};
+  PublishFault fault = {};
+};
+
+Read read(std::string body, BodyForm form = BodyForm::kJson, PublishRules rules = {1000, 10}) {
+  static JsonCheck check(4096);
+  Read result{std::move(body)};
+  result.fault = read_publish_body(result.body, form, rules, check, result.events);
+  return result;
+}
+
+TEST(PublishBody, AnObjectIsAnEvent) {
+  Read one = read(
+      " {\"type\":\"A\\u0042\",\"id\":\"x\",\"data\":{\"a\":[1,2]},"
+      "\"metadata\":{\"correlationStreamName\":\"order-7\"}} ");
+  ASSERT_EQ(one.fault.status, 0) << one.fault.detail;
+  ASSERT_EQ(one.events.size(), 1U);
+  EXPECT_EQ(one.events[0].type, "AB");
+  EXPECT_EQ(one.events[0].message_id, "x");
+  EXPECT_EQ(one.events[0].data, "{\"a\":[1,2]}");
+  EXPECT_EQ(one.events[0].correlation, "order");
+  EXPECT_EQ(read("{}").events[0].data, "null");
+}
+
+TEST(PublishBody, BatchesAreArraysOrLines) {
+  EXPECT_EQ(read("[{\"data\":1},{\"data\":2}]").events.size(), 2U);
+  Read lines = read("{\"data\":1}\n\r\n {\"data\":2}\r\n{\"data\":3}", BodyForm::kJsonLines);
+  ASSERT_EQ(lines.events.size(), 3U) << lines.fault.detail;
+  EXPECT_EQ(lines.events[1].data, "2");
+}
+
+TEST(PublishBody, TextIsTheData) {
+  Read text = read("a\nb", BodyForm::kText);
+  ASSERT_EQ(text.events.size(), 1U);
+  EXPECT_EQ(text.events[0].data, "a\nb");
+  EXPECT_FALSE(text.events[0].json);
+  EXPECT_EQ(read("\xff", BodyForm::kText).fault.status, 400);
+}
+
+TEST(PublishBody, SaysWhatIsWrong) {
+  for (const char* body : {"", "[]", "1", "\"a\"", "{", "{\"data\":1}x", "[1]", "{\"type\":1}",
+                           "{\"type\":\"a\\nb\"}", "{\"type\":\"sluice.gap\"}", "{\"id\":\"\"}",
+                           "{\"metadata\":[]}", "{\"foo\":1}", "{\"data\":\"\xff\"}"})
+    EXPECT_EQ(read(body).fault.status, 400) << body;
+  EXPECT_EQ(read("{\"data\":1}\n{", BodyForm::kJsonLines).fault.status, 400);
+  EXPECT_EQ(read("{\"data\":\"" + std::string(1000, 'x') + "\"}").fault.status, 413);
+  EXPECT_EQ(read(std::string(1001, 'x'), BodyForm::kText).fault.status, 413);
+  std::string many = "[{}";
+  for (int i = 0; i < 10; ++i) many += ",{}";
+  EXPECT_EQ(read(many + "]").fault.status, 413);
+}
+
+}  // namespace
+}  // namespace sluice
