@@ -133,7 +133,7 @@ void Worker::serve_until_drained(Ring& ring) {
   CaresResolver resolver(loop, config.dns_servers);
   Gateway gateway(loop, memory, memory_limit, std::exchange(options_.snapshot, {}),
                   std::exchange(options_.sockets, {}), messages, *options_.log,
-                  *options_.client_limit, resolver, options_.index);
+                  *options_.client_limit, resolver, options_.index, options_.hubs);
   gateway_ = &gateway;
   mailbox_.open(loop);
   serving_.set_value("");

@@ -33,6 +33,9 @@ void HubRequest::start_reading() {
   bool whole = cursor_.begin(call.start, hub_.log(), from, hub_.epoch(), only);
   if (call.filter.member || !call.filter.correlation.empty())
     cursor_.filter(std::make_unique<EventFilter>(std::move(call.filter)));
+  form_ = !subscribes     ? Form::kMessage
+          : call.single() ? (call.poke ? Form::kPoke : Form::kEvent)
+                          : (call.poke ? Form::kEnvelopePoke : Form::kEnvelope);
   bool gap = subscribes && call.resumes && !whole;
   std::string told;
   if (gap) {
@@ -44,9 +47,6 @@ void HubRequest::start_reading() {
     }
   }
   slow_ = call.slow;
-  form_ = !subscribes     ? Form::kMessage
-          : call.single() ? (call.poke ? Form::kPoke : Form::kEvent)
-                          : (call.poke ? Form::kEnvelopePoke : Form::kEnvelope);
   Fields fields{{"Cache-Control", subscribes ? "no-cache" : "no-store"}};
   if (subscribes && call.resumes) fields.emplace_back("Sluice-Replay", gap ? "gap" : "complete");
   head(200, subscribes ? "text/event-stream" : "application/json", BodyKind::kChunked, 0, fields);
@@ -62,19 +62,31 @@ void HubRequest::start_reading() {
   call_.reset();
   state_ = State::kReading;
   if (gap && !write(told)) return;
+  if (subscribes && !write(text_of_place(only))) return;
   pump();
 }
 
-// `stream`: the one that it reads alone, as far as it exists.
+// An id without an event. EventSource keeps it, so a client that is cut before its first event
+// comes back to where it was.
+std::string HubRequest::text_of_place(const LogStream* stream) const {
+  HubId behind = next_id(stream);
+  if (behind.position == 0) return "";  // there is nothing to be behind of
+  --behind.position;
+  std::string text = "id: ";
+  append_hub_id(text, behind);
+  return text += "\n\n";
+}
+
+// Of the first event at the cursor or behind it, which may be yet to come.
+HubId HubRequest::next_id(const LogStream* stream) const {
+  bool single = form_ == Form::kEvent || form_ == Form::kPoke;
+  if (!single) return {hub_.epoch(), cursor_.at()};
+  if (!stream) return {0, 0};
+  return {stream->epoch, stream->first() + stream->events.find(cursor_.at())};
+}
+
 std::string HubRequest::gap_text(const LogStream* stream) const {
-  bool single = call_ ? call_->single() : form_ == Form::kEvent || form_ == Form::kPoke;
-  HubId got{hub_.epoch(), cursor_.at()};
-  if (single) {
-    const Series* held = stream ? &stream->events : nullptr;
-    size_t place = held ? held->find(cursor_.at()) : 0;
-    got.epoch = stream ? stream->epoch : 0;
-    got.position = !stream ? 0 : stream->first() + place;
-  }
+  HubId got = next_id(stream);
   std::string text = "event: sluice.gap\ndata: {\"wanted\":";
   if (!call_) {
     text += "null";

@@ -68,7 +68,10 @@ class HubRequest final : public UpstreamHalf {
   void serve_info();
   void serve_last();
   void start_reading();
+  // `stream`: the one that it reads alone, as far as that exists.
   std::string gap_text(const LogStream* stream) const;
+  std::string text_of_place(const LogStream* stream) const;
+  HubId next_id(const LogStream* stream) const;
   bool on_lost();
   void read_messages();
   std::string_view form_of(const Block& block) const;

@@ -48,6 +48,8 @@ void Hubs::reload() {
   for (const Route& route : context_.snapshot->routes())
     if (!route.hub.empty()) first.try_emplace(route.hub, &route);
   for (const auto& [name, route] : first) hub(name).set_limits(route->settings);
+  // What others have sent to a hub that was not here yet.
+  for (const auto& [name, hub] : hubs_) hub->on_news();
   if (!hubs_.empty()) context_.loop.timers().schedule(timer_, context_.loop.now_ms() + kTickMs);
 }
 

@@ -206,12 +206,17 @@ bool Server::start_workers() {
   if (std::string error = open_listeners(config_->listen, sockets_); !error.empty())
     return fail(error);
   snapshot_ = std::make_shared<ConfigSnapshot>(std::move(config));
+  hubs_.emplace(count);
+  hubs_->set_waker([this](unsigned worker) {
+    return workers_[worker]->post([](Gateway& gateway) { gateway.on_hub_news(); });
+  });
   for (unsigned i = 0; i < count; ++i) {
     Worker::Options options{.index = i,
                             .cpu = config_->pin ? cpus[i % cpus.size()] : -1,
                             .snapshot = snapshot_,
                             .features = features_,
                             .client_limit = &*client_limit_,
+                            .hubs = &*hubs_,
                             .sockets = std::exchange(sockets_[i], {}),
                             .log = &log_.add_queue()};
     workers_.push_back(std::make_unique<Worker>(std::move(options)));

@@ -15,6 +15,7 @@
 #include "net/config/snapshot.h"
 #include "net/demo/demo.h"
 #include "net/gateway/worker.h"
+#include "net/hub/exchange.h"
 #include "net/process/fd_shares.h"
 #include "net/process/file_follower.h"
 #include "net/transport/client_limit.h"
@@ -106,6 +107,7 @@ class Server {
   FdShares fds_{};
   std::optional<ClientLimit> client_limit_;
   Sockets sockets_;  // until the workers have them
+  std::optional<HubProcess> hubs_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<Admin> admin_;
   Phase phase_ = Phase::kServing;

@@ -46,7 +46,7 @@ ROOMS = {
     "httpd": {"base", "config", "http", "http1"},
     "demo": {"base", "httpd"},
     "admin": {"base", "config", "observe", "gateway", "httpd"},
-    "process": {"base", "config", "filter", "transport", "tls", "gateway", "httpd", "demo", "admin"},
+    "process": {"base", "config", "filter", "transport", "tls", "hub", "gateway", "httpd", "demo", "admin"},
 }
 # Of http1 the small server and the probes use the messages, not the connections.
 MESSAGES_ONLY = dict.fromkeys(("httpd", "health", "http2"), re.compile(r"net/http1/(?!\w+_conn\.h)"))
