@@ -64,6 +64,7 @@ class Publishers final : public StoreUser, public StoreLoad {
   void on_page(uint64_t /*id*/, StorePage /*page*/) override {}
   void on_state(StoreState /*state*/, const std::string& /*reason*/) override {}
   void on_stream(std::string_view /*name*/, uint64_t /*version*/) override {}
+  void on_key(const StoredKey& /*key*/) override {}
   void on_message_id(const StoredEvent& /*event*/) override {}
   void on_event(const StoredEvent& /*event*/) override {}
   void on_consumer(const StoredConsumer& /*consumer*/) override {}

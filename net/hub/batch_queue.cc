@@ -18,6 +18,7 @@ uint64_t bytes_of(const StoreBatch& batch) {
     bytes += kRowBytes + event.stream.size() + event.type.size() + event.data.size() +
              event.metadata.size() + event.message_id.size() + event.origin_id.size();
   }
+  for (const StoredKey& key : batch.keys) bytes += kRowBytes + key.key.size();
   for (const StoredConsumer& consumer : batch.consumers) bytes += kRowBytes + consumer.id.size();
   return bytes;
 }

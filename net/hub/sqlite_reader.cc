@@ -154,6 +154,20 @@ SqliteResult load_sqlite(SqliteDb& db, StoreLoad& into, StoreHead& head) {
   }
   if (result != SqliteResult::kDone) return result;
 
+  SqliteStatement keys(db,
+                       "SELECT key, global_position, position, count, fingerprint, time"
+                       " FROM keys WHERE time >= ? ORDER BY global_position");
+  keys.bind(1, into.ids_since_us);
+  while ((result = keys.step()) == SqliteResult::kRow) {
+    into.on_key({.key = keys.text(0),
+                 .global_position = static_cast<uint64_t>(keys.integer(1)),
+                 .position = static_cast<uint64_t>(keys.integer(2)),
+                 .count = static_cast<uint64_t>(keys.integer(3)),
+                 .fingerprint = static_cast<uint64_t>(keys.integer(4)),
+                 .time_us = keys.integer(5)});
+  }
+  if (result != SqliteResult::kDone) return result;
+
   // From the newest back, as far as is wanted.
   SqliteRow row;
   SqliteStatement back(db, SLUICE_SELECT_EVENTS "ORDER BY e.global_position DESC");

@@ -13,7 +13,7 @@ namespace sluice {
 // A statement begins with it, and goes on with what rows it wants.
 #define SLUICE_SELECT_EVENTS                                                           \
   "SELECT e.global_position, e.position, e.time, s.name, e.type, e.data, e.metadata, " \
-  "e.origin_id, e.id FROM events e JOIN streams s ON s.id = e.stream_id "
+  "e.origin_id, e.id, e.json FROM events e JOIN streams s ON s.id = e.stream_id "
 
 class SqliteRow {
  public:
@@ -28,6 +28,7 @@ class SqliteRow {
     event_.metadata = row.text(6);
     event_.origin_id = row.text(7);
     event_.message_id = row.text(8);
+    event_.json = row.integer(9) != 0;
     if (row.is_blob(8) && event_.message_id.size() == kUuidBytes) {
       uuid_ = uuid_text(event_.message_id);
       event_.message_id = {uuid_.data(), uuid_.size()};

@@ -22,9 +22,13 @@ struct SqliteWriter::Statements {
   explicit Statements(SqliteDb& db)
       : begin(db, "BEGIN IMMEDIATE"),
         commit(db, "COMMIT"),
-        event(db, "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+        event(db, "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
         stream(db, "INSERT INTO streams (name, category_id, version) VALUES (?, ?, -1)"),
         category(db, "INSERT INTO categories (name) VALUES (?)"),
+        key(db, "INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?)"),
+        old_keys(db,
+                 "DELETE FROM keys WHERE time < ? AND global_position IN"
+                 " (SELECT global_position FROM keys ORDER BY global_position LIMIT 4)"),
         consumer(db,
                  "INSERT INTO consumers VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE"
                  " SET position = excluded.position, fence = excluded.fence"),
@@ -45,6 +49,8 @@ struct SqliteWriter::Statements {
   SqliteStatement event;
   SqliteStatement stream;
   SqliteStatement category;
+  SqliteStatement key;
+  SqliteStatement old_keys;
   SqliteStatement consumer;
   SqliteStatement expired;
   SqliteStatement bytes;
@@ -118,6 +124,10 @@ SqliteResult SqliteWriter::write_batch(const StoreBatch& batch) {
     result = write_event(event);
     if (result != SqliteResult::kDone) return result;
   }
+  for (const StoredKey& key : batch.keys) {
+    result = write_key(key);
+    if (result != SqliteResult::kDone) return result;
+  }
   for (const StoredConsumer& consumer : batch.consumers) {
     result = write_consumer(consumer);
     if (result != SqliteResult::kDone) return result;
@@ -144,11 +154,24 @@ SqliteResult SqliteWriter::write_event(const StoredEvent& event) {
   } else {
     row.bind(9, event.message_id);
   }
-  result = row.bind(10, event.origin_id).run();
+  result = row.bind(10, event.origin_id).bind(11, int64_t{event.json}).run();
   if (result != SqliteResult::kDone) return result;
   last_ = event.global_position;
   if (first_ == 0) first_ = last_;
   return result;
+}
+
+// Some of those whose time is over go: more than come.
+SqliteResult SqliteWriter::write_key(const StoredKey& key) {
+  SqliteResult result = statements_->key.bind(1, key.global_position)
+                            .bind(2, key.key)
+                            .bind(3, key.position)
+                            .bind(4, key.count)
+                            .bind(5, key.fingerprint)
+                            .bind(6, key.time_us)
+                            .run();
+  if (result != SqliteResult::kDone) return result;
+  return statements_->old_keys.bind(1, key.time_us - limits_.key_age_us_max).run();
 }
 
 SqliteResult SqliteWriter::write_consumer(const StoredConsumer& consumer) {

@@ -23,6 +23,7 @@ struct HistoryLimits {
   uint64_t events_max = 0;
   uint64_t bytes_max = 0;  // of the file
   int64_t age_us_max = 0;
+  int64_t key_age_us_max = int64_t{24} * 3600 * 1'000'000;  // of keys
 };
 
 class SqliteWriter {
@@ -62,6 +63,7 @@ class SqliteWriter {
   SqliteResult read_numbers();
   SqliteResult write_batch(const StoreBatch& batch);
   SqliteResult write_event(const StoredEvent& event);
+  SqliteResult write_key(const StoredKey& key);
   SqliteResult write_consumer(const StoredConsumer& consumer);
   SqliteResult find_stream(std::string_view name, StreamNumbers& numbers);
   SqliteResult find_category(std::string_view name, int64_t& number);

@@ -75,6 +75,7 @@ TEST_F(SqliteStoreTest, WhatIsAppendedIsThereAgain) {
   events[2].message_id = "any other";
   events[1].origin_id = "17";
   events[2].type = "";
+  events[2].json = false;
   HubEpoch epoch;
   {
     Opened opened(options_for(file_));
@@ -121,6 +122,33 @@ TEST_F(SqliteStoreTest, ConsumersAreKept) {
   }
   EXPECT_THAT(Opened(options_for(file_)).loaded.consumers,
               UnorderedElementsAre(Pair("one", Pair(6, 2)), Pair("two", Pair(3, 4))));
+}
+
+TEST_F(SqliteStoreTest, KeysAreKeptForAWhile) {
+  SqliteStoreOptions options = options_for(file_);
+  options.history.key_age_us_max = 10'000'000;
+  {
+    Opened opened(options);
+    for (uint64_t i = 1; i <= 50; ++i) {
+      std::unique_ptr<StoreBatch> batch = positions_.batch("a-1");
+      std::string key = "key " + std::to_string(i);
+      batch->keys = {{.key = key,
+                      .global_position = i,
+                      .position = i - 1,
+                      .count = 1,
+                      .fingerprint = ~i,
+                      .time_us = static_cast<int64_t>(1'000'000 * i)}};
+      ASSERT_TRUE(opened.append(std::move(batch)));
+      opened.user.wait_for_answers(i);
+    }
+  }
+  Loaded wanted;
+  wanted.ids_since_us = 1;
+  Loaded loaded = Opened(options, wanted).loaded;
+  EXPECT_THAT(loaded.keys, SizeIs(11));
+  EXPECT_THAT(loaded.keys["key 50"], ElementsAre(50, 49, 1, ~uint64_t{50}));
+  wanted.ids_since_us = 48'000'000;
+  EXPECT_THAT(Opened(options, wanted).loaded.keys, SizeIs(3));
 }
 
 TEST_F(SqliteStoreTest, WhatDoesNotFollowIsRefused) {

@@ -49,6 +49,7 @@ struct Event {
   std::string message_id = {};
   std::string origin_id = {};
   int64_t time_us = 0;
+  bool json = true;
 
   bool operator==(const Event&) const = default;
 
@@ -61,7 +62,8 @@ struct Event {
             std::string(from.metadata),
             std::string(from.message_id),
             std::string(from.origin_id),
-            from.time_us};
+            from.time_us,
+            from.json};
   }
 };
 
@@ -75,7 +77,8 @@ struct Batch final : StoreBatch {
       : owned(std::move(its_events)) {
     for (const Event& event : owned) {
       events.push_back({event.stream, event.type, event.data, event.metadata, event.message_id,
-                        event.origin_id, event.position, event.global_position, event.time_us});
+                        event.origin_id, event.position, event.global_position, event.time_us,
+                        event.json});
     }
     consumers = std::move(its_consumers);
   }
@@ -169,6 +172,9 @@ struct Loaded final : StoreLoad {
     versions[std::string(name)] = version;
   }
   void on_message_id(const StoredEvent& event) override { ids.emplace_back(event.message_id); }
+  void on_key(const StoredKey& key) override {
+    keys[std::string(key.key)] = {key.global_position, key.position, key.count, key.fingerprint};
+  }
   void on_event(const StoredEvent& event) override { events.push_back(Event::of(event)); }
   void on_consumer(const StoredConsumer& consumer) override {
     consumers[std::string(consumer.id)] = {consumer.position, consumer.fence};
@@ -176,6 +182,7 @@ struct Loaded final : StoreLoad {
 
   std::map<std::string, uint64_t> versions;
   std::vector<std::string> ids;
+  std::map<std::string, std::vector<uint64_t>> keys;
   std::vector<Event> events;
   std::map<std::string, std::pair<uint64_t, uint64_t>> consumers;
 };
