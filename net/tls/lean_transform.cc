@@ -23,9 +23,6 @@ constexpr size_t kMessageHeaderBytes = 4;
 constexpr size_t kKeyUpdateBytes = kMessageHeaderBytes + 1;
 constexpr uint8_t kUpdateNotRequested = 0;
 constexpr uint8_t kUpdateRequested = 1;
-// Key updates, empty records and the like, beyond the client's bytes and what it is sent: each
-// costs us 7 us at most, and none is of use in such numbers.
-constexpr unsigned kRecordsWithoutBytesMax = 32;
 
 uint8_t byte_at(std::span<const char> bytes, size_t at) {
   return static_cast<uint8_t>(bytes[at]);

@@ -25,8 +25,6 @@ constexpr size_t kRecordBytesMax = kRecordPlainBytesMax + 2048;  // RFC 5246 sec
 constexpr size_t kOverheadBytes = 32;
 // More of its own than any handshake says: a peer that makes us answer and takes no answers.
 constexpr size_t kOwnBytesMax = 128 * 1024;
-// In a row, behind the handshake: tickets, and key updates, which cost 7 us each.
-constexpr unsigned kRecordsWithoutBytesMax = 32;
 
 // For a browser that was sent to the wrong port, and whoever looks over its shoulder.
 constexpr std::string_view kPlainHttpAnswer =

@@ -3,6 +3,16 @@ add_library(sluice_sim STATIC sim/body_check.cc sim/checked_gateway.cc sim/clien
             sim/failover.cc sim/failover_judge.cc sim/failover_peers.cc sim/healing.cc sim/healing_peers.cc sim/http.cc sim/http2_client.cc sim/http2_client_answers.cc sim/http2_fields.cc sim/judge.cc sim/kernel.cc sim/kernel_attempts.cc sim/kernel_state.cc sim/names.cc sim/network.cc
             sim/script.cc sim/seam.cc sim/simulation.cc sim/upstream.cc sim/weather.cc sim/world.cc)
 target_link_libraries(sluice_sim PUBLIC sluice_gateway PRIVATE nghttp2)
+if(SLUICE_UNITY)  # in groups that share no names of their own
+  set_target_properties(sluice_sim PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+  set_source_files_properties(sim/failover.cc sim/failover_judge.cc sim/failover_peers.cc PROPERTIES UNITY_GROUP failover)
+  set_source_files_properties(sim/healing.cc sim/healing_peers.cc sim/upstream.cc PROPERTIES UNITY_GROUP healing)
+  set_source_files_properties(sim/http2_client.cc sim/http2_client_answers.cc sim/http2_fields.cc PROPERTIES UNITY_GROUP http2)
+  set_source_files_properties(
+    sim/body_check.cc sim/checked_gateway.cc sim/client.cc sim/counters.cc sim/http.cc sim/judge.cc sim/kernel.cc
+    sim/kernel_attempts.cc sim/kernel_state.cc sim/names.cc sim/network.cc sim/script.cc sim/seam.cc sim/simulation.cc
+    sim/weather.cc sim/world.cc PROPERTIES UNITY_GROUP world)
+endif()
 add_executable(sim sim/main.cc)
 target_link_libraries(sim PRIVATE sluice_sim)
 

@@ -1,0 +1,1 @@
+// The source that tests/CMakeLists.txt needs for its precompiled header.
