@@ -43,7 +43,11 @@ LogStream& Log::stream_of(const Block& block, bool* created) {
   LogStream* known = stream(block.stream());
   *created = known == nullptr;
   if (known) return *known;
-  std::string_view category_name = category_of(block.stream());
+  return make_stream(block.stream(), block.stream_epoch(), block.position());
+}
+
+LogStream& Log::make_stream(std::string_view name, uint32_t epoch, uint64_t next) {
+  std::string_view category_name = category_of(name);
   LogCategory* its_category = category(category_name);
   if (!its_category) {
     auto made = std::make_unique<LogCategory>(LogCategory{.name = std::string(category_name)});
@@ -51,12 +55,23 @@ LogStream& Log::stream_of(const Block& block, bool* created) {
     categories_.emplace(its_category->name, std::move(made));
   }
   ++its_category->streams;
-  auto made =
-      std::make_unique<LogStream>(std::string(block.stream()), *its_category, block.stream_epoch());
-  made->next = block.position();
+  auto made = std::make_unique<LogStream>(std::string(name), *its_category, epoch);
+  made->next = next;
   LogStream& result = *made;
   streams_.emplace(result.name, std::move(made));
   return result;
+}
+
+void Log::restore_stream(std::string_view name, uint32_t epoch, uint64_t next) {
+  if (!stream(name)) empty_.push_back(make_stream(name, epoch, next));
+}
+
+void Log::settle() {
+  for (auto& [name, stream] : streams_) {
+    if (stream->first() == 0) continue;
+    stream->events.lose(first_ - 1);
+    stream->category.events.lose(first_ - 1);
+  }
 }
 
 LogStream& Log::append(Block& block, bool* created) {

@@ -184,13 +184,13 @@ std::string Server::prepare(const ConfigResult& read, Change& change) {
     change.log_file = open_log_file(config.access_log, &error);
     if (!change.log_file) return "access-log: " + error;
   }
-  std::string wrong = open_listeners(missing(config.listen, running.listen), change.sockets);
-  if (!wrong.empty()) {
-    if (change.log_file && *change.log_file > STDOUT_FILENO) close(*change.log_file);
-    return wrong;
-  }
   change.snapshot = std::make_shared<ConfigSnapshot>(std::move(config), snapshot_.get());
-  return "";
+  const std::vector<Listen>& listen = change.snapshot->config().listen;
+  std::string wrong = hubs_->open_stores(*change.snapshot);
+  if (wrong.empty()) wrong = open_listeners(missing(listen, running.listen), change.sockets);
+  if (!wrong.empty() && change.log_file && *change.log_file > STDOUT_FILENO)
+    close(*change.log_file);
+  return wrong;
 }
 
 // `done` runs on the thread of the worker that changes over last.

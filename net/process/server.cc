@@ -93,6 +93,7 @@ Server::Server(std::shared_ptr<Config> config, std::function<ConfigResult()> rea
 Server::~Server() {
   if (admin_) admin_->stop();
   for (auto& worker : workers_) worker->post([](Gateway& gateway) { gateway.abort_all(); });
+  if (hubs_) hubs_->silence_stores();
   workers_.clear();
   admin_.reset();  // to which they have answered until then
   close_sockets(sockets_);
@@ -210,6 +211,7 @@ bool Server::start_workers() {
   hubs_->set_waker([this](unsigned worker) {
     return workers_[worker]->post([](Gateway& gateway) { gateway.on_hub_news(); });
   });
+  if (std::string error = hubs_->open_stores(*snapshot_); !error.empty()) return fail(error);
   for (unsigned i = 0; i < count; ++i) {
     Worker::Options options{.index = i,
                             .cpu = config_->pin ? cpus[i % cpus.size()] : -1,
