@@ -88,9 +88,9 @@ HubCall::Source source_of(std::string name, bool is_category) {
   return {std::move(name), is_category};
 }
 
-class Reader {
+class CallReader {
  public:
-  Reader(const Head& head, const Route& route, HubCall& call)
+  CallReader(const Head& head, const Route& route, HubCall& call)
       : head_(head), route_(route), call_(call) {}
 
   void read() {
@@ -177,6 +177,17 @@ class Reader {
       refuse(403, "Clients of this route may only read.");
     if (access == HubAccess::kPublish && !call_.publishes())
       refuse(403, "Clients of this route may only publish.");
+    // A page of any origin may send a form without asking before.
+    if (call_.publishes() && call_.origin.empty() && !is_own_origin())
+      refuse(403, "Pages of that origin may not publish here (hub-cors).");
+  }
+
+  bool is_own_origin() const {
+    std::string_view origin = head_.find("origin").value_or("");
+    if (origin.empty()) return true;
+    size_t host = origin.find("//");
+    return host != origin.npos &&
+           equals_ignoring_case(origin.substr(host + 2), head_.find("host").value_or(""));
   }
 
   void read_query(std::string_view query) {
@@ -334,7 +345,7 @@ class Reader {
 HubCall read_hub_call(const Head& head, const Route& route) {
   HubCall call;
   try {
-    Reader(head, route, call).read();
+    CallReader(head, route, call).read();
   } catch (Fault& fault) {
     call.status = fault.status;
     call.detail = std::move(fault.detail);

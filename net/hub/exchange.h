@@ -42,7 +42,7 @@ struct HomeCall {
   PublishRequest publish = {};
   std::string consumer = {};
   std::optional<uint64_t> position = {};  // of the consumer
-  bool stored = true;
+  bool stored = false;
   bool disk = false;  // the answer waits until it is durable, be it shown before or not
   PublishResult result = {};
   // Whoever waits for the answer; null: nobody any more. Its own worker's to touch.

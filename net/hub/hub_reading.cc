@@ -137,6 +137,8 @@ void HubRequest::pump() {
         if (!stream_) return;
         break;
       case Cursor::Step::kLost:
+        // It is told once, when it reads again.
+        if (slow_ != SlowPolicy::kDisconnect && stream_->response_credit() == 0) return;
         if (!on_lost()) return;
         break;
       case Cursor::Step::kEnd:

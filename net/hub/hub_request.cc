@@ -181,7 +181,7 @@ void HubRequest::on_home_answer(HomeCall& call) {
     answer_publish(call);
     return;
   }
-  if (!call.stored) {
+  if (call.kind == HomeCall::Kind::kStoreConsumer && !call.stored) {
     problem(403, "The hub has as many consumers as it may have.");
   } else if (!call.position) {
     problem(404, "That consumer has stored no position.");

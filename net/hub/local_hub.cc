@@ -50,6 +50,7 @@ HubCounts LocalHub::snapshot() const {
   counts.events = log_.events();
   counts.bytes = log_.bytes();
   counts.global_position = log_.next() - 1;
+  if (unstored_) counts.store_waiting = unstored_->events();
   return counts;
 }
 
@@ -214,7 +215,10 @@ void LocalHub::serve(HomeCall& call) {
       call.position = home_->consumer(call.consumer);
       break;
     case HomeCall::Kind::kStoreConsumer:
-      call.stored = home_->set_consumer(call.consumer, *call.position);
+      if (std::optional<PublishResult::Status> why = refusal())
+        call.result.status = *why;
+      else
+        call.stored = home_->set_consumer(call.consumer, *call.position);
       break;
   }
 }

@@ -57,7 +57,7 @@ std::optional<Status> LocalHub::refusal() const {
   bool behind = unstored_->bytes() > kUnstoredBytesMax ||
                 unstored_->events() > kUnstoredEventsMax ||
                 unstored_->calls() >= limits::kHubLaneCalls;
-  if (behind) return Status::kBusy;
+  if (behind) return Status::kStoreFailed;
   return std::nullopt;
 }
 
@@ -126,12 +126,16 @@ void LocalHub::on_not_stored(StoreOutcome outcome) {
   if (unstored_->store().shows_durable()) home_->take_back();
   unsigned worker = 0;
   while (std::unique_ptr<HomeCall> call = unstored_->next_answered(UINT64_MAX, worker)) {
+    if (call->result.status == Status::kAppended) counts_.appended -= call->result.count;
     call->result.status = refused_with(outcome);
     answer_from_home(std::move(call), worker);
   }
 }
 
 void LocalHub::log_state(StoreState state, const std::string& reason) {
+  uint64_t failing = state == StoreState::kReady ? 0 : 1;
+  if (failing > counts_.store_failing) ++counts_.store_failures;
+  counts_.store_failing = failing;
   std::string text = "hub " + exchange_.name + ": its store ";
   switch (state) {
     case StoreState::kReady:

@@ -35,10 +35,10 @@ JsonPlace whole(std::string_view json) {
   return place;
 }
 
-class Reader {
+class BodyReader {
  public:
-  Reader(std::string_view body, const PublishRules& rules, JsonCheck& check,
-         std::vector<EventDraft>& events)
+  BodyReader(std::string_view body, const PublishRules& rules, JsonCheck& check,
+             std::vector<EventDraft>& events)
       : body_(body), rules_(rules), check_(check), events_(events) {}
 
   PublishFault read_text() {
@@ -179,7 +179,7 @@ std::optional<uint64_t> read_position(std::string& body, JsonCheck& check) {
 PublishFault read_publish_body(std::string& body, BodyForm form, const PublishRules& rules,
                                JsonCheck& check, std::vector<EventDraft>& events) {
   body.reserve(body.size() + JsonCheck::kPadding);
-  Reader reader(body, rules, check, events);
+  BodyReader reader(body, rules, check, events);
   PublishFault fault = form == BodyForm::kText   ? reader.read_text()
                        : form == BodyForm::kJson ? reader.read_json()
                                                  : reader.read_lines();

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <poll.h>
 #include <sched.h>
+#include <set>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -241,13 +242,17 @@ unsigned Server::worker_count() const {
 
 FdShares Server::share_fds_of(const Config& config, uint64_t limit) const {
   size_t probed = 0;
-  for (const Route& route : config.routes)
+  std::set<std::string> stores;
+  for (const Route& route : config.routes) {
     if (!route.settings.health.empty()) probed += route.upstreams.size();
+    if (!route.hub_store.empty()) stores.insert(route.hub_store);
+  }
   return share_fds(limit, {.workers = worker_count(),
                            .listeners = config.listen.size(),
                            .admin = config_->admin_on,
                            .demo = config_->demo,
-                           .probed = probed});
+                           .probed = probed,
+                           .stores = stores.size()});
 }
 
 std::string Server::fds_lacking(const FdShares& shares, uint64_t limit) const {

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "hub_log.h"
+#include "tests/unit/hub/hub_log.h"
 
 namespace sluice {
 namespace {

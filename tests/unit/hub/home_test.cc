@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "hub_log.h"
+#include "tests/unit/hub/hub_log.h"
 
 namespace sluice {
 namespace {
