@@ -11,13 +11,23 @@ constexpr unsigned kScannedMax = 1024;
 
 }  // namespace
 
-uint64_t Cursor::lost_through(const Log& log, Subscriptions from) {
-  uint64_t lost = 0;
+Cursor::Lost Cursor::lost_of(const Log& log, Subscriptions from) {
+  Lost lost;
   for (const Subscription& one : from) {
     const Series* series = one.topic->series;
-    lost = std::max(lost, series ? series->lost_through() : log.forgotten_through());
+    lost.through =
+        std::max(lost.through, series ? series->evicted_through() : log.forgotten_through());
+    if (!series) continue;
+    lost.hole_through = std::max(lost.hole_through, series->hole_through());
+    lost.last_hole = std::max(lost.last_hole, series->last_hole());
   }
   return lost;
+}
+
+// Beyond what the reader knows of.
+bool Cursor::loses(const Lost& lost, uint64_t at) const {
+  return (lost.through >= at && lost.through > told_.through) ||
+         (lost.hole_through >= at && lost.last_hole > told_.last_hole);
 }
 
 bool Cursor::begin(const Start& start, const Log& log, Subscriptions from, uint32_t hub_epoch,
@@ -88,7 +98,7 @@ bool Cursor::begin_in_hub(const Start& start, const Log& log, Subscriptions from
     wanted = id->position + 1;
   }
   at_ = std::min(wanted, log.next());
-  return wanted <= log.next() && lost_through(log, from) < std::max<uint64_t>(wanted, 1);
+  return wanted <= log.next() && !loses(lost_of(log, from), std::max<uint64_t>(wanted, 1));
 }
 
 // Events are in the order of their times. Where the oldest that is held is wanted, others that have
@@ -127,8 +137,8 @@ bool Cursor::wants(const Log::Entry& event) const {
 }
 
 Cursor::Step Cursor::next(const Log& log, Subscriptions from, const Log::Entry** event) {
-  uint64_t lost = lost_through(log, from);
-  if (lost >= at_ && lost > told_) return Step::kLost;
+  Lost lost = lost_of(log, from);
+  if (loses(lost, at_)) return Step::kLost;
   for (unsigned scanned = 0; scanned < kScannedMax; ++scanned) {
     uint64_t global = UINT64_MAX;
     for (const Subscription& one : from) {
@@ -137,7 +147,11 @@ Cursor::Step Cursor::next(const Log& log, Subscriptions from, const Log::Entry**
       size_t place = series->find(at_);
       if (place < series->size()) global = std::min(global, (*series)[place]);
     }
-    if (global >= end_ || global == UINT64_MAX) return Step::kEnd;
+    if (global >= end_ || global == UINT64_MAX) {
+      // What others lose from here on is nothing to this reader.
+      at_ = std::max(at_, std::min(end_, log.next()));
+      return Step::kEnd;
+    }
     at_ = global;
     *event = log.at(global);
     if (*event && wants(**event)) return Step::kEvent;

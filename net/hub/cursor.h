@@ -75,7 +75,7 @@ class Cursor {
   // The next event. It stays that until advance().
   Step next(const Log& log, Subscriptions from, const Log::Entry** event);
   void advance() { ++at_; }
-  void skip_lost(const Log& log, Subscriptions from) { told_ = lost_through(log, from); }
+  void skip_lost(const Log& log, Subscriptions from) { told_ = lost_of(log, from); }
 
   uint64_t at() const { return at_; }
 
@@ -84,12 +84,19 @@ class Cursor {
   bool begin_in_hub(const Start& start, const Log& log, Subscriptions from, uint32_t hub_epoch);
   bool begin_since(uint64_t time_ms, const Log& log, Subscriptions from);
   bool begin_at_what_is_left(const Log& log, Subscriptions from);
-  static uint64_t lost_through(const Log& log, Subscriptions from);
+  // What has been evicted of what it reads.
+  struct Lost {
+    uint64_t through = 0;
+    uint64_t hole_through = 0;
+    uint64_t last_hole = 0;
+  };
+  static Lost lost_of(const Log& log, Subscriptions from);
+  bool loses(const Lost& lost, uint64_t at) const;
   bool wants(const Log::Entry& event) const;
 
   uint64_t at_ = 1;  // the first one that is wanted
   uint64_t end_ = UINT64_MAX;
-  uint64_t told_ = 0;  // what was lost up to there is known to the reader
+  Lost told_;  // what of that is known to the reader
   std::unique_ptr<EventFilter> filter_;
   bool newest_ = false;
 };

@@ -33,7 +33,6 @@ void LocalHub::restore(HubStore& store) {
   }
   for (const HubHistory::At& at : history.streams)
     log_.restore_stream(at.stream, Home::stored_epoch(exchange_.seed, at.stream), at.next);
-  log_.settle();
   if (home_) {
     home_->use_store(store.shows_durable());
     home_->restore_time(history.last_time_ms);

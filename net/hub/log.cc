@@ -52,26 +52,27 @@ LogStream& Log::make_stream(std::string_view name, uint32_t epoch, uint64_t next
   if (!its_category) {
     auto made = std::make_unique<LogCategory>(LogCategory{.name = std::string(category_name)});
     its_category = made.get();
+    // It may have been known before, and forgotten with what was lost of it.
+    its_category->events.lose(forgotten_through_, ++holes_);
     categories_.emplace(its_category->name, std::move(made));
   }
   ++its_category->streams;
   auto made = std::make_unique<LogStream>(std::string(name), *its_category, epoch);
   made->next = next;
+  made->events.lose(forgotten_through_, ++holes_);
   LogStream& result = *made;
   streams_.emplace(result.name, std::move(made));
   return result;
 }
 
-void Log::restore_stream(std::string_view name, uint32_t epoch, uint64_t next) {
-  if (!stream(name)) empty_.push_back(make_stream(name, epoch, next));
+// Whatever lies before is as good as forgotten, also in a category of which all is there.
+void Log::restore(uint64_t next) {
+  first_ = next_ = next;
+  forgotten_through_ = next - 1;
 }
 
-void Log::settle() {
-  for (auto& [name, stream] : streams_) {
-    if (stream->first() == 0) continue;
-    stream->events.lose(first_ - 1);
-    stream->category.events.lose(first_ - 1);
-  }
+void Log::restore_stream(std::string_view name, uint32_t epoch, uint64_t next) {
+  if (!stream(name)) empty_.push_back(make_stream(name, epoch, next));
 }
 
 LogStream& Log::append(Block& block, bool* created) {
@@ -91,7 +92,7 @@ LogStream& Log::append(Block& block, bool* created) {
   while (stream.first() < block.stream_first()) {
     uint64_t oldest = stream.events.front();
     drop(ring_[oldest & (capacity_ - 1)]);
-    stream.category.events.lose(oldest);
+    stream.category.events.lose(oldest, ++holes_);
     stream.events.evict_through(oldest);
   }
   return stream;

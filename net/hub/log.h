@@ -58,12 +58,10 @@ class Log {
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
-  // What was there before this process: an empty log goes on at `next`, appended blocks follow, and
-  // then streams of which nothing is held are named. settle() ends it: what lies before the first
-  // block is lost to readers.
-  void restore(uint64_t next) { first_ = next_ = next; }
+  // What was there before this process: an empty log goes on at `next`, what lies before it is lost
+  // to readers, blocks follow, and then streams of which nothing is held are named.
+  void restore(uint64_t next);
   void restore_stream(std::string_view name, uint32_t epoch, uint64_t next);
-  void settle();
 
   // Takes over one hold on the block, which stands behind all others. `created`: its stream is new.
   LogStream& append(Block& block, bool* created);
@@ -109,6 +107,7 @@ class Log {
   uint64_t events_ = 0;
   uint64_t bytes_ = 0;
   uint64_t forgotten_through_ = 0;
+  uint64_t holes_ = 0;  // counted
   ByName<LogStream> streams_;
   ByName<LogCategory> categories_;
   IntrusiveQueue<LogStream, &LogStream::in_empty> empty_;

@@ -1,7 +1,8 @@
 // The events of one stream or one category that are held, as their global positions in order: a
-// ring that grows by doubling and shrinks when it is empty. `lost_through` is the last event that
-// was evicted: a reader whose cursor is not behind it has lost something. Owned by a log, used on
-// its worker's thread.
+// ring that grows by doubling and goes when it is empty. What has been evicted is remembered as the
+// last one: a reader whose cursor is not behind it has lost something. Events that go from the
+// midst are told apart from those that go first, since a reader may know of the one and not of the
+// other. Owned by a log, used on its worker's thread.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +19,10 @@ class Series {
   uint64_t operator[](size_t i) const { return ring_[(begin_ + i) & (capacity_ - 1)]; }
   uint64_t front() const { return (*this)[0]; }
   uint64_t back() const { return (*this)[size_ - 1]; }
-  uint64_t lost_through() const { return lost_through_; }
+  uint64_t lost_through() const { return std::max(evicted_through_, hole_through_); }
+  uint64_t evicted_through() const { return evicted_through_; }
+  uint64_t hole_through() const { return hole_through_; }
+  uint64_t last_hole() const { return last_hole_; }
 
   void push(uint64_t global) {
     if (size_ == capacity_) grow();
@@ -27,7 +31,7 @@ class Series {
   // Evicts all up to and including that one.
   void evict_through(uint64_t global) {
     while (size_ > 0 && front() <= global) {
-      lose(front());
+      evicted_through_ = front();
       begin_ = static_cast<uint32_t>((begin_ + 1) & (capacity_ - 1));
       --size_;
     }
@@ -36,8 +40,11 @@ class Series {
       capacity_ = begin_ = 0;
     }
   }
-  // One from their midst is gone, too.
-  void lose(uint64_t global) { lost_through_ = std::max(lost_through_, global); }
+  // One from their midst is gone, too, or may be. `number` counts the log's.
+  void lose(uint64_t global, uint64_t number) {
+    hole_through_ = std::max(hole_through_, global);
+    last_hole_ = number;
+  }
 
   // The index of the first one that is not before `global`. Most readers are near the end.
   size_t find(uint64_t global) const {
@@ -74,7 +81,9 @@ class Series {
   uint32_t capacity_ = 0;  // 0, or a power of two
   uint32_t begin_ = 0;
   uint32_t size_ = 0;
-  uint64_t lost_through_ = 0;
+  uint64_t evicted_through_ = 0;
+  uint64_t hole_through_ = 0;
+  uint64_t last_hole_ = 0;
 };
 
 }  // namespace sluice

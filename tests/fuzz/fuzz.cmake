@@ -34,6 +34,7 @@ endfunction()
 sluice_fuzz_target(framer sluice_sse)
 sluice_fuzz_target(fields sluice_sse)
 sluice_fuzz_target(filter sluice_filter)
+sluice_fuzz_target(hub sluice_hub sluice_http1 sluice_kernel)
 sluice_fuzz_target(http1 sluice_gateway sluice_kernel)
 sluice_fuzz_target(http1_chunked sluice_http1 llhttp)
 # No name is resolved: config_fuzz.cc stands before getaddrinfo.

@@ -165,7 +165,6 @@ class RestoredLogTest : public ::testing::Test {
     append("b-1", 0, 4);
     hub_.log.restore_stream("a-1", 1, 8);
     hub_.log.restore_stream("old-1", 1, 5);
-    hub_.log.settle();
   }
 
   void append(const char* stream, uint64_t position, uint64_t global) {

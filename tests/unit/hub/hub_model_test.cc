@@ -1,0 +1,212 @@
+// A hub against a model of it, by chance: publishers, limits, two logs that hear of changes at
+// different times, and readers that read now and then. What a reader gets has to be all that it
+// asked for, in order, unless it was told of a loss.
+#include <deque>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "core/random.h"
+#include "net/hub/cursor.h"
+#include "net/hub/home.h"
+
+namespace sluice {
+namespace {
+
+// What the home says, on its way to a log.
+struct Told {
+  Block* block = nullptr;
+  uint64_t evicted = 0;
+  std::string forgotten = {};
+};
+
+class Replica {
+ public:
+  explicit Replica(BlockSlots& slots) : log(slots) {}
+
+  void apply(const Told& told) {
+    bool created = false;
+    if (told.block) log.append(*told.block, &created);
+    if (told.evicted != 0) log.evict_through(told.evicted);
+    if (!told.forgotten.empty()) log.forget(told.forgotten);
+  }
+
+  Log log;
+};
+
+struct Published {
+  std::string stream;
+  uint64_t position;
+  uint32_t epoch;
+};
+
+class World final : public ChangeSink {
+ public:
+  explicit World(uint64_t seed) : random(seed), home(first.log, *this, seed, /*holders=*/2) {
+    home.set_limits({.history_bytes = random.between(0, 1) * random.between(2000, 20'000),
+                     .history_events = random.between(1, 60),
+                     .history_age_ms = random.between(0, 1) * 5000,
+                     .stream_events = random.between(0, 1) * random.between(1, 20),
+                     .streams = random.between(2, 12)});
+  }
+
+  void append(Block& block) override {
+    all.push_back({std::string(block.stream()), block.position(), block.stream_epoch()});
+    tell({.block = &block});
+  }
+  void evict_through(uint64_t global) override { tell({.evicted = global}); }
+  void forget(const std::string& stream) override { tell({.forgotten = stream}); }
+
+  void tell(const Told& told) {
+    first.apply(told);
+    on_the_way.push_back(told);
+  }
+  void deliver(size_t count) {
+    for (; count > 0 && !on_the_way.empty(); --count) {
+      second.apply(on_the_way.front());
+      on_the_way.pop_front();
+    }
+  }
+  std::string any_stream() {
+    return (random.between(0, 1) == 0 ? "a-" : "b-") + std::to_string(random.between(0, 9));
+  }
+  void publish() {
+    PublishRequest request{.stream = any_stream()};
+    for (uint64_t i = random.between(1, 4); i > 0; --i) request.events.push_back({.data = "1"});
+    now_ms += random.between(0, 300);
+    home.publish(request, now_ms, 1'000'000 + now_ms);
+  }
+
+  Random random;
+  BlockSlots slots;
+  Replica first{slots};
+  Replica second{slots};
+  Home home;
+  uint64_t now_ms = 1;
+  std::vector<Published> all;  // by global position, from 1
+  std::deque<Told> on_the_way;
+};
+
+class Reader {
+ public:
+  Reader(World& world, Replica& replica)
+      : world_(world),
+        replica_(replica),
+        topic_(world.random.between(0, 1) == 0
+                   ? Topic(world.any_stream(), false)
+                   : Topic(world.random.between(0, 1) == 0 ? "a" : "b", true)) {
+    subscription_.topic = &topic_;
+    bind();
+    Start start{.at = Start::At::kPosition};
+    LogStream* stream = replica.log.stream(topic_.name);
+    uint64_t most = topic_.is_category ? replica.log.next() : stream ? stream->next : 0;
+    start.number = world.random.between(0, most);
+    if (!cursor_.begin(start, replica.log, {&subscription_, 1}, world.home.epoch(), stream))
+      excuse();
+    expected_ = 1;
+    // The first of all events that is wanted, in the life of the stream that it has begun in.
+    while (expected_ < replica.log.next() && !is_wanted(start, stream)) ++expected_;
+  }
+
+  void read(size_t count) {
+    bind();
+    for (; count > 0; --count) {
+      const Log::Entry* event = nullptr;
+      Cursor::Step step = cursor_.next(replica_.log, {&subscription_, 1}, &event);
+      if (step == Cursor::Step::kEnd) {
+        // Nothing that it wants has been left out silently.
+        expect_through(replica_.log.next());
+        return;
+      }
+      if (step == Cursor::Step::kLost) {
+        excuse();
+        cursor_.skip_lost(replica_.log, {&subscription_, 1});
+        continue;
+      }
+      ASSERT_EQ(step, Cursor::Step::kEvent);
+      uint64_t global = event->block->global();
+      const Published& published = world_.all[global - 1];
+      EXPECT_EQ(event->block->stream(), published.stream);
+      EXPECT_EQ(event->block->position(), published.position);
+      EXPECT_TRUE(matches(published));
+      ASSERT_GE(global, expected_) << "it comes again, or out of order";
+      expect_through(global);
+      expected_ = global + 1;
+      cursor_.advance();
+    }
+  }
+
+ private:
+  void bind() {
+    LogStream* stream = topic_.is_category ? nullptr : replica_.log.stream(topic_.name);
+    LogCategory* category = topic_.is_category ? replica_.log.category(topic_.name) : nullptr;
+    topic_.series = stream ? &stream->events : category ? &category->events : nullptr;
+  }
+  bool matches(const Published& event) const {
+    return topic_.is_category ? event.stream.starts_with(topic_.name + "-")
+                              : event.stream == topic_.name;
+  }
+  bool is_wanted(const Start& start, const LogStream* stream) const {
+    const Published& event = world_.all[expected_ - 1];
+    if (topic_.is_category) return expected_ >= start.number;
+    return stream && event.stream == topic_.name && event.epoch == stream->epoch &&
+           event.position >= start.number;
+  }
+  void expect_through(uint64_t global) {
+    for (; expected_ < global; ++expected_)
+      EXPECT_TRUE(excused_.contains(expected_) || !matches(world_.all[expected_ - 1]))
+          << "missed " << expected_;
+  }
+  // It has been told, so what is not held now may be missing.
+  void excuse() {
+    for (uint64_t global = 1; global < replica_.log.next(); ++global)
+      if (!replica_.log.at(global)) excused_.insert(global);
+  }
+
+  World& world_;
+  Replica& replica_;
+  Topic topic_;
+  Subscription subscription_;
+  Cursor cursor_;
+  uint64_t expected_ = 1;
+  std::set<uint64_t> excused_;
+};
+
+TEST(HubModel, ReadersGetAllOrAreTold) {
+  for (uint64_t seed = 1; seed <= 400; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    World world(seed);
+    std::vector<std::unique_ptr<Reader>> readers;
+    for (int step = 0; step < 300; ++step) {
+      switch (world.random.between(0, 5)) {
+        case 0:
+        case 1:
+          world.publish();
+          break;
+        case 2:
+          world.deliver(world.random.between(1, 10));
+          break;
+        case 3:
+          if (readers.size() < 12)
+            readers.push_back(std::make_unique<Reader>(
+                world, world.random.between(0, 1) == 0 ? world.first : world.second));
+          break;
+        default:
+          if (!readers.empty())
+            readers[world.random.next() % readers.size()]->read(world.random.between(1, 30));
+      }
+      if (HasFailure()) return;
+    }
+    world.deliver(SIZE_MAX);
+    for (auto& reader : readers) reader->read(SIZE_MAX);
+    // Whoever hears of the same changes has the same log.
+    EXPECT_EQ(world.first.log.bytes(), world.second.log.bytes());
+    EXPECT_EQ(world.first.log.first(), world.second.log.first());
+    EXPECT_EQ(world.first.log.streams(), world.second.log.streams());
+    EXPECT_EQ(world.first.log.events() * 2, world.slots.lent());
+    if (HasFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace sluice
