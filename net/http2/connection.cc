@@ -139,6 +139,10 @@ void Http2ClientConn::on_frame_begun(uint8_t type, uint8_t flags, size_t size) {
   }
 }
 
+void Http2ClientConn::on_frame_forbidden(Http2Code code) {
+  if (!given_up_) give_up(code);
+}
+
 void Http2ClientConn::flood(Http2Flood kind) {
   if (given_up_ || guard_.allow(loop_.now_ms())) return;
   ++context().metrics.http2_floods[static_cast<unsigned>(kind)];

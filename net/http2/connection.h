@@ -83,6 +83,7 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
 
   // Http2Session::Handler
   void on_frame_begun(uint8_t type, uint8_t flags, size_t size) override;
+  void on_frame_forbidden(Http2Code code) override;
   void on_head_begun(int32_t id, bool trailers) override;
   void on_field(std::string_view name, std::string_view value) override;
   void on_head(int32_t id, bool ends) override;

@@ -1,5 +1,6 @@
 #include "net/http2/session.h"
 
+#include <algorithm>
 #include <array>
 #include <nghttp2/nghttp2.h>
 #include <utility>
@@ -55,6 +56,9 @@ nghttp2_mem allocator_of(SessionMemory& of) {
 // acknowledge that it has none, in its next head, and not every one does.
 constexpr uint32_t kHeaderTableBytes = 0;
 
+// Resets that are remembered, at least.
+constexpr size_t kResetsKept = 128;
+
 }  // namespace
 
 struct Http2Session::Callbacks {
@@ -62,8 +66,12 @@ struct Http2Session::Callbacks {
     return static_cast<Http2Session*>(user_data)->handler_;
   }
 
+  static Http2Session& ours(void* user_data) { return *static_cast<Http2Session*>(user_data); }
+
   static int on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* header, void* user_data) {
     handler(user_data).on_frame_begun(header->type, header->flags, header->length);
+    if (std::optional<Http2Code> code = ours(user_data).forbids(header->type, header->stream_id))
+      handler(user_data).on_frame_forbidden(*code);
     return 0;
   }
 
@@ -88,7 +96,9 @@ struct Http2Session::Callbacks {
   }
 
   static int on_invalid_frame(nghttp2_session*, const nghttp2_frame* frame, int, void* user_data) {
-    if (frame->hd.type == NGHTTP2_HEADERS) handler(user_data).on_bad_head();
+    if (frame->hd.type != NGHTTP2_HEADERS) return 0;
+    ours(user_data).note_reset(frame->hd.stream_id);
+    handler(user_data).on_bad_head();
     return 0;
   }
 
@@ -145,11 +155,12 @@ struct Http2Session::Callbacks {
   static int on_frame_sent(nghttp2_session* session, const nghttp2_frame* frame, void* user_data) {
     Handler& to = handler(user_data);
     if (frame->hd.type == NGHTTP2_GOAWAY) {
-      Http2Session& ours = *static_cast<Http2Session*>(user_data);
-      if (std::exchange(ours.ping_due_, false))
+      ours(user_data).further_refused_ = true;
+      if (std::exchange(ours(user_data).ping_due_, false))
         nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, nullptr);
       to.on_end_said(frame->goaway.error_code);
     } else if (frame->hd.type == NGHTTP2_RST_STREAM) {
+      ours(user_data).note_reset(frame->hd.stream_id);
       to.on_reset(/*ours=*/true, frame->rst_stream.error_code);
     } else if ((frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
                ends_stream(*frame)) {
@@ -225,7 +236,8 @@ struct Http2Session::Callbacks {
   }
 };
 
-Http2Session::Http2Session(Handler& handler, const Limits& limits) : handler_(handler) {
+Http2Session::Http2Session(Handler& handler, const Limits& limits)
+    : handler_(handler), resets_max_(std::max<size_t>(kResetsKept, limits.streams_max)) {
   nghttp2_mem allocator = allocator_of(memory_);
   SLUICE_CHECK(nghttp2_session_server_new3(&session_, Callbacks::all(), this, Callbacks::options(),
                                            &allocator) == 0);
@@ -252,6 +264,30 @@ Http2Session::Received Http2Session::receive(std::string_view bytes) {
   if (taken >= 0) return Received::kWell;
   if (taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC) return Received::kNotHttp2;
   return taken == NGHTTP2_ERR_FLOODED ? Received::kFlood : Received::kBroken;
+}
+
+// What the codec does not look at: frames of RFC 7540's priorities, which are off (RFC 9113 section
+// 6.3), and heads that would open a stream again, since it remembers none that has ended (5.1.1).
+std::optional<Http2Code> Http2Session::forbids(uint8_t type, int32_t id) {
+  if (type == NGHTTP2_PRIORITY && id == 0) return Http2Code::kProtocolError;
+  if (type != NGHTTP2_HEADERS || further_refused_) return {};
+  if (id > newest_id_) {
+    newest_id_ = id;
+    return {};
+  }
+  // Trailers that were under way when we reset their stream are no fault.
+  bool known = id % 2 == 0 || nghttp2_session_find_stream(session_, id) != nullptr ||
+               std::find(resets_.begin(), resets_.end(), id) != resets_.end();
+  return known ? std::nullopt : std::optional(Http2Code::kStreamClosed);
+}
+
+void Http2Session::note_reset(int32_t id) {
+  if (resets_.size() < resets_max_) {
+    resets_.push_back(id);
+    return;
+  }
+  resets_[next_reset_] = id;
+  next_reset_ = (next_reset_ + 1) % resets_max_;
 }
 
 bool Http2Session::frame() {

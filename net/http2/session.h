@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -24,6 +25,7 @@ enum class Http2Code : uint32_t {
   kNoError = 0,
   kProtocolError = 1,
   kInternalError = 2,
+  kStreamClosed = 5,
   kRefusedStream = 7,
   kCancel = 8,
   kEnhanceYourCalm = 11,
@@ -59,6 +61,8 @@ class Http2Session {
    public:
     // Every frame's header as it comes, of whatever type.
     virtual void on_frame_begun(uint8_t type, uint8_t flags, size_t size) = 0;
+    // One that the codec lets pass, and that ends the connection with that code.
+    virtual void on_frame_forbidden(Http2Code code) = 0;
     // A request's head begins, its fields follow, pseudo-fields first; then on_head(), or nothing
     // if it is not valid. `trailers`: the fields behind a request's body.
     virtual void on_head_begun(int32_t id, bool trailers) = 0;
@@ -141,9 +145,17 @@ class Http2Session {
  private:
   struct Callbacks;
 
+  std::optional<Http2Code> forbids(uint8_t type, int32_t id);
+  void note_reset(int32_t id);
+
   Handler& handler_;
   SessionMemory memory_;
   nghttp2_session* session_ = nullptr;
+  int32_t newest_id_ = 0;         // of the peer's streams
+  std::vector<int32_t> resets_;   // the last streams that we have reset, in a ring
+  const size_t resets_max_;       // as many as a peer may have under way
+  size_t next_reset_ = 0;         // its place there
+  bool further_refused_ = false;  // streams that begin now are none of ours
   bool ping_due_ = false;  // behind the notice, so that its answer shows that the peer has that
 };
 

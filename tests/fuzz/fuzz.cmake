@@ -40,6 +40,7 @@ sluice_fuzz_target(http1_chunked sluice_http1 llhttp)
 # No name is resolved: config_fuzz.cc stands before getaddrinfo.
 sluice_fuzz_target(config sluice_config sluice_http1 -Wl,--wrap=getaddrinfo)
 sluice_fuzz_target(gateway sluice_sim)
+sluice_fuzz_target(proxy sluice_transport sluice_kernel)
 sluice_fuzz_target(tls sluice_tls sluice_kernel OpenSSL::SSL)
 sluice_fuzz_target(lean sluice_tls sluice_kernel OpenSSL::SSL)
 sluice_fuzz_target(http2 sluice_sim)

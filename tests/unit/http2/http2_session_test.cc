@@ -33,6 +33,9 @@ class Log final : public Http2Session::Handler {
  private:
   void say(std::string word) { words.push_back(std::move(word)); }
 
+  void on_frame_forbidden(Http2Code code) override {
+    say("forbidden" + std::to_string(static_cast<uint32_t>(code)));
+  }
   void on_frame_begun(uint8_t type, uint8_t, size_t) override {
     say("frame" + std::to_string(type));
   }
@@ -104,6 +107,58 @@ TEST_F(Http2SessionTest, TellsOfFramesThatNobodyKnows) {
   ASSERT_TRUE(takes(first_frames() + frame(0x42, 0, 0, "x") + frame(0xff, 0, 7, "")));
   EXPECT_EQ(log.take(), "frame4 frame66 frame255 ");
   EXPECT_FALSE(session.over());
+}
+
+constexpr uint8_t kPriorityFrame = 2;
+
+// RFC 9113 section 6.3; other frames of such priorities say nothing to us.
+TEST_F(Http2SessionTest, ForbidsPrioritiesOfNoStream) {
+  ASSERT_TRUE(
+      takes(first_frames() + frame(kPriorityFrame, 0, 3, std::string_view("\0\0\0\3x", 5))));
+  EXPECT_EQ(log.take(), "frame4 frame2 ");
+  ASSERT_TRUE(takes(frame(kPriorityFrame, 0, 0, std::string_view("\0\0\0\3x", 5))));
+  EXPECT_EQ(log.take(), "frame2 forbidden1 ");
+}
+
+// RFC 9113 section 5.1.1: the peer has ended it itself, or skipped it.
+TEST_F(Http2SessionTest, ForbidsHeadsOfStreamsThatThePeerHasClosed) {
+  ASSERT_TRUE(takes(first_frames() + request_frame(3, "/") + request_frame(5, "/")));
+  session.respond(3, {{":status", "204"}}, /*with_body=*/false);
+  sent();
+  log.take();
+  ASSERT_TRUE(takes(request_frame(3, "/")));
+  EXPECT_EQ(log.take(), "frame1 forbidden5 ");
+  ASSERT_TRUE(takes(request_frame(1, "/")));
+  EXPECT_EQ(log.take(), "frame1 forbidden5 ");
+  ASSERT_TRUE(takes(frame(3, 0, 5, std::string_view("\0\0\0\x8", 4)) + request_frame(5, "/")));
+  EXPECT_EQ(log.take(), "frame3 peer8 frame1 forbidden5 ");
+}
+
+TEST_F(Http2SessionTest, AllowsHeadsOfStreamsThatWeHaveReset) {
+  ASSERT_TRUE(takes(first_frames() + request_frame(1, "/")));
+  session.reset(1, Http2Code::kCancel);
+  sent();
+  log.take();
+  // The second is refused for what it says: its reset has not left.
+  ASSERT_TRUE(takes(request_frame(1, "/") + request_frame(3, "/", {{"x", "a\nb"}}) +
+                    request_frame(3, "/")));
+  EXPECT_EQ(log.take().find("forbidden"), std::string::npos);
+}
+
+TEST_F(Http2SessionTest, AllowsHeadsOfStreamsThatWereOneTooMany) {
+  std::string bytes = first_frames();
+  for (uint32_t id = 1; id <= 23; id += 2) bytes += request_frame(id, "/");
+  ASSERT_TRUE(takes(bytes + request_frame(21, "/") + request_frame(23, "/")));
+  EXPECT_EQ(log.take().find("forbidden"), std::string::npos);
+}
+
+TEST_F(Http2SessionTest, AllowsHeadsBehindTheEnd) {
+  ASSERT_TRUE(takes(first_frames() + request_frame(1, "/")));
+  session.refuse_further();
+  sent();
+  log.take();
+  ASSERT_TRUE(takes(request_frame(3, "/") + request_frame(3, "/")));
+  EXPECT_EQ(log.take().find("forbidden"), std::string::npos);
 }
 
 TEST_F(Http2SessionTest, AnswersAndEnds) {
