@@ -270,6 +270,7 @@ def test_a_reload_adds_a_hub_with_a_store_and_changes_none(rig, tmp_path):
     write(("one", "one"), ("two", "two"))
     gateway.signal(signal.SIGHUP)
     wait_until(lambda: "generation 2" in gateway.errors(), "the reload")
+    gateway.own_fds = gateway.open_fds()  # with those of another store
     assert ask(gateway, "/two/streams/a-1", "POST", "1", Content_Type="text/plain")[0] == 201
     assert len(ask(gateway, "/one/streams/a-1/messages")[1]) == 1
     write(("one", "other"), ("two", "two"))
