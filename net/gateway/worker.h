@@ -28,7 +28,7 @@ class Worker {
     std::shared_ptr<const ConfigSnapshot> snapshot;  // to begin with
     Features features;
     ClientLimit* client_limit;
-    HubProcess* hubs;
+    HubProcess* hubs = nullptr;
     std::vector<ListeningSocket> sockets;  // owned from here on
     LogQueue* log;                         // for messages and access lines
   };
