@@ -28,7 +28,7 @@ class Worker {
     std::shared_ptr<const ConfigSnapshot> snapshot;  // to begin with
     Features features;
     ClientLimit* client_limit;
-    HubProcess* hubs = nullptr;
+    HubProcess* hubs = nullptr;  // what is shared with other workers; null: there are none
     std::vector<ListeningSocket> sockets;  // owned from here on
     LogQueue* log;                         // for messages and access lines
   };
