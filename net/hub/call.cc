@@ -300,6 +300,7 @@ class CallReader {
     // A client that reconnects has its first query still, so the field counts.
     if (call_.what == What::kSubscribe)
       if (auto id = head_.find("last-event-id")) take_last_id(*id);
+    call_.awaits_go_ahead = head_.lists_token("expect", "100-continue");
     if (call_.what != What::kPublish) return;
     call_.key = head_.find("idempotency-key").value_or("");
     std::string_view type = without_parameters(head_.find("content-type").value_or(""));

@@ -58,8 +58,9 @@ struct HubCall {
   bool disk = false;  // the answer is to wait until the event is durable
   BodyForm form = BodyForm::kText;
   std::string consumer = {};
-  std::string origin = {};  // of the web page, where it may read the answer
-  int status = 0;           // a fault; 0: there is none
+  bool awaits_go_ahead = false;  // its body does (Expect)
+  std::string origin = {};       // of the web page, where it may read the answer
+  int status = 0;                // a fault; 0: there is none
   std::string detail = {};
 
   // One stream alone; ids are its own then.

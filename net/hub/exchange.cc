@@ -28,10 +28,10 @@ uint64_t HubPresence::total() {
   return static_cast<uint64_t>(total_);
 }
 
-HubExchange::HubExchange(std::string its_name, unsigned workers, uint64_t its_seed)
+HubExchange::HubExchange(std::string its_name, unsigned workers, unsigned home, uint64_t its_seed)
     : name(std::move(its_name)), seed(its_seed), lanes(workers) {
   for (unsigned worker = 0; worker < workers; ++worker)
-    if (worker != HubProcess::kHome) lanes[worker] = std::make_unique<Lane>();
+    if (workers > 1 && worker != home) lanes[worker] = std::make_unique<Lane>();
 }
 
 // What was on its way when the workers stopped.
@@ -47,15 +47,15 @@ HubExchange::~HubExchange() {
   }
 }
 
-HubProcess::HubProcess(unsigned workers)
-    : workers_(workers), awake_(new std::atomic<bool>[workers]) {
+HubProcess::HubProcess(unsigned workers, unsigned home)
+    : workers_(workers), home_(home), awake_(new std::atomic<bool>[workers]) {
   for (unsigned i = 0; i < workers; ++i) awake_[i].store(false, std::memory_order_relaxed);
 }
 
 HubExchange& HubProcess::hub(const std::string& name, uint64_t seed) {
   std::lock_guard lock(mutex_);
   std::unique_ptr<HubExchange>& hub = hubs_[name];
-  if (!hub) hub = std::make_unique<HubExchange>(name, workers_, seed);
+  if (!hub) hub = std::make_unique<HubExchange>(name, workers_, home_, seed);
   return *hub;
 }
 

@@ -81,7 +81,7 @@ struct HubExchange {
     SpscRing<HomeCall*> up{limits::kHubLaneCalls};
   };
 
-  HubExchange(std::string its_name, unsigned workers, uint64_t its_seed);
+  HubExchange(std::string its_name, unsigned workers, unsigned home, uint64_t its_seed);
   ~HubExchange();
   HubExchange(const HubExchange&) = delete;
   HubExchange& operator=(const HubExchange&) = delete;
@@ -97,13 +97,13 @@ struct HubExchange {
 
 class HubProcess {
  public:
-  static constexpr unsigned kHome = 0;  // of all hubs
-
-  explicit HubProcess(unsigned workers);
+  // `home`: the worker that is that of all hubs. Where there is but one, its number may be any.
+  HubProcess(unsigned workers, unsigned home);
   HubProcess(const HubProcess&) = delete;
   HubProcess& operator=(const HubProcess&) = delete;
 
   unsigned workers() const { return workers_; }
+  unsigned home() const { return home_; }
   // Makes a worker look at its lanes, soon; false: it has stopped. Before any worker runs.
   void set_waker(std::function<bool(unsigned worker)> waker) { waker_ = std::move(waker); }
 
@@ -123,6 +123,7 @@ class HubProcess {
 
  private:
   const unsigned workers_;
+  const unsigned home_;
   std::function<bool(unsigned)> waker_;
   std::unique_ptr<std::atomic<bool>[]> awake_;
   std::mutex mutex_;

@@ -56,9 +56,15 @@ HubRequest::HubRequest(Hubs& hubs, LocalHub& hub, Stream& stream, std::unique_pt
 HubRequest::~HubRequest() = default;
 
 void HubRequest::begin() {
+  in_read_ = true;  // nothing is answered before the stream awaits it
   stream_->on_upstream(*this, /*reused=*/false);
-  if (stream_) stream_->on_upstream_connected();
-  // What was there at once has waited for that.
+  stream_->on_upstream_connected();
+  in_read_ = false;
+  if (call_->awaits_go_ahead && call_->status == 0) {
+    Head go_ahead;
+    HeadBuilder(go_ahead, 100);
+    stream_->on_response_head(go_ahead);
+  }
   if (stream_) request_ready();
 }
 

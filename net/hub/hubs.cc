@@ -28,7 +28,7 @@ uint64_t seed_of(const Config& config, std::string_view name) {
 
 Hubs::Hubs(WorkerContext& context, HubProcess* process)
     : context_(context),
-      own_process_(process ? nullptr : std::make_unique<HubProcess>(context.number + 1)),
+      own_process_(process ? nullptr : std::make_unique<HubProcess>(1, context.number)),
       process_(process ? *process : *own_process_),
       random_(seed_of(context.config(), "drain") + context.number),
       timer_(this) {

@@ -176,7 +176,7 @@ bool LocalHub::ask(std::unique_ptr<HomeCall> call) {
   }
   if (!exchange_.lanes[context_.number]->up.push(call.get())) return false;
   call.release();
-  return process_.wake(HubProcess::kHome);
+  return process_.wake(process_.home());
 }
 
 // It has its answer, unless that has to wait for the store.

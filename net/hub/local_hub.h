@@ -70,7 +70,7 @@ class LocalHub final : public ChangeSink, public FlushTask {
   static std::string key_of(const Topic& topic) {
     return (topic.is_category ? 'c' : 's') + topic.name;
   }
-  bool is_home() const { return context_.number == HubProcess::kHome; }
+  bool is_home() const { return context_.number == process_.home(); }
   void bind(Topic& topic, Topic* told);
   void bind_new(const LogStream& stream);
   void wake_readers(Topic* topic);

@@ -208,7 +208,7 @@ bool Server::start_workers() {
   if (std::string error = open_listeners(config_->listen, sockets_); !error.empty())
     return fail(error);
   snapshot_ = std::make_shared<ConfigSnapshot>(std::move(config));
-  hubs_.emplace(count);
+  hubs_.emplace(count, /*home=*/0);
   hubs_->set_waker([this](unsigned worker) {
     return workers_[worker]->post([](Gateway& gateway) { gateway.on_hub_news(); });
   });

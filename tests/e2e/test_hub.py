@@ -359,6 +359,17 @@ def test_a_body_may_be_cut_anywhere(rig):
     assert {json.dumps([m["type"], m["data"]]) for m in messages} == {json.dumps(["é", {"a": "é", "b": [1, 2]}])}
 
 
+def test_a_body_that_waits_to_be_asked_for(rig):
+    gateway = hub_gateway(rig)
+    client = rig.client(gateway)
+    client.send(b"POST /hub/streams/a HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
+    assert client.read_head().status == 100
+    client.send(b"x")
+    assert client.response()[0].status == 201
+    client.send(b"POST /hub/none HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
+    assert client.response()[0].status == 404
+
+
 def test_keep_alive_and_pipelining(rig):
     gateway = hub_gateway(rig)
     client = rig.client(gateway)

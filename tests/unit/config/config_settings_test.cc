@@ -203,6 +203,26 @@ std::map<std::string, Sample> stream_samples() {
       {"client-tcp-keepalive", time(&S::client_tcp_keepalive_ms)},
       {"client-sndbuf", size(&S::client_sndbuf, 8192)},
       {"client-notsent-lowat", size(&S::client_notsent_lowat, 2048)},
+      {"hub",
+       {"main", "\"main\"",
+        [](const Config&, const Route& route) {
+          return route.hub == "main" && route.upstreams.size() == 1;
+        }}},
+      {"hub-history-bytes", size(&S::hub_history_bytes, 131072)},
+      {"hub-history-events", size(&S::hub_history_events, 5)},
+      {"hub-history-age", time(&S::hub_history_age_ms)},
+      {"hub-stream-events", size(&S::hub_stream_events, 5)},
+      {"hub-streams", size(&S::hub_streams, 5)},
+      {"hub-event-size", size(&S::hub_event_size, 128)},
+      {"hub-rate", size(&S::hub_rate, 5)},
+      {"hub-dedup-window", time(&S::hub_dedup_window_ms)},
+      {"hub-access", stream_sample("read", "\"read\"", &S::hub_access, HubAccess::kRead)},
+      {"hub-cors",
+       {"https://a.example", R"(["https://a.example"])",
+        [](const Config&, const Route& route) {
+          return route.hub_cors == std::vector<std::string>{"https://a.example"};
+        }}},
+      {"hub-cors-credentials", stream_sample("on", "\"on\"", &S::hub_cors_credentials, true)},
       {"path",
        {"/sample", "\"/sample\"",
         [](const Config& config, const Route&) {
@@ -284,9 +304,10 @@ TEST_P(EveryFileKey, IsRead) {
 }
 
 TEST_P(EverySetting, InRouteFlag) {
-  std::string route = "upstream=" + std::string(kUpstream);
-  if (GetParam() != "path") route += ",path=/sample";
-  route += "," + GetParam() + "=" + sample().text;
+  // A hub takes an upstream's place.
+  std::string route = GetParam() == "hub" ? "" : "upstream=" + std::string(kUpstream) + ",";
+  if (GetParam() != "path") route += "path=/sample,";
+  route += GetParam() + "=" + sample().text;
   if (is_route_key(setting())) {
     EXPECT_EQ(taken_from({"--route", route}, sample(), "/sample"), "");
   } else {
@@ -299,7 +320,8 @@ TEST_P(EverySetting, InRouteFlag) {
 TEST_P(EveryRouteKey, InRouteTable) {
   std::string text = "[[route]]\n" + GetParam() + " = " + sample().toml + "\n";
   if (GetParam() != "path") text += "path = \"/sample\"\n";
-  if (GetParam() != "upstream") text += "upstream = \"" + std::string(kUpstream) + "\"\n";
+  if (GetParam() != "upstream" && GetParam() != "hub")
+    text += "upstream = \"" + std::string(kUpstream) + "\"\n";
   TomlFile file(text);
   EXPECT_EQ(taken_from({"--config", file.path()}, sample(), "/sample"), "");
 }

@@ -1,0 +1,39 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/config/config_support.h"
+
+namespace sluice {
+namespace {
+
+using testing::HasSubstr;
+
+std::string hub_error(const std::string& settings) {
+  return error_of({"--route", "path=/hub," + settings});
+}
+
+TEST(HubSettings, AHubTakesTheUpstreamsPlace) {
+  Config config = config_of({"--health", "/ok", "--route", "path=/hub,hub=main"});
+  const Route& route = config.routes.front();
+  EXPECT_EQ(route.hub, "main");
+  ASSERT_EQ(route.upstreams.size(), 1U);
+  EXPECT_EQ(route.upstreams.front().url, "hub:main");
+  EXPECT_EQ(route.settings.heal, Heal::kOff);
+  EXPECT_EQ(route.settings.health, "");
+}
+
+TEST(HubSettings, SayWhatIsWrong) {
+  EXPECT_THAT(hub_error("hub=a b"), HasSubstr("no name of a hub"));
+  EXPECT_THAT(hub_error("hub=" + std::string(65, 'a')), HasSubstr("no name of a hub"));
+  EXPECT_THAT(hub_error("hub=a,upstream=http://127.0.0.1:1"), HasSubstr("upstreams or a hub"));
+  EXPECT_THAT(hub_error("hub=a,hub-cors=*,hub-cors-credentials=on"), HasSubstr("never with"));
+  EXPECT_THAT(hub_error("hub=a,hub-cors=*+https://a.example"), HasSubstr("no other origin"));
+  for (const char* origin : {"a.example", "https://", "https://a.example/", "https://*.example"})
+    EXPECT_THAT(hub_error("hub=a,hub-cors=" + std::string(origin)), HasSubstr("an origin"))
+        << origin;
+  EXPECT_THAT(hub_error("hub=a,hub-history-bytes=64k,hub-event-size=1m"), HasSubstr("no room"));
+  EXPECT_THAT(error_of({"--upstream", "hub:main"}), HasSubstr("hub:main"));
+}
+
+}  // namespace
+}  // namespace sluice
