@@ -47,6 +47,7 @@ sluice_need(simdjson_FOUND libsimdjson-dev "simdjson")
 sluice_find_library(re2 re2 re2/re2.h libre2-dev "RE2")
 
 sluice_find_library(luajit luajit-5.1 luajit-2.1/lua.hpp libluajit-5.1-dev "LuaJIT")
+sluice_find_library(sqlite sqlite3 sqlite3.h libsqlite3-dev "SQLite 3")
 
 # llhttp: a library where there is a package for it (Debian 13), else the C sources that
 # Debian 12 ships in node-llhttp, built here. STRICT_MODE is 8.x's switch; 9.x is always strict.

@@ -20,7 +20,11 @@ struct HubCounts {
   uint64_t refused = 0;     // requests to publish
   uint64_t delivered = 0;   // events to subscribers
   uint64_t gaps = 0;        // that subscribers were told of
-  uint64_t slow_ended = 0;  // subscribers that had fallen out of history
+  uint64_t store_waiting =
+      0;  // events that are not on the disk yet; at the home, as are the others
+  uint64_t store_failing = 0;   // 1: the store takes no events now
+  uint64_t store_failures = 0;  // times that this has begun
+  uint64_t slow_ended = 0;      // subscribers that had fallen out of history
 };
 
 }  // namespace sluice

@@ -174,7 +174,11 @@ void take_hub(Draft& draft) {
   if (any && (settings.hub_cors_credentials || route.hub_cors.size() > 1))
     throw ConfigError(origin(draft, {"hub-cors", "hub-cors-credentials"}),
                       "\"*\" goes with no other origin, and never with hub-cors-credentials");
-  if (route.hub.empty()) return;
+  if (route.hub.empty()) {
+    if (!route.hub_store.empty())
+      throw ConfigError(origin(draft, {"hub-store"}), "a store belongs to a hub: hub=NAME");
+    return;
+  }
   if (!route.upstreams.empty())
     throw ConfigError(origin(draft, {"hub", "upstream"}), "a route has upstreams or a hub");
   if (settings.hub_event_size > settings.hub_history_bytes && settings.hub_history_bytes != 0)

@@ -51,6 +51,9 @@ enum class Gate : uint8_t { kOff, kContent };
 // The statuses of an upstream's answer that another one may do better than. 0: no more.
 using Statuses = std::array<uint16_t, 8>;
 
+// When a publisher has its answer, and subscribers the event.
+enum class HubAck : uint8_t { kMemory, kDisk };
+
 // What clients of a route may do with its hub.
 enum class HubAccess : uint8_t { kAll, kRead, kPublish };
 
@@ -126,6 +129,10 @@ struct StreamSettings {
   uint64_t hub_event_size = 64ULL * 1024;
   uint64_t hub_rate = 0;  // events a second
   uint64_t hub_dedup_window_ms = 5 * 60'000;
+  HubAck hub_ack = HubAck::kDisk;  // of a hub with a store
+  uint64_t hub_store_events = 0;   // kept on the disk
+  uint64_t hub_store_bytes = 0;
+  uint64_t hub_store_age_ms = 0;
   HubAccess hub_access = HubAccess::kAll;
   bool hub_cors_credentials = false;
 };
@@ -167,6 +174,7 @@ struct Route {
   std::vector<std::string> filter_names = {};
   std::string filters_where = {};  // for messages about these
   std::string hub = {};            // the name of the hub that answers here; empty: upstreams do
+  std::string hub_store = {};      // the file of its store; empty: it has none
   std::vector<std::string> hub_cors = {};  // origins of web pages that may use it; "*": any
   std::shared_ptr<const Filters> filters = nullptr;  // of these (net/filter/load_filters.h)
 };

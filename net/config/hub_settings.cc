@@ -29,6 +29,22 @@ Setting hub_setting() {
       }};
 }
 
+Setting store_setting() {
+  return {.name = "hub-store",
+          .scope = Scope::kRoute,
+          .value_name = "sqlite:FILE",
+          .help =
+              "Where the hub's events outlive the process: an SQLite file, which is made where "
+              "there is none (docs/hub-store.md); it takes a restart to change",
+          .set = [](SettingTarget target, std::string_view text) -> std::string {
+            constexpr std::string_view kKind = "sqlite:";
+            if (!text.starts_with(kKind) || text.size() == kKind.size())
+              return quoted(text) + " is no store: sqlite:FILE";
+            target.route.hub_store = text.substr(kKind.size());
+            return "";
+          }};
+}
+
 std::string origin_fault(std::string_view text) {
   if (text == "*") return "";
   bool has_scheme = text.starts_with("http://") || text.starts_with("https://");
@@ -85,6 +101,18 @@ std::vector<Setting> hub_settings() {
                      "Events a second that a hub takes, over all publishers (429); 0 = any number"),
       number_setting("hub-dedup-window", &S::hub_dedup_window_ms, kTime, {1000, kDayMs},
                      "How long a hub remembers Idempotency-Key and message ids"),
+      store_setting(),
+      choice_setting(
+          "hub-ack", &S::hub_ack,
+          Choices<HubAck>{{"disk", HubAck::kDisk}, {"memory", HubAck::kMemory}},
+          "With a store: publishers are answered and subscribers served once an event is "
+          "on the disk, or at once"),
+      number_setting("hub-store-events", &S::hub_store_events, kCount, {1, 10'000'000'000, true},
+                     "Events that the store keeps; 0 = any number"),
+      number_setting("hub-store-bytes", &S::hub_store_bytes, kSize, {1 * kMiB, 1024 * kGiB, true},
+                     "Size of the store's file, about, beyond which the oldest events go; 0 = any"),
+      number_setting("hub-store-age", &S::hub_store_age_ms, kTime, {1000, 3650 * kDayMs, true},
+                     "How long the store keeps an event; 0 = for ever"),
       choice_setting("hub-access", &S::hub_access,
                      Choices<HubAccess>{{"all", HubAccess::kAll},
                                         {"read", HubAccess::kRead},

@@ -288,8 +288,8 @@ class CallReader {
     } else if (name == "id") {
       call_.message_id = std::move(value);
     } else if (name == "ack") {
-      if (value != "memory")
-        refuse(400, "ack is memory: this hub has no store, so nothing more can be awaited.");
+      if (value != "memory" && value != "disk") refuse(400, "ack is memory or disk.");
+      call_.disk = value == "disk";
     } else {
       return false;
     }

@@ -55,6 +55,7 @@ struct HubCall {
   std::optional<int64_t> expected_version = {};
   std::string key = {};
   std::string message_id = {};
+  bool disk = false;  // the answer is to wait until the event is durable
   BodyForm form = BodyForm::kText;
   std::string consumer = {};
   bool awaits_go_ahead = false;  // its body does (Expect)

@@ -97,8 +97,10 @@ bool Cursor::begin_in_hub(const Start& start, const Log& log, Subscriptions from
     }
     wanted = id->position + 1;
   }
+  // There is none at 0, where Message DB lets readers begin, too.
+  wanted = std::max<uint64_t>(wanted, 1);
   at_ = std::min(wanted, log.next());
-  return wanted <= log.next() && !loses(lost_of(log, from), std::max<uint64_t>(wanted, 1));
+  return wanted <= log.next() && !loses(lost_of(log, from), wanted);
 }
 
 // Events are in the order of their times. Where the oldest that is held is wanted, others that have

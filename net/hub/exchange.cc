@@ -1,6 +1,11 @@
 #include "net/hub/exchange.h"
 
+#include <map>
 #include <utility>
+
+#include "core/clock.h"
+#include "net/config/snapshot.h"
+#include "net/hub/hub_store.h"
 
 namespace sluice {
 
@@ -52,6 +57,41 @@ HubExchange& HubProcess::hub(const std::string& name, uint64_t seed) {
   std::unique_ptr<HubExchange>& hub = hubs_[name];
   if (!hub) hub = std::make_unique<HubExchange>(name, workers_, home_, seed);
   return *hub;
+}
+
+std::string HubProcess::open_stores(const ConfigSnapshot& snapshot) {
+  std::map<std::string, const Route*> first;  // of each hub, by path
+  for (const Route& route : snapshot.routes())
+    if (!route.hub.empty()) first.try_emplace(route.hub, &route);
+  std::map<std::string, std::unique_ptr<HubExchange>> opened;
+  for (const auto& [name, route] : first) {
+    std::lock_guard lock(mutex_);
+    auto there = hubs_.find(name);
+    if (there != hubs_.end()) {
+      const HubStore* store = there->second->store.get();
+      if ((store ? store->file() : "") != route->hub_store)
+        return "hub-store of hub " + name + ": another one takes a restart";
+      continue;
+    }
+    if (route->hub_store.empty()) continue;
+    auto store = std::make_unique<HubStore>(route->settings, route->hub_store, workers_,
+                                            [this] { (void)wake(kHome); });
+    std::string error = store->load(route->settings, wall_clock_ms());
+    if (!error.empty()) return "hub-store of hub " + name + ": " + error;
+    auto hub = std::make_unique<HubExchange>(name, workers_, store->history().seed);
+    hub->next.store(store->history().next, std::memory_order_relaxed);
+    hub->store = std::move(store);
+    opened.emplace(name, std::move(hub));
+  }
+  std::lock_guard lock(mutex_);
+  for (auto& [name, hub] : opened) hubs_.emplace(name, std::move(hub));
+  return "";
+}
+
+void HubProcess::silence_stores() {
+  std::lock_guard lock(mutex_);
+  for (const auto& [name, hub] : hubs_)
+    if (hub->store) hub->store->silence();
 }
 
 bool HubProcess::wake(unsigned worker) {

@@ -22,7 +22,9 @@
 
 namespace sluice {
 
+class ConfigSnapshot;
 class HubRequest;
+class HubStore;
 
 namespace limits {
 // Changes on their way to one worker: several batches. A worker that is further behind than that
@@ -40,7 +42,8 @@ struct HomeCall {
   PublishRequest publish = {};
   std::string consumer = {};
   std::optional<uint64_t> position = {};  // of the consumer
-  bool stored = true;
+  bool stored = false;
+  bool disk = false;  // the answer waits until it is durable, be it shown before or not
   PublishResult result = {};
   // Whoever waits for the answer; null: nobody any more. Its own worker's to touch.
   HubRequest* asker = nullptr;
@@ -89,6 +92,7 @@ struct HubExchange {
   // The global position of the home's next event: a worker whose log is shorter has not heard all.
   std::atomic<uint64_t> next{1};
   HubPresence presence;
+  std::unique_ptr<HubStore> store;  // null: the hub is in memory alone
 };
 
 class HubProcess {
@@ -102,6 +106,12 @@ class HubProcess {
   unsigned home() const { return home_; }
   // Makes a worker look at its lanes, soon; false: it has stopped. Before any worker runs.
   void set_waker(std::function<bool(unsigned worker)> waker) { waker_ = std::move(waker); }
+
+  // Opens the stores of hubs that this configuration names and that are not there yet; on the main
+  // thread, before the workers have it. "" or what is wrong, and then nothing has changed.
+  std::string open_stores(const ConfigSnapshot& snapshot);
+  // Stores wake nobody any more: the workers are about to go.
+  void silence_stores();
 
   // The same for all workers, made by the first that asks, and kept as long as the process lives.
   HubExchange& hub(const std::string& name, uint64_t seed);

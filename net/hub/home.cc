@@ -31,14 +31,48 @@ uint32_t Home::epoch_of(uint64_t seed) {
 
 // A stream that is made again has another one, since its positions begin anew.
 uint32_t Home::new_epoch(std::string_view stream) const {
+  if (stored_) return stored_epoch(seed_, stream);
   return upper_half(mix(seed_ ^ hash_text(stream) ^ mix(log_.next())));
+}
+
+uint32_t Home::stored_epoch(uint64_t seed, std::string_view stream) {
+  return upper_half(mix(seed ^ hash_text(stream)));
+}
+
+std::string Home::request_key(std::string_view stream, std::string_view key) {
+  return key_of('k', stream, key);
+}
+
+std::string Home::message_key(std::string_view stream, std::string_view id) {
+  return key_of('m', stream, id);
+}
+
+void Home::use_store(bool shows_durable) {
+  stored_ = true;
+  shows_durable_ = shows_durable;
+}
+
+void Home::stored(const Block& block) {
+  auto ahead = ahead_.find(std::string(block.stream()));
+  --ahead_events_;
+  if (--ahead->second.events == 0) ahead_.erase(ahead);
+}
+
+void Home::take_back() {
+  keys_.take_back(log_.next());
+  ahead_.clear();
+  ahead_events_ = 0;
 }
 
 PublishResult Home::publish(const PublishRequest& request, uint64_t now_ms, uint64_t wall_ms) {
   PublishResult result;
   keys_.expire(now_ms > limits_.window_ms ? now_ms - limits_.window_ms : 0);
   LogStream* stream = log_.stream(request.stream);
-  result.version = stream ? static_cast<int64_t>(stream->next) - 1 : -1;
+  auto found = ahead_.find(request.stream);
+  Ahead ahead = found != ahead_.end() ? found->second : Ahead{};
+  bool known_stream = stream || ahead.events > 0;
+  uint64_t next = ahead.events > 0 ? ahead.next : stream ? stream->next : 0;
+  result.version = static_cast<int64_t>(next) - 1;
   // Before all else: what is sent again has the answer that was given before.
   std::string key = request.key.empty() ? "" : key_of('k', request.stream, request.key);
   if (const KeyWindow::Outcome* before = key.empty() ? nullptr : keys_.find(key)) {
@@ -58,20 +92,28 @@ PublishResult Home::publish(const PublishRequest& request, uint64_t now_ms, uint
     result.status = Status::kWrongVersion;
     return result;
   }
-  if (!takes(fresh, now_ms, result) || (!stream && !has_room_for_stream(result))) return result;
+  if (refusal_) {
+    result.status = *refusal_;
+    return result;
+  }
+  if (!takes(fresh, now_ms, result) || (!known_stream && !has_room_for_stream(result)))
+    return result;
 
   last_wall_ms_ = std::max(last_wall_ms_, wall_ms);
   EventPlace place{.stream = request.stream};
   place.position = static_cast<uint64_t>(result.version + 1);
   place.time_ms = last_wall_ms_;
-  place.stream_epoch = stream ? stream->epoch : new_epoch(request.stream);
+  place.stream_epoch = stream             ? stream->epoch
+                       : ahead.events > 0 ? ahead.epoch
+                                          : new_epoch(request.stream);
   place.hub_epoch = epoch_;
-  uint64_t first = stream ? stream->first() : place.position;
+  uint64_t first = stream ? stream->first() : next - ahead.events;
   for (size_t i = 0; i < request.events.size(); ++i) {
     if (known[i]) continue;
     const EventDraft& draft = request.events[i];
-    place.global = log_.next();
-    Block* block = Block::make(draft, place, holders_, scratch_);
+    place.global = next_global();
+    // The store holds it, too.
+    Block* block = Block::make(draft, place, holders_ + (stored_ ? 1 : 0), scratch_);
     uint64_t held = place.position + 1 - first;
     if (limits_.stream_events != 0 && held > limits_.stream_events)
       first = place.position + 1 - limits_.stream_events;
@@ -82,7 +124,16 @@ PublishResult Home::publish(const PublishRequest& request, uint64_t now_ms, uint
     if (!draft.message_id.empty())
       keys_.add(key_of('m', request.stream, draft.message_id),
                 {result.position, result.global, 1, 0}, now_ms);
-    changes_.append(*block);
+    changes_.append(*block, draft);
+    if (shows_durable_) {
+      ++ahead_events_;
+      ++ahead.events;
+    }
+  }
+  if (shows_durable_) {
+    ahead.next = place.position;
+    ahead.epoch = place.stream_epoch;
+    ahead_[request.stream] = ahead;
   }
   result.status = Status::kAppended;
   if (!key.empty())
@@ -130,7 +181,8 @@ bool Home::takes(uint64_t events, uint64_t now_ms, PublishResult& result) {
 
 bool Home::has_room_for_stream(PublishResult& result) {
   if (log_.streams() < limits_.streams) return true;
-  LogStream* oldest = log_.longest_empty();
+  // A store goes on with a stream's positions, however old it is.
+  LogStream* oldest = stored_ ? nullptr : log_.longest_empty();
   if (!oldest) {
     result.status = Status::kTooManyStreams;
     return false;

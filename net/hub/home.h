@@ -42,7 +42,8 @@ struct HubLimits {
 // A change of the log.
 class ChangeSink {
  public:
-  virtual void append(Block& block) = 0;
+  // The draft is what the block was made of.
+  virtual void append(Block& block, const EventDraft& draft) = 0;
   virtual void evict_through(uint64_t global) = 0;
   virtual void forget(const std::string& stream) = 0;
 
@@ -67,7 +68,9 @@ struct PublishResult {
     kKeyReused,  // for another request
     kTooManyStreams,
     kTooFast,
-    kBusy,  // a worker does not keep up, or the home has gone
+    kBusy,       // a worker does not keep up, or the home has gone
+    kStoreFull,  // the hub's disk is
+    kStoreFailed,
   };
 
   Status status = Status::kBusy;
@@ -90,6 +93,24 @@ class Home {
   void trim(uint64_t now_ms, uint64_t wall_ms);
 
   // Of the hub.
+  // Its events are kept in a store, so names are not forgotten, and epochs stay over restarts.
+  // `shows_durable`: what is appended is in the log only when the store has it (stored()), or never
+  // (take_back()).
+  void use_store(bool shows_durable);
+  void restore_key(const std::string& key, const KeyWindow::Outcome& outcome, uint64_t at_ms) {
+    keys_.add(key, outcome, at_ms);
+  }
+  void restore_time(uint64_t last_wall_ms) { last_wall_ms_ = last_wall_ms; }
+  // Why it takes no new event; nullopt: it does.
+  void set_refusal(std::optional<PublishResult::Status> why) { refusal_ = why; }
+  void stored(const Block& block);
+  // All that has been appended and is not in the log has come to nothing.
+  void take_back();
+
+  static std::string request_key(std::string_view stream, std::string_view key);
+  static std::string message_key(std::string_view stream, std::string_view id);
+  static uint32_t stored_epoch(uint64_t seed, std::string_view stream);
+
   uint32_t epoch() const { return epoch_; }
   static uint32_t epoch_of(uint64_t seed);
 
@@ -104,6 +125,14 @@ class Home {
   bool takes(uint64_t events, uint64_t now_ms, PublishResult& result);
   bool has_room_for_stream(PublishResult& result);
   std::vector<bool> known_messages(const PublishRequest& request, PublishResult& result) const;
+  // A stream's events that are appended and not yet in the log.
+  struct Ahead {
+    uint64_t next = 0;
+    uint64_t events = 0;
+    uint32_t epoch = 0;
+  };
+
+  uint64_t next_global() const { return log_.next() + ahead_events_; }
   uint32_t new_epoch(std::string_view stream) const;
   bool over_limits(uint64_t wall_ms) const;
 
@@ -120,6 +149,11 @@ class Home {
   int64_t allowance_ = 0;
   uint64_t allowance_ms_ = 0;
   std::string scratch_;
+  bool stored_ = false;
+  bool shows_durable_ = false;
+  std::optional<PublishResult::Status> refusal_;
+  std::unordered_map<std::string, Ahead> ahead_;
+  uint64_t ahead_events_ = 0;
 };
 
 }  // namespace sluice

@@ -143,6 +143,12 @@ void HubRequest::dispatch() {
 
 void HubRequest::publish() {
   auto call = std::make_unique<HomeCall>();
+  if (call_->disk && !hub_.exchange().store) {
+    ++hub_.counts().refused;
+    problem(400, "ack=disk: this hub has no store (hub-store).");
+    return;
+  }
+  call->disk = call_->disk;
   PublishRequest& request = call->publish;
   request.stream = call_->sources.front().name;
   request.expected_version = call_->expected_version;
@@ -174,11 +180,14 @@ void HubRequest::ask_home(std::unique_ptr<HomeCall> call) {
 void HubRequest::on_home_answer(HomeCall& call) {
   asked_ = nullptr;
   if (!stream_) return;
-  if (call.kind == HomeCall::Kind::kPublish) {
+  using Status = PublishResult::Status;
+  bool failed = call.result.status == Status::kStoreFull ||
+                call.result.status == Status::kStoreFailed;  // of a consumer, too
+  if (call.kind == HomeCall::Kind::kPublish || failed) {
     answer_publish(call);
     return;
   }
-  if (!call.stored) {
+  if (call.kind == HomeCall::Kind::kStoreConsumer && !call.stored) {
     problem(403, "The hub has as many consumers as it may have.");
   } else if (!call.position) {
     problem(404, "That consumer has stored no position.");
@@ -221,6 +230,12 @@ void HubRequest::answer_publish(const HomeCall& call) {
       problem(429, "The hub takes no more events now.", {{"Retry-After", seconds}});
       return;
     }
+    case Status::kStoreFull:
+      problem(507, "The hub's disk is full. Nothing was stored.", {{"Retry-After", "5"}});
+      return;
+    case Status::kStoreFailed:
+      problem(503, "The hub's store does not work now.", {{"Retry-After", "5"}});
+      return;
     case Status::kBusy:
       problem(503, "A worker does not keep up.", {{"Retry-After", "1"}});
       return;

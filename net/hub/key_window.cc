@@ -20,6 +20,15 @@ void KeyWindow::expire(uint64_t before_ms) {
   while (!order_.empty() && order_.front().at_ms < before_ms) drop_oldest();
 }
 
+void KeyWindow::take_back(uint64_t global) {
+  while (!order_.empty()) {
+    auto newest = outcomes_.find(std::string(order_.back().key));
+    if (newest->second.global < global) return;
+    outcomes_.erase(newest);
+    order_.pop_back();
+  }
+}
+
 void KeyWindow::drop_oldest() {
   outcomes_.erase(outcomes_.find(std::string(order_.front().key)));
   order_.pop_front();

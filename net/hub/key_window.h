@@ -28,6 +28,8 @@ class KeyWindow {
   void add(std::string key, const Outcome& outcome, uint64_t now_ms);
   // Forgets those that were added before that time.
   void expire(uint64_t before_ms);
+  // Forgets those whose events have come to nothing: from that global position on.
+  void take_back(uint64_t global);
   size_t size() const { return outcomes_.size(); }
 
  private:

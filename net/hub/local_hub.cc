@@ -26,9 +26,12 @@ LocalHub::LocalHub(WorkerContext& context, HubProcess& process, HubExchange& exc
     ChangeSink& changes = *this;
     home_ = std::make_unique<Home>(log_, changes, exchange.seed, process.workers());
   }
+  if (exchange.store) restore(*exchange.store);
 }
 
-LocalHub::~LocalHub() = default;
+LocalHub::~LocalHub() {
+  if (unstored_) unstored_->send();
+}
 
 void LocalHub::set_limits(const StreamSettings& settings) {
   if (!home_) return;
@@ -47,6 +50,7 @@ HubCounts LocalHub::snapshot() const {
   counts.events = log_.events();
   counts.bytes = log_.bytes();
   counts.global_position = log_.next() - 1;
+  if (unstored_) counts.store_waiting = unstored_->events();
   return counts;
 }
 
@@ -125,6 +129,7 @@ void LocalHub::on_flush() {
     ready_.remove(*reader);
     reader->pump();
   }
+  if (unstored_) unstored_->send();
   if (std::exchange(changed_, false)) wake_workers();
 }
 
@@ -166,7 +171,7 @@ void LocalHub::drop_stream(const std::string& name) {
 bool LocalHub::ask(std::unique_ptr<HomeCall> call) {
   if (home_) {
     serve(*call);
-    if (call->asker) call->asker->on_home_answer(*call);
+    settle(std::move(call), HubProcess::kHome);
     return true;
   }
   if (!exchange_.lanes[context_.number]->up.push(call.get())) return false;
@@ -174,11 +179,33 @@ bool LocalHub::ask(std::unique_ptr<HomeCall> call) {
   return process_.wake(process_.home());
 }
 
+// It has its answer, unless that has to wait for the store.
+void LocalHub::settle(std::unique_ptr<HomeCall> call, unsigned worker) {
+  if (unstored_) store_rest(*call);
+  if (waits_for_store(*call))
+    unstored_->wait(std::move(call), worker);
+  else
+    answer_from_home(std::move(call), worker);
+}
+
+void LocalHub::answer_from_home(std::unique_ptr<HomeCall> call, unsigned worker) {
+  if (worker == HubProcess::kHome) {
+    if (call->asker) call->asker->on_home_answer(*call);
+    return;
+  }
+  // There is room for as many answers as there can be calls.
+  if (exchange_.lanes[worker]->down.push({.kind = HubChange::Kind::kAnswer, .call = call.get()}))
+    (void)call.release();
+  if (!changed_) context_.loop.flush_later(*this);
+  changed_ = true;
+}
+
 void LocalHub::serve(HomeCall& call) {
   uint64_t now_ms = context_.loop.now_ms();
   switch (call.kind) {
     case HomeCall::Kind::kPublish:
       if (!lanes_have_room()) break;
+      home_->set_refusal(refusal());
       call.result = home_->publish(call.publish, now_ms, wall_clock_ms());
       exchange_.next.store(log_.next(), std::memory_order_release);
       counts_.appended += call.result.count;
@@ -188,16 +215,23 @@ void LocalHub::serve(HomeCall& call) {
       call.position = home_->consumer(call.consumer);
       break;
     case HomeCall::Kind::kStoreConsumer:
-      call.stored = home_->set_consumer(call.consumer, *call.position);
+      if (std::optional<PublishResult::Status> why = refusal())
+        call.result.status = *why;
+      else
+        call.stored = home_->set_consumer(call.consumer, *call.position);
       break;
   }
 }
 
 // For all that one request can change.
 bool LocalHub::lanes_have_room() {
-  return std::ranges::all_of(exchange_.lanes, [](const std::unique_ptr<HubExchange::Lane>& lane) {
-    return !lane || lane->down.room() > 2 * limits::kHubBatchMax + limits::kHubLaneCalls;
-  });
+  size_t room = 2 * limits::kHubBatchMax + limits::kHubLaneCalls;
+  // What waits for the store comes through them, too.
+  if (unstored_) room += unstored_->events() + unstored_->calls();
+  return std::ranges::all_of(exchange_.lanes,
+                             [room](const std::unique_ptr<HubExchange::Lane>& lane) {
+                               return !lane || lane->down.room() > room;
+                             });
 }
 
 // What is evicted is bounded by what is appended, but for a limit that has been lowered: each
@@ -209,7 +243,12 @@ void LocalHub::tell_all(const HubChange& change) {
   changed_ = true;
 }
 
-void LocalHub::append(Block& block) {
+void LocalHub::append(Block& block, const EventDraft& draft) {
+  if (unstored_) store_event(block, draft);
+  if (!unstored_ || !unstored_->store().shows_durable()) show(block);
+}
+
+void LocalHub::show(Block& block) {
   tell_all({.kind = HubChange::Kind::kAppend, .block = &block});
   index(block);
 }
@@ -261,15 +300,13 @@ void LocalHub::on_news() {
     wake_waiting();
     return;
   }
+  if (unstored_) on_store_news();
   for (unsigned worker = 0; worker < process_.workers(); ++worker) {
     HubExchange::Lane* lane = exchange_.lanes[worker].get();
     if (!lane) continue;
     for (HomeCall* call; lane->up.pop(call);) {
       serve(*call);
-      // There is room for as many answers as there can be calls.
-      if (!lane->down.push({.kind = HubChange::Kind::kAnswer, .call = call})) delete call;
-      if (!changed_) context_.loop.flush_later(*this);
-      changed_ = true;
+      settle(std::unique_ptr<HomeCall>(call), worker);
     }
   }
 }

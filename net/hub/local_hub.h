@@ -19,6 +19,7 @@
 #include "net/hub/exchange.h"
 #include "net/hub/hub_request.h"
 #include "net/hub/log.h"
+#include "net/hub/unstored.h"
 
 namespace sluice {
 
@@ -62,7 +63,7 @@ class LocalHub final : public ChangeSink, public FlushTask {
 
  private:
   // ChangeSink
-  void append(Block& block) override;
+  void append(Block& block, const EventDraft& draft) override;
   void evict_through(uint64_t global) override;
   void forget(const std::string& stream) override;
 
@@ -75,12 +76,25 @@ class LocalHub final : public ChangeSink, public FlushTask {
   void wake_readers(Topic* topic);
   void index(Block& block);
   void drop_stream(const std::string& name);
+  void show(Block& block);
   void serve(HomeCall& call);
+  void settle(std::unique_ptr<HomeCall> call, unsigned worker);
+  void answer_from_home(std::unique_ptr<HomeCall> call, unsigned worker);
   void answer(HomeCall* call);
   void tell_all(const HubChange& change);
   void wake_workers();
   bool lanes_have_room();
   void wake_waiting();
+  // net/hub/local_hub_store.cc
+  void restore(HubStore& store);
+  std::optional<PublishResult::Status> refusal() const;
+  bool waits_for_store(const HomeCall& call) const;
+  void store_event(Block& block, const EventDraft& draft);
+  void store_rest(const HomeCall& call);
+  void on_store_news();
+  void on_stored(HubBatch& batch);
+  void on_not_stored(StoreOutcome outcome);
+  void log_state(StoreState state, const std::string& reason);
 
   WorkerContext& context_;
   HubProcess& process_;
@@ -88,6 +102,7 @@ class LocalHub final : public ChangeSink, public FlushTask {
   const uint32_t epoch_;
   Log log_;
   std::unique_ptr<Home> home_;                                      // null: it is another worker's
+  std::unique_ptr<Unstored> unstored_;                              // null: nothing is stored
   bool changed_ = false;                                            // other workers are to be woken
   std::unordered_map<std::string, std::unique_ptr<Topic>> topics_;  // by kind and name
   IntrusiveQueue<HubRequest, &HubRequest::in_ready> ready_;

@@ -43,7 +43,11 @@ LogStream& Log::stream_of(const Block& block, bool* created) {
   LogStream* known = stream(block.stream());
   *created = known == nullptr;
   if (known) return *known;
-  std::string_view category_name = category_of(block.stream());
+  return make_stream(block.stream(), block.stream_epoch(), block.position());
+}
+
+LogStream& Log::make_stream(std::string_view name, uint32_t epoch, uint64_t next) {
+  std::string_view category_name = category_of(name);
   LogCategory* its_category = category(category_name);
   if (!its_category) {
     auto made = std::make_unique<LogCategory>(LogCategory{.name = std::string(category_name)});
@@ -53,13 +57,22 @@ LogStream& Log::stream_of(const Block& block, bool* created) {
     categories_.emplace(its_category->name, std::move(made));
   }
   ++its_category->streams;
-  auto made =
-      std::make_unique<LogStream>(std::string(block.stream()), *its_category, block.stream_epoch());
-  made->next = block.position();
+  auto made = std::make_unique<LogStream>(std::string(name), *its_category, epoch);
+  made->next = next;
   made->events.lose(forgotten_through_, ++holes_);
   LogStream& result = *made;
   streams_.emplace(result.name, std::move(made));
   return result;
+}
+
+// Whatever lies before is as good as forgotten, also in a category of which all is there.
+void Log::restore(uint64_t next) {
+  first_ = next_ = next;
+  forgotten_through_ = next - 1;
+}
+
+void Log::restore_stream(std::string_view name, uint32_t epoch, uint64_t next) {
+  if (!stream(name)) empty_.push_back(make_stream(name, epoch, next));
 }
 
 LogStream& Log::append(Block& block, bool* created) {

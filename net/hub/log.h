@@ -58,6 +58,11 @@ class Log {
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
+  // What was there before this process: an empty log goes on at `next`, what lies before it is lost
+  // to readers, blocks follow, and then streams of which nothing is held are named.
+  void restore(uint64_t next);
+  void restore_stream(std::string_view name, uint32_t epoch, uint64_t next);
+
   // Takes over one hold on the block, which stands behind all others. `created`: its stream is new.
   LogStream& append(Block& block, bool* created);
   void evict_through(uint64_t global);
@@ -89,6 +94,7 @@ class Log {
   using ByName = std::unordered_map<std::string_view, std::unique_ptr<T>>;
 
   LogStream& stream_of(const Block& block, bool* created);
+  LogStream& make_stream(std::string_view name, uint32_t epoch, uint64_t next);
   void drop(Entry& entry);
   void evict_from(LogStream& stream, uint64_t global);
   void grow();

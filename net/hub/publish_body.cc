@@ -35,18 +35,6 @@ JsonPlace whole(std::string_view json) {
   return place;
 }
 
-// The category that the event is correlated with (Message DB's correlationStreamName).
-std::string correlation_of(std::string_view metadata) {
-  std::string category;
-  JsonItems items(metadata, whole(metadata));
-  for (JsonPlace item; items.next(item);) {
-    if (!items.is_called(item, "correlationStreamName")) continue;
-    std::string_view value = metadata.substr(item.begin, item.end - item.begin);
-    category = is_string(value) ? std::string(category_of(text_of(value))) : "";
-  }
-  return category;
-}
-
 class BodyReader {
  public:
   BodyReader(std::string_view body, const PublishRules& rules, JsonCheck& check,
@@ -150,6 +138,19 @@ class BodyReader {
 };
 
 }  // namespace
+
+// Message DB's correlationStreamName.
+std::string correlation_of(std::string_view metadata) {
+  std::string category;
+  if (metadata.empty()) return category;
+  JsonItems items(metadata, whole(metadata));
+  for (JsonPlace item; items.next(item);) {
+    if (!items.is_called(item, "correlationStreamName")) continue;
+    std::string_view value = metadata.substr(item.begin, item.end - item.begin);
+    category = is_string(value) ? std::string(category_of(text_of(value))) : "";
+  }
+  return category;
+}
 
 const char* type_fault(std::string_view type) {
   if (type.size() > kTypeBytesMax) return "An event's type has at most 255 bytes.";

@@ -37,6 +37,9 @@ PublishFault read_publish_body(std::string& body, BodyForm form, const PublishRu
 // The number in {"position": N}; nullopt: the body is something else.
 std::optional<uint64_t> read_position(std::string& body, JsonCheck& check);
 
+// The category that an event's metadata correlates it with; empty: none.
+std::string correlation_of(std::string_view metadata);
+
 // What no type of an event may be; nullptr: it may.
 const char* type_fault(std::string_view type);
 

@@ -40,6 +40,7 @@ struct StoredEvent {
   uint64_t position = 0;         // within its stream, from 0, no gap
   uint64_t global_position = 0;  // within the hub, from 1, no gap
   int64_t time_us = 0;           // since 1970; never less than that of the event before
+  bool json = true;              // the data is; else it is text
 };
 
 // How far a consumer has come. `fence` grows whenever a group's lease changes hands; the store only
@@ -50,12 +51,24 @@ struct StoredConsumer {
   uint64_t fence = 0;
 };
 
+// A publisher's name for a request (Idempotency-Key), and what became of that request. It is kept
+// for a while, so that a request that is sent again is not appended again.
+struct StoredKey {
+  std::string_view key;
+  uint64_t global_position = 0;  // of the request's last event
+  uint64_t position = 0;
+  uint64_t count = 0;
+  uint64_t fingerprint = 0;
+  int64_t time_us = 0;
+};
+
 // What is to be made durable together. Its texts are views: their bytes stay as they are until the
 // batch has come back. Who appends it may derive from it what holds those bytes.
 struct StoreBatch {
   virtual ~StoreBatch() = default;
 
   std::vector<StoredEvent> events;        // in order
+  std::vector<StoredKey> keys;            // of requests whose events these are
   std::vector<StoredConsumer> consumers;  // of one id the last counts
 };
 
@@ -85,12 +98,12 @@ enum class StoreAck : uint8_t {
   kMemory,
 };
 
-// A page of history; its texts lie in `bytes`.
+// A page of history. Its texts live as long as `texts` does.
 struct StorePage {
   std::vector<StoredEvent> events;
   bool end = false;                               // there was nothing more when it was read
   StoreOutcome outcome = StoreOutcome::kDurable;  // kFailed: nothing could be read
-  std::unique_ptr<char[]> bytes;
+  std::shared_ptr<const void> texts;
 };
 
 struct StoreRead {
@@ -98,11 +111,11 @@ struct StoreRead {
 
   uint64_t id = 0;  // the reader's own, to know the page by
   Of of = Of::kStream;
-  std::string name;  // of the stream or category
+  std::string name = {};  // of the stream or category
   // The first position that is wanted: in a stream its own, else the global one.
   uint64_t from = 0;
   // Instead: the first event at this time or later. For streams it counts together with `from`.
-  std::optional<int64_t> since_us;
+  std::optional<int64_t> since_us = {};
   size_t events_max = 100;
   size_t bytes_max = size_t{256} * 1024;  // one event is read, however large it is
 };
@@ -121,7 +134,7 @@ class StoreUser {
 };
 
 // What a hub begins with. It is told on the thread that calls load(), within that call: streams
-// first, then ids, then events, then consumers. Texts last for the call.
+// first, then keys, then events, each behind its id, then consumers. Texts last for the call.
 class StoreLoad {
  public:
   // How much of history and how many ids are wanted.
@@ -132,9 +145,10 @@ class StoreLoad {
 
   // `version`: the position of its last event.
   virtual void on_stream(std::string_view name, uint64_t version) = 0;
-  // One of the de-duplication window, oldest first. Only those parts of the event are there that
-  // tell where it is: stream, positions, id and time.
+  // Of an event that has an id and lies in the window of de-duplication, oldest first.
   virtual void on_message_id(const StoredEvent& event) = 0;
+  // One of the window of de-duplication, oldest first.
+  virtual void on_key(const StoredKey& key) = 0;
   // One of the newest events, oldest first.
   virtual void on_event(const StoredEvent& event) = 0;
   virtual void on_consumer(const StoredConsumer& consumer) = 0;

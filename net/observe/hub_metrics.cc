@@ -20,6 +20,10 @@ constexpr HubFamily kOfTheLog[] = {
     {"sluice_hub_events", "Events in a hub's history.", &HubCounts::events},
     {"sluice_hub_bytes", "Bytes of a hub's history.", &HubCounts::bytes},
     {"sluice_hub_global_position", "Position of a hub's last event.", &HubCounts::global_position},
+    {"sluice_hub_store_waiting_events", "Events that a hub's store has not made durable yet.",
+     &HubCounts::store_waiting},
+    {"sluice_hub_store_failing", "1 while a hub's store takes no events: full, failing, broken.",
+     &HubCounts::store_failing},
 };
 
 constexpr HubFamily kCounted[] = {
@@ -30,6 +34,8 @@ constexpr HubFamily kCounted[] = {
     {"sluice_hub_delivered_events", "Events passed on to subscribers, one for each of them.",
      &HubCounts::delivered},
     {"sluice_hub_gaps", "Gaps that subscribers were told of.", &HubCounts::gaps},
+    {"sluice_hub_store_failures", "Times that a hub's store has begun to take no events.",
+     &HubCounts::store_failures},
     {"sluice_hub_slow_ended", "Subscribers ended since their next event was gone.",
      &HubCounts::slow_ended},
 };

@@ -8,11 +8,10 @@
 #include "core/clock.h"
 #include "net/config/health_check.h"
 #include "net/observe/filter_metrics.h"
+#include "net/observe/hub_metrics.h"
 #include "net/observe/llm_metrics.h"
 #include "net/observe/metrics_page.h"
 #include "net/observe/usage_text.h"
-#include "net/observe/hub_metrics.h"
-#include "net/observe/metrics_page.h"
 
 namespace sluice {
 

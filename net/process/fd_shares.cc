@@ -16,6 +16,8 @@ constexpr uint64_t kProcessFds = 16;
 constexpr uint64_t kFdsPerWorker = 3;
 // The socket, and the client that it may accept beyond the limit, with its upstream.
 constexpr uint64_t kFdsPerListener = 3;
+// Its lock; file, log and shared memory of the writer's connection and of the reader's; ballast.
+constexpr uint64_t kFdsPerStore = 8;
 
 constexpr uint64_t kAdminConnectionsMin = 4;
 constexpr uint64_t kAdminConnectionsMax = 64;
@@ -28,6 +30,7 @@ FdShares share_fds(uint64_t limit, const FdUsers& users) {
   uint64_t workers = users.workers;
   uint64_t own = kProcessFds + workers * (kFdsPerWorker + users.listeners * kFdsPerListener);
   own += std::min<size_t>(users.probed, limits::kProbesMax);
+  own += users.stores * kFdsPerStore;
   if (users.admin) own += Httpd::kOwnFds + kAdminConnectionsMin;
   if (users.demo) own += Httpd::kOwnFds;
   // A request takes its client's, its upstream's and, where that is the demo, the other end of it.

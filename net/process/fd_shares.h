@@ -14,6 +14,7 @@ struct FdUsers {
   bool admin;
   bool demo;
   size_t probed = 0;  // upstreams that have a health check
+  size_t stores = 0;  // of hubs
 };
 
 struct FdShares {

@@ -196,14 +196,15 @@ std::string Server::prepare(const ConfigResult& read, Change& change) {
       return "usage-log: " + error;
     }
   }
-  std::string wrong = open_listeners(missing(config.listen, running.listen), change.sockets);
+  change.snapshot = std::make_shared<ConfigSnapshot>(std::move(config), snapshot_.get());
+  const std::vector<Listen>& listen = change.snapshot->config().listen;
+  std::string wrong = hubs_->open_stores(*change.snapshot);
+  if (wrong.empty()) wrong = open_listeners(missing(listen, running.listen), change.sockets);
   if (!wrong.empty()) {
     close_log(change.log_file);
     close_log(change.usage_log);
-    return wrong;
   }
-  change.snapshot = std::make_shared<ConfigSnapshot>(std::move(config), snapshot_.get());
-  return "";
+  return wrong;
 }
 
 // `done` runs on the thread of the worker that changes over last.

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <poll.h>
 #include <sched.h>
+#include <set>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -93,6 +94,7 @@ Server::Server(std::shared_ptr<Config> config, std::function<ConfigResult()> rea
 Server::~Server() {
   if (admin_) admin_->stop();
   for (auto& worker : workers_) worker->post([](Gateway& gateway) { gateway.abort_all(); });
+  if (hubs_) hubs_->silence_stores();
   workers_.clear();
   admin_.reset();  // to which they have answered until then
   close_sockets(sockets_);
@@ -213,6 +215,7 @@ bool Server::start_workers() {
   hubs_->set_waker([this](unsigned worker) {
     return workers_[worker]->post([](Gateway& gateway) { gateway.on_hub_news(); });
   });
+  if (std::string error = hubs_->open_stores(*snapshot_); !error.empty()) return fail(error);
   for (unsigned i = 0; i < count; ++i) {
     Worker::Options options{.index = i,
                             .cpu = config_->pin ? cpus[i % cpus.size()] : -1,
@@ -242,13 +245,17 @@ unsigned Server::worker_count() const {
 
 FdShares Server::share_fds_of(const Config& config, uint64_t limit) const {
   size_t probed = 0;
-  for (const Route& route : config.routes)
+  std::set<std::string> stores;
+  for (const Route& route : config.routes) {
     if (!route.settings.health.empty()) probed += route.upstreams.size();
+    if (!route.hub_store.empty()) stores.insert(route.hub_store);
+  }
   return share_fds(limit, {.workers = worker_count(),
                            .listeners = config.listen.size(),
                            .admin = config_->admin_on,
                            .demo = config_->demo,
-                           .probed = probed});
+                           .probed = probed,
+                           .stores = stores.size()});
 }
 
 std::string Server::fds_lacking(const FdShares& shares, uint64_t limit) const {

@@ -18,6 +18,18 @@ std::string id(uint32_t epoch, uint64_t position) {
   return text;
 }
 
+// A first global position of 0 is Message DB's way to say "all".
+TEST(Cursor, ACategoryFromPosition0LosesNothing) {
+  HubLog hub;
+  hub.publish("a-1");
+  hub.publish("a-2");
+  HubReader reader(hub);
+  reader.of("a", true);
+  EXPECT_TRUE(reader.begin({.at = Start::At::kPosition, .number = 0}));
+  EXPECT_THAT(reader.read(), ElementsAre("a-1/0", "a-2/0"));
+  EXPECT_EQ(reader.last, Cursor::Step::kEnd);
+}
+
 TEST(Cursor, HistoryAndWhatComesLiveAreOne) {
   HubLog hub;
   for (int i = 0; i < 2500; ++i) hub.publish(i % 2 == 0 ? "a-1" : "a-2");

@@ -14,7 +14,7 @@ class HubLog final : public ChangeSink {
  public:
   HubLog() : log(slots), home(log, *this, /*seed=*/1, /*holders=*/1) {}
 
-  void append(Block& block) override {
+  void append(Block& block, const EventDraft& /*draft*/) override {
     bool created = false;
     log.append(block, &created);
   }

@@ -50,7 +50,7 @@ class World final : public ChangeSink {
                      .streams = random.between(2, 12)});
   }
 
-  void append(Block& block) override {
+  void append(Block& block, const EventDraft& /*draft*/) override {
     all.push_back({std::string(block.stream()), block.position(), block.stream_epoch()});
     tell({.block = &block});
   }

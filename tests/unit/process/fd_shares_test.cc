@@ -47,6 +47,13 @@ TEST(FdShares, ProbesOfUpstreamsAreSetAside) {
   EXPECT_EQ(clients - share_fds(2000, users).clients, limits::kProbesMax / 2);
 }
 
+TEST(FdShares, StoresOfHubsAreSetAside) {
+  FdUsers users{.workers = 1, .listeners = 1, .admin = false, .demo = false};
+  uint64_t clients = share_fds(2000, users).clients;
+  users.stores = 2;
+  EXPECT_EQ(clients - share_fds(2000, users).clients, 8U) << "eight each, of two a client";
+}
+
 TEST(FdShares, BelowTheLeastOnlySayWhatThatIs) {
   FdShares shares = share_fds(20, {.workers = 2, .listeners = 1, .admin = true, .demo = true});
   EXPECT_GT(shares.needed, 20U);

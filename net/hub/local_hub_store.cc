@@ -1,0 +1,157 @@
+// A hub's home and its store: what was there at the start, what goes to the store, and what has
+// become of it.
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "core/clock.h"
+#include "net/hub/hub_store.h"
+#include "net/hub/local_hub.h"
+
+namespace sluice {
+
+namespace {
+
+// Of events that the store has not taken yet; more of them are refused.
+constexpr uint64_t kUnstoredBytesMax = uint64_t{32} << 20;
+constexpr size_t kUnstoredEventsMax = 8192;
+
+using Status = PublishResult::Status;
+
+Status refused_with(StoreOutcome outcome) {
+  return outcome == StoreOutcome::kFull ? Status::kStoreFull : Status::kStoreFailed;
+}
+
+}  // namespace
+
+void LocalHub::restore(HubStore& store) {
+  const HubHistory& history = store.history();
+  log_.restore(history.first);
+  for (Block* block : history.blocks) {
+    bool created = false;
+    log_.append(*block, &created);
+  }
+  for (const HubHistory::At& at : history.streams)
+    log_.restore_stream(at.stream, Home::stored_epoch(exchange_.seed, at.stream), at.next);
+  if (home_) {
+    home_->use_store(store.shows_durable());
+    home_->restore_time(history.last_time_ms);
+    uint64_t now_ms = context_.loop.now_ms();
+    uint64_t wall_ms = wall_clock_ms();
+    for (const HubHistory::Key& key : history.keys) {
+      uint64_t age_ms = wall_ms - std::min(wall_ms, key.time_ms);
+      home_->restore_key(key.key, key.outcome, now_ms - std::min(now_ms, age_ms));
+    }
+    for (const auto& [id, position] : history.consumers) (void)home_->set_consumer(id, position);
+    unstored_ = std::make_unique<Unstored>(store);
+  }
+  store.taken();
+}
+
+std::optional<Status> LocalHub::refusal() const {
+  if (!unstored_) return std::nullopt;
+  StoreState state = unstored_->store().store().state();
+  if (state == StoreState::kFull) return Status::kStoreFull;
+  if (state != StoreState::kReady) return Status::kStoreFailed;
+  bool behind = unstored_->bytes() > kUnstoredBytesMax ||
+                unstored_->events() > kUnstoredEventsMax ||
+                unstored_->calls() >= limits::kHubLaneCalls;
+  if (behind) return Status::kStoreFailed;
+  return std::nullopt;
+}
+
+// An event that is known already may still be on its way to the disk.
+bool LocalHub::waits_for_store(const HomeCall& call) const {
+  if (!unstored_ || unstored_->empty()) return false;
+  bool wants = unstored_->store().shows_durable() || call.disk;
+  if (call.kind == HomeCall::Kind::kReadConsumer) return false;
+  if (call.kind == HomeCall::Kind::kStoreConsumer) return wants && call.stored;
+  return wants &&
+         (call.result.status == Status::kAppended || call.result.status == Status::kDuplicate);
+}
+
+void LocalHub::store_event(Block& block, const EventDraft& draft) {
+  bool shown = !unstored_->store().shows_durable();
+  unstored_->open().add(block, draft, shown ? 1 : process_.workers() + 1);
+  context_.loop.flush_later(*this);
+}
+
+// What goes with the events, or instead.
+void LocalHub::store_rest(const HomeCall& call) {
+  if (call.kind == HomeCall::Kind::kStoreConsumer && call.stored) {
+    unstored_->open().add_consumer(call.consumer, *call.position);
+    context_.loop.flush_later(*this);
+  }
+  bool named = call.kind == HomeCall::Kind::kPublish && !call.publish.key.empty() &&
+               call.result.status == Status::kAppended;
+  if (!named) return;
+  unstored_->open().add_key(
+      Home::request_key(call.publish.stream, call.publish.key),
+      {call.result.position, call.result.global, call.result.count, call.publish.fingerprint},
+      wall_clock_ms());
+}
+
+void LocalHub::on_store_news() {
+  HubStore::News news = unstored_->store().take_news();
+  for (const auto& [state, reason] : news.states) log_state(state, reason);
+  for (auto& [batch, outcome] : news.answers) {
+    auto& ours = static_cast<HubBatch&>(*batch);
+    if (!unstored_->returned(ours)) continue;
+    if (outcome == StoreOutcome::kDurable)
+      on_stored(ours);
+    else
+      on_not_stored(outcome);
+  }
+}
+
+void LocalHub::on_stored(HubBatch& batch) {
+  if (unstored_->store().shows_durable()) {
+    for (Block* block : batch.blocks) {
+      show(*block);
+      home_->stored(*block);
+    }
+    batch.held = 1;
+    exchange_.next.store(log_.next(), std::memory_order_release);
+    home_->trim(context_.loop.now_ms(), wall_clock_ms());
+  }
+  unsigned worker = 0;
+  while (std::unique_ptr<HomeCall> call = unstored_->next_answered(batch.number, worker))
+    answer_from_home(std::move(call), worker);
+}
+
+// What follows it comes to nothing, too.
+void LocalHub::on_not_stored(StoreOutcome outcome) {
+  unstored_->give_up();
+  if (unstored_->store().shows_durable()) home_->take_back();
+  unsigned worker = 0;
+  while (std::unique_ptr<HomeCall> call = unstored_->next_answered(UINT64_MAX, worker)) {
+    if (call->result.status == Status::kAppended) counts_.appended -= call->result.count;
+    call->result.status = refused_with(outcome);
+    answer_from_home(std::move(call), worker);
+  }
+}
+
+void LocalHub::log_state(StoreState state, const std::string& reason) {
+  uint64_t failing = state == StoreState::kReady ? 0 : 1;
+  if (failing > counts_.store_failing) ++counts_.store_failures;
+  counts_.store_failing = failing;
+  std::string text = "hub " + exchange_.name + ": its store ";
+  switch (state) {
+    case StoreState::kReady:
+      text += "takes events again";
+      break;
+    case StoreState::kFull:
+      text += "is full, and takes none until there is room: " + reason;
+      break;
+    case StoreState::kFailed:
+      text += "fails, and is tried again: " + reason;
+      break;
+    case StoreState::kBroken:
+      text += "takes no more before a restart: " + reason;
+      break;
+  }
+  context_.messages.write(state == StoreState::kReady ? LogLevel::kInfo : LogLevel::kError,
+                          context_.loop.now_ms(), text);
+}
+
+}  // namespace sluice
