@@ -151,7 +151,7 @@ int event_stop(lua_State* lua) {
 
 const ScriptRequest& request_of(lua_State* lua) {
   const ScriptRequest* request = call_of(lua).request;
-  if (!request) luaL_error(lua, "the request is there in on_open alone");
+  if (!request) raise(lua, "the request is there in on_open alone");
   return *request;
 }
 
