@@ -151,20 +151,19 @@ int event_stop(lua_State* lua) {
 
 const ScriptRequest& request_of(lua_State* lua) {
   const ScriptRequest* request = call_of(lua).request;
-  if (!request) luaL_error(lua, "the request is there in on_open alone");
+  if (!request) raise(lua, "the request is there in on_open alone");
   return *request;
 }
 
 int request_index(lua_State* lua) {
   const ScriptRequest& request = request_of(lua);
   std::string_view key = key_at(lua);
-  size_t question = std::min(request.target.find('?'), request.target.size());
   if (key == "method") {
     push_text(lua, request.method);
   } else if (key == "path") {
-    push_text(lua, request.target.substr(0, question));
+    push_text(lua, request.path);
   } else if (key == "query") {
-    push_text(lua, request.target.substr(std::min(question + 1, request.target.size())));
+    push_text(lua, request.query);
   } else if (key == "fields") {
     lua_pushvalue(lua, lua_upvalueindex(1));
   } else {

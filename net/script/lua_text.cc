@@ -38,7 +38,7 @@ const Pattern& pattern_at(lua_State* lua, int index) {
   bool made = false;
   const Pattern* pattern = tools.pattern(text_at(lua, index), made);
   if (made) LuaState::of(lua).charge(lua, limits::kScriptCompileCost);
-  if (!pattern) luaL_argerror(lua, index, tools.wrong.c_str());
+  if (!pattern) raise_of_argument(lua, index, tools.wrong.c_str());
   return *pattern;
 }
 
@@ -191,7 +191,7 @@ bool is_json(lua_State* lua, std::string_view text) {
 const ScriptTools::Pointer& pointer_at(lua_State* lua, int index) {
   ScriptTools& tools = call_of(lua).tools;
   const ScriptTools::Pointer* pointer = tools.pointer(text_at(lua, index));
-  if (!pointer) luaL_argerror(lua, index, tools.wrong.c_str());
+  if (!pointer) raise_of_argument(lua, index, tools.wrong.c_str());
   return *pointer;
 }
 

@@ -18,8 +18,9 @@ class Head;
 // The request of a stream, as on_open() sees it.
 struct ScriptRequest {
   std::string_view method = "GET";
-  std::string_view target = "/";  // with its query
-  const Head* head = nullptr;     // null: it has no fields
+  std::string_view path = "/";
+  std::string_view query = {};  // without its question mark
+  const Head* head = nullptr;   // null: it has no fields
 };
 
 // Who hears what scripts say.

@@ -1,5 +1,6 @@
 // A stream and the scripts among its route's filters: they are asked at its request's head whether
 // they look at it, and are told of its end, however it comes.
+#include "net/http/target.h"
 #include "net/script/scripts.h"
 #include "net/stream/stream.h"
 #include "net/stream/streams.h"
@@ -16,9 +17,11 @@ const char* reason_of(ScriptFailure failure) {
 
 // False: the request has been refused.
 bool Stream::open_scripts(const Head& head) {
+  std::string_view query = split_target(head.target()).query;
+  if (!query.empty()) query.remove_prefix(1);
   Scripts::Opened opened = streams_.scripts().open(
       snapshot_->config(), snapshot_->generation(), *route_->filters, inspection_->filters,
-      {.method = head.method(), .target = head.target(), .head = &head});
+      {.method = head.method(), .path = target_path(head.target()), .query = query, .head = &head});
   inspection_->filters = opened.chosen;
   inspection_->scripts = std::move(opened.scripts);
   if (opened.failure != ScriptFailure::kNone) {

@@ -152,6 +152,24 @@ def test_on_open_that_fails_refuses_the_request(rig, scripts):
     assert client.response()[1] == event("loop")
 
 
+def test_the_request_is_what_the_client_asked_for(rig, scripts):
+    scripts.write("""
+        function on_open(request)
+          log(request.method .. "|" .. request.path .. "|" .. request.query .. "|" .. request.fields["X-user"])
+          return false
+        end""")
+    upstream = rig.upstream(lambda server, request: server.respond())
+    gateway = rig.gateway(upstream, *scripts.flags())
+    client = rig.client(gateway)
+    for target in ("/a%20b?c=d", "http://gateway.test/a%20b?c=d"):
+        client.get(target, "x-USER: joe")
+        assert client.response()[0].status == 200
+    wait_until(lambda: gateway.errors().count("filter s: GET|/a%20b|c=d|joe") == 2, "both are told")
+    http2 = rig.http2(gateway)
+    assert http2.request("GET", "/h2?x", ("x-user", "ann")).response()[0].status == 200
+    said(gateway, "filter s: GET|/h2|x|ann")
+
+
 @pytest.mark.parametrize("ending", ["client_left", "upstream_truncated", "upstream_refused", "upstream_idle_timeout",
                                     "complete"])
 def test_every_end_is_told_once(rig, scripts, ending):

@@ -232,7 +232,7 @@ TEST(ScriptStreams, TheRequest) {
   end
   function on_event(event) event.data = tostring(pcall(function() return kept.host end)) end)");
   ScriptRig::Stream stream =
-      rig.open({.method = head.method(), .target = head.target(), .head = &head});
+      rig.open({.method = head.method(), .path = "/a/b", .query = "c=d?e", .head = &head});
   EXPECT_EQ(rig.heard.said,
             std::vector<std::string>{"s: PUT /a/b c=d?e joe h nil nil false false false"});
   EXPECT_EQ(rig.send(stream, "data: x\n\n"), "data: false\n\n");
