@@ -12,7 +12,7 @@ constexpr std::string_view kMember = R"(,"include_usage":true)";
 static_assert(kOptions.size() == RequestReader::kInsertionBytesMax);
 
 // What a model is given to read, in whichever dialect.
-constexpr std::array<std::string_view, 8> kTextNames = {
+constexpr std::array<std::string_view, 8> kPromptNames = {
     "content", "text", "input", "prompt", "system", "output", "thinking", "instructions"};
 
 }  // namespace
@@ -44,7 +44,7 @@ std::optional<RequestReader::Insertion> RequestReader::read(std::string_view pie
 }
 
 void RequestReader::take_name(const JsonTokens::Token& name) {
-  text_follows_ = std::ranges::find(kTextNames, name.text) != kTextNames.end();
+  text_follows_ = std::ranges::find(kPromptNames, name.text) != kPromptNames.end();
   if (name.depth == 1) {
     top_ = Name::kOther;
     if (name.text == "stream") top_ = Name::kStream;

@@ -116,7 +116,6 @@ void Stream::leave_attempt() {
 void Stream::clear_attempt() {
   bool mark_is_late = attempt_.late_bom > 0 || response_body_bytes_ > 0;
   if (recovery_) recovery_->arriving.reset();
-  if (metered()) inspection_->metering->answer.reset();
   stop_unpacking();
   attempt_ = {};
   attempt_.late_bom = mark_is_late ? 1 : 0;

@@ -59,7 +59,6 @@ void Stream::lose_silent_attempt(Ending ending) {
 // To another upstream of the group, where none can have executed the request twice to any harm.
 // `answer`: one that says that it was not executed, or that twice does no harm.
 bool Stream::fail_over(Failure failure, Ending ending, bool nothing_sent, const Head* answer) {
-  if (drains()) return false;
   bool harmless = nothing_sent || repeatable_ || failure == Failure::kStatus;
   if (!fails_over(failure) || !harmless || !(nothing_sent || at_hand())) return false;
   uint64_t tried = (recovery_ ? recovery_->tried : 0) | uint64_t{1} << upstream_index;
@@ -131,7 +130,7 @@ void Stream::give_kept_answer(Ending ending) {
 
 // The choice is made, but not taken yet.
 std::optional<uint32_t> Stream::another_upstream(uint64_t tried) {
-  if (route_->upstreams.size() == 1) return {};
+  if (route_->upstreams.size() == 1 || drains()) return {};
   uint32_t mine = upstream_index;
   bool found = streams_.upstreams().choose(*this, tried);
   uint32_t other = std::exchange(upstream_index, mine);

@@ -86,9 +86,14 @@ void Stream::pad_request() {
 }
 
 // An event stream of which whole events are not held, or which came in lines, is read as one text.
+// Of an attempt before this one the client has nothing.
 void Stream::begin_metering(const Head& response) {
   using Reads = Metering::Reads;
   Metering& metering = *inspection_->metering;
+  metering.answer.reset();
+  RequestReader request = metering.meter.request();
+  metering.meter = {};
+  metering.meter.request() = request;
   if (brings_events(response) && settings().framing == EventFraming::kEvent)
     metering.reads = Reads::kEvents;
   else if (!has_coding(response) && (has_json_type(response) || has_event_stream_type(response)))

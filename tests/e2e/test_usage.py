@@ -3,6 +3,7 @@ however it ends; OpenAI's streams are asked for usage, and clients that did not 
 
 import json
 import os
+import select
 import signal
 import zlib
 
@@ -474,3 +475,24 @@ def test_an_answer_that_breaks_off_while_it_is_held_is_an_error(usage):
     server.close()
     assert client.response()[0].status == 502
     assert usage.record()["side"] == "upstream"
+
+
+def test_an_answer_of_another_attempt_is_not_counted(rig, tmp_path):
+    """The first upstream breaks off within its answer, the second one answers."""
+    other = rig.upstream()
+    usage = Usage(rig, tmp_path, "--upstream", other.url, "--retry-non-idempotent", "on")
+    client = usage.rig.client(usage.gateway)
+    client.request("POST", CHAT, JSON, body=b'{"model":"m"}')
+    upstreams = [usage.upstream, other]
+    ready, _, _ = select.select([upstream.listener for upstream in upstreams], [], [], 10)
+    first = next(upstream for upstream in upstreams if upstream.listener in ready)
+    server = first.accept()
+    server.read_request()
+    server.send_head(JSON, "Content-Length: 1000")
+    server.send(b'{"usage":{"prompt_tokens":900,"completion_tokens":900},"choices":[{"message":{"content":"Hello')
+    server.close()
+    server = next(upstream for upstream in upstreams if upstream is not first).accept()
+    server.read_request()
+    server.respond(b'{"usage":{"prompt_tokens":3,"completion_tokens":4}}', JSON)
+    assert client.response()[0].status == 200
+    assert tokens(usage.record()) == {"input_tokens": 3, "output_tokens": 4}

@@ -192,7 +192,8 @@ class LlmClient final : public Peer {
     reader_.begin(false);
     kernel.connect_client(listener, connection_);
     connection_->write("POST /v1/messages?q" + std::to_string(request.number) +
-                       " HTTP/1.1\r\nHost: sim\r\nContent-Length: 15\r\n\r\n{\"stream\":true}");
+                       " HTTP/1.1\r\nHost: sim\r\nContent-Type: application/json\r\n"
+                       "Content-Length: 15\r\n\r\n{\"stream\":true}");
   }
 
   void on_change() override {
@@ -202,6 +203,8 @@ class LlmClient final : public Peer {
 
   bool whole() const { return whole_; }
   bool refused() const { return refused_; }
+  // Of the model's text, so far.
+  uint64_t text_bytes() const { return text_bytes_; }
 
  private:
   void read() {
@@ -248,6 +251,9 @@ class LlmClient final : public Peer {
       if (gated && !early && !over && !answer_->content_written())
         violation(name() + " sees an event before there is content");
       if (events_++ == answer_->content) request_.seen = true;
+      constexpr std::string_view kText = "\"text\":\"";
+      if (size_t text = event.find(kText); text != event.npos)
+        text_bytes_ += event.rfind('"') - text - kText.size();
     }
   }
 
@@ -295,6 +301,7 @@ class LlmClient final : public Peer {
   std::string body_;
   const Answer* answer_ = nullptr;
   size_t events_ = 0;
+  uint64_t text_bytes_ = 0;
   bool told_ = false;
   bool whole_ = false;
   bool refused_ = false;
@@ -314,7 +321,27 @@ StreamSettings make_settings(Random& random) {
   if (random.chance(0.2)) settings.heartbeat_head_after_ms = random.magnitude(10, 500);
   settings.connect_timeout_ms = settings.first_byte_timeout_ms = 20'000;
   settings.stream_idle_timeout_ms = 60'000;
+  settings.usage = random.chance(0.5);
   return settings;
+}
+
+// Each request has its record, and what a client was given is booked, however its stream ended.
+void judge_usage(const UsageCounts& counts,
+                 const std::vector<std::unique_ptr<LlmClient>>& clients) {
+  uint64_t requests = 0;
+  uint64_t tokens = 0;
+  for (const ModelCounts& model : counts.models) {
+    for (uint64_t count : model.requests) requests += count;
+    tokens += model.tokens[static_cast<unsigned>(TokenKind::kOutput)];
+  }
+  uint64_t least = 0;
+  for (const auto& client : clients) least += estimated_tokens(client->text_bytes());
+  if (requests != clients.size())
+    violation(std::to_string(requests) + " records of usage for " + std::to_string(clients.size()) +
+              " requests");
+  if (tokens < least)
+    violation(std::to_string(tokens) + " tokens are booked, and clients had " +
+              std::to_string(least));
 }
 
 }  // namespace
@@ -367,6 +394,7 @@ SimulationReport simulate_dialects(uint64_t seed, bool traced) {
   }
   report.aborted = report.requests - report.complete - report.refused;
   gateway.run_until_idle(scene.requests.size() + 3);
+  if (scene.settings.usage) judge_usage(gateway.metrics().usage, clients);
   report.turns = gateway.turns();
   gateway.stop();
   return report;
