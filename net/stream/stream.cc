@@ -309,8 +309,8 @@ void Stream::shed() {
 void Stream::tear_held() {
   if (notes_ids_ && !may_tear()) return;
   attempt_.torn = true;
-  if (tapped()) streams_.taps().drop(inspection_->taps, 1);
   if (filtered() && withhold_held()) return;
+  if (tapped()) streams_.taps().drop(inspection_->taps, 1);
   ++context().metrics.torn_events;
   append_staged();
   response_grew();

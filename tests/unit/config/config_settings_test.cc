@@ -119,7 +119,7 @@ std::map<std::string, Sample> process_samples() {
       {"access-log", process_sample<std::string>("-", "\"-\"", &C::access_log, "-")},
       {"access-log-format",
        process_sample("json", "\"json\"", &C::access_log_format, AccessLogFormat::kJson)},
-      {"tap", process_sample("on", "" on "", &C::tap, true)},
+      {"tap", process_sample("on", "\"on\"", &C::tap, true)},
       {"log-query", process_sample("on", "\"on\"", &C::log_query, true)},
       {"log-level", process_sample("warn", "\"warn\"", &C::log_level, LogLevel::kWarn)},
       {"demo", process_sample("on", "true", &C::demo, true)},
