@@ -81,7 +81,7 @@ void ProxyHeader::read_line() {
   if (!is_of(source, wanted) || !is_of(destination, wanted) || !ports)
     return finish(ProxyResult::kInvalid);
   client_ = Ip::of(*source);
-  finish(ProxyResult::kAddress);
+  finish(client_.known() ? ProxyResult::kAddress : ProxyResult::kInvalid);
 }
 
 // Called again until the addresses are complete.
@@ -112,6 +112,7 @@ void ProxyHeader::read_binary() {
   } else {
     std::copy_n(source, 16, client_.bytes.begin());
   }
+  if (!client_.known()) return finish(ProxyResult::kInvalid);
   result_ = ProxyResult::kAddress;
   to_skip_ = length - address_bytes;
   done_ = to_skip_ == 0;

@@ -44,7 +44,11 @@ Outcome read(std::string_view bytes, const std::vector<size_t>& cuts) {
 std::string printed(int family, const void* address) {
   std::string text(INET6_ADDRSTRLEN, '\0');
   if (inet_ntop(family, address, text.data(), INET6_ADDRSTRLEN) == nullptr) return {};
-  return text.c_str();
+  text.resize(text.find('\0'));
+  // An IPv4 address in IPv6's form is the same client.
+  constexpr std::string_view kMapped = "::ffff:";
+  bool mapped = text.starts_with(kMapped) && text.find('.') != std::string::npos;
+  return mapped ? text.substr(kMapped.size()) : text;
 }
 
 std::string client_of_line(std::string_view line) {

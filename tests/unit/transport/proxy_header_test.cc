@@ -79,6 +79,7 @@ TEST(ProxyHeader, Lines) {
       {"PROXY TCP4 192.0.2.7 192.0.2.1 0443 443\r\n", ProxyResult::kInvalid, ""},
       {"PROXY TCP4 2001:db8::7 ::1 1 443\r\n", ProxyResult::kInvalid, ""},
       {"PROXY TCP6 192.0.2.7 192.0.2.1 1 443\r\n", ProxyResult::kInvalid, ""},
+      {"PROXY TCP6 :: ::1 1 443\r\n", ProxyResult::kInvalid, ""},  // no client has that address
       {"PROXY TCP4 192.0.2 192.0.2.1 1 443\r\n", ProxyResult::kInvalid, ""},
       {"PROXY UDP4 192.0.2.7 192.0.2.1 1 443\r\n", ProxyResult::kInvalid, ""},
       {"PROXY \r\n", ProxyResult::kInvalid, ""},
