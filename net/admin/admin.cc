@@ -115,7 +115,7 @@ Admin::Admin(std::shared_ptr<const ConfigSnapshot> snapshot,
           server_, workers, {},
           [](Gateway& gateway, std::vector<StreamInfo>& into) { gateway.list_streams(into); },
           options.answer_within),
-      watchers_(server_, workers, snapshot_, options.answer_within) {
+      watchers_(server_, workers, snapshot_, options.answer_within, options.connections_max) {
   const Config& config = snapshot_->config();
   std::vector<std::string> hosts = config.admin_hosts;
   if (!config.admin_name.empty()) hosts.push_back(config.admin_name);

@@ -108,7 +108,7 @@ void Watchers::add(const HttpdRequest& request, const HttpdResponder& responder)
     responder.problem(403, "Taps show what streams carry, so they are off; --tap on allows them.");
     return;
   }
-  if (*count_ >= limits::kTapsMax) {
+  if (*count_ >= most_) {
     responder.problem(503, "As many taps as there may be are open already.",
                       {{"Retry-After", "1"}});
     return;

@@ -5,11 +5,13 @@
 // response.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
+#include "net/base/limits.h"
 #include "net/config/snapshot.h"
 #include "net/gateway/worker.h"
 #include "net/httpd/httpd.h"
@@ -21,9 +23,14 @@ class Watchers {
   using Workers = std::vector<std::unique_ptr<Worker>>;
 
   // `snapshot` is the admin port's, which a reload replaces.
+  // No more of them than half of `connections_max`, so that others reach the port.
   Watchers(Httpd& server, Workers& workers, const std::shared_ptr<const ConfigSnapshot>& snapshot,
-           std::chrono::milliseconds answer_within)
-      : server_(server), workers_(workers), snapshot_(snapshot), answer_within_(answer_within) {}
+           std::chrono::milliseconds answer_within, size_t connections_max)
+      : server_(server),
+        workers_(workers),
+        snapshot_(snapshot),
+        answer_within_(answer_within),
+        most_(std::min(limits::kTapsMax, connections_max / 2)) {}
 
   void add(const HttpdRequest& request, const HttpdResponder& responder);
   uint64_t count() const { return *count_; }
@@ -40,6 +47,7 @@ class Watchers {
   Workers& workers_;
   const std::shared_ptr<const ConfigSnapshot>& snapshot_;
   const std::chrono::milliseconds answer_within_;
+  const size_t most_;
   std::shared_ptr<uint64_t> count_ = std::make_shared<uint64_t>(0);
 };
 

@@ -1,10 +1,31 @@
 // What the admin port watches of a stream: copies of the whole events that its client gets, as they
 // go into the outbox, behind filters and before packing. Nobody waits for a tap.
+#include <array>
+#include <string>
+
 #include "net/stream/stream.h"
 #include "net/stream/streams.h"
 #include "sse/events.h"
 
 namespace sluice {
+
+namespace {
+
+// A byte order mark counts only as the first bytes of a stream, and a tap's are others.
+constexpr std::string_view kMark = "\xEF\xBB\xBF";
+
+bool begins_with_mark(const Chain* staged, std::string_view bytes) {
+  std::string begin;
+  std::array<iovec, kMark.size()> pieces;
+  uint64_t covered = 0;
+  size_t used = staged ? staged->fill(pieces, 0, kMark.size(), &covered) : 0;
+  for (size_t i = 0; i < used; ++i)
+    begin.append(static_cast<const char*>(pieces[i].iov_base), pieces[i].iov_len);
+  begin += bytes.substr(0, kMark.size() - begin.size());
+  return begin == kMark;
+}
+
+}  // namespace
 
 // Only whole events can be told apart, so only such streams are watched.
 bool Stream::may_be_tapped() const {
@@ -24,16 +45,15 @@ void Stream::join_taps() {
 void Stream::copy_to_taps(std::string_view run) {
   bool torn = attempt_.torn && !attempt_.staged;
   if (torn) run.remove_prefix(torn_rest(run));
-  constexpr std::string_view kBom = "\xEF\xBB\xBF";
-  if (events_ == 0 && !attempt_.staged && run.starts_with(kBom)) run.remove_prefix(kBom.size());
-  if (run.empty() && !attempt_.staged) return;
   const Chain* staged = attempt_.staged ? &attempt_.staged->bytes : nullptr;
-  streams_.taps().copy(inspection_->taps, id_, staged, run);
+  if (run.empty() && !staged) return;
+  size_t skip = events_ == 0 && begins_with_mark(staged, run) ? kMark.size() : 0;
+  streams_.taps().copy(inspection_->taps, id_, staged, run, skip);
 }
 
 // Whole events that we have written.
 void Stream::copy_own_to_taps(std::string_view text) {
-  streams_.taps().copy(inspection_->taps, id_, nullptr, text);
+  streams_.taps().copy(inspection_->taps, id_, nullptr, text, 0);
 }
 
 // Also those that wait for it alone to begin.

@@ -1,5 +1,6 @@
 #include "net/stream/taps.h"
 
+#include <algorithm>
 #include <sys/uio.h>
 #include <utility>
 
@@ -65,9 +66,12 @@ Taps::Set Taps::watching(uint64_t stream, uint32_t route) const {
   return set;
 }
 
-void Taps::copy(Set set, uint64_t stream, const Chain* staged, std::string_view bytes) {
+void Taps::copy(Set set, uint64_t stream, const Chain* staged, std::string_view bytes,
+                size_t skip) {
   uint64_t ahead = staged ? staged->bytes() : 0;
-  uint64_t size = ahead + bytes.size();
+  uint64_t skipped = std::min<uint64_t>(ahead, skip);
+  bytes.remove_prefix(skip - skipped);
+  uint64_t size = ahead - skipped + bytes.size();
   bool tight = context_.memory_tight();
   uint64_t events = 0;  // counted where they are dropped
   each(set, [&](Tap& tap) {
@@ -78,7 +82,7 @@ void Taps::copy(Set set, uint64_t stream, const Chain* staged, std::string_view 
     }
     write_record(tap, stream, /*end=*/false);
     std::array<iovec, 16> pieces;
-    for (uint64_t covered = 0; covered < ahead;) {
+    for (uint64_t covered = skipped; covered < ahead;) {
       size_t used = staged->fill(pieces, covered, ahead - covered, &covered);
       for (size_t i = 0; i < used; ++i) tap.ring.write(pieces[i].iov_base, pieces[i].iov_len);
     }

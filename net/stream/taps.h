@@ -34,8 +34,9 @@ class Taps {
   // Those that watch that stream.
   Set watching(uint64_t stream, uint32_t route) const;
 
-  // Copies whole events, the first of which begins with what is staged (null: nothing).
-  void copy(Set set, uint64_t stream, const Chain* staged, std::string_view bytes);
+  // Copies whole events, the first of which begins with what is staged (null: nothing), but for the
+  // first `skip` bytes.
+  void copy(Set set, uint64_t stream, const Chain* staged, std::string_view bytes, size_t skip);
   // Events that are not to be seen.
   void drop(Set set, uint64_t events);
   void end(Set set, uint64_t stream, Ending ending);
