@@ -327,17 +327,9 @@ void Stream::tear_held() {
   if (gate_holds() && !open_gate(GateOutcome::kBytes)) return;
   if (llm()) look_at_part();
   attempt_.torn = true;
-<<<<<<< HEAD
   if (metered()) meter_torn(staged_and({}), /*begins=*/true);
-  if (tapped()) streams_.taps().drop(inspection_->taps, 1);
   if (attempt_.withheld || (filtered() && withhold_held())) return;
-||||||| merged common ancestors
   if (tapped()) streams_.taps().drop(inspection_->taps, 1);
-  if (filtered() && withhold_held()) return;
-=======
-  if (filtered() && withhold_held()) return;
-  if (tapped()) streams_.taps().drop(inspection_->taps, 1);
->>>>>>> decode
   ++context().metrics.torn_events;
   append_staged();
   response_grew();

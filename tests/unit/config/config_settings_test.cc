@@ -119,14 +119,8 @@ std::map<std::string, Sample> process_samples() {
       {"access-log", process_sample<std::string>("-", "\"-\"", &C::access_log, "-")},
       {"access-log-format",
        process_sample("json", "\"json\"", &C::access_log_format, AccessLogFormat::kJson)},
-<<<<<<< HEAD
       {"usage-log", process_sample<std::string>("-", "\"-\"", &C::usage_log, "-")},
-      {"tap", process_sample("on", "" on "", &C::tap, true)},
-||||||| merged common ancestors
-      {"tap", process_sample("on", "" on "", &C::tap, true)},
-=======
       {"tap", process_sample("on", "\"on\"", &C::tap, true)},
->>>>>>> decode
       {"log-query", process_sample("on", "\"on\"", &C::log_query, true)},
       {"log-level", process_sample("warn", "\"warn\"", &C::log_level, LogLevel::kWarn)},
       {"script-memory", process_sample<uint64_t>("1m", "\"1m\"", &C::script_memory, 1 << 20)},
