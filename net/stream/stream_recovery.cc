@@ -57,7 +57,8 @@ void Stream::lose_silent_attempt(Ending ending) {
 // --- before content ---
 
 // To another upstream of the group, where none can have executed the request twice to any harm.
-// `answer`: one that says that it was not executed, or that twice does no harm.
+// `answer`: one that says that it was not executed, or that twice does no harm; an error event that
+// a gate holds says the same, and is no answer to keep.
 bool Stream::fail_over(Failure failure, Ending ending, bool nothing_sent, const Head* answer) {
   bool harmless = nothing_sent || repeatable_ || failure == Failure::kStatus;
   if (!fails_over(failure) || !harmless || !(nothing_sent || at_hand())) return false;

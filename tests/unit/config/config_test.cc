@@ -117,7 +117,7 @@ TEST(Check, SettingsThatDoNotFit) {
   EXPECT_EQ(error_of({"--route", "path=/v1,upstream=http://127.0.0.1:1,event-hold=4k"}),
             "sluice: --route path=/v1: event-hold: buffer-size (8k) is more than event-hold (4k)");
   EXPECT_EQ(error_of({"--demo", "--dialect", "openai", "--framing", "line"}),
-            "sluice: --framing: dialects are made of whole events, so they need framing event");
+            "sluice: --dialect: dialects are made of whole events, so they need framing event");
   EXPECT_EQ(error_of({"--demo", "--framing", "off", "--gate", "content"}),
             "sluice: --gate: dialects are made of whole events, so they need framing event");
   EXPECT_EQ(config_of({"--demo", "--buffer-size=128k", "--event-hold=128k"})
