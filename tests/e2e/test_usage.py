@@ -5,6 +5,7 @@ import json
 import os
 import select
 import signal
+import threading
 import zlib
 
 import pytest
@@ -496,3 +497,32 @@ def test_an_answer_of_another_attempt_is_not_counted(rig, tmp_path):
     server.respond(b'{"usage":{"prompt_tokens":3,"completion_tokens":4}}', JSON)
     assert client.response()[0].status == 200
     assert tokens(usage.record()) == {"input_tokens": 3, "output_tokens": 4}
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_an_upstream_that_waited_for_its_client_goes_on_without(rig, tmp_path, http2):
+    """The client has taken nothing, so its upstream was not read any more when it left."""
+    usage = Usage(rig, tmp_path, "--drain-for-usage", "60s", "--client-sndbuf", "4k", "--upstream-rcvbuf", "4k")
+    if http2:
+        client = rig.http2(usage.gateway, window=1000)
+        stream = client.request("POST", CHAT, ("content-type", "application/json"), body=b'{"stream":true}')
+    else:
+        client = usage.rig.client(usage.gateway, rcvbuf=4096)
+        client.request("POST", CHAT, JSON, body=b'{"stream":true}')
+    server = usage.upstream.accept()
+    server.read_request()
+    server.start_events()
+    sender = threading.Thread(target=lambda: [server.chunk(delta("word" * 500)) for _ in range(1000)])
+    sender.start()
+    usage.gateway.wait_metric("sluice_backpressure_stalls_total", 1)
+    if http2:
+        stream.cancel()
+        client.ping()
+    else:
+        client.reset()
+    sender.join()
+    server.chunk(STOP + USAGE + DONE)
+    server.end_chunks()
+    record = usage.record()
+    assert (record["usage_source"], record["ending"]) == ("reported", "client_left")
+    assert tokens(record) == TOKENS
