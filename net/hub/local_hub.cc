@@ -171,7 +171,7 @@ void LocalHub::drop_stream(const std::string& name) {
 bool LocalHub::ask(std::unique_ptr<HomeCall> call) {
   if (home_) {
     serve(*call);
-    settle(std::move(call), HubProcess::kHome);
+    settle(std::move(call), process_.home());
     return true;
   }
   if (!exchange_.lanes[context_.number]->up.push(call.get())) return false;
@@ -189,7 +189,7 @@ void LocalHub::settle(std::unique_ptr<HomeCall> call, unsigned worker) {
 }
 
 void LocalHub::answer_from_home(std::unique_ptr<HomeCall> call, unsigned worker) {
-  if (worker == HubProcess::kHome) {
+  if (worker == process_.home()) {
     if (call->asker) call->asker->on_home_answer(*call);
     return;
   }
