@@ -78,6 +78,7 @@ class LocalHub final : public ChangeSink, public FlushTask {
   void serve(HomeCall& call);
   void answer(HomeCall* call);
   void tell_all(const HubChange& change);
+  void tell_evicted();
   void wake_workers();
   bool lanes_have_room();
   void wake_waiting();
@@ -87,8 +88,9 @@ class LocalHub final : public ChangeSink, public FlushTask {
   HubExchange& exchange_;
   const uint32_t epoch_;
   Log log_;
-  std::unique_ptr<Home> home_;                                      // null: it is another worker's
-  bool changed_ = false;                                            // other workers are to be woken
+  std::unique_ptr<Home> home_;  // null: it is another worker's
+  bool changed_ = false;        // other workers are to be woken
+  uint64_t evicted_ = 0;        // through there, of which they have not been told; 0: they have
   std::unordered_map<std::string, std::unique_ptr<Topic>> topics_;  // by kind and name
   IntrusiveQueue<HubRequest, &HubRequest::in_ready> ready_;
   IntrusiveQueue<HubRequest, &HubRequest::in_ready> waiting_;
