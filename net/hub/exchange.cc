@@ -75,10 +75,10 @@ std::string HubProcess::open_stores(const ConfigSnapshot& snapshot) {
     }
     if (route->hub_store.empty()) continue;
     auto store = std::make_unique<HubStore>(route->settings, route->hub_store, workers_,
-                                            [this] { (void)wake(kHome); });
+                                            [this] { (void)wake(home_); });
     std::string error = store->load(route->settings, wall_clock_ms());
     if (!error.empty()) return "hub-store of hub " + name + ": " + error;
-    auto hub = std::make_unique<HubExchange>(name, workers_, store->history().seed);
+    auto hub = std::make_unique<HubExchange>(name, workers_, home_, store->history().seed);
     hub->next.store(store->history().next, std::memory_order_relaxed);
     hub->store = std::move(store);
     opened.emplace(name, std::move(hub));

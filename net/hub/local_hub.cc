@@ -171,7 +171,7 @@ void LocalHub::drop_stream(const std::string& name) {
 bool LocalHub::ask(std::unique_ptr<HomeCall> call) {
   if (home_) {
     serve(*call);
-    settle(std::move(call), HubProcess::kHome);
+    settle(std::move(call), process_.home());
     return true;
   }
   if (!exchange_.lanes[context_.number]->up.push(call.get())) return false;
@@ -189,7 +189,7 @@ void LocalHub::settle(std::unique_ptr<HomeCall> call, unsigned worker) {
 }
 
 void LocalHub::answer_from_home(std::unique_ptr<HomeCall> call, unsigned worker) {
-  if (worker == HubProcess::kHome) {
+  if (worker == process_.home()) {
     if (call->asker) call->asker->on_home_answer(*call);
     return;
   }
@@ -207,6 +207,7 @@ void LocalHub::serve(HomeCall& call) {
       if (!lanes_have_room()) break;
       home_->set_refusal(refusal());
       call.result = home_->publish(call.publish, now_ms, wall_clock_ms());
+      tell_evicted();
       exchange_.next.store(log_.next(), std::memory_order_release);
       counts_.appended += call.result.count;
       if (call.result.status == PublishResult::Status::kDuplicate) ++counts_.duplicates;
@@ -234,8 +235,6 @@ bool LocalHub::lanes_have_room() {
                              });
 }
 
-// What is evicted is bounded by what is appended, but for a limit that has been lowered: each
-// change that finds no room is told with the next one of its kind, which says more.
 void LocalHub::tell_all(const HubChange& change) {
   for (unsigned worker = 0; worker < process_.workers(); ++worker)
     if (HubExchange::Lane* lane = exchange_.lanes[worker].get()) (void)lane->down.push(change);
@@ -254,8 +253,14 @@ void LocalHub::show(Block& block) {
 }
 
 void LocalHub::evict_through(uint64_t global) {
-  tell_all({.kind = HubChange::Kind::kEvict, .global = global});
   log_.evict_through(global);
+  evicted_ = global;
+}
+
+// Once for all that one request or one tick has evicted: so a lane has room for it.
+void LocalHub::tell_evicted() {
+  if (evicted_ != 0) tell_all({.kind = HubChange::Kind::kEvict, .global = evicted_});
+  evicted_ = 0;
 }
 
 void LocalHub::forget(const std::string& stream) {
@@ -271,6 +276,7 @@ void LocalHub::forget(const std::string& stream) {
 void LocalHub::tick() {
   if (!home_ || !lanes_have_room()) return;
   home_->trim(context_.loop.now_ms(), wall_clock_ms());
+  tell_evicted();
 }
 
 void LocalHub::wake_workers() {

@@ -82,6 +82,7 @@ class LocalHub final : public ChangeSink, public FlushTask {
   void answer_from_home(std::unique_ptr<HomeCall> call, unsigned worker);
   void answer(HomeCall* call);
   void tell_all(const HubChange& change);
+  void tell_evicted();
   void wake_workers();
   bool lanes_have_room();
   void wake_waiting();
@@ -101,9 +102,10 @@ class LocalHub final : public ChangeSink, public FlushTask {
   HubExchange& exchange_;
   const uint32_t epoch_;
   Log log_;
-  std::unique_ptr<Home> home_;                                      // null: it is another worker's
-  std::unique_ptr<Unstored> unstored_;                              // null: nothing is stored
-  bool changed_ = false;                                            // other workers are to be woken
+  std::unique_ptr<Home> home_;          // null: it is another worker's
+  std::unique_ptr<Unstored> unstored_;  // null: nothing is stored
+  bool changed_ = false;                // other workers are to be woken
+  uint64_t evicted_ = 0;  // through there, of which they have not been told; 0: they have
   std::unordered_map<std::string, std::unique_ptr<Topic>> topics_;  // by kind and name
   IntrusiveQueue<HubRequest, &HubRequest::in_ready> ready_;
   IntrusiveQueue<HubRequest, &HubRequest::in_ready> waiting_;

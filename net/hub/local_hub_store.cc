@@ -113,6 +113,7 @@ void LocalHub::on_stored(HubBatch& batch) {
     batch.held = 1;
     exchange_.next.store(log_.next(), std::memory_order_release);
     home_->trim(context_.loop.now_ms(), wall_clock_ms());
+    tell_evicted();
   }
   unsigned worker = 0;
   while (std::unique_ptr<HomeCall> call = unstored_->next_answered(batch.number, worker))

@@ -494,6 +494,21 @@ def test_several_workers_share_one_hub(rig):
     assert sorted(publish(rig, gateway, "b-1", {"data": 2}, fields=key)[0] for _ in range(8)) == [200] * 7 + [201]
 
 
+def test_all_workers_evict_and_forget_the_same(rig):
+    gateway = hub_gateway(rig, "hub-history-events=20", "hub-stream-events=3", "hub-streams=40", threads="4")
+    for i in range(60):
+        assert publish(rig, gateway, f"s-{i}", *[{"data": 1}] * 5)[0] == 201
+        assert publish(rig, gateway, "s-0", {"data": 2})[0] == 201
+    publish(rig, gateway, "end", *[{"data": 3}] * 2)
+
+    def facts_of_all():  # an eviction may be on its way yet
+        facts = [ask(rig, gateway, "/hub")[2] for _ in range(30)]
+        return facts[0] if all(one == facts[0] for one in facts) else None
+
+    facts = wait_until(facts_of_all, "all workers have the same log")
+    assert facts["globalPosition"] == 362 and facts["events"] <= 20 and facts["streams"] <= 40
+
+
 def test_node_eventsource_resumes_through_a_hub(rig):
     if not (NODE / "node_modules" / ".package-lock.json").exists():
         subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=NODE, check=True,

@@ -230,6 +230,13 @@ std::map<std::string, Sample> stream_samples() {
       {"hub-event-size", size(&S::hub_event_size, 128)},
       {"hub-rate", size(&S::hub_rate, 5)},
       {"hub-dedup-window", time(&S::hub_dedup_window_ms)},
+      {"hub-store",
+       {"sqlite:/tmp/hub.db", "\"sqlite:/tmp/hub.db\"",
+        [](const Config&, const Route& route) { return route.hub_store == "/tmp/hub.db"; }}},
+      {"hub-ack", stream_sample("memory", "\"memory\"", &S::hub_ack, HubAck::kMemory)},
+      {"hub-store-events", size(&S::hub_store_events, 5)},
+      {"hub-store-bytes", size(&S::hub_store_bytes, 2 << 20)},
+      {"hub-store-age", time(&S::hub_store_age_ms)},
       {"hub-access", stream_sample("read", "\"read\"", &S::hub_access, HubAccess::kRead)},
       {"hub-cors",
        {"https://a.example", R"(["https://a.example"])",
@@ -318,8 +325,10 @@ TEST_P(EveryFileKey, IsRead) {
 }
 
 TEST_P(EverySetting, InRouteFlag) {
-  // A hub takes an upstream's place.
-  std::string route = GetParam() == "hub" ? "" : "upstream=" + std::string(kUpstream) + ",";
+  // A hub takes an upstream's place, and a store is a hub's.
+  std::string route = GetParam() == "hub"         ? ""
+                      : GetParam() == "hub-store" ? "hub=main,"
+                                                  : "upstream=" + std::string(kUpstream) + ",";
   if (GetParam() != "path") route += "path=/sample,";
   route += GetParam() + "=" + sample().text;
   if (is_route_key(setting())) {
@@ -334,7 +343,9 @@ TEST_P(EverySetting, InRouteFlag) {
 TEST_P(EveryRouteKey, InRouteTable) {
   std::string text = "[[route]]\n" + GetParam() + " = " + sample().toml + "\n";
   if (GetParam() != "path") text += "path = \"/sample\"\n";
-  if (GetParam() != "upstream" && GetParam() != "hub")
+  if (GetParam() == "hub-store")
+    text += "hub = \"main\"\n";
+  else if (GetParam() != "upstream" && GetParam() != "hub")
     text += "upstream = \"" + std::string(kUpstream) + "\"\n";
   TomlFile file(text);
   EXPECT_EQ(taken_from({"--config", file.path()}, sample(), "/sample"), "");

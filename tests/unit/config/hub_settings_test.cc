@@ -32,6 +32,8 @@ TEST(HubSettings, SayWhatIsWrong) {
     EXPECT_THAT(hub_error("hub=a,hub-cors=" + std::string(origin)), HasSubstr("an origin"))
         << origin;
   EXPECT_THAT(hub_error("hub=a,hub-history-bytes=64k,hub-event-size=1m"), HasSubstr("no room"));
+  EXPECT_THAT(hub_error("hub=a,hub-store=nats:x"), HasSubstr("no store: sqlite:FILE"));
+  EXPECT_THAT(hub_error("upstream=http://127.0.0.1:1,hub-store=sqlite:x"), HasSubstr("to a hub"));
   EXPECT_THAT(error_of({"--upstream", "hub:main"}), HasSubstr("hub:main"));
 }
 
