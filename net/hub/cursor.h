@@ -34,8 +34,7 @@ struct Topic {
   const bool is_category;
   const Series* series = nullptr;  // null: the log does not know it
   IntrusiveList<Subscription, &Subscription::in_topic> readers;
-  uint64_t count = 0;        // of those readers
-  uint64_t subscribers = 0;  // of those, who stay
+  uint64_t count = 0;  // of those readers
 };
 
 using Subscriptions = std::span<const Subscription>;
