@@ -21,7 +21,7 @@ constexpr int64_t kSchema = 1;
 constexpr uint64_t kLogHeaderBytes = 32;
 
 // What the writer of a file is doing, or was when it ended without another word.
-enum State : int64_t {
+enum WriterState : int64_t {
   kClosed = 0,        // nothing: it has ended in order
   kShowsDurable = 1,  // what it shows is in the file
   kShowsAtOnce = 2,   // what it shows may not be in the file yet
@@ -141,7 +141,7 @@ SqliteResult use_log(SqliteDb& db) {
   return ask.text(0) == "wal" ? SqliteResult::kDone : SqliteResult::kOther;
 }
 
-SqliteResult mark(SqliteDb& db, State state, const HubEpoch& epoch) {
+SqliteResult mark(SqliteDb& db, WriterState state, const HubEpoch& epoch) {
   SqliteStatement update(db, "UPDATE hub SET state = ?, epoch = ?, writes = writes + 1");
   update.bind(1, int64_t{state}).bind_blob(2, bytes_of(epoch));
   return commit(db, update);
