@@ -5,7 +5,6 @@
 #pragma once
 
 #include <memory>
-
 #include <optional>
 
 #include "net/base/ending.h"
@@ -31,7 +30,7 @@ struct Inspection {
   bool begun = false;                      // an event has been seen
   Taps::Set taps = 0;                      // that watch it
   std::unique_ptr<StreamScripts> scripts;  // those among its filters
-  std::unique_ptr<LlmWatch> llm;  // null where nothing speaks for a dialect of language models
+  std::unique_ptr<LlmWatch> llm;       // null where nothing speaks for a dialect of language models
   std::unique_ptr<Metering> metering;  // of a request to a model, where its usage is counted
   std::unique_ptr<Unpacking> unpacking;
 };
