@@ -174,6 +174,7 @@ void HubRequest::ask_home(std::unique_ptr<HomeCall> call) {
   call->asker = this;
   asked_ = call.get();
   if (hub_.ask(std::move(call))) return;
+  asked_ = nullptr;
   problem(503, "The hub does not keep up, or is about to end.");
 }
 

@@ -96,7 +96,8 @@ void Stream::begin_metering(const Head& response) {
   metering.meter.request() = request;
   if (brings_events(response) && settings().framing == EventFraming::kEvent)
     metering.reads = Reads::kEvents;
-  else if (!has_coding(response) && (has_json_type(response) || has_event_stream_type(response)))
+  else if ((!has_coding(response) || unpacking()) &&
+           (has_json_type(response) || has_event_stream_type(response)))
     metering.reads = Reads::kBody;
   else
     metering.reads = Reads::kNothing;

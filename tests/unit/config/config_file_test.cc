@@ -77,7 +77,8 @@ TEST(File, BadValues) {
             "sluice: FILE:3:12: upstream: 'ftp://x:1' is not of the form http://HOST:PORT, "
             "https://HOST:PORT or unix:/PATH");
   EXPECT_EQ(file_error("[[route]]\npath = \"/v1\"\n"),
-            "sluice: FILE:1:1: a route needs an upstream: upstream=http://HOST:PORT");
+            "sluice: FILE:1:1: a route needs an upstream: upstream=http://HOST:PORT, or a hub: "
+            "hub=NAME");
   EXPECT_EQ(file_error("buffer-size = \"1m\"\n"),
             "sluice: FILE:1:15: buffer-size: buffer-size (1m) is more than buffer-size-max (256k)");
 }

@@ -94,8 +94,10 @@ TEST(RouteFlag, SaysWhatIsWrong) {
             "sluice: --route path=/v1: a route has no setting 'upstrem'; did you mean upstream?");
   EXPECT_EQ(error("upstream=http://127.0.0.1:1"),
             "sluice: --route upstream=http://127.0.0.1:1: a route needs a path: path=/PREFIX");
-  EXPECT_EQ(error("path=/v1"),
-            "sluice: --route path=/v1: a route needs an upstream: upstream=http://HOST:PORT");
+  EXPECT_EQ(
+      error("path=/v1"),
+      "sluice: --route path=/v1: a route needs an upstream: upstream=http://HOST:PORT, or a hub: "
+      "hub=NAME");
   EXPECT_EQ(error("path=v1,upstream=http://127.0.0.1:1"),
             "sluice: --route path=v1: path: 'v1' does not start with \"/\"");
   EXPECT_EQ(error("path=/v1?x,upstream=http://127.0.0.1:1"),

@@ -160,7 +160,6 @@ class RestoredLogTest : public ::testing::Test {
  protected:
   RestoredLogTest() {
     hub_.log.restore(3);
-    hub_.home.use_store(false);
     append("a-1", 7, 3);
     append("b-1", 0, 4);
     hub_.log.restore_stream("a-1", 1, 8);
