@@ -31,6 +31,7 @@ struct LlmWatch {
 
   // Its content gate.
   bool holds = false;
+  bool mark_is_late = false;  // bytes of ours have overtaken a byte order mark that it may hold
   uint32_t head_charged = 0;
   uint32_t events = 0;
   std::unique_ptr<Head> head;  // the upstream's, that the client has not got

@@ -182,7 +182,7 @@ void Stream::append_body(const Lease& lease, std::string_view bytes) {
 // that it does not pin a whole slot.
 void Stream::append_response(const Lease& lease, std::string_view bytes) {
   if (!lease) {
-    append_written(bytes);
+    if (!bytes.empty() && !response_.append_written(bytes)) fail(Ending::kOverloaded);
     return;
   }
   if (response_.batch_under_way() && is_small(lease, bytes)) bytes = response_.append_copy(bytes);
@@ -217,7 +217,8 @@ void Stream::append_event_bytes(const Lease& lease, std::string_view bytes) {
     else
       append_run(lease, run, found.events);
   }
-  if (found.whole < bytes.size() && hears_upstream())
+  // An event may have had the attempt replaced; what follows it was of the former one.
+  if (found.whole < bytes.size() && hears_upstream() && attempt_.response_begun)
     append_unfinished(lease, bytes.substr(found.whole));
 }
 
@@ -472,10 +473,15 @@ void Stream::on_client_sent(uint64_t body_bytes) {
     // A client that takes a byte at a time keeps its slot as one does that takes nothing.
     if (response_.gave_way()) unsent_since_ns_ = response_.backlog() > 0 ? now_ns : 0;
   }
-  // Not from here, where a send is being looked at.
+  if (has_packed() || stalled_since_ns_ != 0) go_on_reading();
+}
+
+// The client takes more. What waits packed comes first, but not from here: a send may be being
+// looked at.
+void Stream::go_on_reading() {
   if (has_packed())
     loop().timers().schedule_earlier(timer_, loop().now_ms());
-  else if (stalled_since_ns_ != 0 && attempt_.upstream)
+  else if (attempt_.upstream)
     attempt_.upstream->read_on();
 }
 
@@ -579,7 +585,7 @@ void Stream::end(Ending ending) {
 void Stream::client_released() {
   if (drains() && inspection_->metering->drain->has_connection()) {
     inspection_->metering->drain->connection_released();
-    if (stalled_since_ns_ != 0 && attempt_.upstream) attempt_.upstream->read_on();
+    if (has_packed() || stalled_since_ns_ != 0) go_on_reading();
     if (!ended_) return;
   }
   client_ = nullptr;

@@ -363,6 +363,7 @@ class Stream final : public TimerOwner {
     if (inspection_) inspection_->unpacking.reset();
   }
   void append_body(const Lease& lease, std::string_view bytes);
+  void go_on_reading();
 
   // What a route's filters make of it (stream_filters.cc).
   bool filtered() const { return inspection_ && inspection_->filters != 0; }

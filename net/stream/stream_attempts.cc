@@ -86,7 +86,9 @@ void Stream::upstream_released() {
       begin_next_attempt();
     return;
   }
-  request_.abandon();  // nobody is left to send it
+  // Nobody is left to send it, unless what waits packed has yet to show that another upstream is to
+  // be asked.
+  if (!has_packed() || !at_hand()) request_.abandon();
   delete_if_unused();
 }
 

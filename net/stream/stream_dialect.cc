@@ -102,11 +102,14 @@ bool Stream::inspect(const Lease& lease, std::string_view run, uint32_t& events)
   run = append_torn_rest(lease, run);
   if (run.empty()) return true;
   if (LlmWatch* its = llm(); its && its->dialect != Dialect::kNone) {
+    bool held = its->holds;
     if (!look_at_events(run, events)) return false;
     if (its->holds) {
       hold_events(*its, lease, run, events);
       return false;
     }
+    // Whether ids count is known once the gate has opened.
+    if (held && notes_ids_) note_ids(staged_and(run));
   }
   if (filtered() || metered())
     append_filtered(lease, run);
@@ -232,6 +235,7 @@ void Stream::tell_error(Ending ending) {
   std::string event;
   append_error_event(event, dialect(), ending, llm()->known ? llm()->last_number + 1 : 0);
   response_.append_own(event);
+  if (tapped()) copy_own_to_taps(event);
   ++context().metrics.error_events[static_cast<unsigned>(dialect())];
 }
 

@@ -53,7 +53,6 @@ bool Stream::refused_as_encoded() {
 // Whole events, behind what was staged of the first. Those that stay as they are pass by reference,
 // together where they lie together.
 void Stream::append_filtered(const Lease& lease, std::string_view run) {
-  run = append_torn_rest(lease, run);
   size_t ahead = held();  // of the first event
   size_t passed = 0;      // what is behind it, up to `seen`, stays as it is
   size_t seen = 0;

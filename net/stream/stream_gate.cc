@@ -8,6 +8,7 @@
 #include "net/http/semantics.h"
 #include "net/stream/stream.h"
 #include "net/stream/streams.h"
+#include "sse/events.h"
 
 namespace sluice {
 
@@ -66,18 +67,20 @@ bool Stream::open_gate(GateOutcome outcome) {
 void Stream::append_held(LlmWatch& llm) {
   StagedPtr held = std::move(llm.held);
   if (!held) return;
-  if (filtered() || metered()) {
-    StagedPtr unfinished = std::move(attempt_.staged);
-    attempt_.staged = std::move(held);
+  StagedPtr unfinished = std::move(attempt_.staged);
+  attempt_.staged = std::move(held);
+  if (notes_ids_) note_ids(staged_and({}));
+  if (filtered() || metered() || llm.mark_is_late) {
     Pieces events = staged_and({});
+    if (llm.mark_is_late) events = without_mark(events);
     std::string copy(events.size(), '\0');
     copy = events.flat(copy);
     attempt_.staged.reset();
     append_filtered(Lease(), copy);
-    attempt_.staged = std::move(unfinished);
   } else {
-    response_.append_staged(held->bytes);
+    append_whole(Lease(), {});
   }
+  attempt_.staged = std::move(unfinished);
   if (ended_ || aborted_) return;
   if (llm.events > 0) note_events(std::exchange(llm.events, 0));
   response_grew();
@@ -91,6 +94,8 @@ void Stream::drop_held(GateOutcome outcome) {
   if (llm.held) context().metrics.discarded_bytes += llm.held->bytes.bytes();
   context().memory_limit.charge(&llm.head_charged, 0);
   response_body_bytes_ = llm.body_bytes_before;
+  if (llm.mark_is_late) attempt_.late_bom = 1;  // the next attempt's is, too
+  llm.mark_is_late = false;
   llm.holds = llm.begun = llm.known = llm.finished = llm.failed = llm.blind = false;
   llm.sure = llm.named;
   llm.head.reset();

@@ -153,8 +153,11 @@ void Stream::send_heartbeat() {
   bool head_alone = early_head_ && !attempt_.response_begun && response_body_bytes_ == 0;
   bool silent = !response_.has_work() || head_alone;
   if (!silent || attempt_.torn || attempt_.staged || !attempt_.framer.at_boundary()) return;
+  if (gate_holds() && response_body_bytes_ > 0) llm()->mark_is_late = true;
   if (response_body_bytes_ == 0) attempt_.late_bom = 1;
-  response_.append_static(heartbeat());
+  std::string_view text = heartbeat();
+  response_.append_static(text);
+  if (tapped() && !text.starts_with(':')) copy_own_to_taps(text);
   ++context().metrics.heartbeats;
   client_->response_ready();
 }

@@ -206,13 +206,14 @@ std::string Stream::usage_field() const {
 bool Stream::begin_drain() {
   if (!metered() || settings().drain_for_usage_ms == 0 || drains_count() >= limits::kUsageDrainsMax)
     return false;
-  bool works = attempt_.upstream && hears_upstream() && phase_ >= Phase::kAwaitingHead;
+  bool works =
+      (attempt_.upstream || has_packed()) && hears_upstream() && phase_ >= Phase::kAwaitingHead;
   if (!works || !request_.finished() || request_.backlog() > 0 || context().draining) return false;
   auto& drain = inspection_->metering->drain;
   drain = std::make_unique<UsageDrain>(*this, *client_,
                                        loop().now_ms() + settings().drain_for_usage_ms);
   client_ = drain.get();
-  attempt_.upstream->read_on();
+  go_on_reading();
   return true;
 }
 

@@ -382,7 +382,7 @@ def test_an_error_before_content_goes_to_another_upstream(rig, dialect):
 
     def fails(server, request):
         server.start_events()
-        server.chunk(start.replace(b"m", b"m"))
+        server.chunk(start)
         server.chunk(ERRORS[dialect])
         server.end_chunks()
 
@@ -497,3 +497,79 @@ def test_a_client_that_leaves_a_closed_gate_leaves_nothing(rig):
     client.close()
     server.wait_closed()
     assert total(rig.gateways[0], "sluice_content_gates_total", outcome="ended") == 1
+
+
+def test_a_byte_order_mark_that_a_heartbeat_has_overtaken_is_none(rig):
+    """The gate holds it, and an early head and its heartbeat leave meanwhile."""
+    upstream = rig.upstream()
+    gateway = rig.gateway(upstream, "--gate", "content", "--gate-time", "60s", "--heartbeat-head-after", "100ms",
+                          *OFTEN)
+    client = post(rig, gateway, CHAT)
+    server = upstream.accept()
+    server.read_request()
+    server.start_events()
+    server.chunk(b"\xef\xbb\xbf" + ROLE)
+    client.read_head()
+    assert client.body.event() == b": heartbeat\n\n"
+    server.chunk(chunk("Hi") + DONE)
+    server.end_chunks()
+    assert client.body.rest().replace(b": heartbeat\n\n", b"") == ROLE + chunk("Hi") + DONE
+
+
+def test_nor_is_that_of_the_next_attempt(rig):
+    one, other = rig.upstream(), rig.upstream()
+    gateway = rig.gateway(None, "--upstream", one.url, "--upstream", other.url + ";backup", "--gate", "content",
+                          "--gate-time", "60s", "--heartbeat-head-after", "100ms", *OFTEN)
+    client = post(rig, gateway, CHAT)
+    server = one.accept()
+    server.read_request()
+    server.start_events()
+    server.chunk(ROLE)
+    client.read_head()
+    assert client.body.event() == b": heartbeat\n\n"
+    server.chunk(ERRORS["openai"])
+    server = other.accept()
+    server.read_request()
+    server.start_events()
+    server.chunk(b"\xef\xbb\xbf" + ROLE + chunk("Hi") + DONE)
+    server.end_chunks()
+    assert client.body.rest().replace(b": heartbeat\n\n", b"") == ROLE + chunk("Hi") + DONE
+
+
+def test_ids_that_the_gate_held_count_as_delivered(rig):
+    upstream = rig.upstream()
+    gateway = rig.gateway(upstream, "--gate", "content", "--gate-time", "60s", "--dialect", "openai")
+    client = rig.client(gateway)
+    client.get("/answer")
+    server = upstream.accept()
+    server.read_request()
+    server.start_events()
+    first, second, third = b"id: 1\n" + ROLE, b"id: 2\n" + chunk("Hi"), b"id: 3\n" + DONE
+    server.chunk(b"retry: 1\n\n" + first)
+    wait_until(lambda: held(gateway), "the gate holds it")
+    server.chunk(second)
+    client.read_head()
+    assert client.body.read(len(b"retry: 1\n\n" + first + second)) == b"retry: 1\n\n" + first + second
+    server.reset()
+    again = upstream.accept()
+    assert again.read_request().get("last-event-id") == "2"
+    again.start_events()
+    again.chunk(first + second + third)  # it begins anew all the same
+    again.end_chunks()
+    assert client.body.rest() == third
+
+
+def test_nothing_of_an_attempt_that_failed_behind_the_gate_gets_into_the_next(rig):
+    """All of its packed answer has come, and more than is unpacked at once: the error is found when
+    its connection has long gone, and unfinished bytes stand behind it."""
+    start = ROLE * (60_000 // len(ROLE))
+    error = b'data: {"error":{"message":"%b","type":"server_error"}}\n\n' % (b"busy " * 2000)
+
+    def fails(server, request):
+        server.respond(zlib.compress(start + error + b"data: {\n", wbits=31), "Content-Type: text/event-stream",
+                       "Content-Encoding: gzip")
+
+    gateway, one, other = gated(rig, fails, serves(ROLE, chunk("Hi"), DONE))
+    head, body = post(rig, gateway, CHAT).response()
+    assert (head.status, body) == (200, ROLE + chunk("Hi") + DONE)
+    assert total(gateway, "sluice_content_gates_total", outcome="failed_over") == 1

@@ -273,3 +273,38 @@ def test_the_admin_page_says_that_taps_are_off(rig, browser):
     wait_until(lambda: "--tap on" in browser.run("return document.getElementById('watched-events').textContent"),
                "the reason", 30)
     browser.open("about:blank")
+
+
+ROLE = b'data: {"object":"chat.completion.chunk","choices":[{"delta":{"role":"assistant","content":""}}]}\n\n'
+HI = b'data: {"object":"chat.completion.chunk","choices":[{"delta":{"content":"Hi"}}]}\n\n'
+ERROR = b'data: {"error":'
+
+
+@pytest.mark.parametrize("beside", ["nothing", "usage", "filter"])
+def test_what_a_gate_has_held_and_our_own_error_are_shown_once(rig, tmp_path, beside):
+    config = tmp_path / "sluice.toml"
+    config.write_text('[[filter]]\nname = "none"\nmatch = { json = { pointer = "/secret", exists = true } }\nactions = [ { drop = true } ]\n')
+    flags = {"nothing": [], "usage": ["--usage", "on"],
+             "filter": ["--config", str(config), "--filters", "none"]}[beside]
+    upstream = rig.upstream()
+    gateway = rig.gateway(upstream, "--tap", "on", "--gate", "content", "--gate-time", "60s", *flags)
+    watcher = watch(rig, gateway, "route=/")
+    client = rig.client(gateway)
+    client.request("POST", "/v1/chat/completions", "Content-Type: application/json", body=b'{"stream":true}')
+    server = upstream.accept()
+    server.read_request()
+    server.start_events()
+    server.chunk(ROLE + ROLE)
+    server.chunk(HI)
+    client.read_head()
+    for one in (ROLE, ROLE, HI):
+        assert client.body.event() == one
+    server.close()
+    error = client.body.until_abort()
+    assert error.startswith(ERROR)
+    shown = []
+    while not shown or not shown[-1].startswith(b"event: sluice.tap.end"):
+        event = watcher.body.event()
+        if not event.startswith(b"event: sluice.tap.stream"):
+            shown.append(event)
+    assert shown[:-1] == [ROLE, ROLE, HI, error]

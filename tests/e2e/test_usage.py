@@ -400,7 +400,7 @@ def test_an_upstream_may_finish_without_its_client(rig, tmp_path, http2):
         client, server = usage.stream(delta("Hello"))
         assert client.body.event() == delta("Hello")
         client.close()
-        usage.gateway.wait_metric("sluice_client_connections", 0)
+        wait_until(lambda: usage.gateway.metrics().sum("sluice_client_connections") == 0, "the client is gone")
     for _ in range(500):
         server.chunk(delta("word" * 100))
     server.chunk(STOP + USAGE + DONE)
@@ -415,7 +415,7 @@ def test_a_client_that_did_not_wait_for_the_head(rig, tmp_path):
     usage = Usage(rig, tmp_path, "--drain-for-usage", "60s")
     client, server = usage.ask()
     client.close()
-    usage.gateway.wait_metric("sluice_client_connections", 0)
+    wait_until(lambda: usage.gateway.metrics().sum("sluice_client_connections") == 0, "the client is gone")
     server.respond(b'{"usage":{"prompt_tokens":3,"completion_tokens":4}}', JSON)
     record = usage.record()
     assert (tokens(record), record["ending"]) == ({"input_tokens": 3, "output_tokens": 4}, "client_left")
@@ -437,7 +437,7 @@ def test_an_upstream_that_breaks_off_while_it_is_drained(rig, tmp_path):
     client, server = usage.stream(delta("1234"))
     client.body.event()
     client.close()
-    usage.gateway.wait_metric("sluice_client_connections", 0)
+    wait_until(lambda: usage.gateway.metrics().sum("sluice_client_connections") == 0, "the client is gone")
     server.chunk(delta("5678"))
     server.close()
     record = usage.record()
@@ -449,7 +449,7 @@ def test_a_process_that_stops_ends_drains(rig, tmp_path):
     client, server = usage.stream(delta("1234"))
     client.body.event()
     client.close()
-    usage.gateway.wait_metric("sluice_client_connections", 0)
+    wait_until(lambda: usage.gateway.metrics().sum("sluice_client_connections") == 0, "the client is gone")
     usage.gateway.signal(signal.SIGTERM)
     server.wait_closed()
     usage.gateway.wait_exit()
@@ -526,3 +526,59 @@ def test_an_upstream_that_waited_for_its_client_goes_on_without(rig, tmp_path, h
     record = usage.record()
     assert (record["usage_source"], record["ending"]) == ("reported", "client_left")
     assert tokens(record) == TOKENS
+
+
+def unread_client(usage):
+    """A client that takes nothing of the answer that it has asked for, and the upstream's end."""
+    client = usage.rig.client(usage.gateway, rcvbuf=4096)
+    client.request("POST", CHAT, JSON, body=b'{"stream":true}')
+    server = usage.upstream.accept()
+    server.read_request()
+    return client, server
+
+
+def assert_reported_though_left(usage):
+    record = usage.record()
+    assert (record["usage_source"], record["ending"]) == ("reported", "client_left")
+    assert tokens(record) == TOKENS
+
+
+def test_what_waits_packed_is_read_without_its_client(rig, tmp_path):
+    """Some of an answer that has been packed all the same waits to be unpacked when its client leaves."""
+    usage = Usage(rig, tmp_path, "--drain-for-usage", "60s", "--client-sndbuf", "4k", "--upstream-rcvbuf", "4k")
+    client, server = unread_client(usage)
+    server.start_events("Content-Encoding: gzip")
+    packer = zlib.compressobj(wbits=31)
+
+    def answer():
+        for _ in range(1000):
+            server.chunk(packer.compress(delta(os.urandom(800).hex())) + packer.flush(zlib.Z_SYNC_FLUSH))
+        server.chunk(packer.compress(STOP + USAGE + DONE) + packer.flush())
+        server.end_chunks()
+
+    sender = threading.Thread(target=answer)
+    sender.start()
+    usage.gateway.wait_metric("sluice_backpressure_stalls_total", 1)
+    client.reset()
+    sender.join()
+    assert_reported_though_left(usage)
+
+
+def test_a_packed_answer_that_has_all_come_is_read_without_its_client(rig, tmp_path):
+    """Its upstream is done; what it has sent still waits to be unpacked when the client leaves."""
+    usage = Usage(rig, tmp_path, "--drain-for-usage", "60s", "--client-sndbuf", "4k")
+    client, server = unread_client(usage)
+    packed = zlib.compress(delta("word" * 400) * 500 + STOP + USAGE + DONE, wbits=31)
+    server.respond(packed, "Content-Type: text/event-stream", "Content-Encoding: gzip")
+    usage.gateway.wait_metric("sluice_upstream_connections_closed_total", 1)
+    client.reset()
+    assert_reported_though_left(usage)
+
+
+def test_lines_that_were_packed_are_counted(rig, tmp_path):
+    usage = Usage(rig, tmp_path, "--framing", "line")
+    client, server = usage.ask(stream=True)
+    packed = zlib.compress(delta("Hello") + STOP + USAGE + DONE, wbits=31)
+    server.respond(packed, "Content-Type: text/event-stream", "Content-Encoding: gzip")
+    assert client.response()[1] == delta("Hello") + STOP + USAGE + DONE
+    assert tokens(usage.record()) == TOKENS
