@@ -214,6 +214,17 @@ inline constexpr size_t kFilterBenchBytes = size_t{64} << 10;
 // Filters of a route: those that look at a stream's events are bits of a word.
 inline constexpr size_t kFiltersMax = 32;
 
+// An expression's bytes, and the instructions that RE2 makes of it: it takes up to 2.5 ms to
+// compile.
+inline constexpr size_t kExpressionBytes = size_t{16} << 10;
+inline constexpr size_t kExpressionProgram = 8192;
+// Searches of one event: the steps that one of them may take (SearchBudget), each up to 4 ns, and
+// the time of all of them, which is asked for once in so many steps. 64 KiB and 1,024 instructions
+// fit; a search by the DFA, which is the rule, takes 1.2 ns for a byte of text.
+inline constexpr uint64_t kSearchStepsMax = uint64_t{1} << 26;
+inline constexpr uint64_t kSearchAskSteps = uint64_t{1} << 22;
+inline constexpr uint64_t kSearchNs = 20'000'000;
+
 // What a script may write for one event, in all.
 inline constexpr size_t kScriptOutputBytes = size_t{1} << 20;
 // States of one configuration's scripts, per worker: another is made where scripts have filled one.
