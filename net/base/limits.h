@@ -239,6 +239,11 @@ inline constexpr size_t kScriptLineBytes = 512;
 // through count for one; an expression that is compiled, a line and a counter for that many.
 inline constexpr size_t kScriptBytesPerInstruction = 16;
 inline constexpr uint64_t kScriptCompileCost = 2000;
+// A search goes through its text at that rate where RE2's DFA does it. Its NFA takes up to 4 ns for
+// each byte and instruction of the expression, so as many more instructions count as much again;
+// and one search, which nothing stops, may take so many steps (SearchBudget): 70 ms.
+inline constexpr uint64_t kScriptProgramPerInstruction = 16;
+inline constexpr uint64_t kScriptSearchSteps = uint64_t{1} << 24;
 inline constexpr uint64_t kScriptLogCost = 100;
 inline constexpr uint64_t kScriptCountCost = 20;
 // So far a request's body is searched for what it says about its answer, and so much of the

@@ -16,6 +16,7 @@ namespace {
 constexpr int kHookEvery = 250;
 // Some instructions take as long as their strings are: so many make an end, too.
 constexpr uint64_t kLongNs = 50'000'000;
+constexpr const char* kTooLong = "it takes too long";
 constexpr const char* kTooMany = "it takes more than --script-instructions";
 
 constexpr uint64_t kStepBytes = size_t{16} << 10;  // of garbage are worth a step of collection
@@ -126,7 +127,7 @@ void LuaState::on_count(lua_State* lua, lua_Debug* /*where*/) {
   state.taken_ += kHookEvery;
   if (state.stopped_ || state.taken_ > state.limits_.instructions)
     state.stop(lua, kRunning, kTooMany);
-  if (state.takes_too_long()) state.stop(lua, kRunning, "it takes too long");
+  if (state.takes_too_long()) state.stop(lua, kRunning, kTooLong);
 }
 
 // By the time that this thread was given, since the machine may be busy with something else. That
@@ -142,6 +143,7 @@ bool LuaState::takes_too_long() {
 void LuaState::charge(lua_State* lua, uint64_t instructions) {
   taken_ += instructions;
   if (stopped_ || taken_ > limits_.instructions) stop(lua, kCaller, kTooMany);
+  if (takes_too_long()) stop(lua, kCaller, kTooLong);
 }
 
 // A collection of more and more live data must not come before each call.

@@ -42,7 +42,8 @@ class LuaState {
   // Of a call that is under way.
   static LuaState& of(lua_State* lua);
   void* owner() const { return owner_; }
-  // Work that no hook sees, in the measure of instructions. Raises an error beyond the limit.
+  // Work that no hook sees, in the measure of instructions. Raises an error beyond the limit, or
+  // where the call takes too long.
   void charge(lua_State* lua, uint64_t instructions);
   // Another limit has been reached.
   void refuse(lua_State* lua, const char* why) { stop(lua, kCaller, why); }
@@ -83,7 +84,7 @@ class LuaState {
 
   uint64_t calls_ = 0;
   uint64_t taken_ = 0;           // instructions, in this call
-  uint64_t began_ns_ = 0;        // when the hook came first; 0: it has not
+  uint64_t began_ns_ = 0;        // when the clock was first asked; 0: it was not
   uint64_t cpu_began_ns_ = 0;    // of CPU time, when that was long ago
   bool stopped_ = false;         // a limit of the call has been reached
   bool refused_memory_ = false;  // in this call

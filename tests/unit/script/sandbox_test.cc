@@ -157,6 +157,51 @@ TEST(Limits, TimeEndsWhatInstructionsDoNot) {
   EXPECT_EQ(rig.heard.failures, std::vector{ScriptFailure::kLimit});
 }
 
+// Nothing stops a search that has begun: each took many seconds.
+class Searches : public testing::TestWithParam<Endless> {};
+
+TEST_P(Searches, AreWeighedBeforeTheyBegin) {
+  ScriptRig rig(std::vector{script("s", "function on_event(event) event.data = tostring(" +
+                                            std::string(GetParam().body) + ") end")},
+                100'000, 8 << 20);
+  EXPECT_EQ(rig("data: 1\n\n"), "");
+  EXPECT_EQ(rig.heard.failures, std::vector{ScriptFailure::kLimit});
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Bodies, Searches,
+    testing::Values(
+        Endless{"TheSquareOfAText", "re.gsub(('a'):rep(60000), 'a.*z|a', 'b')"},
+        Endless{"TheSquareWithEmptyMatches", "re.gsub(('a'):rep(60000), '(a.*z)?', 'b')"},
+        Endless{"ALargeProgram", "re.find(('ab'):rep(500000), [[(\\w{1,900}) (\\w{1,900})]])"},
+        Endless{"NestedCounts", "re.match(('a'):rep(900000), '((a{1,30}){1,30})b')"},
+        Endless{"ALargeProgramInGsub",
+                "re.gsub(('ab'):rep(500000), [[(\\w{1,900}) (\\w{1,900})]], '')"}),
+    [](const auto& test) { return test.param.name; });
+
+// However many instructions there may be.
+TEST(Limits, OneSearchIsBounded) {
+  ScriptRig rig(std::vector{script("s", R"(function on_event(event)
+    re.find(("a"):rep(20000), "((a{1,30}){1,30})b")
+  end)")},
+                1'000'000'000'000, 8 << 20);
+  EXPECT_EQ(rig("data: 1\n\n"), "");
+  EXPECT_EQ(rig.heard.failed, "s 0: s.lua:2: it searches too long a text for this expression");
+}
+
+// What texts are like: long ones, and those that match everywhere.
+TEST(Limits, OrdinarySearchesFit) {
+  ScriptRig rig(std::vector{script("s", R"(function on_event(event)
+    local text = ("Write to joe@example.org or 4111111111111111. "):rep(1000)
+    local a, n = re.gsub(text, [[[\w.+-]+@[\w-]+\.[\w.]+]], "[mail]")
+    local b, m = re.gsub(("7"):rep(60000), "[0-9]", "#")
+    local from = re.find(text, [[\b(\d{17})\b]])
+    event.data = n .. " " .. m .. " " .. tostring(from)
+  end)")},
+                100'000, 8 << 20);
+  EXPECT_EQ(rig("data: 1\n\n"), "data: 1000 60000 nil\n\n") << rig.heard.failed;
+}
+
 TEST(Limits, RecursionEnds) {
   ScriptRig rig("local function f() return 1 + f() end\nfunction on_event() f() end");
   EXPECT_EQ(rig("data: 1\n\n"), "");
