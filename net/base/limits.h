@@ -236,7 +236,8 @@ inline constexpr size_t kScriptNameBytes = 64;
 inline constexpr unsigned kScriptLinesPerSecond = 10;
 inline constexpr size_t kScriptLineBytes = 512;
 // What functions count for instructions, since no hook sees them: so many bytes that are gone
-// through count for one; an expression that is compiled, a line and a counter for that many.
+// through count for one; an expression that is compiled (and each byte of it for one more), a line
+// and a counter for that many.
 inline constexpr size_t kScriptBytesPerInstruction = 16;
 inline constexpr uint64_t kScriptCompileCost = 2000;
 // A search goes through its text at that rate where RE2's DFA does it. Its NFA takes up to 4 ns for

@@ -69,7 +69,7 @@ class LuaState {
   static void on_count(lua_State* lua, lua_Debug* where);
 
   Outcome run(void (*work)(lua_State*, void*), void* with);
-  void count_every(int instructions);
+  void count_every(unsigned instructions);
   // `level`: of the calls, the one whose line is named.
   void stop(lua_State* lua, int level, const char* why);
   bool takes_too_long();
@@ -90,9 +90,10 @@ class LuaState {
   bool refused_memory_ = false;  // in this call
   bool refused_ever_ = false;    // since exhausted() was asked
   bool exhausted_ = false;
-  bool counts_each_ = false;
+  unsigned hook_every_ = 0;  // instructions; each one where a limit was reached
 
   size_t used_bytes_ = 0;
+  size_t long_blocks_ = 0;  // of those
   size_t collect_at_bytes_;
   uint64_t allocations_ = 0;
   uint64_t allocated_bytes_ = 0;

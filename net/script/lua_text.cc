@@ -46,8 +46,9 @@ void charge_search(lua_State* lua, const Pattern& pattern, size_t bytes) {
 const Pattern& pattern_at(lua_State* lua, int index) {
   ScriptTools& tools = call_of(lua).tools;
   bool made = false;
-  const Pattern* pattern = tools.pattern(text_at(lua, index), made);
-  if (made) LuaState::of(lua).charge(lua, limits::kScriptCompileCost);
+  std::string_view expression = text_at(lua, index);
+  const Pattern* pattern = tools.pattern(expression, made);
+  if (made) LuaState::of(lua).charge(lua, limits::kScriptCompileCost + expression.size());
   if (!pattern) raise_of_argument(lua, index, tools.wrong.c_str());
   return *pattern;
 }

@@ -189,6 +189,37 @@ TEST(Limits, OneSearchIsBounded) {
   EXPECT_EQ(rig.heard.failed, "s 0: s.lua:2: it searches too long a text for this expression");
 }
 
+// One instruction may go through all of a long text, so a script with such is looked at more often.
+TEST(Limits, LongTextsAreWatchedMoreClosely) {
+  auto rounds = [](int bytes) {
+    ScriptRig rig(std::vector{script("s", "local text = ('x'):rep(" + std::to_string(bytes) + R"()
+      function on_event(event, mine)
+        mine.n = 0
+        while true do mine.n = mine.n + 1 local none = tonumber(text) end
+      end
+      function on_end(ending, mine) log(mine.n) end)")},
+                  1000, 8 << 20);
+    ScriptRig::Stream stream = rig.open();
+    EXPECT_EQ(rig.send(stream, "data: 1\n\n"), "");
+    stream.opened.scripts->on_end("script_failed");
+    EXPECT_EQ(rig.heard.failures, std::vector{ScriptFailure::kLimit});
+    EXPECT_EQ(rig.heard.said.size(), 1U);
+    return std::stoi(rig.heard.said.at(0).substr(3));
+  };
+  EXPECT_LT(rounds(300'000), rounds(30));
+}
+
+TEST(Limits, ExpressionsCountByTheirLength) {
+  auto compiled = [](int bytes) {
+    ScriptRig rig("function on_event(event) for i = 1, 12 do re.find('', ('a'):rep(" +
+                  std::to_string(bytes) + ") .. i) end end");
+    (void)rig("data: 1\n\n");
+    return rig.heard.failures.empty();
+  };
+  EXPECT_TRUE(compiled(50));
+  EXPECT_FALSE(compiled(8000));
+}
+
 // What texts are like: long ones, and those that match everywhere.
 TEST(Limits, OrdinarySearchesFit) {
   ScriptRig rig(std::vector{script("s", R"(function on_event(event)
