@@ -220,8 +220,10 @@ inline constexpr size_t kExpressionBytes = size_t{16} << 10;
 inline constexpr size_t kExpressionProgram = 8192;
 // Searches of one event: the steps that one of them may take (SearchBudget), each up to 4 ns, and
 // the time of all of them, which is asked for once in so many steps. 64 KiB and 1,024 instructions
-// fit; a search by the DFA, which is the rule, takes 1.2 ns for a byte of text.
+// fit; a search by the DFA, which is the rule, takes 1.2 ns for a byte of text. Each search counts
+// for a few steps more, since it takes as long as these even where its text is one byte.
 inline constexpr uint64_t kSearchStepsMax = uint64_t{1} << 26;
+inline constexpr uint64_t kSearchBaseSteps = 32;
 inline constexpr uint64_t kSearchAskSteps = uint64_t{1} << 22;
 inline constexpr uint64_t kSearchNs = 20'000'000;
 

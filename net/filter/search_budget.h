@@ -33,7 +33,7 @@ class SearchBudget {
 
   // False: the search may not begin, and neither may another one for this event.
   bool take(uint64_t steps) {
-    steps_ += steps;
+    steps_ += limits::kSearchBaseSteps + steps;
     spent_ = spent_ || steps > limits_.steps_max || (steps_ >= ask_at_ && takes_too_long());
     return !spent_;
   }

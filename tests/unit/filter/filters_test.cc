@@ -279,6 +279,16 @@ TEST_F(FilterSearches, AreOneBudgetForAllRulesAndStrings) {
   EXPECT_EQ(filters(strings), strings);
 }
 
+TEST_F(FilterSearches, CostSomethingHoweverShortTheirTextsAre) {
+  StepClock::ns_per_step = 4;
+  std::vector<FilterRule> rules;
+  for (int i = 0; i < 32; ++i) rules.push_back(redact("b", "c"));
+  FilterRig filters(std::move(rules));
+  std::string strings = "data: [" + many("\"a\",", 16'000) + "\"a\"]\n\n";
+  EXPECT_EQ(filters(strings), "");
+  EXPECT_EQ(filters.counted(FilterDeed::kUnsearched, 0), 0U) << "a rule alone is cheap";
+}
+
 TEST_F(FilterSearches, MayFindAsMuchAsTheyLikeWhereThatIsCheap) {
   StepClock::ns_per_step = 0;
   FilterRig filters({redact("[0-9]", "#")});
