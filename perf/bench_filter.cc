@@ -8,6 +8,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include "core/clock.h"
 #include "net/filter/filters.h"
 
 namespace sluice {
@@ -32,7 +33,7 @@ void run(benchmark::State& state, FilterRule rule) {
   std::vector<FilterRule> rules = {std::move(rule)};
   std::string wrong;
   Filters filters(rules, {&rules.front()}, 1, wrong);
-  FilterBench bench(0, 65536);
+  FilterBench bench(0, 65536, thread_cpu_ns);
   bench.rules = rules;
   std::string text = delta();
   std::string padded = text + std::string(JsonCheck::kPadding, ' ');

@@ -8,6 +8,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include "core/clock.h"
 #include "net/filter/filters.h"
 #include "net/script/script_state.h"
 
@@ -57,7 +58,7 @@ void run(benchmark::State& state, std::string_view body) {
   NoHost host;
   ScriptState scripts(config, 1, host);
   OneStream stream(scripts);
-  FilterBench bench(0, 65536);
+  FilterBench bench(0, 65536, thread_cpu_ns);
   bench.rules = config.filters;
   bench.scripts = &stream;
   std::string text = delta();

@@ -13,11 +13,13 @@ enum class FilterDeed : uint8_t {
   kAdded,
   kEnded,
   kInvalid,
+  kUnsearched,  // an expression would have taken too long
   kScriptError,
   kScriptLimit,
 };
-inline constexpr std::array<const char*, 7> kFilterDeedNames = {
-    "dropped", "changed", "added", "ended", "invalid", "script_error", "script_limit"};
+inline constexpr std::array<const char*, 8> kFilterDeedNames = {
+    "dropped", "changed",    "added",        "ended",
+    "invalid", "unsearched", "script_error", "script_limit"};
 
 struct FilterCounts {
   std::array<uint64_t, kFilterDeedNames.size()> events{};

@@ -214,6 +214,19 @@ inline constexpr size_t kFilterBenchBytes = size_t{64} << 10;
 // Filters of a route: those that look at a stream's events are bits of a word.
 inline constexpr size_t kFiltersMax = 32;
 
+// An expression's bytes, and the instructions that RE2 makes of it: it takes up to 2.5 ms to
+// compile.
+inline constexpr size_t kExpressionBytes = size_t{16} << 10;
+inline constexpr size_t kExpressionProgram = 8192;
+// Searches of one event: the steps that one of them may take (SearchBudget), each up to 4 ns, and
+// the time of all of them, which is asked for once in so many steps. 64 KiB and 1,024 instructions
+// fit; a search by the DFA, which is the rule, takes 1.2 ns for a byte of text. Each search counts
+// for a few steps more, since it takes as long as these even where its text is one byte.
+inline constexpr uint64_t kSearchStepsMax = uint64_t{1} << 26;
+inline constexpr uint64_t kSearchBaseSteps = 32;
+inline constexpr uint64_t kSearchAskSteps = uint64_t{1} << 22;
+inline constexpr uint64_t kSearchNs = 20'000'000;
+
 // What a script may write for one event, in all.
 inline constexpr size_t kScriptOutputBytes = size_t{1} << 20;
 // States of one configuration's scripts, per worker: another is made where scripts have filled one.
@@ -225,9 +238,15 @@ inline constexpr size_t kScriptNameBytes = 64;
 inline constexpr unsigned kScriptLinesPerSecond = 10;
 inline constexpr size_t kScriptLineBytes = 512;
 // What functions count for instructions, since no hook sees them: so many bytes that are gone
-// through count for one; an expression that is compiled, a line and a counter for that many.
+// through count for one; an expression that is compiled (and each byte of it for one more), a line
+// and a counter for that many.
 inline constexpr size_t kScriptBytesPerInstruction = 16;
 inline constexpr uint64_t kScriptCompileCost = 2000;
+// A search goes through its text at that rate where RE2's DFA does it. Its NFA takes up to 4 ns for
+// each byte and instruction of the expression, so as many more instructions count as much again;
+// and one search, which nothing stops, may take so many steps (SearchBudget): 70 ms.
+inline constexpr uint64_t kScriptProgramPerInstruction = 16;
+inline constexpr uint64_t kScriptSearchSteps = uint64_t{1} << 24;
 inline constexpr uint64_t kScriptLogCost = 100;
 inline constexpr uint64_t kScriptCountCost = 20;
 // So far a request's body is searched for what it says about its answer, and so much of the

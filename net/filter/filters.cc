@@ -26,6 +26,7 @@ Filters::Result Filters::run(FilterBench& bench, Chosen chosen, Pieces event, bo
   Pieces behind_mark = first ? without_mark(event) : event;
   bench.event.begin(behind_mark, padded);
   if (!bench.event.has_data()) return {};
+  bench.searches.renew();
   bench.before.clear();
   bench.after.clear();
   Outcome outcome;
@@ -44,14 +45,16 @@ Filters::Result Filters::run(FilterBench& bench, Chosen chosen, Pieces event, bo
     if (fit == Fit::kYes)
       outcome = act(rule, bench, counts);
     else
-      outcome.invalid = true;
-    if (std::exchange(outcome.invalid, false)) {
-      counts.count(FilterDeed::kInvalid);
-      if (on_invalid == OnUnseen::kPass) continue;
-      outcome.dropped = true;
-      outcome.ends = on_invalid == OnUnseen::kEnd;
-      counts.count(outcome.ends ? FilterDeed::kEnded : FilterDeed::kDropped);
-    }
+      (fit == Fit::kInvalid ? outcome.invalid : outcome.unsearched) = true;
+    bool invalid = std::exchange(outcome.invalid, false);
+    if (!invalid && !outcome.unsearched) continue;
+    counts.count(invalid ? FilterDeed::kInvalid : FilterDeed::kUnsearched);
+    // An event that was not searched may hold what must not pass.
+    if (invalid && on_invalid == OnUnseen::kPass) continue;
+    bool ends = on_invalid == OnUnseen::kEnd;
+    counts.count(ends ? FilterDeed::kEnded : FilterDeed::kDropped);
+    outcome.dropped = true;
+    outcome.ends |= ends;
   }
   bool added = !bench.before.empty() || !bench.after.empty();
   if (!bench.event.edited() && !outcome.dropped && !added) return {.ends = outcome.ends};
@@ -81,9 +84,9 @@ Filters::Fit Filters::fits(const Rule& rule, FilterBench& bench) {
   EventText::Json json = event.json();
   if (json != EventText::Json::kValid)
     return json == EventText::Json::kInvalid ? Fit::kInvalid : Fit::kNo;
-  return std::ranges::all_of(rule.json, [&](const Test& test) { return holds(test, bench); })
-             ? Fit::kYes
-             : Fit::kNo;
+  if (std::ranges::all_of(rule.json, [&](const Test& test) { return holds(test, bench); }))
+    return Fit::kYes;
+  return bench.searches.spent() ? Fit::kUnsearched : Fit::kNo;
 }
 
 bool Filters::holds(const Test& test, FilterBench& bench) {
@@ -101,7 +104,9 @@ bool Filters::holds(const Test& test, FilterBench& bench) {
       if (is_string) return false;
       return test.number ? parse_real(value) == test.number : value == test.text;
     case FilterTest::Kind::kMatches:
-      return test.pattern->found_in(bench.worker, is_string ? unescaped(value, bench.room) : value);
+      if (is_string) value = unescaped(value, bench.room);
+      return bench.searches.take(test.pattern->steps(value.size())) &&
+             test.pattern->found_in(bench.worker, value);
     case FilterTest::Kind::kExists:
     case FilterTest::Kind::kMissing:
       return true;
@@ -143,6 +148,8 @@ Filters::Outcome Filters::act(const Rule& rule, FilterBench& bench, FilterCounts
         Fit fit = needs_json(action, bench);
         if (fit == Fit::kYes) edit_json(action, bench);
         outcome.invalid |= fit == Fit::kInvalid;
+        outcome.unsearched = bench.searches.spent();
+        if (outcome.unsearched) return outcome;
         break;
     }
   }
@@ -231,9 +238,12 @@ void Filters::redact(const Action& action, FilterBench& bench) {
     size_t behind = skip_blanks(json, end);
     bool is_name = behind < json.size() && json[behind] == ':';
     if (!is_name) find_matches(action, bench, at + 1, end - 1);
+    if (bench.searches.spent()) break;
     at = end;
   }
-  if (!bench.parts.empty()) bench.event.replace_json(bench.parts, action.text);
+  // All of them or none.
+  if (!bench.parts.empty() && !bench.searches.spent())
+    bench.event.replace_json(bench.parts, action.text);
 }
 
 // Of the string that stands there; the matches as they are written.
@@ -247,8 +257,10 @@ void Filters::find_matches(const Action& action, FilterBench& bench, size_t begi
     while (read < offset) read += reader.next().size();
     return reader.at();
   };
+  const Pattern& pattern = *action.pattern;
   std::string_view match;
-  for (size_t at = 0; at < text.size() && action.pattern->find(bench.worker, text, at, match);) {
+  for (size_t at = 0; at < text.size() && bench.searches.take(pattern.steps(text.size() - at));) {
+    if (!pattern.find(bench.worker, text, at, match)) break;
     auto offset = static_cast<size_t>(match.data() - text.data());
     if (match.empty()) {
       at = offset + 1;

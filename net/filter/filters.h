@@ -21,6 +21,7 @@
 #include "net/filter/event_text.h"
 #include "net/filter/json_pointer.h"
 #include "net/filter/pattern.h"
+#include "net/filter/search_budget.h"
 #include "net/filter/stream_scripts.h"
 #include "sse/pieces.h"
 
@@ -30,7 +31,9 @@ class Head;
 
 // What a worker's filters work with.
 struct FilterBench {
-  FilterBench(unsigned its_worker, size_t event_bytes) : worker(its_worker), event(event_bytes) {}
+  // `cpu_ns`: the CPU time of this thread.
+  FilterBench(unsigned its_worker, size_t event_bytes, uint64_t (*cpu_ns)())
+      : worker(its_worker), event(event_bytes), searches(cpu_ns) {}
 
   // By the filters' numbers.
   FilterCounts& count_of(uint32_t id) {
@@ -41,6 +44,7 @@ struct FilterBench {
   const unsigned worker;
   std::span<const FilterRule> rules;  // of the configuration that the filters are from
   EventText event;
+  SearchBudget searches;  // of the event
   std::vector<FilterCounts> counts;
   std::string before;  // the event, and behind it: what is added
   std::string after;
@@ -108,10 +112,11 @@ class Filters {
   struct Outcome {
     bool dropped = false;
     bool ends = false;
-    bool invalid = false;  // it has no JSON where that was needed
+    bool invalid = false;     // it has no JSON where that was needed
+    bool unsearched = false;  // an expression would have taken too long
     ScriptFailure failure = ScriptFailure::kNone;
   };
-  enum class Fit : uint8_t { kNo, kYes, kInvalid };
+  enum class Fit : uint8_t { kNo, kYes, kInvalid, kUnsearched };
 
   static Fit fits(const Rule& rule, FilterBench& bench);
   static bool holds(const Test& test, FilterBench& bench);

@@ -122,6 +122,14 @@ Filters::Action Filters::compile(const FilterAction& from, unsigned copies, std:
 }
 
 Filters::Chosen Filters::choose(const Head& request, std::string_view path, unsigned worker) const {
+  // A field whose search does not fit counts as found: the filter then looks at the events.
+  uint64_t left = limits::kSearchStepsMax;
+  auto may_match = [&](const Pattern& pattern, std::string_view value) {
+    uint64_t steps = pattern.steps(value.size());
+    if (steps > left) return true;
+    left -= steps;
+    return pattern.found_in(worker, value);
+  };
   auto holds = [&](const Test& test) {
     std::optional<std::string_view> value = request.find(test.subject);
     switch (test.kind) {
@@ -132,7 +140,7 @@ Filters::Chosen Filters::choose(const Head& request, std::string_view path, unsi
       case FilterTest::Kind::kEquals:
         return value == test.text;
       case FilterTest::Kind::kMatches:
-        return value && test.pattern->found_in(worker, *value);
+        return value && may_match(*test.pattern, *value);
     }
     return false;
   };

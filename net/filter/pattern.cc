@@ -4,6 +4,8 @@
 #include <array>
 #include <re2/re2.h>
 
+#include "net/base/limits.h"
+
 namespace sluice {
 
 namespace {
@@ -21,6 +23,10 @@ bool has_any_byte(std::string_view expression) {
 }  // namespace
 
 Pattern::Pattern(const std::string& expression, unsigned copies, std::string& wrong) {
+  if (expression.size() > limits::kExpressionBytes) {
+    wrong = "is longer than " + std::to_string(limits::kExpressionBytes) + " bytes";
+    return;
+  }
   re2::RE2::Options options(re2::RE2::Quiet);
   options.set_max_mem(kMemoryMax);
   for (unsigned i = 0; i < std::max(copies, 1U); ++i) {
@@ -30,6 +36,9 @@ Pattern::Pattern(const std::string& expression, unsigned copies, std::string& wr
       return;
     }
   }
+  program_ = static_cast<uint64_t>(copies_.front()->ProgramSize());
+  if (program_ > limits::kExpressionProgram)
+    wrong = "is too large: write it as several, or with smaller {counts}";
   if (has_any_byte(expression)) wrong = "may not have \\C, which can cut a character in two";
 }
 

@@ -1,5 +1,6 @@
-// A regular expression (RE2): its time is linear in the text, whatever it is. Each worker uses a
-// copy of its own, since the copies' caches have locks. Made when the configuration is read.
+// A regular expression (RE2): the time of one search is linear in the text, whatever it is. (That
+// of searching on behind each match is not: SearchBudget.) Each worker uses a copy of its own,
+// since the copies' caches have locks. Made when the configuration is read.
 #pragma once
 
 #include <cstddef>
@@ -33,6 +34,8 @@ class Pattern {
   // null view.
   bool find(unsigned worker, std::string_view text, size_t at,
             std::span<std::string_view> match) const;
+  // At the most, for a text of so many bytes (SearchBudget).
+  uint64_t steps(size_t bytes) const { return uint64_t{bytes} * program_; }
   // Up to kGroupsMax.
   size_t groups() const;
   bool found_in(unsigned worker, std::string_view text) const {
@@ -41,6 +44,7 @@ class Pattern {
   }
 
  private:
+  uint64_t program_ = 1;  // instructions
   std::vector<std::unique_ptr<re2::RE2>> copies_;
 };
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/clock.h"
 #include "net/filter/filters.h"
 #include "net/script/script_counters.h"
 #include "net/script/scripts.h"
@@ -66,7 +67,7 @@ int run_filter_test(const Config& config) {
   std::string_view stream(input);
   Framer framer;
   EventReader events(stream.substr(0, framer.feed(stream).whole));
-  FilterBench bench(0, route.settings.event_hold);
+  FilterBench bench(0, route.settings.event_hold, thread_cpu_ns);
   bench.rules = config.filters;
   TestHost host;
   Scripts scripts(host);

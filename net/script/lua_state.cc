@@ -13,9 +13,13 @@ namespace {
 
 // The hook comes so often. It is what a script may take beyond its limit, and how late a call
 // that takes too long is noticed.
-constexpr int kHookEvery = 250;
+constexpr unsigned kHookEvery = 250;
+// Lua's own functions go through a long text in one instruction, so it comes more often then.
+constexpr unsigned kHookEveryWithLong = 10;
+constexpr size_t kLongBytes = size_t{256} << 10;
 // Some instructions take as long as their strings are: so many make an end, too.
 constexpr uint64_t kLongNs = 50'000'000;
+constexpr const char* kTooLong = "it takes too long";
 constexpr const char* kTooMany = "it takes more than --script-instructions";
 
 constexpr uint64_t kStepBytes = size_t{16} << 10;  // of garbage are worth a step of collection
@@ -51,6 +55,7 @@ void* LuaState::allocate(void* self, void* block, size_t old_bytes, size_t bytes
   if (bytes == 0) {
     std::free(block);
     state.used_bytes_ -= old_bytes;
+    if (old_bytes >= kLongBytes) --state.long_blocks_;
     return nullptr;
   }
   if (bytes > old_bytes && state.used_bytes_ - old_bytes + bytes > state.limits_.memory_bytes) {
@@ -60,6 +65,11 @@ void* LuaState::allocate(void* self, void* block, size_t old_bytes, size_t bytes
   void* made = std::realloc(block, bytes);
   if (!made) return nullptr;
   state.used_bytes_ += bytes - old_bytes;
+  if (old_bytes >= kLongBytes) --state.long_blocks_;
+  if (bytes >= kLongBytes) {
+    ++state.long_blocks_;
+    if (!state.stopped_) state.count_every(kHookEveryWithLong);
+  }
   if (bytes > old_bytes) state.allocated_bytes_ += bytes - old_bytes;
   if (!block) ++state.allocations_;
   return made;
@@ -71,9 +81,10 @@ LuaState& LuaState::of(lua_State* lua) {
   return *static_cast<LuaState*>(self);
 }
 
-void LuaState::count_every(int instructions) {
-  lua_sethook(lua_, on_count, LUA_MASKCOUNT, instructions);
-  counts_each_ = instructions == 1;
+void LuaState::count_every(unsigned instructions) {
+  if (hook_every_ == instructions) return;
+  lua_sethook(lua_, on_count, LUA_MASKCOUNT, static_cast<int>(instructions));
+  hook_every_ = instructions;
 }
 
 int LuaState::enter(lua_State* lua) {
@@ -91,7 +102,7 @@ LuaState::Outcome LuaState::run(void (*work)(lua_State*, void*), void* with) {
   taken_ = 0;
   began_ns_ = cpu_began_ns_ = 0;
   stopped_ = refused_memory_ = false;
-  if (counts_each_) count_every(kHookEvery);
+  count_every(long_blocks_ > 0 ? kHookEveryWithLong : kHookEvery);
   lua_rawgeti(lua_, LUA_REGISTRYINDEX, enter_);
   int status = lua_pcall(lua_, 0, 0, 0);
   work_ = nullptr;
@@ -123,10 +134,10 @@ void LuaState::stop(lua_State* lua, int level, const char* why) {
 void LuaState::on_count(lua_State* lua, lua_Debug* /*where*/) {
   constexpr int kRunning = 0;
   LuaState& state = of(lua);
-  state.taken_ += kHookEvery;
+  state.taken_ += state.hook_every_;
   if (state.stopped_ || state.taken_ > state.limits_.instructions)
     state.stop(lua, kRunning, kTooMany);
-  if (state.takes_too_long()) state.stop(lua, kRunning, "it takes too long");
+  if (state.takes_too_long()) state.stop(lua, kRunning, kTooLong);
 }
 
 // By the time that this thread was given, since the machine may be busy with something else. That
@@ -142,6 +153,7 @@ bool LuaState::takes_too_long() {
 void LuaState::charge(lua_State* lua, uint64_t instructions) {
   taken_ += instructions;
   if (stopped_ || taken_ > limits_.instructions) stop(lua, kCaller, kTooMany);
+  if (takes_too_long()) stop(lua, kCaller, kTooLong);
 }
 
 // A collection of more and more live data must not come before each call.

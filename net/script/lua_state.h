@@ -42,7 +42,8 @@ class LuaState {
   // Of a call that is under way.
   static LuaState& of(lua_State* lua);
   void* owner() const { return owner_; }
-  // Work that no hook sees, in the measure of instructions. Raises an error beyond the limit.
+  // Work that no hook sees, in the measure of instructions. Raises an error beyond the limit, or
+  // where the call takes too long.
   void charge(lua_State* lua, uint64_t instructions);
   // Another limit has been reached.
   void refuse(lua_State* lua, const char* why) { stop(lua, kCaller, why); }
@@ -68,7 +69,7 @@ class LuaState {
   static void on_count(lua_State* lua, lua_Debug* where);
 
   Outcome run(void (*work)(lua_State*, void*), void* with);
-  void count_every(int instructions);
+  void count_every(unsigned instructions);
   // `level`: of the calls, the one whose line is named.
   void stop(lua_State* lua, int level, const char* why);
   bool takes_too_long();
@@ -83,15 +84,16 @@ class LuaState {
 
   uint64_t calls_ = 0;
   uint64_t taken_ = 0;           // instructions, in this call
-  uint64_t began_ns_ = 0;        // when the hook came first; 0: it has not
+  uint64_t began_ns_ = 0;        // when the clock was first asked; 0: it was not
   uint64_t cpu_began_ns_ = 0;    // of CPU time, when that was long ago
   bool stopped_ = false;         // a limit of the call has been reached
   bool refused_memory_ = false;  // in this call
   bool refused_ever_ = false;    // since exhausted() was asked
   bool exhausted_ = false;
-  bool counts_each_ = false;
+  unsigned hook_every_ = 0;  // instructions; each one where a limit was reached
 
   size_t used_bytes_ = 0;
+  size_t long_blocks_ = 0;  // of those
   size_t collect_at_bytes_;
   uint64_t allocations_ = 0;
   uint64_t allocated_bytes_ = 0;

@@ -33,11 +33,22 @@ void charge_bytes(lua_State* lua, size_t bytes) {
 
 // --- expressions ---
 
+// Before a search, since nothing stops it.
+void charge_search(lua_State* lua, const Pattern& pattern, size_t bytes) {
+  LuaState& state = LuaState::of(lua);
+  if (pattern.steps(bytes) > limits::kScriptSearchSteps)
+    state.refuse(lua, "it searches too long a text for this expression");
+  uint64_t instructions = 1 + bytes / limits::kScriptBytesPerInstruction;
+  uint64_t weight = 1 + pattern.steps(1) / limits::kScriptProgramPerInstruction;
+  state.charge(lua, instructions * weight);
+}
+
 const Pattern& pattern_at(lua_State* lua, int index) {
   ScriptTools& tools = call_of(lua).tools;
   bool made = false;
-  const Pattern* pattern = tools.pattern(text_at(lua, index), made);
-  if (made) LuaState::of(lua).charge(lua, limits::kScriptCompileCost);
+  std::string_view expression = text_at(lua, index);
+  const Pattern* pattern = tools.pattern(expression, made);
+  if (made) LuaState::of(lua).charge(lua, limits::kScriptCompileCost + expression.size());
   if (!pattern) raise_of_argument(lua, index, tools.wrong.c_str());
   return *pattern;
 }
@@ -58,7 +69,7 @@ bool search(lua_State* lua, Groups& found, size_t& groups) {
   if (begin < 0) begin = std::max<lua_Integer>(size + begin + 1, 1);
   if (begin > size + 1) return false;
   size_t at = begin > 0 ? static_cast<size_t>(begin - 1) : 0;
-  charge_bytes(lua, text.size() - at);
+  charge_search(lua, pattern, text.size() - at);
   groups = pattern.groups();
   return pattern.find(0, text, at, std::span(found).first(1 + groups));
 }
@@ -129,6 +140,7 @@ int re_gsub(lua_State* lua) {
   Groups found;
   lua_Integer replaced = 0;
   size_t kept = 0;  // up to there it is in `out`
+  charge_search(lua, pattern, text.size());
   for (size_t at = 0; at <= text.size() && static_cast<lua_Number>(replaced) < times;) {
     if (!pattern.find(0, text, at, std::span(found).first(1 + pattern.groups()))) break;
     auto begin = static_cast<size_t>(found[0].data() - text.data());
@@ -136,7 +148,8 @@ int re_gsub(lua_State* lua) {
     out += text.substr(kept, begin - kept);
     if (!append_replaced(out, with, found, pattern.groups()))
       return luaL_argerror(lua, 3, "%0 to %9 name groups that there are, and %% is a percent sign");
-    charge_bytes(lua, end - at + with.size());
+    // Searching on may go through all of the rest again, which the time shows.
+    charge_bytes(lua, end - begin + with.size());
     if (out.size() > limits::kScriptOutputBytes)
       LuaState::of(lua).refuse(lua, "the text grows beyond 1 MiB");
     ++replaced;
@@ -148,7 +161,6 @@ int re_gsub(lua_State* lua) {
       kept = std::min(at, text.size());
     }
   }
-  charge_bytes(lua, text.size());
   if (replaced == 0) {
     lua_pushvalue(lua, kText);
   } else {

@@ -70,6 +70,7 @@ void Stream::append_filtered(const Lease& lease, std::string_view run) {
     ends = result.ends;
     if (!result.changed) continue;
     if (begin > passed) append_whole(lease, run.substr(passed, begin - passed));
+    if (aborted_ || ended_) return;  // without a lease it is copied, and finds no memory
     passed = seen;
     attempt_.staged.reset();
     if (result.failure != ScriptFailure::kNone)
@@ -79,7 +80,7 @@ void Stream::append_filtered(const Lease& lease, std::string_view run) {
     if (aborted_ || ended_) return;
   }
   if (seen > passed) append_whole(lease, run.substr(passed, seen - passed));
-  if (ends) end_by_filter();
+  if (ends && !aborted_ && !ended_) end_by_filter();
 }
 
 Filters::Result Stream::run_filters(const Pieces& event, bool padded) {

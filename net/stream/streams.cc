@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/clock.h"
 #include "net/base/limits.h"
 #include "net/stream/stream.h"
 #include "net/stream/worker_scripts.h"
@@ -118,7 +119,8 @@ void Streams::relieve_memory() {
 
 FilterBench& Streams::filter_bench() {
   if (!filter_bench_)
-    filter_bench_ = std::make_unique<FilterBench>(context_.number, limits::kFilterBenchBytes);
+    filter_bench_ =
+        std::make_unique<FilterBench>(context_.number, limits::kFilterBenchBytes, thread_cpu_ns);
   return *filter_bench_;
 }
 

@@ -314,3 +314,24 @@ def test_a_reload_is_for_streams_that_begin_then(rig, flags, tmp_path):
     server.chunk(MODEL)
     server.end_chunks()
     assert second.response()[1] == SET.replace(b"ours", b"new")
+
+
+SEARCHES = """
+[[filter]]
+name = "square"
+actions = [ { redact = 'a.*z|a', with = "b" } ]
+"""
+
+
+@pytest.mark.parametrize("what", ["pass", "drop", "end"])
+def test_an_event_that_takes_too_long_to_search_never_passes(rig, tmp_path, what):
+    path = tmp_path / "searches.toml"
+    path.write_text(SEARCHES)
+    client, server = rig.stream("--config", str(path), "--filters", "square", "--on-invalid", what)
+    server.chunk(b'data: "%s"\n\n' % (b"a" * 60000))
+    if what != "end":
+        server.chunk(b'data: "xa"\n\n')
+        server.end_chunks()
+    assert client.body.rest() == (b"" if what == "end" else b'data: "xb"\n\n')
+    metrics = rig.gateways[0].metrics()
+    assert metrics.sum("sluice_filter_events_total", filter="square", action="unsearched") == 1

@@ -582,3 +582,19 @@ def test_lines_that_were_packed_are_counted(rig, tmp_path):
     server.respond(packed, "Content-Type: text/event-stream", "Content-Encoding: gzip")
     assert client.response()[1] == delta("Hello") + STOP + USAGE + DONE
     assert tokens(usage.record()) == TOKENS
+
+
+def test_a_packed_stream_is_counted_whatever_no_transform_says(rig, tmp_path):
+    """And behind the dialect's last event it ends cleanly, though its packed body has no end."""
+    usage = Usage(rig, tmp_path)
+    client, server = usage.ask(stream=True, stream_options=ASKED)
+    server.start_events("Content-Encoding: gzip", "Cache-Control: no-transform")
+    encoder = zlib.compressobj(wbits=31)
+    plain = FIRST + delta("Hello") + STOP + USAGE + DONE
+    server.chunk(encoder.compress(plain) + encoder.flush(zlib.Z_SYNC_FLUSH))
+    server.end_chunks()
+    assert client.read_head().get("content-encoding") is None
+    assert client.body.rest() == plain
+    record, = usage.records()
+    assert record["usage_source"] == "reported" and record["ending"] == "complete"
+    assert record.items() >= TOKENS.items()

@@ -56,6 +56,31 @@ inline EventParts parts_of(std::string_view event) {
   return parts;
 }
 
+// Wherever the searches end that an event may take: either all that matches is gone, or the event
+// is. `filters` let others pass.
+inline void expect_all_or_none(FilterRig& filters, std::string_view stream) {
+  Framer framer;
+  EventReader events(stream.substr(0, framer.feed(stream).whole));
+  for (Pieces event; events.next(event);) {
+    std::string_view in = event.first();
+    std::string all = filters(in);
+    uint64_t steps = filters.bench.searches.steps();
+    for (uint64_t some : {uint64_t{0}, steps / 3, steps / 2, steps - (steps > 0)}) {
+      filters.bench.searches =
+          SearchBudget(StepClock::now_ns, {.steps_max = some, .ask_steps = steps, .ns = steps});
+      std::string out = filters(in);
+      EXPECT_EQ(out, filters.bench.searches.spent() ? "" : all) << in;
+      StepClock::ns_per_step = 1;
+      filters.bench.searches =
+          SearchBudget(StepClock::now_ns, {.steps_max = steps, .ask_steps = 1, .ns = some});
+      out = filters(in);
+      EXPECT_EQ(out, filters.bench.searches.spent() ? "" : all) << in;
+      StepClock::ns_per_step = 0;
+    }
+    filters.bench.searches = SearchBudget(StepClock::now_ns);
+  }
+}
+
 inline void expect_filter_properties(std::string_view stream) {
   static std::vector<std::unique_ptr<FilterRig>>* rigs = [] {
     auto* made = new std::vector<std::unique_ptr<FilterRig>>;
@@ -79,6 +104,7 @@ inline void expect_filter_properties(std::string_view stream) {
       EXPECT_TRUE(after.json) << in << " became " << out;
       EXPECT_EQ(before.others, after.others) << in;
     }
+    expect_all_or_none(*filters, stream);
   }
 }
 

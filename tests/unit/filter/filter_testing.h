@@ -33,6 +33,14 @@ inline FilterRule rule(std::vector<FilterAction> actions, std::vector<FilterTest
   return made;
 }
 
+// The CPU time of a thread that needs so much for each step of its searches.
+struct StepClock {
+  static inline const SearchBudget* watched = nullptr;
+  static inline uint64_t ns_per_step = 0;
+
+  static uint64_t now_ns() { return 1 + (watched->steps() * ns_per_step); }
+};
+
 class FilterRig {
  public:
   explicit FilterRig(std::vector<FilterRule> rules, OnUnseen on_invalid = OnUnseen::kPass)
@@ -49,6 +57,7 @@ class FilterRig {
   // What comes out of a stream's whole events. Each is handed over in pieces of so many bytes, or
   // with `padding` in one.
   std::string operator()(std::string_view stream, size_t piece_bytes = 0) {
+    StepClock::watched = &bench.searches;
     Framer framer;
     EventReader reader(stream.substr(0, framer.feed(stream).whole));
     std::string out;
@@ -80,7 +89,7 @@ class FilterRig {
 
   std::string wrong;
   bool ended = false;
-  FilterBench bench{0, 4096};
+  FilterBench bench{0, 4096, StepClock::now_ns};
 
  private:
   std::vector<FilterRule> rules_;

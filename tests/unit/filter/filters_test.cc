@@ -227,6 +227,99 @@ TEST(Filters, InvalidMayBeDroppedOrEndTheStream) {
   EXPECT_TRUE(ends.ended);
 }
 
+// --- searches that take too long ---
+
+std::string text_event(const std::string& text) {
+  return "data: {\"t\":\"" + text + "\"}\n\n";
+}
+std::string many(std::string_view text, size_t times) {
+  std::string out;
+  while (times-- > 0) out += text;
+  return out;
+}
+
+// A step takes a nanosecond, so that time is counted work.
+class FilterSearches : public testing::Test {
+ protected:
+  FilterSearches() { StepClock::ns_per_step = 1; }
+  ~FilterSearches() override { StepClock::ns_per_step = 0; }
+
+  const std::string costly_ = text_event(std::string(60'000, 'a'));
+};
+
+TEST_F(FilterSearches, EndBeforeTheSquareOfTheText) {
+  constexpr uint64_t kStepsMax =
+      limits::kSearchNs + (2 * limits::kSearchAskSteps) + limits::kSearchStepsMax;
+  FilterRig filters({redact("a.*z|a", "b")});
+  EXPECT_EQ(filters(costly_), "") << "what was not searched may not pass";
+  EXPECT_FALSE(filters.ended);
+  EXPECT_LT(filters.bench.searches.steps(), kStepsMax);
+  EXPECT_EQ(filters.counted(FilterDeed::kUnsearched), 1U);
+  EXPECT_EQ(filters.counted(FilterDeed::kDropped), 1U);
+  EXPECT_EQ(filters.counted(FilterDeed::kChanged), 0U);
+  EXPECT_EQ(filters(costly_ + text_event("xa")), text_event("xb")) << "each event has its own";
+}
+
+TEST_F(FilterSearches, DropOrEndAsOnInvalidSays) {
+  FilterRig drops({redact("a.*z|a", "b")}, OnUnseen::kDrop);
+  EXPECT_EQ(drops(costly_ + "data: 1\n\n"), "data: 1\n\n");
+  FilterRig ends({redact("a.*z|a", "b")}, OnUnseen::kEnd);
+  EXPECT_EQ(ends(costly_ + "data: 1\n\n"), "");
+  EXPECT_TRUE(ends.ended);
+  EXPECT_EQ(ends.counted(FilterDeed::kEnded), 1U);
+}
+
+TEST_F(FilterSearches, AreOneBudgetForAllRulesAndStrings) {
+  std::vector<FilterRule> rules;
+  for (int i = 0; i < 30; ++i) rules.push_back(redact("[xy]z{3}", "b"));
+  FilterRig filters(std::move(rules));
+  std::string strings = "data: [\"" + many("a\",\"", 100) + std::string(200'000, 'a') + "\"]\n\n";
+  EXPECT_EQ(filters(strings), "");
+  StepClock::ns_per_step = 0;
+  EXPECT_EQ(filters(strings), strings);
+}
+
+TEST_F(FilterSearches, CostSomethingHoweverShortTheirTextsAre) {
+  StepClock::ns_per_step = 4;
+  std::vector<FilterRule> rules;
+  for (int i = 0; i < 32; ++i) rules.push_back(redact("b", "c"));
+  FilterRig filters(std::move(rules));
+  std::string strings = "data: [" + many("\"a\",", 16'000) + "\"a\"]\n\n";
+  EXPECT_EQ(filters(strings), "");
+  EXPECT_EQ(filters.counted(FilterDeed::kUnsearched, 0), 0U) << "a rule alone is cheap";
+}
+
+TEST_F(FilterSearches, MayFindAsMuchAsTheyLikeWhereThatIsCheap) {
+  StepClock::ns_per_step = 0;
+  FilterRig filters({redact("[0-9]", "#")});
+  EXPECT_EQ(filters(text_event(std::string(60'000, '7'))), text_event(std::string(60'000, '#')));
+}
+
+TEST_F(FilterSearches, DoNotBeginWhereOneAloneIsTooMuch) {
+  FilterRig filters({redact("(\\w{1,300}) (\\w{1,300})", "b")});
+  EXPECT_EQ(filters.wrong, "");
+  EXPECT_EQ(filters(text_event(std::string(60'000, 'a'))), "");
+  EXPECT_EQ(filters.counted(FilterDeed::kUnsearched), 1U);
+  EXPECT_EQ(filters(text_event("aa aa")), text_event("b"));
+}
+
+TEST_F(FilterSearches, OfATestEndTheSameWay) {
+  FilterRig filters({drop_where("/t", TestKind::kMatches, "(\\w{1,300}) (\\w{1,300})")},
+                    OnUnseen::kEnd);
+  EXPECT_EQ(filters(text_event(std::string(60'000, 'a'))), "");
+  EXPECT_TRUE(filters.ended);
+  EXPECT_EQ(filters.counted(FilterDeed::kUnsearched), 1U);
+}
+
+TEST_F(FilterSearches, LeaveNoEndOfAStreamBehindThatDoesNotEnd) {
+  FilterRule rule = redact("a.*z|a", "b");
+  rule.actions.insert(rule.actions.begin(),
+                      action(ActionKind::kEnd, {}, "", "", FilterEvent{"bye", "1"}));
+  FilterRig filters({rule});
+  EXPECT_EQ(filters(costly_ + "data: 1\n\n"), "event: bye\ndata: 1\n\n");
+  EXPECT_TRUE(filters.ended);
+}
+
 TEST(Filters, CountWhatTheyDo) {
   FilterRig filters({set("/a", "2"), drop_where("/b", TestKind::kExists),
                      with_event(ActionKind::kAddBefore, {"", "x"})});
@@ -250,6 +343,11 @@ TEST(Filters, SayWhatIsWrong) {
             "here: 'a*' matches the empty text, so it would be found everywhere");
   EXPECT_EQ(FilterRig({redact("a\\C", "")}).wrong,
             "here: 'a\\C' may not have \\C, which can cut a character in two");
+  EXPECT_EQ(FilterRig({redact("(\\w{1,900}) (\\w{1,900}) (\\w{1,900})", "")}).wrong,
+            "here: '(\\w{1,900}) (\\w{1,900}) (\\w{1,900})' is too large: write it as several, or "
+            "with smaller {counts}");
+  EXPECT_TRUE(FilterRig({redact(std::string(20'000, 'a'), "")})
+                  .wrong.ends_with("' is longer than 16384 bytes"));
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ Loaded load(const std::string& toml, const std::vector<std::string>& flags = {})
 
 std::string run(const Config& config, std::string_view event) {
   const Route& route = config.routes.front();
-  FilterBench bench(0, 4096);
+  FilterBench bench(0, 4096, [] { return uint64_t{0}; });
   bench.rules = config.filters;
   Filters::Result result = route.filters->run(bench, route.filters->choose_all(), event, false,
                                               false, route.settings.on_invalid);
@@ -122,6 +122,36 @@ actions = [ { add-before = { data = "2" } } ]
   EXPECT_FALSE(load(kFile).read.config->routes.front().filters);
 }
 
+Filters::Chosen choose(const Loaded& loaded, const std::string& request) {
+  Http1Parser parser(Http1Parser::Role::kRequest, {16384, 100});
+  Head head;
+  NoBody body;
+  parser.begin(&head);
+  EXPECT_EQ(parser.feed(request + "\r\n", body).event, Http1Parser::Event::kHead);
+  return loaded.read.config->routes.front().filters->choose(head, head.target(), 0);
+}
+
+// A search that would take too long is not begun: the filter then looks at the events.
+TEST(LoadFilters, AFieldTooLongForItsExpressionCountsAsFound) {
+  Loaded loaded = load(R"(
+filters = ["a", "b"]
+[[filter]]
+name = "a"
+match = { field = { name = "x-a", matches = '(\w{1,900}) (\w{1,900})' } }
+actions = [ { drop = true } ]
+[[filter]]
+name = "b"
+match = { field = { name = "x-a", matches = "b" } }
+actions = [ { drop = true } ]
+)");
+  ASSERT_TRUE(loaded.read.config) << loaded.read.message;
+  auto chosen = [&](size_t bytes) {
+    return choose(loaded, "GET / HTTP/1.1\r\nHost: a\r\nX-A: " + std::string(bytes, 'a') + "\r\n");
+  };
+  EXPECT_EQ(chosen(100), 0U);
+  EXPECT_EQ(chosen(10'000), 0b01U);
+}
+
 TEST(LoadFilters, ChoosesByTheRequest) {
   Loaded loaded = load(R"(
 filters = ["a", "b", "c", "d"]
@@ -143,14 +173,7 @@ match = { field = { name = "x-a", exists = false } }
 actions = [ { drop = true } ]
 )");
   ASSERT_TRUE(loaded.read.config) << loaded.read.message;
-  auto chosen = [&](const std::string& request) {
-    Http1Parser parser(Http1Parser::Role::kRequest, {16384, 100});
-    Head head;
-    NoBody body;
-    parser.begin(&head);
-    EXPECT_EQ(parser.feed(request + "\r\n", body).event, Http1Parser::Event::kHead);
-    return loaded.read.config->routes.front().filters->choose(head, head.target(), 0);
-  };
+  auto chosen = [&](const std::string& request) { return choose(loaded, request); };
   EXPECT_EQ(chosen("POST /v1?x HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nX-B: user\r\n"), 0b0111U);
   EXPECT_EQ(chosen("GET /v10 HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nX-B: super\r\n"), 0U);
   EXPECT_EQ(chosen("GET /v1/x HTTP/1.1\r\nHost: a\r\n"), 0b1010U);

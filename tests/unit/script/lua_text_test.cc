@@ -71,6 +71,7 @@ TEST(Expressions, Mistakes) {
            {"re.find('x', '(')", "#2 to 'find' (is no regular expression: missing ): ()"},
            {"re.find('x', '\\\\C')",
             "#2 to 'find' (may not have \\C, which can cut a character in two)"},
+           {"re.find('x', ('a'):rep(20000))", "#2 to 'find' (is longer than 16384 bytes)"},
            {"re.gsub('x', 'x', '%1')",
             "#3 to 'gsub' (%0 to %9 name groups that there are, and %% is a percent sign)"},
            {"re.gsub('x', 'x', '%')",

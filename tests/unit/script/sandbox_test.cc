@@ -157,6 +157,82 @@ TEST(Limits, TimeEndsWhatInstructionsDoNot) {
   EXPECT_EQ(rig.heard.failures, std::vector{ScriptFailure::kLimit});
 }
 
+// Nothing stops a search that has begun: each took many seconds.
+class Searches : public testing::TestWithParam<Endless> {};
+
+TEST_P(Searches, AreWeighedBeforeTheyBegin) {
+  ScriptRig rig(std::vector{script("s", "function on_event(event) event.data = tostring(" +
+                                            std::string(GetParam().body) + ") end")},
+                100'000, 8 << 20);
+  EXPECT_EQ(rig("data: 1\n\n"), "");
+  EXPECT_EQ(rig.heard.failures, std::vector{ScriptFailure::kLimit});
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Bodies, Searches,
+    testing::Values(
+        Endless{"TheSquareOfAText", "re.gsub(('a'):rep(60000), 'a.*z|a', 'b')"},
+        Endless{"TheSquareWithEmptyMatches", "re.gsub(('a'):rep(60000), '(a.*z)?', 'b')"},
+        Endless{"ALargeProgram", "re.find(('ab'):rep(500000), [[(\\w{1,900}) (\\w{1,900})]])"},
+        Endless{"NestedCounts", "re.match(('a'):rep(900000), '((a{1,30}){1,30})b')"},
+        Endless{"ALargeProgramInGsub",
+                "re.gsub(('ab'):rep(500000), [[(\\w{1,900}) (\\w{1,900})]], '')"}),
+    [](const auto& test) { return test.param.name; });
+
+// However many instructions there may be.
+TEST(Limits, OneSearchIsBounded) {
+  ScriptRig rig(std::vector{script("s", R"(function on_event(event)
+    re.find(("a"):rep(20000), "((a{1,30}){1,30})b")
+  end)")},
+                1'000'000'000'000, 8 << 20);
+  EXPECT_EQ(rig("data: 1\n\n"), "");
+  EXPECT_EQ(rig.heard.failed, "s 0: s.lua:2: it searches too long a text for this expression");
+}
+
+// One instruction may go through all of a long text, so a script with such is looked at more often.
+TEST(Limits, LongTextsAreWatchedMoreClosely) {
+  auto rounds = [](int bytes) {
+    ScriptRig rig(std::vector{script("s", "local text = ('x'):rep(" + std::to_string(bytes) + R"()
+      function on_event(event, mine)
+        mine.n = 0
+        while true do mine.n = mine.n + 1 local none = tonumber(text) end
+      end
+      function on_end(ending, mine) log(mine.n) end)")},
+                  1000, 8 << 20);
+    ScriptRig::Stream stream = rig.open();
+    EXPECT_EQ(rig.send(stream, "data: 1\n\n"), "");
+    stream.opened.scripts->on_end("script_failed");
+    EXPECT_EQ(rig.heard.failures, std::vector{ScriptFailure::kLimit});
+    EXPECT_EQ(rig.heard.said.size(), 1U);
+    return std::stoi(rig.heard.said.at(0).substr(3));
+  };
+  EXPECT_LT(rounds(300'000), rounds(30));
+}
+
+TEST(Limits, ExpressionsCountByTheirLength) {
+  auto compiled = [](int bytes) {
+    ScriptRig rig("function on_event(event) for i = 1, 12 do re.find('', ('a'):rep(" +
+                  std::to_string(bytes) + ") .. i) end end");
+    (void)rig("data: 1\n\n");
+    return rig.heard.failures.empty();
+  };
+  EXPECT_TRUE(compiled(50));
+  EXPECT_FALSE(compiled(8000));
+}
+
+// What texts are like: long ones, and those that match everywhere.
+TEST(Limits, OrdinarySearchesFit) {
+  ScriptRig rig(std::vector{script("s", R"(function on_event(event)
+    local text = ("Write to joe@example.org or 4111111111111111. "):rep(1000)
+    local a, n = re.gsub(text, [[[\w.+-]+@[\w-]+\.[\w.]+]], "[mail]")
+    local b, m = re.gsub(("7"):rep(60000), "[0-9]", "#")
+    local from = re.find(text, [[\b(\d{17})\b]])
+    event.data = n .. " " .. m .. " " .. tostring(from)
+  end)")},
+                100'000, 8 << 20);
+  EXPECT_EQ(rig("data: 1\n\n"), "data: 1000 60000 nil\n\n") << rig.heard.failed;
+}
+
 TEST(Limits, RecursionEnds) {
   ScriptRig rig("local function f() return 1 + f() end\nfunction on_event() f() end");
   EXPECT_EQ(rig("data: 1\n\n"), "");

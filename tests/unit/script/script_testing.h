@@ -11,6 +11,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/clock.h"
 #include "net/filter/filters.h"
 #include "net/script/script_counters.h"
 #include "net/script/scripts.h"
@@ -119,7 +120,7 @@ class ScriptRig {
   Config config;
   std::optional<Filters> filters;
   Heard heard;
-  FilterBench bench{0, 4096};
+  FilterBench bench{0, 4096, thread_cpu_ns};
   Scripts scripts{heard};
 
  private:

@@ -6,11 +6,13 @@
 #include <charconv>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "net/filter/filters.h"
 #include "net/http1/writer.h"
 #include "net/stream/stream.h"
 #include "tests/unit/gateway/gateway_testing.h"
@@ -72,8 +74,9 @@ class StreamRig {
     return settings;
   }
 
-  explicit StreamRig(const StreamSettings& settings = quiet(), const std::string& path = "/")
-      : gateway_rig_(config_of(upstreams_.port(), settings, path)) {
+  explicit StreamRig(const StreamSettings& settings = quiet(), const std::string& path = "/",
+                     std::vector<FilterRule> filters = {})
+      : gateway_rig_(config_of(upstreams_.port(), settings, path, std::move(filters))) {
     occupy_the_only_connection();
     begin_stream();
   }
@@ -215,11 +218,19 @@ class StreamRig {
   FakeUpstream upstream;
 
  private:
-  static Config config_of(uint16_t port, const StreamSettings& settings, const std::string& path) {
+  static Config config_of(uint16_t port, const StreamSettings& settings, const std::string& path,
+                          std::vector<FilterRule> filters) {
     Config config = config_to(port);
     config.routes[0].path = path;
     config.routes[0].settings = settings;
     config.routes[0].settings.upstream_max_connections = 1;
+    config.filters = std::move(filters);
+    std::vector<const FilterRule*> all;
+    for (const FilterRule& rule : config.filters) all.push_back(&rule);
+    std::string wrong;
+    if (!all.empty())
+      config.routes[0].filters = std::make_shared<Filters>(config.filters, all, 1, wrong);
+    EXPECT_EQ(wrong, "");
     return config;
   }
 
