@@ -94,9 +94,18 @@ void HubProcess::silence_stores() {
     if (hub->store) hub->store->silence();
 }
 
+void HubProcess::set_waker(std::function<bool(unsigned)> waker) {
+  waker_ = std::move(waker);
+  has_waker_.store(true, std::memory_order_release);
+  (void)wake(home_);
+}
+
 bool HubProcess::wake(unsigned worker) {
+  if (!has_waker_.load(std::memory_order_acquire)) return false;
   if (awake_[worker].exchange(true, std::memory_order_acq_rel)) return true;
-  return waker_ && waker_(worker);
+  if (waker_(worker)) return true;
+  awake_[worker].store(false, std::memory_order_release);
+  return false;
 }
 
 }  // namespace sluice

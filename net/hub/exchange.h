@@ -104,8 +104,9 @@ class HubProcess {
 
   unsigned workers() const { return workers_; }
   unsigned home() const { return home_; }
-  // Makes a worker look at its lanes, soon; false: it has stopped. Before any worker runs.
-  void set_waker(std::function<bool(unsigned worker)> waker) { waker_ = std::move(waker); }
+  // Makes a worker look at its lanes, soon; false: it has stopped. Given once, when all workers can
+  // be woken and none serves yet. Stores may have had news before: so the home is woken.
+  void set_waker(std::function<bool(unsigned worker)> waker);
 
   // Opens the stores of hubs that this configuration names and that are not there yet; on the main
   // thread, before the workers have it. "" or what is wrong, and then nothing has changed.
@@ -116,7 +117,7 @@ class HubProcess {
   // The same for all workers, made by the first that asks, and kept as long as the process lives.
   HubExchange& hub(const std::string& name, uint64_t seed);
 
-  // False: it has stopped.
+  // False: it has stopped, or there is no waker yet.
   bool wake(unsigned worker);
   // The worker looks: what is pushed from here on wakes it again.
   void looks(unsigned worker) { awake_[worker].exchange(false, std::memory_order_acq_rel); }
@@ -125,6 +126,7 @@ class HubProcess {
   const unsigned workers_;
   const unsigned home_;
   std::function<bool(unsigned)> waker_;
+  std::atomic<bool> has_waker_{false};
   std::unique_ptr<std::atomic<bool>[]> awake_;
   std::mutex mutex_;
   std::unordered_map<std::string, std::unique_ptr<HubExchange>> hubs_;

@@ -237,6 +237,23 @@ def test_a_full_disk_is_told_and_over_when_there_is_room(rig, small_disk):
     assert subscriber.event()["data"] == "3"
 
 
+def test_a_start_on_a_full_disk_waits_for_room(rig, small_disk):
+    filler = small_disk / "filler"
+    with open(filler, "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, 36 << 20)
+    for again in range(8):  # the store's thread and the workers' may begin in any order
+        gateway = start(rig, small_disk / "hub.db", threads="2")
+        wait_until(lambda: "hub main: its store is full" in gateway.errors(), "the message")
+        if again < 7:
+            gateway.stop()
+    for _ in range(8):  # on either worker
+        assert publish(gateway, "a-1", {"data": 1})[0] == 507
+    filler.unlink()
+    wait_until(lambda: "hub main: its store takes events again" in gateway.errors(), "the message")
+    for position in range(8):
+        assert publish(gateway, "a-1", {"data": 1})[1]["position"] == position
+
+
 def refusal(route):
     done = subprocess.run([binary(), "--listen", "127.0.0.1:0", "--threads", "1", "--route", route],
                           capture_output=True, text=True, timeout=DEADLINE_S, check=False)
