@@ -28,10 +28,11 @@ uint64_t HubPresence::total() {
   return static_cast<uint64_t>(total_);
 }
 
-HubExchange::HubExchange(std::string its_name, unsigned workers, unsigned home, uint64_t its_seed)
-    : name(std::move(its_name)), seed(its_seed), lanes(workers) {
+HubExchange::HubExchange(std::string its_name, unsigned workers, unsigned home, uint64_t its_seed,
+                         const HubLaneSizes& its_sizes)
+    : name(std::move(its_name)), seed(its_seed), sizes(its_sizes), lanes(workers) {
   for (unsigned worker = 0; worker < workers; ++worker)
-    if (workers > 1 && worker != home) lanes[worker] = std::make_unique<Lane>();
+    if (workers > 1 && worker != home) lanes[worker] = std::make_unique<Lane>(sizes);
 }
 
 // What was on its way when the workers stopped.
@@ -47,15 +48,15 @@ HubExchange::~HubExchange() {
   }
 }
 
-HubProcess::HubProcess(unsigned workers, unsigned home)
-    : workers_(workers), home_(home), awake_(new std::atomic<bool>[workers]) {
+HubProcess::HubProcess(unsigned workers, unsigned home, const HubLaneSizes& sizes)
+    : workers_(workers), home_(home), sizes_(sizes), awake_(new std::atomic<bool>[workers]) {
   for (unsigned i = 0; i < workers; ++i) awake_[i].store(false, std::memory_order_relaxed);
 }
 
 HubExchange& HubProcess::hub(const std::string& name, uint64_t seed) {
   std::lock_guard lock(mutex_);
   std::unique_ptr<HubExchange>& hub = hubs_[name];
-  if (!hub) hub = std::make_unique<HubExchange>(name, workers_, home_, seed);
+  if (!hub) hub = std::make_unique<HubExchange>(name, workers_, home_, seed, sizes_);
   return *hub;
 }
 
@@ -78,7 +79,7 @@ std::string HubProcess::open_stores(const ConfigSnapshot& snapshot) {
                                             [this] { (void)wake(home_); });
     std::string error = store->load(route->settings, wall_clock_ms());
     if (!error.empty()) return "hub-store of hub " + name + ": " + error;
-    auto hub = std::make_unique<HubExchange>(name, workers_, home_, store->history().seed);
+    auto hub = std::make_unique<HubExchange>(name, workers_, home_, store->history().seed, sizes_);
     hub->next.store(store->history().next, std::memory_order_relaxed);
     hub->store = std::move(store);
     opened.emplace(name, std::move(hub));

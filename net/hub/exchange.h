@@ -30,9 +30,15 @@ namespace limits {
 // Changes on their way to one worker: several batches. A worker that is further behind than that
 // holds up publishers, since none may miss a change.
 inline constexpr size_t kHubLaneChanges = 16'384;
-// Requests to the home on their way from one worker.
+// Requests of one worker to the home that have no answer yet, wherever they are.
 inline constexpr size_t kHubLaneCalls = 4'096;
 }  // namespace limits
+
+// Of a lane; powers of two.
+struct HubLaneSizes {
+  size_t changes = limits::kHubLaneChanges;
+  size_t calls = limits::kHubLaneCalls;
+};
 
 // What a worker asks of a hub's home, and the answer.
 struct HomeCall {
@@ -77,17 +83,21 @@ class HubPresence {
 
 struct HubExchange {
   struct Lane {
-    SpscRing<HubChange> down{limits::kHubLaneChanges};
-    SpscRing<HomeCall*> up{limits::kHubLaneCalls};
+    explicit Lane(const HubLaneSizes& sizes) : down(sizes.changes), up(sizes.calls) {}
+
+    SpscRing<HubChange> down;
+    SpscRing<HomeCall*> up;
   };
 
-  HubExchange(std::string its_name, unsigned workers, unsigned home, uint64_t its_seed);
+  HubExchange(std::string its_name, unsigned workers, unsigned home, uint64_t its_seed,
+              const HubLaneSizes& its_sizes = {});
   ~HubExchange();
   HubExchange(const HubExchange&) = delete;
   HubExchange& operator=(const HubExchange&) = delete;
 
   const std::string name;
   const uint64_t seed;
+  const HubLaneSizes sizes;
   std::vector<std::unique_ptr<Lane>> lanes;  // by worker; null for the home
   // The global position of the home's next event: a worker whose log is shorter has not heard all.
   std::atomic<uint64_t> next{1};
@@ -98,7 +108,7 @@ struct HubExchange {
 class HubProcess {
  public:
   // `home`: the worker that is that of all hubs. Where there is but one, its number may be any.
-  HubProcess(unsigned workers, unsigned home);
+  HubProcess(unsigned workers, unsigned home, const HubLaneSizes& sizes = {});
   HubProcess(const HubProcess&) = delete;
   HubProcess& operator=(const HubProcess&) = delete;
 
@@ -125,6 +135,7 @@ class HubProcess {
  private:
   const unsigned workers_;
   const unsigned home_;
+  const HubLaneSizes sizes_;
   std::function<bool(unsigned)> waker_;
   std::atomic<bool> has_waker_{false};
   std::unique_ptr<std::atomic<bool>[]> awake_;
