@@ -101,6 +101,19 @@ void HubProcess::set_waker(std::function<bool(unsigned)> waker) {
   (void)wake(home_);
 }
 
+void HubProcess::join(unsigned worker) {
+  if (worker != home_) askers_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void HubProcess::leave(unsigned worker) {
+  if (worker == home_) return;
+  if (askers_.fetch_sub(1, std::memory_order_acq_rel) == 1) (void)wake(home_);
+}
+
+bool HubProcess::may_end(unsigned worker) const {
+  return worker != home_ || askers_.load(std::memory_order_acquire) == 0;
+}
+
 bool HubProcess::wake(unsigned worker) {
   if (!has_waker_.load(std::memory_order_acquire)) return false;
   if (awake_[worker].exchange(true, std::memory_order_acq_rel)) return true;

@@ -127,6 +127,11 @@ class HubProcess {
   // The same for all workers, made by the first that asks, and kept as long as the process lives.
   HubExchange& hub(const std::string& name, uint64_t seed);
 
+  // The home may be asked as long as another worker serves, so it ends last.
+  void join(unsigned worker);
+  void leave(unsigned worker);
+  bool may_end(unsigned worker) const;
+
   // False: it has stopped, or there is no waker yet.
   bool wake(unsigned worker);
   // The worker looks: what is pushed from here on wakes it again.
@@ -139,6 +144,7 @@ class HubProcess {
   std::function<bool(unsigned)> waker_;
   std::atomic<bool> has_waker_{false};
   std::unique_ptr<std::atomic<bool>[]> awake_;
+  std::atomic<unsigned> askers_{0};  // workers beside the home that serve
   std::mutex mutex_;
   std::unordered_map<std::string, std::unique_ptr<HubExchange>> hubs_;
 };

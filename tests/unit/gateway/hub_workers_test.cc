@@ -113,5 +113,35 @@ TEST_F(AskingWorker, AClientThatLeavesIsNotAnswered) {
   EXPECT_THAT(next.receive_through("}\n"), StartsWith("HTTP/1.1 201 "));
 }
 
+// Both are workers.
+class HomeAndOther : public ::testing::Test {
+ protected:
+  HomeAndOther() {
+    process_.set_waker([this](unsigned worker) {
+      return (worker == kHome ? home_ : other_).load()->tell_hub_news();
+    });
+  }
+
+  HubProcess process_{2, kHome};
+  TestWorker home_worker_{hub_config(), kHome, &process_};
+  TestWorker other_worker_{hub_config(), kOther, &process_};
+  std::atomic<TestWorker*> home_{&home_worker_};
+  std::atomic<TestWorker*> other_{&other_worker_};
+};
+
+TEST_F(HomeAndOther, TheHomeStaysUntilNobodyCanAskIt) {
+  Wire publisher = other_worker_.connect();
+  publish(publisher);
+  EXPECT_THAT(publisher.receive_through("}\n"), HasSubstr("\"position\":0"));
+  home_worker_.post([](Gateway& gateway) { gateway.drain(); });
+  home_worker_.ask([](Gateway&) { return true; });  // its turn has ended
+  publish(publisher);
+  EXPECT_THAT(publisher.receive_through("}\n"), HasSubstr("\"position\":1"));
+  other_worker_.post([](Gateway& gateway) { gateway.drain(); });
+  publisher.hang_up();
+  home_worker_.join();
+  other_worker_.join();
+}
+
 }  // namespace
 }  // namespace sluice::test
