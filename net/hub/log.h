@@ -87,9 +87,16 @@ class Log {
   // Of which nothing has been held for longest; null: there is none.
   LogStream* longest_empty() const { return empty_.front(); }
   uint64_t events() const { return events_; }
-  uint64_t bytes() const { return bytes_; }
+  // Places of events that have gone from the midst.
+  uint64_t holes() const { return next_ - first_ - events_; }
+  // Of the events, which all workers share, and of this index of them.
+  uint64_t bytes() const { return bytes_ + index_bytes(); }
+  uint64_t index_bytes() const { return (next_ - first_) * kPlaceBytes; }
 
  private:
+  // A place here, in its stream and in its category, each in a ring that may be half empty.
+  static constexpr uint64_t kPlaceBytes = 2 * (sizeof(Entry) + 2 * sizeof(uint64_t));
+
   template <typename T>
   using ByName = std::unordered_map<std::string_view, std::unique_ptr<T>>;
 
@@ -105,7 +112,7 @@ class Log {
   uint64_t first_ = 1;
   uint64_t next_ = 1;
   uint64_t events_ = 0;
-  uint64_t bytes_ = 0;
+  uint64_t bytes_ = 0;  // of events
   uint64_t forgotten_through_ = 0;
   uint64_t holes_ = 0;  // counted
   ByName<LogStream> streams_;
