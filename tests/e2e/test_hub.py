@@ -439,6 +439,31 @@ def test_a_drain_asks_subscribers_to_come_back_later(rig):
     assert gateway.wait_exit() == 0
 
 
+@pytest.mark.parametrize("settings", [(), ("dialect=openai",), ("dialect=anthropic", "gate=content"), ("usage=on",)])
+def test_a_dialect_is_none_of_a_hubs(rig, settings):
+    """A hub may relay a model's events. They begin and end nothing here."""
+    gateway = hub_gateway(rig, *settings)
+    chunk = '{"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"a"}}]}'
+    sent = [chunk, "[DONE]", "behind it", chunk, "[DONE]"]
+    live = Subscriber(rig, gateway, "/hub/streams/a")
+    for data in sent[:3]:
+        ask(rig, gateway, "/hub/streams/a", "Content-Type: text/plain", method="POST", body=data.encode())
+    assert live.data(3) == sent[:3]
+    again = Subscriber(rig, gateway, "/hub/streams/a?position=0")
+    assert again.data(3) == sent[:3]
+    for data in sent[3:]:
+        ask(rig, gateway, "/hub/streams/a", "Content-Type: text/plain", method="POST", body=data.encode())
+    assert live.data(2) == again.data(2) == sent[3:]
+    unfinished = Subscriber(rig, gateway, "/hub/streams/a?position=3")
+    assert unfinished.data(1) == [chunk]
+    gateway.signal(signal.SIGTERM)
+    for one in (live, again, unfinished):
+        while "retry" not in (block := one.block()):
+            assert block["data"] == "[DONE]"
+        assert one.client.body.rest() == b""
+    assert gateway.wait_exit() == 0
+
+
 def test_presence(rig):
     gateway = hub_gateway(rig, threads="2")
     live = [Subscriber(rig, gateway, "/hub/streams/a-1") for _ in range(8)]
