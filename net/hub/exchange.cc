@@ -60,11 +60,10 @@ HubExchange& HubProcess::hub(const std::string& name, uint64_t seed) {
   return *hub;
 }
 
-std::string HubProcess::open_stores(const ConfigSnapshot& snapshot) {
+std::string HubProcess::open_stores(const ConfigSnapshot& snapshot, Opened& into) {
   std::map<std::string, const Route*> first;  // of each hub, by path
   for (const Route& route : snapshot.routes())
     if (!route.hub.empty()) first.try_emplace(route.hub, &route);
-  std::map<std::string, std::unique_ptr<HubExchange>> opened;
   for (const auto& [name, route] : first) {
     std::lock_guard lock(mutex_);
     auto there = hubs_.find(name);
@@ -82,11 +81,14 @@ std::string HubProcess::open_stores(const ConfigSnapshot& snapshot) {
     auto hub = std::make_unique<HubExchange>(name, workers_, home_, store->history().seed, sizes_);
     hub->next.store(store->history().next, std::memory_order_relaxed);
     hub->store = std::move(store);
-    opened.emplace(name, std::move(hub));
+    into.emplace(name, std::move(hub));
   }
-  std::lock_guard lock(mutex_);
-  for (auto& [name, hub] : opened) hubs_.emplace(name, std::move(hub));
   return "";
+}
+
+void HubProcess::add(Opened& opened) {
+  std::lock_guard lock(mutex_);
+  hubs_.merge(opened);
 }
 
 void HubProcess::silence_stores() {

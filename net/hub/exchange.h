@@ -118,9 +118,14 @@ class HubProcess {
   // be woken and none serves yet. Stores may have had news before: so the home is woken.
   void set_waker(std::function<bool(unsigned worker)> waker);
 
+  // Hubs with a store, by name, that no worker knows yet.
+  using Opened = std::unordered_map<std::string, std::unique_ptr<HubExchange>>;
+
   // Opens the stores of hubs that this configuration names and that are not there yet; on the main
-  // thread, before the workers have it. "" or what is wrong, and then nothing has changed.
-  std::string open_stores(const ConfigSnapshot& snapshot);
+  // thread. "" or what is wrong.
+  std::string open_stores(const ConfigSnapshot& snapshot, Opened& into);
+  // They are hubs of this process from here on; before the workers have that configuration.
+  void add(Opened& opened);
   // Stores wake nobody any more: the workers are about to go.
   void silence_stores();
 

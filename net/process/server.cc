@@ -213,7 +213,10 @@ bool Server::start_workers() {
     return fail(error);
   snapshot_ = std::make_shared<ConfigSnapshot>(std::move(config));
   hubs_.emplace(count, /*home=*/0);
-  if (std::string error = hubs_->open_stores(*snapshot_); !error.empty()) return fail(error);
+  HubProcess::Opened opened;
+  if (std::string error = hubs_->open_stores(*snapshot_, opened); !error.empty())
+    return fail(error);
+  hubs_->add(opened);
   for (unsigned i = 0; i < count; ++i) {
     Worker::Options options{.index = i,
                             .cpu = config_->pin ? cpus[i % cpus.size()] : -1,

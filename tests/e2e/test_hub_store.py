@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import threading
@@ -294,3 +295,31 @@ def test_a_reload_adds_a_hub_with_a_store_and_changes_none(rig, tmp_path):
     gateway.signal(signal.SIGHUP)
     wait_until(lambda: "hub-store of hub one: another one takes a restart" in gateway.errors(), "the refusal")
     assert ask(gateway, "/one/streams/a-1", "POST", "2", Content_Type="text/plain")[0] == 201
+
+
+def test_a_refused_reload_leaves_no_store_open(rig, tmp_path):
+    config = tmp_path / "sluice.toml"
+    one = f'[[route]]\npath = "/one"\nhub = "one"\nhub-store = "sqlite:{tmp_path}/one.db"\n'
+    two = f'[[route]]\npath = "/two"\nhub = "two"\nhub-store = "sqlite:{tmp_path}/two.db"\n'
+    config.write_text('listen = ["127.0.0.1:0"]\n' + one)
+    gateway = rig.gateway(None, "--config", str(config), listens=True)
+    assert ask(gateway, "/one/streams/a-1", "POST", "1", Content_Type="text/plain")[0] == 201
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        config.write_text(f'listen = ["127.0.0.1:0", "127.0.0.1:{port}"]\n' + one + two)
+        gateway.signal(signal.SIGHUP)
+        wait_until(lambda: "nothing has changed" in gateway.errors(), "the refusal")
+    assert not any("two.db" in os.readlink(f"/proc/{gateway.process.pid}/fd/{fd}")
+                   for fd in os.listdir(f"/proc/{gateway.process.pid}/fd"))
+    # So another one may have it.
+    other = start(rig, tmp_path / "two.db")
+    assert publish(other, "a-1", {"data": 1})[0] == 201
+    other.stop()
+    # And so may this one, once its reload is in order.
+    config.write_text('listen = ["127.0.0.1:0"]\n' + one + two)
+    gateway.signal(signal.SIGHUP)
+    wait_until(lambda: "generation 2" in gateway.errors(), "the reload")
+    gateway.own_fds = gateway.open_fds()  # with those of another store
+    assert len(ask(gateway, "/two/streams/a-1/messages")[1]) == 1
