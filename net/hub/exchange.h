@@ -48,6 +48,7 @@ struct HomeCall {
   PublishRequest publish = {};
   std::string consumer = {};
   std::optional<uint64_t> position = {};  // of the consumer
+  std::optional<uint64_t> before = {};    // where it is to be stored: what it was
   bool stored = false;
   bool disk = false;  // the answer waits until it is durable, be it shown before or not
   PublishResult result = {};

@@ -214,6 +214,13 @@ std::optional<uint64_t> Home::consumer(const std::string& id) const {
   return found->second;
 }
 
+void Home::take_back_consumer(const std::string& id, std::optional<uint64_t> before) {
+  if (before)
+    consumers_[id] = *before;
+  else
+    consumers_.erase(id);
+}
+
 bool Home::set_consumer(const std::string& id, uint64_t position) {
   auto found = consumers_.find(id);
   if (found != consumers_.end()) {

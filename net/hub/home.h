@@ -121,6 +121,8 @@ class Home {
   std::optional<uint64_t> consumer(const std::string& id) const;
   // False: there are too many.
   bool set_consumer(const std::string& id, uint64_t position);
+  // The store has refused it.
+  void take_back_consumer(const std::string& id, std::optional<uint64_t> before);
 
  private:
   using Status = PublishResult::Status;

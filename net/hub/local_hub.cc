@@ -222,10 +222,12 @@ void LocalHub::serve(HomeCall& call) {
       call.position = home_->consumer(call.consumer);
       break;
     case HomeCall::Kind::kStoreConsumer:
-      if (std::optional<PublishResult::Status> why = refusal())
+      if (std::optional<PublishResult::Status> why = refusal()) {
         call.result.status = *why;
-      else
-        call.stored = home_->set_consumer(call.consumer, *call.position);
+        break;
+      }
+      call.before = home_->consumer(call.consumer);
+      call.stored = home_->set_consumer(call.consumer, *call.position);
       break;
   }
 }

@@ -439,6 +439,21 @@ def test_a_drain_asks_subscribers_to_come_back_later(rig):
     assert gateway.wait_exit() == 0
 
 
+def test_a_gap_is_told_with_the_first_event_that_follows(rig):
+    gateway = hub_gateway(rig, "hub-history-events=3")
+    for stream in ("a-1", "a-1", "b-1", "b-1", "a-1"):
+        publish(rig, gateway, stream, {"data": 1})
+    category = Subscriber(rig, gateway, "/hub/categories/a?position=1")
+    gap = category.event()
+    assert gap["event"] == "sluice.gap"
+    first = category.event()
+    assert json.loads(gap["data"])["got"] == first["id"]
+    assert json.loads(first["data"])["globalPosition"] == 5
+    # Of those that are wanted: nothing is held, so it is the next one.
+    none = Subscriber(rig, gateway, "/hub/categories/a?position=1&correlation=x")
+    assert json.loads(none.event()["data"])["got"].endswith(".6")
+
+
 @pytest.mark.parametrize("settings", [(), ("dialect=openai",), ("dialect=anthropic", "gate=content"), ("usage=on",)])
 def test_a_dialect_is_none_of_a_hubs(rig, settings):
     """A hub may relay a model's events. They begin and end nothing here."""

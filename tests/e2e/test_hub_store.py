@@ -221,16 +221,20 @@ def small_disk(tmp_path):
 def test_a_full_disk_is_told_and_over_when_there_is_room(rig, small_disk):
     gateway = start(rig, small_disk / "hub.db")
     assert publish(gateway, "a-1", {"data": 1})[0] == 201
+    assert ask(gateway, "/hub/consumers/d", "PUT", '{"position": 2}')[0] == 200
     subscriber = Subscriber(rig, gateway, "/hub/streams/a-1?position=0")
     filler = small_disk / "filler"
     with open(filler, "wb") as file:
         os.posix_fallocate(file.fileno(), 0, 20 << 20)
+    # The first that it tells it by is taken, and then given up.
+    assert ask(gateway, "/hub/consumers/d", "PUT", '{"position": 3}')[0] == 507
     assert publish(gateway, "a-1", {"data": 2})[0] == 507
     wait_until(lambda: "hub main: its store is full" in gateway.errors(), "the message")
     # What is there can be read.
     assert subscriber.event()["data"] == "1"
     assert len(messages(gateway, "streams/a-1")) == 1
     assert ask(gateway, "/hub/consumers/c", "PUT", '{"position": 1}')[0] == 507
+    assert ask(gateway, "/hub/consumers/d")[1]["position"] == 2, "it has been taken back"
     filler.unlink()
     wait_until(lambda: "hub main: its store takes events again" in gateway.errors(), "the message")
     status, answer = publish(gateway, "a-1", {"data": 3})

@@ -113,6 +113,23 @@ TEST_F(AskingWorker, AClientThatLeavesIsNotAnswered) {
   EXPECT_THAT(next.receive_through("}\n"), StartsWith("HTTP/1.1 201 "));
 }
 
+// It has to hear of an event first that the home has appended already.
+TEST_F(AskingWorker, EndsASubscriberThatBeginsToReadWhileItDrains) {
+  hub().next.store(2);
+  Wire subscriber = worker_.connect();
+  subscriber.send(
+      "GET /hub/streams/account-1 HTTP/1.1\r\nhost: test\r\naccept: text/event-stream\r\n\r\n");
+  auto streams = [](Gateway& gateway) { return gateway.streams().live(); };
+  while (worker_.ask(streams) == 0) std::this_thread::yield();
+  worker_.post([](Gateway& gateway) { gateway.drain(); });
+  std::string scratch;
+  EventPlace place{.stream = "account-1", .position = 0, .global = 1};
+  Block* block = Block::make({.data = "7"}, place, /*holders=*/1, scratch);
+  EXPECT_TRUE(lane().down.push({.kind = HubChange::Kind::kAppend, .block = block}));
+  EXPECT_TRUE(worker_.tell_hub_news());
+  EXPECT_THAT(subscriber.receive_to_end(), HasSubstr("retry: "));
+}
+
 // Both are workers.
 class HomeAndOther : public ::testing::Test {
  protected:
