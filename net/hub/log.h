@@ -81,6 +81,7 @@ class Log {
   LogCategory* category(std::string_view name);
   // Of streams that are not known any more, at most: what was lost with them.
   uint64_t forgotten_through() const { return forgotten_through_; }
+  uint64_t forgotten_hole() const { return forgotten_hole_; }
 
   size_t streams() const { return streams_.size(); }
   size_t categories() const { return categories_.size(); }
@@ -114,6 +115,7 @@ class Log {
   uint64_t events_ = 0;
   uint64_t bytes_ = 0;  // of events
   uint64_t forgotten_through_ = 0;
+  uint64_t forgotten_hole_ = 0;
   uint64_t holes_ = 0;  // counted
   ByName<LogStream> streams_;
   ByName<LogCategory> categories_;

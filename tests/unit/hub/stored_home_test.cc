@@ -199,6 +199,7 @@ TEST_F(RestoredLogTest, WhatIsNotThereAnyMoreIsTold) {
   EXPECT_THAT(read("old-1", false, 4, false), ElementsAre());
   EXPECT_THAT(read("a", true, 3, true), ElementsAre("a-1/7"));
   EXPECT_THAT(read("a", true, 2, false), ElementsAre("a-1/7"));
+  EXPECT_THAT(read("unknown", true, 2, false), ElementsAre());
 }
 
 }  // namespace
