@@ -135,15 +135,13 @@ class HomeAndOther : public ::testing::Test {
  protected:
   HomeAndOther() {
     process_.set_waker([this](unsigned worker) {
-      return (worker == kHome ? home_ : other_).load()->tell_hub_news();
+      return (worker == kHome ? home_worker_ : other_worker_).tell_hub_news();
     });
   }
 
   HubProcess process_{2, kHome};
   TestWorker home_worker_{hub_config(), kHome, &process_};
   TestWorker other_worker_{hub_config(), kOther, &process_};
-  std::atomic<TestWorker*> home_{&home_worker_};
-  std::atomic<TestWorker*> other_{&other_worker_};
 };
 
 TEST_F(HomeAndOther, TheHomeStaysUntilNobodyCanAskIt) {
