@@ -166,7 +166,8 @@ void check_log(const Draft& defaults, const Config& config) {
   if (!wrong.empty()) throw ConfigError(origin(defaults, {"usage-log"}), wrong);
 }
 
-// A hub stands in the place of the one upstream, which is never lost and needs no look after.
+// A hub stands in the place of the one upstream, which is never lost and needs no look after. What
+// it relays may look like a model's answer, and begins or ends nothing.
 void take_hub(Draft& draft) {
   Route& route = draft.route;
   StreamSettings& settings = route.settings;
@@ -186,6 +187,9 @@ void take_hub(Draft& draft) {
                       "hub-history-bytes has no room for an event of hub-event-size");
   route.upstreams.push_back({.url = "hub:" + route.hub, .host = route.hub, .address = {}});
   settings.heal = Heal::kOff;
+  settings.dialect = DialectChoice::kNone;
+  settings.gate = Gate::kOff;
+  settings.usage = false;
   settings.health.clear();
   settings.pace_ms = 0;
 }

@@ -106,8 +106,14 @@ void Gateway::abort_all() {
   clients_.drop_all();
 }
 
+void Gateway::on_hub_news() {
+  hubs_.on_news();
+  connection_closed();
+}
+
 void Gateway::connection_closed() {
-  if (context_.draining && clients_.count() == 0 && upstreams_.connections() == 0)
+  if (context_.draining && clients_.count() == 0 && upstreams_.connections() == 0 &&
+      hubs_.may_end())
     context_.loop.stop();
 }
 

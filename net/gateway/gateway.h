@@ -46,8 +46,8 @@ class Gateway final : public TimerOwner, public TurnHook, public CloseWatcher {
   Metrics& metrics() { return context_.metrics; }
   Streams& streams() { return streams_; }
   Endpoints& upstreams() { return upstreams_; }
-  // Other workers have sent something to its hubs.
-  void on_hub_news() { hubs_.on_news(); }
+  // Other workers have sent something to its hubs, or have ended.
+  void on_hub_news();
   const Prober& prober() const { return prober_; }
 
   // At this turn's end: what begins from then on follows that configuration, and what is under way
@@ -57,7 +57,8 @@ class Gateway final : public TimerOwner, public TurnHook, public CloseWatcher {
               std::function<void()> done);
   // From now on answers say that their connection ends, so that few are idle when the drain begins.
   void say_close() { context_.drain_announced = true; }
-  // Stops accepting, closes idle connections; the loop stops when the last client is gone.
+  // Stops accepting, closes idle connections; the loop stops when the last client is gone and no
+  // other worker needs this one's hubs.
   void drain();
   // Drains, and ends what is left, spread over kEndingMs.
   void end_all();

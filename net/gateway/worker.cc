@@ -50,8 +50,6 @@ std::string describe(const SlotPool& sse_event, const SlotPool& http_message) {
 }  // namespace
 
 Worker::~Worker() {
-  // Never told to serve: the thread ends without.
-  if (thread_.joinable() && !on_stopped_) go_.set_value(false);
   join();
 }
 
@@ -79,6 +77,8 @@ bool Worker::post(std::function<void(Gateway&)> message) {
 }
 
 void Worker::join() {
+  // Never told to serve: the thread ends without.
+  if (thread_.joinable() && !on_stopped_) go_.set_value(false);
   if (thread_.joinable()) thread_.join();
   for (const ListeningSocket& socket : std::exchange(options_.sockets, {}))
     close_socket(socket.fd);  // did not come to serve

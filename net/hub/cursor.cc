@@ -15,11 +15,12 @@ Cursor::Lost Cursor::lost_of(const Log& log, Subscriptions from) {
   Lost lost;
   for (const Subscription& one : from) {
     const Series* series = one.topic->series;
-    lost.through =
-        std::max(lost.through, series ? series->evicted_through() : log.forgotten_through());
-    if (!series) continue;
-    lost.hole_through = std::max(lost.hole_through, series->hole_through());
-    lost.last_hole = std::max(lost.last_hole, series->last_hole());
+    // Evictions follow the order of the log, so the last one of all these tells of each later one.
+    // Whatever else goes does not, and is counted.
+    if (series) lost.through = std::max(lost.through, series->evicted_through());
+    lost.hole_through =
+        std::max(lost.hole_through, series ? series->hole_through() : log.forgotten_through());
+    lost.last_hole = std::max(lost.last_hole, series ? series->last_hole() : log.forgotten_hole());
   }
   return lost;
 }

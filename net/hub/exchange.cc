@@ -28,10 +28,11 @@ uint64_t HubPresence::total() {
   return static_cast<uint64_t>(total_);
 }
 
-HubExchange::HubExchange(std::string its_name, unsigned workers, unsigned home, uint64_t its_seed)
-    : name(std::move(its_name)), seed(its_seed), lanes(workers) {
+HubExchange::HubExchange(std::string its_name, unsigned workers, unsigned home, uint64_t its_seed,
+                         const HubLaneSizes& its_sizes)
+    : name(std::move(its_name)), seed(its_seed), sizes(its_sizes), lanes(workers) {
   for (unsigned worker = 0; worker < workers; ++worker)
-    if (workers > 1 && worker != home) lanes[worker] = std::make_unique<Lane>();
+    if (workers > 1 && worker != home) lanes[worker] = std::make_unique<Lane>(sizes);
 }
 
 // What was on its way when the workers stopped.
@@ -47,23 +48,22 @@ HubExchange::~HubExchange() {
   }
 }
 
-HubProcess::HubProcess(unsigned workers, unsigned home)
-    : workers_(workers), home_(home), awake_(new std::atomic<bool>[workers]) {
+HubProcess::HubProcess(unsigned workers, unsigned home, const HubLaneSizes& sizes)
+    : workers_(workers), home_(home), sizes_(sizes), awake_(new std::atomic<bool>[workers]) {
   for (unsigned i = 0; i < workers; ++i) awake_[i].store(false, std::memory_order_relaxed);
 }
 
 HubExchange& HubProcess::hub(const std::string& name, uint64_t seed) {
   std::lock_guard lock(mutex_);
   std::unique_ptr<HubExchange>& hub = hubs_[name];
-  if (!hub) hub = std::make_unique<HubExchange>(name, workers_, home_, seed);
+  if (!hub) hub = std::make_unique<HubExchange>(name, workers_, home_, seed, sizes_);
   return *hub;
 }
 
-std::string HubProcess::open_stores(const ConfigSnapshot& snapshot) {
+std::string HubProcess::open_stores(const ConfigSnapshot& snapshot, Opened& into) {
   std::map<std::string, const Route*> first;  // of each hub, by path
   for (const Route& route : snapshot.routes())
     if (!route.hub.empty()) first.try_emplace(route.hub, &route);
-  std::map<std::string, std::unique_ptr<HubExchange>> opened;
   for (const auto& [name, route] : first) {
     std::lock_guard lock(mutex_);
     auto there = hubs_.find(name);
@@ -78,14 +78,17 @@ std::string HubProcess::open_stores(const ConfigSnapshot& snapshot) {
                                             [this] { (void)wake(home_); });
     std::string error = store->load(route->settings, wall_clock_ms());
     if (!error.empty()) return "hub-store of hub " + name + ": " + error;
-    auto hub = std::make_unique<HubExchange>(name, workers_, home_, store->history().seed);
+    auto hub = std::make_unique<HubExchange>(name, workers_, home_, store->history().seed, sizes_);
     hub->next.store(store->history().next, std::memory_order_relaxed);
     hub->store = std::move(store);
-    opened.emplace(name, std::move(hub));
+    into.emplace(name, std::move(hub));
   }
-  std::lock_guard lock(mutex_);
-  for (auto& [name, hub] : opened) hubs_.emplace(name, std::move(hub));
   return "";
+}
+
+void HubProcess::add(Opened& opened) {
+  std::lock_guard lock(mutex_);
+  hubs_.merge(opened);
 }
 
 void HubProcess::silence_stores() {
@@ -94,9 +97,31 @@ void HubProcess::silence_stores() {
     if (hub->store) hub->store->silence();
 }
 
+void HubProcess::set_waker(std::function<bool(unsigned)> waker) {
+  waker_ = std::move(waker);
+  has_waker_.store(true, std::memory_order_release);
+  (void)wake(home_);
+}
+
+void HubProcess::join(unsigned worker) {
+  if (worker != home_) askers_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void HubProcess::leave(unsigned worker) {
+  if (worker == home_) return;
+  if (askers_.fetch_sub(1, std::memory_order_acq_rel) == 1) (void)wake(home_);
+}
+
+bool HubProcess::may_end(unsigned worker) const {
+  return worker != home_ || askers_.load(std::memory_order_acquire) == 0;
+}
+
 bool HubProcess::wake(unsigned worker) {
+  if (!has_waker_.load(std::memory_order_acquire)) return false;
   if (awake_[worker].exchange(true, std::memory_order_acq_rel)) return true;
-  return waker_ && waker_(worker);
+  if (waker_(worker)) return true;
+  awake_[worker].store(false, std::memory_order_release);
+  return false;
 }
 
 }  // namespace sluice

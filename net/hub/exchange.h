@@ -30,9 +30,15 @@ namespace limits {
 // Changes on their way to one worker: several batches. A worker that is further behind than that
 // holds up publishers, since none may miss a change.
 inline constexpr size_t kHubLaneChanges = 16'384;
-// Requests to the home on their way from one worker.
+// Requests of one worker to the home that have no answer yet, wherever they are.
 inline constexpr size_t kHubLaneCalls = 4'096;
 }  // namespace limits
+
+// Of a lane; powers of two.
+struct HubLaneSizes {
+  size_t changes = limits::kHubLaneChanges;
+  size_t calls = limits::kHubLaneCalls;
+};
 
 // What a worker asks of a hub's home, and the answer.
 struct HomeCall {
@@ -42,6 +48,7 @@ struct HomeCall {
   PublishRequest publish = {};
   std::string consumer = {};
   std::optional<uint64_t> position = {};  // of the consumer
+  std::optional<uint64_t> before = {};    // where it is to be stored: what it was
   bool stored = false;
   bool disk = false;  // the answer waits until it is durable, be it shown before or not
   PublishResult result = {};
@@ -77,17 +84,21 @@ class HubPresence {
 
 struct HubExchange {
   struct Lane {
-    SpscRing<HubChange> down{limits::kHubLaneChanges};
-    SpscRing<HomeCall*> up{limits::kHubLaneCalls};
+    explicit Lane(const HubLaneSizes& sizes) : down(sizes.changes), up(sizes.calls) {}
+
+    SpscRing<HubChange> down;
+    SpscRing<HomeCall*> up;
   };
 
-  HubExchange(std::string its_name, unsigned workers, unsigned home, uint64_t its_seed);
+  HubExchange(std::string its_name, unsigned workers, unsigned home, uint64_t its_seed,
+              const HubLaneSizes& its_sizes = {});
   ~HubExchange();
   HubExchange(const HubExchange&) = delete;
   HubExchange& operator=(const HubExchange&) = delete;
 
   const std::string name;
   const uint64_t seed;
+  const HubLaneSizes sizes;
   std::vector<std::unique_ptr<Lane>> lanes;  // by worker; null for the home
   // The global position of the home's next event: a worker whose log is shorter has not heard all.
   std::atomic<uint64_t> next{1};
@@ -98,25 +109,36 @@ struct HubExchange {
 class HubProcess {
  public:
   // `home`: the worker that is that of all hubs. Where there is but one, its number may be any.
-  HubProcess(unsigned workers, unsigned home);
+  HubProcess(unsigned workers, unsigned home, const HubLaneSizes& sizes = {});
   HubProcess(const HubProcess&) = delete;
   HubProcess& operator=(const HubProcess&) = delete;
 
   unsigned workers() const { return workers_; }
   unsigned home() const { return home_; }
-  // Makes a worker look at its lanes, soon; false: it has stopped. Before any worker runs.
-  void set_waker(std::function<bool(unsigned worker)> waker) { waker_ = std::move(waker); }
+  // Makes a worker look at its lanes, soon; false: it has stopped. Given once, when all workers can
+  // be woken and none serves yet. Stores may have had news before: so the home is woken.
+  void set_waker(std::function<bool(unsigned worker)> waker);
+
+  // Hubs with a store, by name, that no worker knows yet.
+  using Opened = std::unordered_map<std::string, std::unique_ptr<HubExchange>>;
 
   // Opens the stores of hubs that this configuration names and that are not there yet; on the main
-  // thread, before the workers have it. "" or what is wrong, and then nothing has changed.
-  std::string open_stores(const ConfigSnapshot& snapshot);
+  // thread. "" or what is wrong.
+  std::string open_stores(const ConfigSnapshot& snapshot, Opened& into);
+  // They are hubs of this process from here on; before the workers have that configuration.
+  void add(Opened& opened);
   // Stores wake nobody any more: the workers are about to go.
   void silence_stores();
 
   // The same for all workers, made by the first that asks, and kept as long as the process lives.
   HubExchange& hub(const std::string& name, uint64_t seed);
 
-  // False: it has stopped.
+  // The home may be asked as long as another worker serves, so it ends last.
+  void join(unsigned worker);
+  void leave(unsigned worker);
+  bool may_end(unsigned worker) const;
+
+  // False: it has stopped, or there is no waker yet.
   bool wake(unsigned worker);
   // The worker looks: what is pushed from here on wakes it again.
   void looks(unsigned worker) { awake_[worker].exchange(false, std::memory_order_acq_rel); }
@@ -124,8 +146,11 @@ class HubProcess {
  private:
   const unsigned workers_;
   const unsigned home_;
+  const HubLaneSizes sizes_;
   std::function<bool(unsigned)> waker_;
+  std::atomic<bool> has_waker_{false};
   std::unique_ptr<std::atomic<bool>[]> awake_;
+  std::atomic<unsigned> askers_{0};  // workers beside the home that serve
   std::mutex mutex_;
   std::unordered_map<std::string, std::unique_ptr<HubExchange>> hubs_;
 };

@@ -193,7 +193,9 @@ bool Home::has_room_for_stream(PublishResult& result) {
 
 bool Home::over_limits(uint64_t wall_ms) const {
   if (limits_.history_events != 0 && log_.events() > limits_.history_events) return true;
-  if (limits_.history_bytes != 0 && log_.bytes() > limits_.history_bytes) return true;
+  if (log_.holes() > limits_.holes) return true;
+  uint64_t bytes = log_.bytes() + (holders_ - 1) * log_.index_bytes();
+  if (limits_.history_bytes != 0 && bytes > limits_.history_bytes) return true;
   if (limits_.history_age_ms == 0) return false;
   const Log::Entry* oldest = log_.at(log_.first());
   return oldest && oldest->block->time_ms() + limits_.history_age_ms < wall_ms;
@@ -210,6 +212,13 @@ std::optional<uint64_t> Home::consumer(const std::string& id) const {
   auto found = consumers_.find(id);
   if (found == consumers_.end()) return std::nullopt;
   return found->second;
+}
+
+void Home::take_back_consumer(const std::string& id, std::optional<uint64_t> before) {
+  if (before)
+    consumers_[id] = *before;
+  else
+    consumers_.erase(id);
 }
 
 bool Home::set_consumer(const std::string& id, uint64_t position) {

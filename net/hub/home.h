@@ -24,6 +24,8 @@ namespace limits {
 inline constexpr size_t kHubKeysMax = 100'000;
 inline constexpr size_t kHubKeyBytesMax = 255;
 inline constexpr size_t kHubConsumersMax = 10'000;
+// Places in the log of events that their streams have let go, behind older ones that are held.
+inline constexpr size_t kHubHolesMax = 1'000'000;
 // Events of one request. A ring between workers has room for several such batches.
 inline constexpr size_t kHubBatchMax = 1'000;
 }  // namespace limits
@@ -37,6 +39,7 @@ struct HubLimits {
   uint64_t streams = 100'000;
   uint64_t rate = 0;                // events a second
   uint64_t window_ms = 5 * 60'000;  // of keys
+  uint64_t holes = limits::kHubHolesMax;
 };
 
 // A change of the log.
@@ -118,6 +121,8 @@ class Home {
   std::optional<uint64_t> consumer(const std::string& id) const;
   // False: there are too many.
   bool set_consumer(const std::string& id, uint64_t position);
+  // The store has refused it.
+  void take_back_consumer(const std::string& id, std::optional<uint64_t> before);
 
  private:
   using Status = PublishResult::Status;

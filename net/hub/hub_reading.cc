@@ -40,6 +40,7 @@ void HubRequest::start_reading() {
   std::string told;
   if (gap) {
     ++hub_.counts().gaps;
+    go_to_next();
     told = gap_text(only);
     if (call.require_complete) {
       problem(412, "The hub does not hold all that is wanted.", {{"Sluice-Replay", "gap"}});
@@ -63,7 +64,14 @@ void HubRequest::start_reading() {
   state_ = State::kReading;
   if (gap && !write(told)) return;
   if (subscribes && !write(text_of_place(only))) return;
+  if (hubs_.context().draining) on_drain();
   pump();
+}
+
+// So that a gap is told with the event that follows, and not with a place where others have theirs.
+void HubRequest::go_to_next() {
+  const Log::Entry* event = nullptr;
+  (void)cursor_.next(hub_.log(), {subscriptions_.get(), sources_}, &event);
 }
 
 // An id without an event. EventSource keeps it, so a client that is cut before its first event
@@ -163,6 +171,7 @@ bool HubRequest::on_lost() {
   Subscriptions from(subscriptions_.get(), sources_);
   cursor_.skip_lost(hub_.log(), from);
   cursor_.only_newest(slow_ == SlowPolicy::kCoalesce);
+  go_to_next();
   const Topic& topic = *from.front().topic;
   return write(gap_text(topic.is_category ? nullptr : hub_.log().stream(topic.name)));
 }

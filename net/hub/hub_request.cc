@@ -175,7 +175,7 @@ void HubRequest::ask_home(std::unique_ptr<HomeCall> call) {
   asked_ = call.get();
   if (hub_.ask(std::move(call))) return;
   asked_ = nullptr;
-  problem(503, "The hub does not keep up, or is about to end.");
+  problem(503, "The hub does not keep up, or is about to end.", {{"Retry-After", "1"}});
 }
 
 void HubRequest::on_home_answer(HomeCall& call) {

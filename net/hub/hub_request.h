@@ -73,6 +73,7 @@ class HubRequest final : public UpstreamHalf {
   std::string text_of_place(const LogStream* stream) const;
   HubId next_id(const LogStream* stream) const;
   bool on_lost();
+  void go_to_next();
   void read_messages();
   std::string_view form_of(const Block& block) const;
 

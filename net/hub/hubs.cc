@@ -33,6 +33,7 @@ Hubs::Hubs(WorkerContext& context, HubProcess* process)
       random_(seed_of(context.config(), "drain") + context.number),
       timer_(this) {
   context.loop.add_turn_hook(*this);
+  process_.join(context.number);
   reload();
 }
 
@@ -41,6 +42,7 @@ Hubs::~Hubs() {
     requests_.remove(*request);
     delete request;
   }
+  process_.leave(context_.number);
 }
 
 void Hubs::reload() {

@@ -50,6 +50,8 @@ class Hubs final : public UpstreamSource, public TurnHook, public TimerOwner {
   void on_news();
   // Subscribers are told to come back later, and end.
   void drain();
+  // False: other workers may still ask this one, and on_news() tells when they do not.
+  bool may_end() const { return process_.may_end(context_.number); }
   std::vector<HubCounts> counts() const;
 
   void on_turn_end() override;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/check.h"
 #include "core/clock.h"
 
 namespace sluice {
@@ -169,14 +170,19 @@ void LocalHub::drop_stream(const std::string& name) {
 // --- the home ---
 
 bool LocalHub::ask(std::unique_ptr<HomeCall> call) {
+  if (asked_ == exchange_.sizes.calls) return false;
+  ++asked_;
   if (home_) {
     serve(*call);
     settle(std::move(call), process_.home());
     return true;
   }
-  if (!exchange_.lanes[context_.number]->up.push(call.get())) return false;
-  call.release();
-  return process_.wake(process_.home());
+  HomeCall* sent = call.release();
+  SLUICE_CHECK(exchange_.lanes[context_.number]->up.push(sent));
+  if (process_.wake(process_.home())) return true;
+  // The home has stopped. The call stays in the lane for good.
+  sent->asker = nullptr;
+  return false;
 }
 
 // It has its answer, unless that has to wait for the store.
@@ -190,12 +196,12 @@ void LocalHub::settle(std::unique_ptr<HomeCall> call, unsigned worker) {
 
 void LocalHub::answer_from_home(std::unique_ptr<HomeCall> call, unsigned worker) {
   if (worker == process_.home()) {
-    if (call->asker) call->asker->on_home_answer(*call);
+    answer(std::move(call));
     return;
   }
-  // There is room for as many answers as there can be calls.
-  if (exchange_.lanes[worker]->down.push({.kind = HubChange::Kind::kAnswer, .call = call.get()}))
-    (void)call.release();
+  // There is room for as many answers as a worker can have calls: lanes_have_room().
+  HubChange change{.kind = HubChange::Kind::kAnswer, .call = call.release()};
+  SLUICE_CHECK(exchange_.lanes[worker]->down.push(change));
   if (!changed_) context_.loop.flush_later(*this);
   changed_ = true;
 }
@@ -216,17 +222,19 @@ void LocalHub::serve(HomeCall& call) {
       call.position = home_->consumer(call.consumer);
       break;
     case HomeCall::Kind::kStoreConsumer:
-      if (std::optional<PublishResult::Status> why = refusal())
+      if (std::optional<PublishResult::Status> why = refusal()) {
         call.result.status = *why;
-      else
-        call.stored = home_->set_consumer(call.consumer, *call.position);
+        break;
+      }
+      call.before = home_->consumer(call.consumer);
+      call.stored = home_->set_consumer(call.consumer, *call.position);
       break;
   }
 }
 
 // For all that one request can change.
 bool LocalHub::lanes_have_room() {
-  size_t room = 2 * limits::kHubBatchMax + limits::kHubLaneCalls;
+  size_t room = 2 * limits::kHubBatchMax + exchange_.sizes.calls;
   // What waits for the store comes through them, too.
   if (unstored_) room += unstored_->events() + unstored_->calls();
   return std::ranges::all_of(exchange_.lanes,
@@ -299,7 +307,7 @@ void LocalHub::on_news() {
           delete change.stream;
           break;
         case HubChange::Kind::kAnswer:
-          answer(change.call);
+          answer(std::unique_ptr<HomeCall>(change.call));
           break;
       }
     }
@@ -317,8 +325,8 @@ void LocalHub::on_news() {
   }
 }
 
-void LocalHub::answer(HomeCall* call) {
-  std::unique_ptr<HomeCall> owned(call);
+void LocalHub::answer(std::unique_ptr<HomeCall> call) {
+  --asked_;
   if (call->asker) call->asker->on_home_answer(*call);
 }
 

@@ -39,7 +39,8 @@ class LocalHub final : public ChangeSink, public FlushTask {
 
   void set_limits(const StreamSettings& settings);
 
-  // Asks the home; the asker hears of it, maybe at once. False: it cannot be asked.
+  // Asks the home; the asker hears of it, maybe at once. False: it cannot be asked, or has stopped,
+  // and nobody hears of it.
   bool ask(std::unique_ptr<HomeCall> call);
   // The home has appended what this worker has not heard of yet. wait() tells the request when it
   // has.
@@ -80,7 +81,7 @@ class LocalHub final : public ChangeSink, public FlushTask {
   void serve(HomeCall& call);
   void settle(std::unique_ptr<HomeCall> call, unsigned worker);
   void answer_from_home(std::unique_ptr<HomeCall> call, unsigned worker);
-  void answer(HomeCall* call);
+  void answer(std::unique_ptr<HomeCall> call);
   void tell_all(const HubChange& change);
   void tell_evicted();
   void wake_workers();
@@ -104,6 +105,7 @@ class LocalHub final : public ChangeSink, public FlushTask {
   Log log_;
   std::unique_ptr<Home> home_;          // null: it is another worker's
   std::unique_ptr<Unstored> unstored_;  // null: nothing is stored
+  size_t asked_ = 0;                    // calls of this worker that have no answer yet
   bool changed_ = false;                // other workers are to be woken
   uint64_t evicted_ = 0;  // through there, of which they have not been told; 0: they have
   std::unordered_map<std::string, std::unique_ptr<Topic>> topics_;  // by kind and name

@@ -1,8 +1,10 @@
 // A hub's home and its store: what was there at the start, what goes to the store, and what has
 // become of it.
 #include <algorithm>
+#include <ranges>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/clock.h"
 #include "net/hub/hub_store.h"
@@ -102,6 +104,7 @@ void LocalHub::on_store_news() {
     else
       on_not_stored(outcome);
   }
+  tell_evicted();
 }
 
 void LocalHub::on_stored(HubBatch& batch) {
@@ -113,7 +116,6 @@ void LocalHub::on_stored(HubBatch& batch) {
     batch.held = 1;
     exchange_.next.store(log_.next(), std::memory_order_release);
     home_->trim(context_.loop.now_ms(), wall_clock_ms());
-    tell_evicted();
   }
   unsigned worker = 0;
   while (std::unique_ptr<HomeCall> call = unstored_->next_answered(batch.number, worker))
@@ -123,12 +125,20 @@ void LocalHub::on_stored(HubBatch& batch) {
 // What follows it comes to nothing, too.
 void LocalHub::on_not_stored(StoreOutcome outcome) {
   unstored_->give_up();
-  if (unstored_->store().shows_durable()) home_->take_back();
+  bool takes_back = unstored_->store().shows_durable();
+  if (takes_back) home_->take_back();
+  std::vector<std::pair<std::unique_ptr<HomeCall>, unsigned>> refused;
   unsigned worker = 0;
-  while (std::unique_ptr<HomeCall> call = unstored_->next_answered(UINT64_MAX, worker)) {
+  while (std::unique_ptr<HomeCall> call = unstored_->next_answered(UINT64_MAX, worker))
+    refused.emplace_back(std::move(call), worker);
+  // The last one first, so that a consumer is left with what it had before all of them.
+  for (auto& [call, its_worker] : refused | std::views::reverse)
+    if (takes_back && call->kind == HomeCall::Kind::kStoreConsumer)
+      home_->take_back_consumer(call->consumer, call->before);
+  for (auto& [call, its_worker] : refused) {
     if (call->result.status == Status::kAppended) counts_.appended -= call->result.count;
     call->result.status = refused_with(outcome);
-    answer_from_home(std::move(call), worker);
+    answer_from_home(std::move(call), its_worker);
   }
 }
 

@@ -69,6 +69,7 @@ LogStream& Log::make_stream(std::string_view name, uint32_t epoch, uint64_t next
 void Log::restore(uint64_t next) {
   first_ = next_ = next;
   forgotten_through_ = next - 1;
+  forgotten_hole_ = ++holes_;
 }
 
 void Log::restore_stream(std::string_view name, uint32_t epoch, uint64_t next) {
@@ -93,7 +94,7 @@ LogStream& Log::append(Block& block, bool* created) {
     uint64_t oldest = stream.events.front();
     drop(ring_[oldest & (capacity_ - 1)]);
     stream.category.events.lose(oldest, ++holes_);
-    stream.events.evict_through(oldest);
+    stream.events.lose_first(holes_);
   }
   return stream;
 }
@@ -131,6 +132,7 @@ bool Log::forget(std::string_view name) {
   if (stream->in_empty.linked()) empty_.remove(*stream);
   forgotten_through_ = std::max(forgotten_through_, stream->events.lost_through());
   LogCategory& category = stream->category;
+  forgotten_hole_ = ++holes_;
   streams_.erase(streams_.find(name));
   if (--category.streams == 0) {
     forgotten_through_ = std::max(forgotten_through_, category.events.lost_through());

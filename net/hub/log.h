@@ -81,15 +81,23 @@ class Log {
   LogCategory* category(std::string_view name);
   // Of streams that are not known any more, at most: what was lost with them.
   uint64_t forgotten_through() const { return forgotten_through_; }
+  uint64_t forgotten_hole() const { return forgotten_hole_; }
 
   size_t streams() const { return streams_.size(); }
   size_t categories() const { return categories_.size(); }
   // Of which nothing has been held for longest; null: there is none.
   LogStream* longest_empty() const { return empty_.front(); }
   uint64_t events() const { return events_; }
-  uint64_t bytes() const { return bytes_; }
+  // Places of events that have gone from the midst.
+  uint64_t holes() const { return next_ - first_ - events_; }
+  // Of the events, which all workers share, and of this index of them.
+  uint64_t bytes() const { return bytes_ + index_bytes(); }
+  uint64_t index_bytes() const { return (next_ - first_) * kPlaceBytes; }
 
  private:
+  // A place here, in its stream and in its category, each in a ring that may be half empty.
+  static constexpr uint64_t kPlaceBytes = 2 * (sizeof(Entry) + 2 * sizeof(uint64_t));
+
   template <typename T>
   using ByName = std::unordered_map<std::string_view, std::unique_ptr<T>>;
 
@@ -105,8 +113,9 @@ class Log {
   uint64_t first_ = 1;
   uint64_t next_ = 1;
   uint64_t events_ = 0;
-  uint64_t bytes_ = 0;
+  uint64_t bytes_ = 0;  // of events
   uint64_t forgotten_through_ = 0;
+  uint64_t forgotten_hole_ = 0;
   uint64_t holes_ = 0;  // counted
   ByName<LogStream> streams_;
   ByName<LogCategory> categories_;

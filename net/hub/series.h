@@ -40,6 +40,14 @@ class Series {
       capacity_ = begin_ = 0;
     }
   }
+  // The first one goes, by its stream's own limit and not in the order of the log.
+  void lose_first(uint64_t number) {
+    uint64_t evicted = evicted_through_;
+    uint64_t first = front();
+    evict_through(first);
+    evicted_through_ = evicted;
+    lose(first, number);
+  }
   // One from their midst is gone, too, or may be. `number` counts the log's.
   void lose(uint64_t global, uint64_t number) {
     hole_through_ = std::max(hole_through_, global);

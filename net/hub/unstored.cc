@@ -1,5 +1,8 @@
 #include "net/hub/unstored.h"
 
+#include <string>
+#include <vector>
+
 namespace sluice {
 
 HubBatch& Unstored::open() {
@@ -19,6 +22,8 @@ void Unstored::send() {
 }
 
 void Unstored::wait(std::unique_ptr<HomeCall> call, unsigned worker) {
+  std::vector<EventDraft>().swap(call->publish.events);
+  std::string().swap(call->publish.body);
   waiting_.push_back({std::move(call), worker, open_ ? sent_ + 1 : sent_});
 }
 

@@ -28,7 +28,8 @@ class Unstored {
   HubBatch& open();
   // Hands it to the store.
   void send();
-  // The answer waits for all that has been decided up to now.
+  // The answer waits for all that has been decided up to now. The call keeps no body: what is new
+  // in it is in a batch.
   void wait(std::unique_ptr<HomeCall> call, unsigned worker);
   bool empty() const { return !open_ && returned_ == sent_; }
 

@@ -198,9 +198,10 @@ std::string Server::prepare(const ConfigResult& read, Change& change) {
   }
   change.snapshot = std::make_shared<ConfigSnapshot>(std::move(config), snapshot_.get());
   const std::vector<Listen>& listen = change.snapshot->config().listen;
-  std::string wrong = hubs_->open_stores(*change.snapshot);
+  std::string wrong = hubs_->open_stores(*change.snapshot, change.hubs);
   if (wrong.empty()) wrong = open_listeners(missing(listen, running.listen), change.sockets);
   if (!wrong.empty()) {
+    change.hubs.clear();
     close_log(change.log_file);
     close_log(change.usage_log);
   }
@@ -210,6 +211,7 @@ std::string Server::prepare(const ConfigResult& read, Change& change) {
 // `done` runs on the thread of the worker that changes over last.
 void Server::switch_to(Change& change, std::function<void()> done) {
   client_limit_->set_most(change.clients_max);
+  hubs_->add(change.hubs);
   const Config& config = snapshot_->config();
   if (change.log_file) log_.use_file(config.access_log, *change.log_file);
   if (change.usage_log) log_.use_file(config.usage_log, *change.usage_log, LogTarget::kUsage);

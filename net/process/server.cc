@@ -95,6 +95,7 @@ Server::~Server() {
   if (admin_) admin_->stop();
   for (auto& worker : workers_) worker->post([](Gateway& gateway) { gateway.abort_all(); });
   if (hubs_) hubs_->silence_stores();
+  for (auto& worker : workers_) worker->join();  // they wake each other until then
   workers_.clear();
   admin_.reset();  // to which they have answered until then
   close_sockets(sockets_);
@@ -212,10 +213,10 @@ bool Server::start_workers() {
     return fail(error);
   snapshot_ = std::make_shared<ConfigSnapshot>(std::move(config));
   hubs_.emplace(count, /*home=*/0);
-  hubs_->set_waker([this](unsigned worker) {
-    return workers_[worker]->post([](Gateway& gateway) { gateway.on_hub_news(); });
-  });
-  if (std::string error = hubs_->open_stores(*snapshot_); !error.empty()) return fail(error);
+  HubProcess::Opened opened;
+  if (std::string error = hubs_->open_stores(*snapshot_, opened); !error.empty())
+    return fail(error);
+  hubs_->add(opened);
   for (unsigned i = 0; i < count; ++i) {
     Worker::Options options{.index = i,
                             .cpu = config_->pin ? cpus[i % cpus.size()] : -1,
@@ -229,6 +230,9 @@ bool Server::start_workers() {
     std::string error = workers_.back()->start();
     if (!error.empty()) return fail(error);
   }
+  hubs_->set_waker([this](unsigned worker) {
+    return workers_[worker]->post([](Gateway& gateway) { gateway.on_hub_news(); });
+  });
   for (auto& worker : workers_) {
     std::string error = worker->serve([this] {
       uint64_t one = 1;

@@ -55,7 +55,8 @@ class Server {
   // What a reload changes to, all of it opened and checked.
   struct Change {
     std::shared_ptr<const ConfigSnapshot> snapshot;
-    Sockets sockets;  // of new listeners
+    Sockets sockets;          // of new listeners
+    HubProcess::Opened hubs;  // with new stores
     std::optional<int> log_file;
     std::optional<int> usage_log;
     uint64_t clients_max = 0;

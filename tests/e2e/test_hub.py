@@ -439,6 +439,46 @@ def test_a_drain_asks_subscribers_to_come_back_later(rig):
     assert gateway.wait_exit() == 0
 
 
+def test_a_gap_is_told_with_the_first_event_that_follows(rig):
+    gateway = hub_gateway(rig, "hub-history-events=3")
+    for stream in ("a-1", "a-1", "b-1", "b-1", "a-1"):
+        publish(rig, gateway, stream, {"data": 1})
+    category = Subscriber(rig, gateway, "/hub/categories/a?position=1")
+    gap = category.event()
+    assert gap["event"] == "sluice.gap"
+    first = category.event()
+    assert json.loads(gap["data"])["got"] == first["id"]
+    assert json.loads(first["data"])["globalPosition"] == 5
+    # Of those that are wanted: nothing is held, so it is the next one.
+    none = Subscriber(rig, gateway, "/hub/categories/a?position=1&correlation=x")
+    assert json.loads(none.event()["data"])["got"].endswith(".6")
+
+
+@pytest.mark.parametrize("settings", [(), ("dialect=openai",), ("dialect=anthropic", "gate=content"), ("usage=on",)])
+def test_a_dialect_is_none_of_a_hubs(rig, settings):
+    """A hub may relay a model's events. They begin and end nothing here."""
+    gateway = hub_gateway(rig, *settings)
+    chunk = '{"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"a"}}]}'
+    sent = [chunk, "[DONE]", "behind it", chunk, "[DONE]"]
+    live = Subscriber(rig, gateway, "/hub/streams/a")
+    for data in sent[:3]:
+        ask(rig, gateway, "/hub/streams/a", "Content-Type: text/plain", method="POST", body=data.encode())
+    assert live.data(3) == sent[:3]
+    again = Subscriber(rig, gateway, "/hub/streams/a?position=0")
+    assert again.data(3) == sent[:3]
+    for data in sent[3:]:
+        ask(rig, gateway, "/hub/streams/a", "Content-Type: text/plain", method="POST", body=data.encode())
+    assert live.data(2) == again.data(2) == sent[3:]
+    unfinished = Subscriber(rig, gateway, "/hub/streams/a?position=3")
+    assert unfinished.data(1) == [chunk]
+    gateway.signal(signal.SIGTERM)
+    for one in (live, again, unfinished):
+        while "retry" not in (block := one.block()):
+            assert block["data"] == "[DONE]"
+        assert one.client.body.rest() == b""
+    assert gateway.wait_exit() == 0
+
+
 def test_presence(rig):
     gateway = hub_gateway(rig, threads="2")
     live = [Subscriber(rig, gateway, "/hub/streams/a-1") for _ in range(8)]

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import threading
@@ -220,21 +221,42 @@ def small_disk(tmp_path):
 def test_a_full_disk_is_told_and_over_when_there_is_room(rig, small_disk):
     gateway = start(rig, small_disk / "hub.db")
     assert publish(gateway, "a-1", {"data": 1})[0] == 201
+    assert ask(gateway, "/hub/consumers/d", "PUT", '{"position": 2}')[0] == 200
     subscriber = Subscriber(rig, gateway, "/hub/streams/a-1?position=0")
     filler = small_disk / "filler"
     with open(filler, "wb") as file:
         os.posix_fallocate(file.fileno(), 0, 20 << 20)
+    # The first that it tells it by is taken, and then given up.
+    assert ask(gateway, "/hub/consumers/d", "PUT", '{"position": 3}')[0] == 507
     assert publish(gateway, "a-1", {"data": 2})[0] == 507
     wait_until(lambda: "hub main: its store is full" in gateway.errors(), "the message")
     # What is there can be read.
     assert subscriber.event()["data"] == "1"
     assert len(messages(gateway, "streams/a-1")) == 1
     assert ask(gateway, "/hub/consumers/c", "PUT", '{"position": 1}')[0] == 507
+    assert ask(gateway, "/hub/consumers/d")[1]["position"] == 2, "it has been taken back"
     filler.unlink()
     wait_until(lambda: "hub main: its store takes events again" in gateway.errors(), "the message")
     status, answer = publish(gateway, "a-1", {"data": 3})
     assert status == 201 and answer["position"] == 1
     assert subscriber.event()["data"] == "3"
+
+
+def test_a_start_on_a_full_disk_waits_for_room(rig, small_disk):
+    filler = small_disk / "filler"
+    with open(filler, "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, 36 << 20)
+    for again in range(8):  # the store's thread and the workers' may begin in any order
+        gateway = start(rig, small_disk / "hub.db", threads="2")
+        wait_until(lambda: "hub main: its store is full" in gateway.errors(), "the message")
+        if again < 7:
+            gateway.stop()
+    for _ in range(8):  # on either worker
+        assert publish(gateway, "a-1", {"data": 1})[0] == 507
+    filler.unlink()
+    wait_until(lambda: "hub main: its store takes events again" in gateway.errors(), "the message")
+    for position in range(8):
+        assert publish(gateway, "a-1", {"data": 1})[1]["position"] == position
 
 
 def refusal(route):
@@ -277,3 +299,31 @@ def test_a_reload_adds_a_hub_with_a_store_and_changes_none(rig, tmp_path):
     gateway.signal(signal.SIGHUP)
     wait_until(lambda: "hub-store of hub one: another one takes a restart" in gateway.errors(), "the refusal")
     assert ask(gateway, "/one/streams/a-1", "POST", "2", Content_Type="text/plain")[0] == 201
+
+
+def test_a_refused_reload_leaves_no_store_open(rig, tmp_path):
+    config = tmp_path / "sluice.toml"
+    one = f'[[route]]\npath = "/one"\nhub = "one"\nhub-store = "sqlite:{tmp_path}/one.db"\n'
+    two = f'[[route]]\npath = "/two"\nhub = "two"\nhub-store = "sqlite:{tmp_path}/two.db"\n'
+    config.write_text('listen = ["127.0.0.1:0"]\n' + one)
+    gateway = rig.gateway(None, "--config", str(config), listens=True)
+    assert ask(gateway, "/one/streams/a-1", "POST", "1", Content_Type="text/plain")[0] == 201
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        config.write_text(f'listen = ["127.0.0.1:0", "127.0.0.1:{port}"]\n' + one + two)
+        gateway.signal(signal.SIGHUP)
+        wait_until(lambda: "nothing has changed" in gateway.errors(), "the refusal")
+    assert not any("two.db" in os.readlink(f"/proc/{gateway.process.pid}/fd/{fd}")
+                   for fd in os.listdir(f"/proc/{gateway.process.pid}/fd"))
+    # So another one may have it.
+    other = start(rig, tmp_path / "two.db")
+    assert publish(other, "a-1", {"data": 1})[0] == 201
+    other.stop()
+    # And so may this one, once its reload is in order.
+    config.write_text('listen = ["127.0.0.1:0"]\n' + one + two)
+    gateway.signal(signal.SIGHUP)
+    wait_until(lambda: "generation 2" in gateway.errors(), "the reload")
+    gateway.own_fds = gateway.open_fds()  # with those of another store
+    assert len(ask(gateway, "/two/streams/a-1/messages")[1]) == 1

@@ -179,14 +179,17 @@ inline Config config_to(uint16_t upstream_port) {
 // One worker on a thread of its own.
 class TestWorker {
  public:
-  explicit TestWorker(Config config) : config_(std::move(config)) {
+  // `hubs`: what it shares with other workers.
+  explicit TestWorker(Config config, unsigned index = 3, HubProcess* hubs = nullptr)
+      : config_(std::move(config)) {
     int listener = listen_on_loopback(&port_);
     worker_ = std::make_unique<Worker>(
-        Worker::Options{.index = 3,
+        Worker::Options{.index = index,
                         .cpu = -1,
                         .snapshot = std::make_shared<ConfigSnapshot>(config_),
                         .features = features_here(),
                         .client_limit = &client_limit_,
+                        .hubs = hubs,
                         .sockets = {{"test", listener}},
                         .log = &log_});
     EXPECT_EQ(worker_->start(), "");
@@ -212,6 +215,12 @@ class TestWorker {
   void post(std::function<void(Gateway&)> message) {
     EXPECT_TRUE(worker_->post(std::move(message)));
   }
+  // False: it has stopped.
+  bool tell_hub_news() {
+    return worker_->post([](Gateway& gateway) { gateway.on_hub_news(); });
+  }
+  // Until it has ended by itself.
+  void join() { worker_->join(); }
   // Aborts what is left, and joins.
   void stop() {
     if (!worker_) return;

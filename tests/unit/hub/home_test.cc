@@ -137,6 +137,45 @@ TEST(Home, AStreamKeepsAsManyAsItMay) {
   EXPECT_EQ(hub.log.first(), 5U);
 }
 
+// One old event would keep the places of all that its streams have let go of since.
+TEST(Home, HolesAreBoundedByBytes) {
+  HubLog hub;
+  hub.home.set_limits({.history_bytes = 100'000, .history_events = 0, .stream_events = 1});
+  hub.publish("config-1");
+  for (int i = 0; i < 500; ++i) hub.publish("hot-1");
+  EXPECT_EQ(hub.log.events(), 2U);
+  for (int i = 0; i < 10'000; ++i) {
+    hub.publish("hot-1");
+    ASSERT_LT((hub.log.next() - hub.log.first()) * sizeof(Log::Entry), 100'000U);
+  }
+  EXPECT_EQ(hub.log.events(), 1U);
+}
+
+TEST(Home, HolesAreBoundedByTheirNumber) {
+  HubLog hub;
+  hub.home.set_limits({.history_bytes = 0, .history_events = 0, .stream_events = 1, .holes = 1000});
+  hub.publish("config-1");
+  for (int i = 0; i < 1001; ++i) hub.publish("hot-1");
+  EXPECT_EQ(hub.log.first(), 1U);
+  EXPECT_EQ(hub.log.events(), 2U);
+  hub.publish("hot-1");
+  EXPECT_EQ(hub.log.events(), 1U);
+  EXPECT_EQ(hub.log.first(), hub.log.next() - 1);
+}
+
+// Each worker has an index of its own.
+TEST(Home, TheIndexOfEachWorkerCounts) {
+  HubLog hub;
+  hub.publish("a-1");
+  hub.home.set_limits({.history_bytes = hub.log.bytes()});
+  hub.home.trim(hub.now_ms, hub.wall_ms);
+  EXPECT_EQ(hub.log.events(), 1U);
+  HubLog shared(/*workers=*/2);
+  shared.home.set_limits({.history_bytes = hub.log.bytes()});
+  shared.publish("a-1");
+  EXPECT_EQ(shared.log.events(), 0U);
+}
+
 TEST(Home, AnEmptyStreamMakesRoomForANewOne) {
   HubLog hub;
   hub.home.set_limits({.history_events = 2, .streams = 2});

@@ -12,9 +12,17 @@ namespace sluice {
 
 class HubLog final : public ChangeSink {
  public:
-  HubLog() : log(slots), home(log, *this, /*seed=*/1, /*holders=*/1) {}
+  explicit HubLog(uint32_t workers = 1)
+      : log(slots), home(log, *this, /*seed=*/1, workers), others(workers - 1) {}
+
+  // It has all and shows it at once.
+  void use_store() {
+    home.use_store(/*shows_durable=*/false);
+    ++others;
+  }
 
   void append(Block& block, const EventDraft& /*draft*/) override {
+    for (uint32_t i = 0; i < others; ++i) block.let_go();
     bool created = false;
     log.append(block, &created);
   }
@@ -37,6 +45,7 @@ class HubLog final : public ChangeSink {
   BlockSlots slots;
   Log log;
   Home home;
+  uint32_t others;  // who have a hold on each block, and give it back at once
   uint64_t now_ms = 1'000'000;
   uint64_t wall_ms = 1'790'000'000'000;
   std::vector<std::string> forgotten;

@@ -1,8 +1,13 @@
 // A hub against a model of it, by chance: publishers, limits, two logs that hear of changes at
-// different times, and readers that read now and then. What a reader gets has to be all that it
-// asked for, in order, unless it was told of a loss.
+// different times, and readers that read now and then, of several streams and categories, and are
+// cut off and come back. What a reader gets has to be all that it asked for, in order, unless it
+// was told of a loss.
+#include <algorithm>
 #include <deque>
+#include <memory>
 #include <set>
+#include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -44,10 +49,11 @@ class World final : public ChangeSink {
  public:
   explicit World(uint64_t seed) : random(seed), home(first.log, *this, seed, /*holders=*/2) {
     home.set_limits({.history_bytes = random.between(0, 1) * random.between(2000, 20'000),
-                     .history_events = random.between(1, 60),
+                     .history_events = random.between(0, 3) * random.between(1, 60),
                      .history_age_ms = random.between(0, 1) * 5000,
                      .stream_events = random.between(0, 1) * random.between(1, 20),
-                     .streams = random.between(2, 12)});
+                     .streams = random.between(2, 12),
+                     .holes = random.between(10, 200)});
   }
 
   void append(Block& block, const EventDraft& /*draft*/) override {
@@ -72,7 +78,8 @@ class World final : public ChangeSink {
   }
   void publish() {
     PublishRequest request{.stream = any_stream()};
-    for (uint64_t i = random.between(1, 4); i > 0; --i) request.events.push_back({.data = "1"});
+    uint64_t events = random.between(0, 9) == 0 ? 40 : random.between(1, 4);
+    for (; events > 0; --events) request.events.push_back({.data = "1"});
     now_ms += random.between(0, 300);
     home.publish(request, now_ms, 1'000'000 + now_ms);
   }
@@ -89,20 +96,19 @@ class World final : public ChangeSink {
 
 class Reader {
  public:
-  Reader(World& world, Replica& replica)
-      : world_(world),
-        replica_(replica),
-        topic_(world.random.between(0, 1) == 0
-                   ? Topic(world.any_stream(), false)
-                   : Topic(world.random.between(0, 1) == 0 ? "a" : "b", true)) {
-    subscription_.topic = &topic_;
+  Reader(World& world, Replica& replica) : world_(world), replica_(&replica) {
+    for (uint64_t i = world.random.between(1, 4); i > 0; --i) {
+      bool is_category = world.random.between(0, 2) == 0;
+      std::string name = is_category ? world.any_stream().substr(0, 1) : world.any_stream();
+      topics_.push_back(std::make_unique<Topic>(name, is_category));
+    }
+    single_ = topics_.size() == 1 && !topics_.front()->is_category;
     bind();
+    LogStream* stream = only_stream();
     Start start{.at = Start::At::kPosition};
-    LogStream* stream = replica.log.stream(topic_.name);
-    uint64_t most = topic_.is_category ? replica.log.next() : stream ? stream->next : 0;
+    uint64_t most = !single_ ? replica.log.next() : stream ? stream->next : 0;
     start.number = world.random.between(0, most);
-    if (!cursor_.begin(start, replica.log, {&subscription_, 1}, world.home.epoch(), stream))
-      excuse();
+    if (!cursor_.begin(start, replica.log, subscriptions_, world.home.epoch(), stream)) excuse();
     expected_ = 1;
     // The first of all events that is wanted, in the life of the stream that it has begun in.
     while (expected_ < replica.log.next() && !is_wanted(start, stream)) ++expected_;
@@ -112,15 +118,20 @@ class Reader {
     bind();
     for (; count > 0; --count) {
       const Log::Entry* event = nullptr;
-      Cursor::Step step = cursor_.next(replica_.log, {&subscription_, 1}, &event);
+      Cursor::Step step = cursor_.next(log(), subscriptions_, &event);
+      if (step == Cursor::Step::kMore) continue;
       if (step == Cursor::Step::kEnd) {
         // Nothing that it wants has been left out silently.
-        expect_through(replica_.log.next());
+        expect_through(log().next());
         return;
       }
       if (step == Cursor::Step::kLost) {
-        excuse();
-        cursor_.skip_lost(replica_.log, {&subscription_, 1});
+        if (last_id_.empty() || world_.random.between(0, 1) == 0) {
+          excuse();
+          cursor_.skip_lost(log(), subscriptions_);
+        } else {
+          come_back();
+        }
         continue;
       }
       ASSERT_EQ(step, Cursor::Step::kEvent);
@@ -133,23 +144,46 @@ class Reader {
       expect_through(global);
       expected_ = global + 1;
       cursor_.advance();
+      last_id_.clear();
+      append_hub_id(last_id_, single_ ? HubId{published.epoch, published.position}
+                                      : HubId{world_.home.epoch(), global});
+      if (world_.random.between(0, 99) == 0) come_back();
     }
   }
 
  private:
+  Log& log() const { return replica_->log; }
+  LogStream* only_stream() { return single_ ? log().stream(topics_.front()->name) : nullptr; }
   void bind() {
-    LogStream* stream = topic_.is_category ? nullptr : replica_.log.stream(topic_.name);
-    LogCategory* category = topic_.is_category ? replica_.log.category(topic_.name) : nullptr;
-    topic_.series = stream ? &stream->events : category ? &category->events : nullptr;
+    subscriptions_.resize(topics_.size());
+    for (size_t i = 0; i < topics_.size(); ++i) {
+      Topic& topic = *topics_[i];
+      LogStream* stream = topic.is_category ? nullptr : log().stream(topic.name);
+      LogCategory* category = topic.is_category ? log().category(topic.name) : nullptr;
+      topic.series = stream ? &stream->events : category ? &category->events : nullptr;
+      subscriptions_[i].topic = &topic;
+    }
+  }
+  // It has been cut off, and goes on from its last event at either worker, which hears first of all
+  // that the home had when it came.
+  void come_back() {
+    replica_ = world_.random.between(0, 1) == 0 ? &world_.first : &world_.second;
+    world_.deliver(SIZE_MAX);
+    bind();
+    cursor_ = Cursor();
+    Start start{.at = Start::At::kId, .id = last_id_};
+    if (!cursor_.begin(start, log(), subscriptions_, world_.home.epoch(), only_stream())) excuse();
   }
   bool matches(const Published& event) const {
-    return topic_.is_category ? event.stream.starts_with(topic_.name + "-")
-                              : event.stream == topic_.name;
+    return std::ranges::any_of(topics_, [&event](const std::unique_ptr<Topic>& topic) {
+      return topic->is_category ? event.stream.starts_with(topic->name + "-")
+                                : event.stream == topic->name;
+    });
   }
   bool is_wanted(const Start& start, const LogStream* stream) const {
     const Published& event = world_.all[expected_ - 1];
-    if (topic_.is_category) return expected_ >= start.number;
-    return stream && event.stream == topic_.name && event.epoch == stream->epoch &&
+    if (!single_) return expected_ >= start.number;
+    return stream && event.stream == topics_.front()->name && event.epoch == stream->epoch &&
            event.position >= start.number;
   }
   void expect_through(uint64_t global) {
@@ -159,17 +193,19 @@ class Reader {
   }
   // It has been told, so what is not held now may be missing.
   void excuse() {
-    for (uint64_t global = 1; global < replica_.log.next(); ++global)
-      if (!replica_.log.at(global)) excused_.insert(global);
+    for (uint64_t global = 1; global < log().next(); ++global)
+      if (!log().at(global)) excused_.insert(global);
   }
 
   World& world_;
-  Replica& replica_;
-  Topic topic_;
-  Subscription subscription_;
+  Replica* replica_;
+  std::vector<std::unique_ptr<Topic>> topics_;
+  std::vector<Subscription> subscriptions_;
   Cursor cursor_;
+  std::string last_id_;
   uint64_t expected_ = 1;
   std::set<uint64_t> excused_;
+  bool single_ = false;
 };
 
 TEST(HubModel, ReadersGetAllOrAreTold) {

@@ -160,6 +160,7 @@ class RestoredLogTest : public ::testing::Test {
  protected:
   RestoredLogTest() {
     hub_.log.restore(3);
+    hub_.use_store();
     append("a-1", 7, 3);
     append("b-1", 0, 4);
     hub_.log.restore_stream("a-1", 1, 8);
@@ -187,6 +188,8 @@ TEST_F(RestoredLogTest, ItsPositionsGoOn) {
   EXPECT_EQ(hub_.log.stream("old-1")->next, 5U);
   EXPECT_EQ(hub_.publish("old-1").position, 5U);
   EXPECT_EQ(hub_.publish("a-1").position, 8U);
+  hub_.publish("new-1");
+  EXPECT_EQ(hub_.log.stream("new-1")->epoch, Home::stored_epoch(1, "new-1"));
 }
 
 TEST_F(RestoredLogTest, WhatIsNotThereAnyMoreIsTold) {
@@ -196,6 +199,7 @@ TEST_F(RestoredLogTest, WhatIsNotThereAnyMoreIsTold) {
   EXPECT_THAT(read("old-1", false, 4, false), ElementsAre());
   EXPECT_THAT(read("a", true, 3, true), ElementsAre("a-1/7"));
   EXPECT_THAT(read("a", true, 2, false), ElementsAre("a-1/7"));
+  EXPECT_THAT(read("unknown", true, 2, false), ElementsAre());
 }
 
 }  // namespace

@@ -1,0 +1,163 @@
+// A hub's home and another worker that asks it: what becomes of a request that the home does not
+// get, and of one that it answers late.
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/gateway/net_testing.h"
+
+namespace sluice::test {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+constexpr unsigned kHome = 0;
+constexpr unsigned kOther = 1;
+
+Config hub_config() {
+  Config config;
+  config.routes.push_back({.path = "/hub", .upstreams = {}, .settings = {}});
+  Route& route = config.routes.back();
+  route.hub = "main";
+  route.upstreams.push_back({.url = "hub:main", .host = "main", .address = {}});
+  route.settings.heal = Heal::kOff;
+  return config;
+}
+
+void publish(const Wire& client) {
+  client.send("POST /hub/streams/account-1 HTTP/1.1\r\nhost: test\r\ncontent-length: 1\r\n\r\n7");
+}
+
+// The home is the test, and its lanes have room for two calls.
+class AskingWorker : public ::testing::Test {
+ protected:
+  AskingWorker() {
+    process_.set_waker([this](unsigned worker) { return worker != kHome || home_runs_; });
+    process_.looks(kHome);
+  }
+  ~AskingWorker() override {
+    worker_.stop();
+    for (HomeCall* call; lane().up.pop(call);) delete call;
+  }
+
+  HubExchange& hub() { return process_.hub("main", 0); }
+  HubExchange::Lane& lane() { return *hub().lanes[kOther]; }
+  std::unique_ptr<HomeCall> next_call() {
+    auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    for (HomeCall* call; std::chrono::steady_clock::now() < deadline; std::this_thread::yield())
+      if (lane().up.pop(call)) return std::unique_ptr<HomeCall>(call);
+    ADD_FAILURE() << "nothing was asked";
+    return std::make_unique<HomeCall>();
+  }
+  void answer(std::unique_ptr<HomeCall> call) {
+    call->result = {.status = PublishResult::Status::kAppended, .global = 1, .count = 1};
+    EXPECT_TRUE(lane().down.push({.kind = HubChange::Kind::kAnswer, .call = call.release()}));
+    EXPECT_TRUE(worker_.tell_hub_news());
+  }
+
+  std::atomic<bool> home_runs_{true};
+  HubProcess process_{2, kHome, {.changes = 16, .calls = 2}};
+  TestWorker worker_{hub_config(), kOther, &process_};
+};
+
+TEST_F(AskingWorker, HasNoMoreCallsThanThereIsRoomForAnswers) {
+  Wire first = worker_.connect();
+  Wire second = worker_.connect();
+  Wire third = worker_.connect();
+  publish(first);
+  std::unique_ptr<HomeCall> call = next_call();
+  publish(second);
+  std::unique_ptr<HomeCall> other_call = next_call();
+  publish(third);  // the home has both, so the way up is free
+  EXPECT_THAT(third.receive_through("}\n"), StartsWith("HTTP/1.1 503 "));
+  third.hang_up();
+  answer(std::move(call));
+  EXPECT_THAT(first.receive_through("}\n"), StartsWith("HTTP/1.1 201 "));
+  publish(first);
+  answer(next_call());
+  EXPECT_THAT(first.receive_through("}\n"), StartsWith("HTTP/1.1 201 "));
+  answer(std::move(other_call));
+  EXPECT_THAT(second.receive_through("}\n"), StartsWith("HTTP/1.1 201 "));
+}
+
+TEST_F(AskingWorker, ForgetsACallThatTheHomeIsNoMoreThereFor) {
+  Wire client = worker_.connect();
+  home_runs_ = false;
+  publish(client);
+  EXPECT_THAT(client.receive_through("}\n"), StartsWith("HTTP/1.1 503 "));
+  worker_.ask([](Gateway&) { return true; });  // the asker is that thread's
+  EXPECT_EQ(next_call()->asker, nullptr) << "it has been answered, and may be gone";
+}
+
+// All of it is the test's, so nobody is behind the answer that comes late.
+TEST_F(AskingWorker, AClientThatLeavesIsNotAnswered) {
+  Wire client = worker_.connect();
+  publish(client);
+  std::unique_ptr<HomeCall> call = next_call();
+  client.reset();
+  auto clients = [](Gateway& gateway) {
+    WorkerSnapshot now;
+    gateway.snapshot(now);
+    return now.client_connections;
+  };
+  while (worker_.ask(clients) > 0) std::this_thread::yield();
+  answer(std::move(call));
+  Wire next = worker_.connect();
+  publish(next);
+  answer(next_call());
+  EXPECT_THAT(next.receive_through("}\n"), StartsWith("HTTP/1.1 201 "));
+}
+
+// It has to hear of an event first that the home has appended already.
+TEST_F(AskingWorker, EndsASubscriberThatBeginsToReadWhileItDrains) {
+  hub().next.store(2);
+  Wire subscriber = worker_.connect();
+  subscriber.send(
+      "GET /hub/streams/account-1 HTTP/1.1\r\nhost: test\r\naccept: text/event-stream\r\n\r\n");
+  auto streams = [](Gateway& gateway) { return gateway.streams().live(); };
+  while (worker_.ask(streams) == 0) std::this_thread::yield();
+  worker_.post([](Gateway& gateway) { gateway.drain(); });
+  std::string scratch;
+  EventPlace place{.stream = "account-1", .position = 0, .global = 1};
+  Block* block = Block::make({.data = "7"}, place, /*holders=*/1, scratch);
+  EXPECT_TRUE(lane().down.push({.kind = HubChange::Kind::kAppend, .block = block}));
+  EXPECT_TRUE(worker_.tell_hub_news());
+  EXPECT_THAT(subscriber.receive_to_end(), HasSubstr("retry: "));
+}
+
+// Both are workers.
+class HomeAndOther : public ::testing::Test {
+ protected:
+  HomeAndOther() {
+    process_.set_waker([this](unsigned worker) {
+      return (worker == kHome ? home_worker_ : other_worker_).tell_hub_news();
+    });
+  }
+
+  HubProcess process_{2, kHome};
+  TestWorker home_worker_{hub_config(), kHome, &process_};
+  TestWorker other_worker_{hub_config(), kOther, &process_};
+};
+
+TEST_F(HomeAndOther, TheHomeStaysUntilNobodyCanAskIt) {
+  Wire publisher = other_worker_.connect();
+  publish(publisher);
+  EXPECT_THAT(publisher.receive_through("}\n"), HasSubstr("\"position\":0"));
+  home_worker_.post([](Gateway& gateway) { gateway.drain(); });
+  home_worker_.ask([](Gateway&) { return true; });  // its turn has ended
+  publish(publisher);
+  EXPECT_THAT(publisher.receive_through("}\n"), HasSubstr("\"position\":1"));
+  other_worker_.post([](Gateway& gateway) { gateway.drain(); });
+  publisher.hang_up();
+  home_worker_.join();
+  other_worker_.join();
+}
+
+}  // namespace
+}  // namespace sluice::test

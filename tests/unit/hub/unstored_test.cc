@@ -1,0 +1,28 @@
+#include "net/hub/unstored.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/hub/hub_log.h"
+
+namespace sluice {
+namespace {
+
+// Publishers may wait for a disk that has stalled, and leave. What they have sent is in the batch.
+TEST(Unstored, ACallThatWaitsKeepsNoBody) {
+  HubStore store({}, "/nonexistent/hub.db", /*workers=*/1, [] {});
+  Unstored unstored(store);
+  auto call = std::make_unique<HomeCall>();
+  call->publish = {.stream = "a-1", .body = std::string(100'000, '1')};
+  call->publish.events.push_back(HubLog::draft(call->publish.body));
+  unstored.wait(std::move(call), /*worker=*/1);
+  unsigned worker = 0;
+  call = unstored.next_answered(UINT64_MAX, worker);
+  ASSERT_TRUE(call);
+  EXPECT_EQ(worker, 1U);
+  EXPECT_EQ(call->publish.stream, "a-1");
+  EXPECT_LT(call->publish.body.capacity(), 100U);
+  EXPECT_EQ(call->publish.events.capacity(), 0U);
+}
+
+}  // namespace
+}  // namespace sluice
