@@ -108,8 +108,8 @@ class StoreKillTest : public ::testing::TestWithParam<StoreAck> {
     close(ends[1]);
     uint64_t durable = 0;
     Word word{};
-    // At least one: a process that has shown nothing has no reason for a new epoch.
-    uint64_t words = random.between(1, 400);
+    uint64_t words = random.between(0, 400);
+    answered_ = words > 0;
     // Between two answers at random, and somewhere in what follows.
     for (; words > 0 && read(ends[0], &word, sizeof(word)) == sizeof(word); --words) {
       EXPECT_GT(word.first_global, durable);
@@ -128,6 +128,7 @@ class StoreKillTest : public ::testing::TestWithParam<StoreAck> {
 
   Folder folder_;
   SqliteStoreOptions options_ = options_for(folder_.file("hub.db"), GetParam());
+  bool answered_ = false;  // the process that was killed last
 };
 
 TEST_P(StoreKillTest, WhatWasDurableIsThereOnce) {
@@ -144,7 +145,7 @@ TEST_P(StoreKillTest, WhatWasDurableIsThereOnce) {
     // With subscribers that have seen what is durable alone, nothing can be missing.
     if (GetParam() == StoreAck::kDisk) {
       EXPECT_EQ(opened.head->epoch, epoch);
-    } else {
+    } else if (answered_) {  // else it may have ended before it could show anything
       EXPECT_NE(opened.head->epoch, epoch);
     }
     epoch = opened.head->epoch;
