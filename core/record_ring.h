@@ -36,6 +36,7 @@ class RecordRing {
     return true;
   }
   void write(const void* from, size_t bytes) {
+    if (bytes == 0) return;  // `from` may be null then, which memcpy() forbids
     size_t at = writing_ & (size_ - 1);
     size_t first = std::min(bytes, size_ - at);
     std::memcpy(bytes_.get() + at, from, first);

@@ -34,6 +34,18 @@ TEST(RecordRing, RecordsComeOutAsTheyWentIn) {
   }
 }
 
+TEST(RecordRing, APartThatIsEmptyMayBeNowhere) {
+  RecordRing ring(64);
+  ASSERT_TRUE(ring.begin(2));
+  ring.write(nullptr, 0);
+  ring.write("ab", 2);
+  ring.write(nullptr, 0);
+  ring.commit();
+  std::string record;
+  ASSERT_TRUE(ring.read(record));
+  EXPECT_EQ(record, "ab");
+}
+
 TEST(RecordRing, WhatHasNoRoomIsNotBegun) {
   RecordRing ring(64);
   EXPECT_TRUE(put(ring, std::string(30, 'a')));
