@@ -6,6 +6,17 @@
 
 namespace sluice {
 
+// Of a source that feeds one of its streams; at the hub's home.
+struct HubSourceCounts {
+  std::string hub;
+  std::string stream;
+  bool up = false;
+  uint64_t attempts = 0;    // at its upstream
+  uint64_t events = 0;      // that the hub has taken
+  uint64_t duplicates = 0;  // that came again, and were dropped
+  uint64_t refused = 0;     // that the hub cannot take
+};
+
 struct HubCounts {
   std::string name;
   // Of its log, which is every worker's.

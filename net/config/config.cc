@@ -9,6 +9,7 @@
 #include "net/base/limits.h"
 #include "net/base/version.h"
 #include "net/config/check.h"
+#include "net/config/hub_source.h"
 #include "net/config/source.h"
 
 namespace sluice {
@@ -178,6 +179,8 @@ void take_hub(Draft& draft) {
   if (route.hub.empty()) {
     if (!route.hub_store.empty())
       throw ConfigError(origin(draft, {"hub-store"}), "a store belongs to a hub: hub=NAME");
+    if (!route.hub_sources.empty())
+      throw ConfigError(origin(draft, {"hub-source"}), "a source feeds a hub: hub=NAME");
     return;
   }
   if (!route.upstreams.empty())
@@ -237,6 +240,18 @@ std::vector<Draft> build_routes(const Source& source, const Draft& defaults, Con
   return drafts;
 }
 
+// Each is read by a route of its own.
+void add_sources(const Draft& draft, Config& config) {
+  for (const HubSource& source : draft.route.hub_sources) {
+    Route route = route_of(source, draft.route);
+    if (std::ranges::find(config.routes, route.path, &Route::path) != config.routes.end())
+      throw ConfigError(
+          origin(draft, {"hub-source"}),
+          "stream " + source.stream + " of hub " + draft.route.hub + " has a source already");
+    config.routes.push_back(std::move(route));
+  }
+}
+
 std::shared_ptr<Config> build_config(const Source& file, const Source& flags) {
   auto config = std::make_shared<Config>();
   config->check_only = switched_on(flags, "check");
@@ -263,6 +278,7 @@ std::shared_ptr<Config> build_config(const Source& file, const Source& flags) {
         drafts, [&](const Draft& other) { return other.route.path == draft.route.path; });
     if (!replaced) drafts.push_back(std::move(draft));
   }
+  for (const Draft& draft : drafts) add_sources(draft, *config);
   for (Draft& draft : drafts) config->routes.push_back(std::move(draft.route));
 
   // The demo's address is known once it listens; main puts it into this route.
@@ -325,7 +341,9 @@ const Setting& route_key(std::string_view key, const std::string& where) {
 std::string summary(const Config& config) {
   size_t upstreams = 0;
   for (const Route& route : config.routes) upstreams += route.upstreams.size();
-  std::string text = counted(config.routes.size(), "route") + ", " +
+  auto routes = std::ranges::count(config.routes, true,
+                                   [](const Route& route) { return route.feeds.hub.empty(); });
+  std::string text = counted(static_cast<size_t>(routes), "route") + ", " +
                      counted(upstreams, "upstream") + ", listening on ";
   for (const Listen& listen : config.listen) {
     text += (&listen == &config.listen.front() ? "" : ", ") + listen.name();

@@ -57,6 +57,9 @@ enum class HubAck : uint8_t { kMemory, kDisk };
 // What clients of a route may do with its hub.
 enum class HubAccess : uint8_t { kAll, kRead, kPublish };
 
+// When a hub's source is read.
+enum class HubSourceOpen : uint8_t { kSubscribed, kAlways };
+
 // What each stream flag says; a route starts from the global values and overrides some.
 // Times in milliseconds, 0 = off; sizes in bytes.
 struct StreamSettings {
@@ -135,6 +138,8 @@ struct StreamSettings {
   uint64_t hub_store_age_ms = 0;
   HubAccess hub_access = HubAccess::kAll;
   bool hub_cors_credentials = false;
+  HubSourceOpen hub_source_open = HubSourceOpen::kSubscribed;
+  uint64_t hub_source_linger_ms = 30'000;
 };
 
 class Filters;
@@ -166,8 +171,24 @@ struct Upstream {
   std::shared_ptr<const TlsClient> tls = nullptr;  // what was made of them (net/tls/load_tls.h)
 };
 
+// An upstream's event stream that a stream of a hub is fed from.
+struct HubSource {
+  std::string stream;
+  std::string target;  // of the request, "/events?all"
+  Upstream upstream;
+};
+
+// What a route is for by which a hub's source is read.
+struct HubFeed {
+  std::string hub = {};  // empty: it is a route for clients
+  std::string stream = {};
+  std::string target = {};
+};
+
 struct Route {
-  std::string path;                 // a prefix of the request's path; "/" is the default route
+  // A prefix of the request's path; "/" is the default route. Of a hub's source one that no request
+  // has, "hub-source:NAME/STREAM".
+  std::string path;
   std::vector<Upstream> upstreams;  // the group
   StreamSettings settings;
   uint32_t id = 0;  // the same in every snapshot that has its path
@@ -176,6 +197,8 @@ struct Route {
   std::string hub = {};            // the name of the hub that answers here; empty: upstreams do
   std::string hub_store = {};      // the file of its store; empty: it has none
   std::vector<std::string> hub_cors = {};  // origins of web pages that may use it; "*": any
+  std::vector<HubSource> hub_sources = {};
+  HubFeed feeds = {};
   std::shared_ptr<const Filters> filters = nullptr;  // of these (net/filter/load_filters.h)
 };
 

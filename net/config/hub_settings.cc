@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "net/base/limits.h"
+#include "net/config/hub_source.h"
 #include "net/config/setting_groups.h"
 
 namespace sluice {
@@ -77,6 +78,25 @@ Setting cors_setting() {
       .clear = [](SettingTarget target) { target.route.hub_cors.clear(); }};
 }
 
+Setting source_setting() {
+  return {
+      .name = "hub-source",
+      .scope = Scope::kRoute,
+      .form = Form::kList,
+      .value_name = "STREAM=URL[;OPTION]...",
+      .help =
+          "An upstream's event stream that a stream of the hub is fed from, over one connection; "
+          "with the options of an https upstream. Repeat it for several streams",
+      .set =
+          [](SettingTarget target, std::string_view text) {
+            HubSource source;
+            std::string wrong = parse_hub_source(text, &source);
+            if (wrong.empty()) target.route.hub_sources.push_back(std::move(source));
+            return wrong;
+          },
+      .clear = [](SettingTarget target) { target.route.hub_sources.clear(); }};
+}
+
 }  // namespace
 
 std::vector<Setting> hub_settings() {
@@ -118,6 +138,13 @@ std::vector<Setting> hub_settings() {
                                         {"read", HubAccess::kRead},
                                         {"publish", HubAccess::kPublish}},
                      "What clients of the route may do: read (subscribe, too), publish, or all"),
+      source_setting(),
+      choice_setting("hub-source-open", &S::hub_source_open,
+                     Choices<HubSourceOpen>{{"subscribed", HubSourceOpen::kSubscribed},
+                                            {"always", HubSourceOpen::kAlways}},
+                     "When sources are read: while their streams have subscribers, or always"),
+      number_setting("hub-source-linger", &S::hub_source_linger_ms, kTime, {1, kDayMs, true},
+                     "How long a source is read on once its last subscriber has left"),
       cors_setting(),
       switch_setting("hub-cors-credentials", &S::hub_cors_credentials,
                      "Pages of the origins of --hub-cors may send cookies; not with *"),

@@ -174,6 +174,7 @@ struct WorkerSnapshot {
   uint64_t event_streams = 0;
   std::vector<PoolSnapshot> pools;
   std::vector<HubCounts> hubs;
+  std::vector<HubSourceCounts> hub_sources;
 };
 
 }  // namespace sluice

@@ -29,6 +29,7 @@ Gateway::Gateway(Loop& loop, Memory& memory, MemoryLimit& memory_limit,
       router_(upstreams_, hubs_),
       endings_(context_, log),
       streams_(context_, router_, endings_),
+      sources_(context_, hubs_, streams_),
       clients_(streams_, client_limit, *this) {
   clients_.listen(sockets);
   loop.add_turn_hook(*this);
@@ -74,6 +75,7 @@ void Gateway::apply(const Reload& reload) {
   upstreams_.reload();
   prober_.reload();
   hubs_.reload();
+  sources_.reload();
   reload.done();
 }
 
@@ -83,6 +85,7 @@ void Gateway::drain() {
   clients_.drain();
   upstreams_.close_idle();
   prober_.stop();
+  sources_.stop();
   hubs_.drain();
   connection_closed();
 }
@@ -124,6 +127,7 @@ void Gateway::snapshot(WorkerSnapshot& into) const {
   into.metrics.filters = streams_.filter_counts();
   streams_.snapshot(into.metrics.scripts);
   into.hubs = hubs_.counts();
+  into.hub_sources = sources_.counts();
   into.ring = context_.loop.ring().counters();
   into.loop = context_.loop.counters();
   into.operations = context_.loop.operations();

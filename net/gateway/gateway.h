@@ -18,6 +18,7 @@
 #include "net/gateway/upstream_router.h"
 #include "net/health/prober.h"
 #include "net/hub/hubs.h"
+#include "net/hub/sources.h"
 #include "net/observe/stream_endings.h"
 #include "net/observe/stream_list.h"
 #include "net/stream/streams.h"
@@ -111,6 +112,7 @@ class Gateway final : public TimerOwner, public TurnHook, public CloseWatcher {
   UpstreamRouter router_;
   StreamEndings endings_;
   Streams streams_;
+  HubSources sources_;
   Clients clients_;
   std::vector<Reload> reloads_;  // asked for in this turn
   bool ending_ = false;

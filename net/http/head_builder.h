@@ -1,5 +1,6 @@
-// Makes the head of a response that no peer has sent, so that it goes the way of one that was
-// parsed. Of a head's parts only those are set that writers of responses look at.
+// Makes a head that no peer has sent, so that it goes the way of one that was parsed: of a
+// response, or of a request of ours. Of a head's parts only those are set that their writers look
+// at.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,13 @@ class HeadBuilder {
     head.clear();
     head.status_ = static_cast<uint16_t>(status);
     head.version_minor_ = 1;
+  }
+  HeadBuilder(Head& head, std::string_view method, std::string_view target) : head_(head) {
+    head.clear();
+    head.method_ = put(method);
+    head.target_ = put(target);
+    head.version_minor_ = 1;
+    head.body_ = BodyKind::kNone;
   }
 
   // Neither holds what a field cannot hold.

@@ -9,6 +9,7 @@
 namespace sluice {
 
 struct RequestRewrite {
+  bool ours = false;                // for no client, so it says nothing of one
   std::string_view client_ip;       // the connection's, in text form; IPv6 without brackets
   bool client_trusted = false;      // in --trusted-proxies: we believe its word about the client
   std::string_view client_subject;  // of its certificate; "": it has shown none

@@ -180,10 +180,12 @@ const BodyFraming* Http1RequestWriter::write_head(const Head& head, const Reques
   if (head.body() == BodyKind::kLength)
     append_number_field("Content-Length", head.content_length() + rewrite.body_growth, out);
   if (head.body() == BodyKind::kChunked) append_field("Transfer-Encoding", "chunked", out);
-  const bool keep = rewrite.client_trusted;
-  append_list_field(head, "X-Forwarded-For", keep, rewrite.client_ip, out);
-  append_nearest_hop_field(head, "X-Forwarded-Proto", keep, rewrite.scheme, out);
-  append_nearest_hop_field(head, "X-Forwarded-Host", keep, host, out);
+  if (!rewrite.ours) {
+    const bool keep = rewrite.client_trusted;
+    append_list_field(head, "X-Forwarded-For", keep, rewrite.client_ip, out);
+    append_nearest_hop_field(head, "X-Forwarded-Proto", keep, rewrite.scheme, out);
+    append_nearest_hop_field(head, "X-Forwarded-Host", keep, host, out);
+  }
   if (!rewrite.client_subject.empty())
     append_field("X-Client-Cert-Subject", rewrite.client_subject, out);
   const std::string_view received = rewrite.received_protocol;

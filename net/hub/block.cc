@@ -66,6 +66,10 @@ void append_message(std::string& out, const EventDraft& draft, const EventPlace&
     out += ",\"id\":";
     append_string(out, draft.message_id);
   }
+  if (!draft.origin_id.empty()) {
+    out += ",\"originId\":";
+    append_string(out, draft.origin_id);
+  }
   out += ",\"time\":\"";
   append_time(out, place.time_ms);
   out += '"';
@@ -124,6 +128,8 @@ Block* Block::make(const EventDraft& draft, const EventPlace& place, uint32_t ho
   scratch += draft.correlation;
   part_ends();
   scratch += draft.message_id;
+  part_ends();
+  scratch += draft.origin_id;
   part_ends();
 
   append_id_line(scratch, own);

@@ -20,6 +20,7 @@ struct EventDraft {
   std::string_view data = {};
   std::string_view metadata = {};  // JSON; empty: none
   std::string message_id = {};
+  std::string origin_id = {};    // which the hub's source gave to it; empty: none
   std::string correlation = {};  // the category that its metadata correlates it with
   bool json = true;              // the data is; else it is text, of one line or several
 };
@@ -53,11 +54,12 @@ class Block {
   std::string_view type() const { return part(1); }
   std::string_view correlation() const { return part(2); }
   std::string_view message_id() const { return part(3); }
+  std::string_view origin_id() const { return part(4); }
   // Whole events, for a subscriber of its stream alone, or of categories and several streams.
-  std::string_view event() const { return part(4); }
-  std::string_view poke() const { return part(5); }
-  std::string_view envelope_event() const { return part(6); }
-  std::string_view envelope_poke() const { return part(7); }
+  std::string_view event() const { return part(5); }
+  std::string_view poke() const { return part(6); }
+  std::string_view envelope_event() const { return part(7); }
+  std::string_view envelope_poke() const { return part(8); }
   // As JSON, on one line.
   std::string_view message() const;
 
@@ -73,7 +75,7 @@ class Block {
   uint64_t stream_first() const { return stream_first_; }
 
  private:
-  static constexpr size_t kParts = 8;
+  static constexpr size_t kParts = 9;
 
   Block() = default;
   ~Block() = default;

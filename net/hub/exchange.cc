@@ -9,12 +9,13 @@
 
 namespace sluice {
 
-void HubPresence::add(const std::string& key, int64_t change) {
+int64_t HubPresence::add(const std::string& key, int64_t change) {
   std::lock_guard lock(mutex_);
   total_ += change;
   auto [entry, is_new] = counts_.try_emplace(key, 0);
-  entry->second += change;
-  if (entry->second == 0) counts_.erase(entry);
+  int64_t count = entry->second += change;
+  if (count == 0) counts_.erase(entry);
+  return count;
 }
 
 uint64_t HubPresence::of(const std::string& key) {

@@ -23,7 +23,6 @@
 namespace sluice {
 
 class ConfigSnapshot;
-class HubRequest;
 class HubStore;
 
 namespace limits {
@@ -40,6 +39,8 @@ struct HubLaneSizes {
   size_t calls = limits::kHubLaneCalls;
 };
 
+class HomeAsker;
+
 // What a worker asks of a hub's home, and the answer.
 struct HomeCall {
   enum class Kind : uint8_t { kPublish, kReadConsumer, kStoreConsumer };
@@ -53,7 +54,16 @@ struct HomeCall {
   bool disk = false;  // the answer waits until it is durable, be it shown before or not
   PublishResult result = {};
   // Whoever waits for the answer; null: nobody any more. Its own worker's to touch.
-  HubRequest* asker = nullptr;
+  HomeAsker* asker = nullptr;
+};
+
+// Who hears of a call's answer.
+class HomeAsker {
+ public:
+  virtual void on_home_answer(HomeCall& call) = 0;
+
+ protected:
+  ~HomeAsker() = default;
 };
 
 struct HubChange {
@@ -72,7 +82,8 @@ struct HubChange {
 // changed with requests, never with events, so a lock will do.
 class HubPresence {
  public:
-  void add(const std::string& key, int64_t change);
+  // How many there are then.
+  int64_t add(const std::string& key, int64_t change);
   uint64_t of(const std::string& key);
   uint64_t total();
 
@@ -103,6 +114,8 @@ struct HubExchange {
   // The global position of the home's next event: a worker whose log is shorter has not heard all.
   std::atomic<uint64_t> next{1};
   HubPresence presence;
+  // A stream with a source has a subscriber that it did not have before: the home is to look.
+  std::atomic<bool> source_wanted{false};
   std::unique_ptr<HubStore> store;  // null: the hub is in memory alone
 };
 

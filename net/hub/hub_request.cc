@@ -143,6 +143,11 @@ void HubRequest::dispatch() {
 
 void HubRequest::publish() {
   auto call = std::make_unique<HomeCall>();
+  if (hub_.is_fed(call_->sources.front().name)) {
+    ++hub_.counts().refused;
+    problem(403, "The stream is fed from a source (hub-source), and takes no other events.");
+    return;
+  }
   if (call_->disk && !hub_.exchange().store) {
     ++hub_.counts().refused;
     problem(400, "ack=disk: this hub has no store (hub-store).");

@@ -16,6 +16,7 @@
 #include "net/http/head_builder.h"
 #include "net/hub/call.h"
 #include "net/hub/cursor.h"
+#include "net/hub/exchange.h"
 #include "net/stream/halves.h"
 #include "net/stream/stream.h"
 
@@ -23,9 +24,8 @@ namespace sluice {
 
 class Hubs;
 class LocalHub;
-struct HomeCall;
 
-class HubRequest final : public UpstreamHalf {
+class HubRequest final : public UpstreamHalf, public HomeAsker {
  public:
   HubRequest(Hubs& hubs, LocalHub& hub, Stream& stream, std::unique_ptr<HubCall> call,
              bool has_body);
@@ -47,7 +47,7 @@ class HubRequest final : public UpstreamHalf {
   // The worker has heard of all that the home had appended when it was asked.
   void on_caught_up() { serve(); }
   uint64_t waits_for() const { return waits_for_; }
-  void on_home_answer(HomeCall& call);
+  void on_home_answer(HomeCall& call) override;
   // Subscribers are told to come back, each at another time.
   void on_drain();
 

@@ -63,7 +63,7 @@ void HubBatch::close() {
                       .data = text.substr(at, parts_[i].data_bytes),
                       .metadata = text.substr(at + parts_[i].data_bytes, parts_[i].metadata_bytes),
                       .message_id = block.message_id(),
-                      .origin_id = {},
+                      .origin_id = block.origin_id(),
                       .position = block.position(),
                       .global_position = block.global(),
                       .time_us = static_cast<int64_t>(block.time_ms()) * kUsPerMs,
@@ -97,6 +97,7 @@ class HubStore::Loading final : public StoreLoad {
                        .data = kept.data,
                        .metadata = kept.metadata,
                        .message_id = kept.message_id,
+                       .origin_id = kept.origin_id,
                        .correlation = correlation_of(kept.metadata),
                        .json = kept.json};
       place_.stream = kept.stream;
@@ -116,6 +117,7 @@ class HubStore::Loading final : public StoreLoad {
     std::string data;
     std::string metadata;
     std::string message_id;
+    std::string origin_id;
     uint64_t position;
     uint64_t global;
     uint64_t time_ms;
@@ -139,8 +141,9 @@ class HubStore::Loading final : public StoreLoad {
   }
   void on_event(const StoredEvent& event) override {
     kept_.push_back({std::string(event.stream), std::string(event.type), std::string(event.data),
-                     std::string(event.metadata), std::string(event.message_id), event.position,
-                     event.global_position, ms(event.time_us), event.json});
+                     std::string(event.metadata), std::string(event.message_id),
+                     std::string(event.origin_id), event.position, event.global_position,
+                     ms(event.time_us), event.json});
   }
   void on_consumer(const StoredConsumer& consumer) override {
     history_.consumers.emplace_back(consumer.id, consumer.position);

@@ -1,5 +1,7 @@
 #include "net/hub/hubs.h"
 
+#include <functional>
+#include <set>
 #include <utility>
 
 #include "core/text.h"
@@ -49,7 +51,11 @@ void Hubs::reload() {
   std::map<std::string, const Route*> first;
   for (const Route& route : context_.snapshot->routes())
     if (!route.hub.empty()) first.try_emplace(route.hub, &route);
+  std::map<std::string, std::set<std::string, std::less<>>> fed;
+  for (const Route& route : context_.snapshot->routes())
+    if (!route.feeds.hub.empty()) fed[route.feeds.hub].insert(route.feeds.stream);
   for (const auto& [name, route] : first) hub(name).set_limits(route->settings);
+  for (const auto& [name, hub] : hubs_) hub->set_fed(std::move(fed[name]));
   // What others have sent to a hub that was not here yet.
   for (const auto& [name, hub] : hubs_) hub->on_news();
   if (!hubs_.empty()) context_.loop.timers().schedule(timer_, context_.loop.now_ms() + kTickMs);

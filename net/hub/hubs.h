@@ -57,6 +57,11 @@ class Hubs final : public UpstreamSource, public TurnHook, public TimerOwner {
   void on_turn_end() override;
   void on_timer() override;
 
+  // Whether this worker decides the hubs' logs.
+  bool is_home() const { return context_.number == process_.home(); }
+  // Made where there is none of that name.
+  LocalHub& hub(const std::string& name);
+
   // --- called by requests ---
 
   WorkerContext& context() { return context_; }
@@ -65,8 +70,6 @@ class Hubs final : public UpstreamSource, public TurnHook, public TimerOwner {
   void bury(HubRequest& request);
 
  private:
-  LocalHub& hub(const std::string& name);
-
   WorkerContext& context_;
   std::unique_ptr<HubProcess> own_process_;
   HubProcess& process_;

@@ -5,6 +5,7 @@
 
 #include "core/check.h"
 #include "core/clock.h"
+#include "net/hub/names.h"
 
 namespace sluice {
 
@@ -68,14 +69,31 @@ void LocalHub::join(Subscription& subscription, const HubCall::Source& source, b
   subscription.topic = &topic;
   topic.readers.push_front(subscription);
   ++topic.count;
-  if (stays) exchange_.presence.add(entry->first, 1);
+  if (!stays || exchange_.presence.add(entry->first, 1) > 1 || !wants_source(source)) return;
+  exchange_.source_wanted.store(true, std::memory_order_release);
+  if (is_home())
+    look_at_sources();
+  else
+    (void)process_.wake(process_.home());
+}
+
+bool LocalHub::wants_source(const HubCall::Source& source) const {
+  if (!source.is_category) return is_fed(source.name);
+  return std::ranges::any_of(
+      fed_, [&](const std::string& stream) { return category_of(stream) == source.name; });
+}
+
+void LocalHub::look_at_sources() {
+  if (!exchange_.source_wanted.load(std::memory_order_relaxed)) return;
+  if (exchange_.source_wanted.exchange(false, std::memory_order_acquire) && source_watcher_)
+    context_.loop.flush_later(*source_watcher_);
 }
 
 void LocalHub::leave(Subscription& subscription, bool stays) {
   Topic& topic = *subscription.topic;
   std::string key = key_of(topic);
   IntrusiveList<Subscription, &Subscription::in_topic>::remove(subscription);
-  if (stays) exchange_.presence.add(key, -1);
+  if (stays) (void)exchange_.presence.add(key, -1);
   if (--topic.count > 0) return;
   bind(topic, nullptr);
   topics_.erase(key);
@@ -314,6 +332,7 @@ void LocalHub::on_news() {
     wake_waiting();
     return;
   }
+  look_at_sources();
   if (unstored_) on_store_news();
   for (unsigned worker = 0; worker < process_.workers(); ++worker) {
     HubExchange::Lane* lane = exchange_.lanes[worker].get();

@@ -6,10 +6,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 #include "core/loop.h"
 #include "net/base/hub_counts.h"
@@ -38,6 +41,11 @@ class LocalHub final : public ChangeSink, public FlushTask {
   HubCounts snapshot() const;
 
   void set_limits(const StreamSettings& settings);
+  // The streams that are fed from sources; at the home `watcher` is to look when one of them has
+  // its first subscriber.
+  void set_fed(std::set<std::string, std::less<>> streams) { fed_ = std::move(streams); }
+  void set_source_watcher(FlushTask* watcher) { source_watcher_ = watcher; }
+  bool is_fed(std::string_view stream) const { return fed_.contains(stream); }
 
   // Asks the home; the asker hears of it, maybe at once. False: it cannot be asked, or has stopped,
   // and nobody hears of it.
@@ -72,6 +80,8 @@ class LocalHub final : public ChangeSink, public FlushTask {
     return (topic.is_category ? 'c' : 's') + topic.name;
   }
   bool is_home() const { return context_.number == process_.home(); }
+  bool wants_source(const HubCall::Source& source) const;
+  void look_at_sources();
   void bind(Topic& topic, Topic* told);
   void bind_new(const LogStream& stream);
   void wake_readers(Topic* topic);
@@ -112,6 +122,8 @@ class LocalHub final : public ChangeSink, public FlushTask {
   IntrusiveQueue<HubRequest, &HubRequest::in_ready> ready_;
   IntrusiveQueue<HubRequest, &HubRequest::in_ready> waiting_;
   HubCounts counts_;
+  std::set<std::string, std::less<>> fed_;
+  FlushTask* source_watcher_ = nullptr;
 };
 
 }  // namespace sluice

@@ -40,6 +40,38 @@ constexpr HubFamily kCounted[] = {
      &HubCounts::slow_ended},
 };
 
+struct SourceFamily {
+  const char* name;
+  const char* help;
+  uint64_t HubSourceCounts::*member;
+};
+
+constexpr SourceFamily kOfSources[] = {
+    {"sluice_hub_source_attempts", "Attempts at a hub's source, the first one included.",
+     &HubSourceCounts::attempts},
+    {"sluice_hub_source_events", "Events that a hub has taken from a source.",
+     &HubSourceCounts::events},
+    {"sluice_hub_source_duplicate_events", "Events that a source has sent again.",
+     &HubSourceCounts::duplicates},
+    {"sluice_hub_source_refused_events", "Events of a source that a hub cannot take.",
+     &HubSourceCounts::refused},
+};
+
+// One worker has them.
+void render_sources(Page& page, const Workers& workers) {
+  auto add = [&](auto value_of) {
+    for (const WorkerSnapshot& worker : workers)
+      for (const HubSourceCounts& source : worker.hub_sources)
+        page.add(value_of(source), {{"hub", source.hub}, {"stream", source.stream}});
+  };
+  page.gauge("sluice_hub_source_up", "1 while a hub's source is connected.");
+  add([](const HubSourceCounts& source) { return source.up ? 1 : 0; });
+  for (const SourceFamily& family : kOfSources) {
+    page.counter(family.name, family.help);
+    add([&family](const HubSourceCounts& source) { return source.*family.member; });
+  }
+}
+
 }  // namespace
 
 void render_hubs(Page& page, const Workers& workers) {
@@ -66,6 +98,7 @@ void render_hubs(Page& page, const Workers& workers) {
     page.counter(family.name, family.help);
     add(family.member);
   }
+  render_sources(page, workers);
 }
 
 }  // namespace sluice

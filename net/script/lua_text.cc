@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "core/text.h"
+#include "core/utf8.h"
 #include "net/base/limits.h"
 #include "net/filter/json_text.h"
 #include "net/script/lua_library.h"

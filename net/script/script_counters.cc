@@ -1,5 +1,6 @@
 #include "net/script/script_counters.h"
 
+#include "core/utf8.h"
 #include "net/base/limits.h"
 #include "net/script/script_tools.h"
 

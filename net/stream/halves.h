@@ -33,6 +33,9 @@ class ClientHalf {
   virtual bool client_secured() const = 0;
   // Its requests are for https at that port, and get a redirect; 0: they are served.
   virtual uint16_t https_port() const { return 0; }
+  // The path of the route that it names where it is a part of ours (a hub's source); empty: it is a
+  // client, and its request's target says which.
+  virtual std::string_view own_route() const { return {}; }
   // Of the client's certificate, where it has shown one.
   virtual std::string client_subject() const { return {}; }
   // Of the request that is being answered.

@@ -207,6 +207,7 @@ class Stream final : public TimerOwner {
   WorkerContext& context() const;
   Loop& loop() const;
   std::string own_request_id() const;
+  bool is_ours() const { return client_ && !client_->own_route().empty(); }
   bool refused_by_head(const Head& head);
   bool write_request(const Head& head);
   void keep_head(std::unique_ptr<Head> head);

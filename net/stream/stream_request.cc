@@ -42,7 +42,7 @@ void Stream::on_request_head(std::unique_ptr<Head> arrived, bool keep_alive) {
   wants_event_stream_ = wants_event_stream(head) && !method_is_head_;
   no_transform_ = has_no_transform(head);
   // `OPTIONS *` asks about the server as a whole: the default route's.
-  std::string_view path = target_path(head.target());
+  std::string_view path = is_ours() ? client_->own_route() : target_path(head.target());
   route_ = snapshot_->find_route(path == "*" ? "/" : path);
   if (refused_by_head(head)) {
     context().heads.release(std::move(arrived));
@@ -142,6 +142,7 @@ bool Stream::write_request(const Head& head) {
   RequestRewrite rewrite;
   std::string client_ip = client_->client_ip();
   rewrite.client_ip = client_ip;
+  rewrite.ours = is_ours();
   rewrite.client_trusted = client_->client_trusted();
   rewrite.scheme = client_->client_secured() ? "https" : "http";
   std::string client_subject = client_->client_subject();

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/utf8.h"
 #include "tests/unit/script/script_testing.h"
 
 namespace sluice::test {
