@@ -70,7 +70,7 @@ void SourceFeed::reload(const Route& route) {
     close();
     url_ = url;
     feeds_ = route.feeds;
-    reader_.forget();
+    is_another_ = true;
     told_open_ = told_lost_ = false;
   }
   event_bytes_max_ = route.settings.hub_event_size;
@@ -131,6 +131,7 @@ void SourceFeed::close() {
     while (take()) {
     }
     let_go_of_stream();
+    context_.loop.flush_later(*this);
   }
   state_ = State::kClosed;
 }
@@ -148,6 +149,7 @@ void SourceFeed::open() {
   retry_after_ms_.reset();
   brings_events_ = aborted_ = dropped_ = false;
   ++attempts_;
+  if (std::exchange(is_another_, false)) reader_.forget();
   reader_.begin();
   std::unique_ptr<Head> head = context_.heads.acquire();
   HeadBuilder builder(*head, "GET", feeds_.target);
@@ -218,8 +220,10 @@ bool SourceFeed::take() {
     if (brings_events_)
       reader_.append({static_cast<const char*>(piece.iov_base), piece.iov_len}, event_bytes_max_);
   }
-  if (bytes > 0) stream_->on_client_sent(response.sent(bytes));
-  return bytes > 0;
+  if (bytes == 0) return false;
+  uint64_t body_bytes = response.sent(bytes);
+  if (!dropped_) stream_->on_client_sent(body_bytes);
+  return true;
 }
 
 // As much as the hub takes, in several turns where it is much.
@@ -257,7 +261,7 @@ bool SourceFeed::publish() {
   asked_ = call.get();
   if (hub_.ask(std::move(call))) return true;
   asked_ = nullptr;
-  wait_for_hub(kBusyMs, "a worker does not keep up");
+  wait_for_hub(kBusyMs);
   return false;
 }
 
@@ -273,7 +277,7 @@ void SourceFeed::on_home_answer(HomeCall& call) {
       if (std::exchange(told_waiting_, false)) tell(LogLevel::kInfo, "is read on");
       break;
     case Status::kTooFast:
-      ask_again_ms_ = now_ms() + std::max<uint64_t>(call.result.retry_ms, 1);
+      wait_for_hub(std::max<uint64_t>(call.result.retry_ms, 1));
       break;
     case Status::kStoreFull:
       wait_for_hub(kStoreMs, "the hub's disk is full");
@@ -287,19 +291,18 @@ void SourceFeed::on_home_answer(HomeCall& call) {
     case Status::kBusy:
     case Status::kWrongVersion:
     case Status::kKeyReused:
-      wait_for_hub(kBusyMs, "a worker does not keep up");
+      wait_for_hub(kBusyMs);
       break;
   }
   // The next attempt may have waited for this.
-  if (ask_again_ms_ != 0 || state_ == State::kWaiting)
-    context_.loop.timers().schedule_earlier(timer_, ask_again_ms_);
+  if (state_ == State::kWaiting) context_.loop.timers().schedule_earlier(timer_, due_ms_);
   if (!pumping_) context_.loop.flush_later(*this);
 }
 
 void SourceFeed::wait_for_hub(uint64_t ms, const char* why) {
   ask_again_ms_ = now_ms() + ms;
   context_.loop.timers().schedule_earlier(timer_, ask_again_ms_);
-  if (!std::exchange(told_waiting_, true))
+  if (why && !std::exchange(told_waiting_, true))
     tell(LogLevel::kWarn, "waits and is not read: " + std::string(why));
 }
 

@@ -91,7 +91,8 @@ class SourceFeed final : public ClientHalf, public HomeAsker, public FlushTask, 
   bool take();
   void pump();
   bool publish();
-  void wait_for_hub(uint64_t ms, const char* why);
+  // `why`: for the operator; null: it is not worth a word.
+  void wait_for_hub(uint64_t ms, const char* why = nullptr);
   bool stream_is_over() const;
   void let_go_of_stream();
   void on_answer(const Head& head, bool event_stream);
@@ -123,6 +124,7 @@ class SourceFeed final : public ClientHalf, public HomeAsker, public FlushTask, 
   uint64_t due_ms_ = 0;             // of the next attempt
   uint64_t unwanted_since_ms_ = 0;  // 0: somebody wants it
   bool stopped_ = false;
+  bool is_another_ = false;  // than the one whose ids are remembered
   bool pumping_ = false;
   // Of the attempt.
   int status_ = 0;  // of the answer; 0: none has come

@@ -2,12 +2,14 @@
 goes with them, and goes on where it broke."""
 
 import json
+import os
 import signal
 
 import pytest
 
 from harness.wire import wait_until
 from test_hub import Subscriber, ask, hub_gateway, publish
+from test_hub_store import small_disk  # noqa: F401
 
 
 def source_gateway(rig, upstream, *settings, target="/events?all", **options):
@@ -322,3 +324,29 @@ def test_a_restart_goes_on_behind_what_the_store_has(rig, tmp_path):
     server.chunk(b"id: x\ndata: 1\n\nid: y\ndata: 2\n\nid: z\ndata: 3\n\n")
     assert subscriber.data(1) == ["3"]
     assert [m.get("originId") for m in ask(rig, gateway, "/hub/streams/news/messages")[2]] == ["x", "y", None, "z"]
+
+
+def test_a_full_disk_makes_the_upstream_wait(rig, small_disk):  # noqa: F811
+    upstream = rig.upstream()
+    gateway = source_gateway(rig, upstream, f"hub-store=sqlite:{small_disk / 'hub'}")
+    subscriber = subscribe(rig, gateway)
+    server, _ = accept(upstream)
+    server.start_events()
+    server.chunk(b"id: 1\ndata: 1\n\n")
+    assert subscriber.data(1) == ["1"]
+    filler = small_disk / "filler"
+    with open(filler, "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, 20 << 20)
+    server.chunk(b"id: 2\ndata: 2\n\n")
+    wait_until(lambda: "waits and is not read: the hub's disk is full" in gateway.errors(), "that is told")
+    server.chunk(b"id: 3\ndata: 3\n\nid: 4\ndata: ha")
+    server.cut()
+    # It is asked again when the hub has all of what came, and not before.
+    upstream.assert_no_connection(0.5)
+    filler.unlink()
+    server, request = accept(upstream)
+    assert request.get("last-event-id") == "3"
+    server.start_events()
+    server.chunk(b"id: 4\ndata: 4\n\n")
+    assert subscriber.data(3) == ["2", "3", "4"]
+    wait_until(lambda: "is read on" in gateway.errors(), "that is told, too")

@@ -42,6 +42,13 @@ std::string forwarded(const std::string& bytes, const RequestRewrite& rewrite = 
   return out;
 }
 
+TEST(Http1Request, OursSaysNothingOfAClient) {
+  RequestRewrite rewrite = from("hub:main");
+  rewrite.ours = true;
+  EXPECT_EQ(forwarded("GET /a HTTP/1.1\r\nHost: b\r\n\r\n", rewrite),
+            "GET /a HTTP/1.1\r\nHost: b\r\nVia: 1.1 sluice\r\n\r\n");
+}
+
 // To a client of HTTP/1.1.
 const ResponseWriter& writer() {
   return http1_response_writer(1);
