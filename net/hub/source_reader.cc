@@ -1,5 +1,6 @@
 #include "net/hub/source_reader.h"
 
+#include <array>
 #include <utility>
 
 #include "core/text.h"
@@ -64,23 +65,26 @@ void SourceReader::append(std::string_view bytes, size_t event_bytes_max) {
   input_ += bytes;
   if (whole > 0) whole_ = before + whole;
   if (input_.size() - whole_ <= 2 * event_bytes_max + kFieldBytes) return;
-  behind_cr_ = input_.back() == '\r';
+  last_skipped_ = input_.back();
   input_.resize(whole_);
   skipping_ = true;
   refuse("it is larger than hub-event-size");
 }
 
-// A LF at the begin may be the second half of a line end that has passed already, and is no empty
-// line then.
+// What was dropped of its last line, or a line, stands in front again for the reader, to which a
+// colon or a `retry` at the begin would be more than a part of this event.
 void SourceReader::skip_to_end(std::string_view& bytes, size_t& whole) {
   if (whole == 0) {
-    if (!bytes.empty()) behind_cr_ = bytes.ends_with('\r');
+    if (!bytes.empty()) last_skipped_ = bytes.back();
     return;
   }
-  size_t skipped = behind_cr_ && bytes.starts_with('\n') ? 1 : 0;
-  EventReader events(bytes.substr(skipped, whole - skipped));
+  std::string_view before = last_skipped_ == '\n' || last_skipped_ == '\r' ? "x\n" : "x";
+  // A LF may be the second half of a line end that has passed already, and is no empty line then.
+  size_t skipped = last_skipped_ == '\r' && bytes.starts_with('\n') ? 1 : 0;
+  std::array<std::string_view, 2> pieces{before, bytes.substr(skipped, whole - skipped)};
+  EventReader events{Pieces(pieces)};
   Pieces rest;
-  if (events.next(rest)) skipped += rest.size();
+  if (events.next(rest)) skipped += rest.size() - before.size();
   bytes.remove_prefix(skipped);
   whole -= skipped;
   skipping_ = false;

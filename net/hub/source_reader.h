@@ -87,9 +87,9 @@ class SourceReader {
   size_t at_ = 0;     // taken up to there
   size_t whole_ = 0;  // whole events up to there
   bool at_start_ = false;
-  bool skipping_ = false;   // the rest of an event that is too large
-  bool behind_cr_ = false;  // of it
-  bool compares_ = false;   // nothing new has come yet
+  bool skipping_ = false;  // the rest of an event that is too large
+  char last_skipped_ = 0;
+  bool compares_ = false;  // nothing new has come yet
   std::optional<Healing> healing_;
   std::optional<uint64_t> retry_ms_;
   uint64_t duplicates_ = 0;
