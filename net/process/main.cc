@@ -10,8 +10,10 @@
 #include "net/process/server.h"
 #include "net/script/load_scripts.h"
 #include "net/tls/load_tls.h"
+#include "net/tls/wiped_free.h"
 
 int main(int argc, char** argv) {
+  (void)sluice::install_wiping_free();  // where it cannot be, TLS records are not lean
   // Beyond reloads: a client's ticket is good after one, too.
   auto ticket_keys = std::make_shared<sluice::TicketKeys>();
   auto read_config = [argc, argv, ticket_keys] {

@@ -43,6 +43,7 @@ class Ciphers {
   EVP_KDF* hkdf() { return hkdf_.get(); }
   EVP_CIPHER_CTX* keyed(CipherSuite suite, const uint8_t* key, const uint8_t* nonce, Task task) {
     EVP_CIPHER_CTX* context = contexts_[static_cast<size_t>(suite)].get();
+    SLUICE_CHECK(context != nullptr);  // has() was asked on the thread that shook hands: this one
     SLUICE_CHECK(EVP_CipherInit_ex(context, nullptr, nullptr, key, nonce, static_cast<int>(task)) ==
                  1);
     return context;
@@ -210,7 +211,10 @@ RecordKeys::Opened RecordKeys::open(std::span<char> record) {
     ERR_clear_error();
     return {.wrong = RecordError::kBadRecordMac};
   }
-  if (inner_bytes > kInnerBytesMax) return {.wrong = RecordError::kRecordOverflow};
+  if (inner_bytes > kInnerBytesMax) {
+    OPENSSL_cleanse(inner, inner_bytes);
+    return {.wrong = RecordError::kRecordOverflow};
+  }
   // Section 5.4: the type is the last byte that is not zero.
   while (inner_bytes > 0 && inner[inner_bytes - 1] == 0) --inner_bytes;
   if (inner_bytes == 0) return {.wrong = RecordError::kUnexpectedMessage};

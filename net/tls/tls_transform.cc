@@ -15,6 +15,7 @@
 #include "net/tls/record_reader.h"
 #include "net/tls/record_sizes.h"
 #include "net/tls/traffic_secrets.h"
+#include "net/tls/wiped_free.h"
 
 namespace sluice {
 
@@ -106,6 +107,8 @@ class TlsTransform final : public Transform {
     if (begun_ && !ready_ && !broken_) ++counters_.of(TlsResult::kAbandoned);
     // A client's session would else be taken for one that went wrong, and not be resumed.
     SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    WipesWhatIsFreed wipes(handed_over_);
+    ssl_.reset();
   }
 
   // Transform
@@ -179,6 +182,7 @@ class TlsTransform final : public Transform {
   bool begun_ = false;  // a client that got no connection has not
   bool ready_ = false;
   bool broken_ = false;
+  bool handed_over_ = false;  // its keys live on
 };
 
 BIO_METHOD* TlsTransform::bio_method() {
@@ -279,7 +283,11 @@ void TlsTransform::note_last_words(std::string_view said) {
   }
   // Where OpenSSL holds bytes that it has read ahead, they cannot be taken from it.
   bool all_read = in_.empty() && SSL_has_pending(ssl_.get()) == 0;
-  if (!whole || !all_read || !secrets_->complete() || SSL_version(ssl_.get()) != TLS1_3_VERSION)
+  // Records of the size that a client has asked for (RFC 6066 section 4) are the object's to make.
+  bool any_size = SSL_SESSION_get_max_fragment_length(SSL_get_session(ssl_.get())) ==
+                  TLSEXT_max_fragment_length_DISABLED;
+  if (!whole || !all_read || !any_size || !secrets_->complete() ||
+      SSL_version(ssl_.get()) != TLS1_3_VERSION)
     secrets_.reset();
 }
 
@@ -287,10 +295,11 @@ std::unique_ptr<Transform> TlsTransform::successor() {
   if (!secrets_ || broken_) return nullptr;
   unsigned number = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl_.get()));
   std::optional<CipherSuite> suite = cipher_suite(number);
-  if (!suite) {
+  if (!suite || !wiping_free_installed()) {
     secrets_.reset();
     return nullptr;
   }
+  handed_over_ = true;
   return make_lean_transform({.suite = *suite,
                               .secrets = std::move(secrets_),
                               .sealed = records_,

@@ -10,6 +10,7 @@
 
 using namespace sluice;
 using namespace sluice::test;
+using namespace std::string_view_literals;
 
 namespace {
 
@@ -55,7 +56,7 @@ class World final : public TlsTest {
     EXPECT_LE(last.size(), 2 + kSealedOverheadBytes);
     std::string plain = server.plain;
     server.broken = false;
-    server.hear("\x17\x03\x03\x00\x01x");
+    server.hear("\x17\x03\x03\x00\x01x"sv);
     EXPECT_TRUE(server.broken && server.plain == plain);
     EXPECT_EQ(server.say("no more"), "");
   }

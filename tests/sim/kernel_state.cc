@@ -13,6 +13,7 @@ constexpr std::array<const char*, 6> kKindNames{"accept", "connect", "recv",
 constexpr int kFirstFd = 10;
 constexpr uint64_t kTurnCostNsMax = 50 * kMicrosecond;
 constexpr uint64_t kLateNsMax = 3 * kMillisecond;
+constexpr uint64_t kSettledNs = 400 * kMillisecond;
 constexpr uint64_t kDeferNsMax = 500 * kMicrosecond;
 constexpr unsigned kIdleTurnsMax = 100;
 
@@ -125,7 +126,9 @@ void Kernel::State::wait(uint64_t timeout_ns, uint64_t gather_ns) {
   if (random().chance(liberties.stopped)) {
     uint64_t stopped_ns = random().magnitude(1, liberties.stopped_ns_max);
     world.trace("the process stands still for %.3f s", static_cast<double>(stopped_ns) / 1e9);
-    stood_still.began_ns = world.now_ns();
+    // Soon after another time, what came during that one may not have been heard of yet.
+    if (stood_still.ended_ns == 0 || world.now_ns() > stood_still.ended_ns + kSettledNs)
+      stood_still.began_ns = world.now_ns();
     world.advance_to(world.now_ns() + stopped_ns);
     stood_still.ended_ns = world.now_ns();
   }

@@ -120,6 +120,7 @@ void UpstreamPeer::on_request_head() {
   if (!head.find("host") || !head.find("via"))
     violation("a request without Host or Via: " + head.first_line);
   checked_ = head.find("x-check").has_value();
+  gone_ahead_ = false;
   std::string target = head.target();
   size_t name = target.find("s/");
   auto id =
@@ -166,7 +167,9 @@ void UpstreamPeer::on_probe() {
 
 void UpstreamPeer::go_ahead() {
   static constexpr std::string_view kGoAhead = "HTTP/1.1 100 Continue\r\n\r\n";
-  if (connection_->to_gateway.room() >= kGoAhead.size()) connection_->write(kGoAhead);
+  if (connection_->to_gateway.room() < kGoAhead.size()) return;
+  connection_->write(kGoAhead);
+  gone_ahead_ = true;
 }
 
 void UpstreamPeer::stand_still() {
@@ -184,7 +187,8 @@ void UpstreamPeer::on_request_complete() {
   if (std::optional<std::string> attempt = head.find("x-attempt");
       attempt && once && !scene_.executed.insert(*attempt).second)
     violation("a POST was executed twice, script " + std::to_string(script_->id));
-  if (served_ > 0 && !playing_ && scene_.world.random.chance(traits_.hangs_up)) {
+  // Behind a go-ahead it would not pass for a connection that had ended before.
+  if (served_ > 0 && !playing_ && !gone_ahead_ && scene_.world.random.chance(traits_.hangs_up)) {
     scene_.world.trace("upstream: hangs up on script %u", script_->id);
     if (scene_.world.random.chance(0.5))
       reset();

@@ -56,6 +56,7 @@ class UpstreamPeer final : public Peer {
   Script unknown_;  // for targets that no script has
   bool head_seen_ = false;
   bool checked_ = false;  // the request is one of a client that checks
+  bool gone_ahead_ = false;
   bool request_complete_ = false;
   bool playing_ = false;
   bool says_close_ = false;

@@ -22,10 +22,14 @@
 #include "net/tls/load_tls.h"
 #include "net/tls/tls_client.h"
 #include "net/tls/tls_server.h"
+#include "net/tls/wiped_free.h"
 #include "net/transport/transform.h"
 #include "tests/unit/core/kernel_testing.h"
 
 namespace sluice::test {
+
+// As main() does it, before OpenSSL is used.
+inline const bool kWipes = install_wiping_free();
 
 // A folder of PEM files, gone with the test: those of a CA, and what others it makes.
 class Pki {
