@@ -29,8 +29,8 @@ constexpr uint64_t kRefusedLeastMs = 1'000;
 constexpr uint64_t kBusyMs = 50;
 constexpr uint64_t kStoreMs = 1'000;
 constexpr uint64_t kNoRoomMs = 5'000;
-// Of its newest events, whose ids are remembered where they outlive the process.
-constexpr size_t kRestoredIds = 256;
+// Among which the last id is looked for that came before this process, or before a reload.
+constexpr size_t kRestoredEvents = 256;
 
 }  // namespace
 
@@ -54,9 +54,11 @@ SourceFeed::SourceFeed(WorkerContext& context, Streams& streams, Hubs& hubs, con
   reload(route);
   const LogStream* stream = hub_.log().stream(feeds_.stream);
   size_t held = stream ? stream->events.size() : 0;
-  for (size_t i = held - std::min(held, kRestoredIds); i < held; ++i) {
-    const Log::Entry* entry = hub_.log().at(stream->events[i]);
-    if (entry && !entry->block->origin_id().empty()) reader_.remember(entry->block->origin_id());
+  for (size_t i = held; i > 0 && held - i < kRestoredEvents; --i) {
+    const Log::Entry* entry = hub_.log().at(stream->events[i - 1]);
+    if (!entry || entry->block->origin_id().empty()) continue;
+    reader_.restore(entry->block->origin_id());
+    break;
   }
 }
 

@@ -43,7 +43,7 @@ void SourceReader::begin() {
   framer_ = {};
   at_start_ = true;
   skipping_ = false;
-  compares_ = healing_->can_ask() && !healing_->ids.repeat();
+  compares_ = healing_->can_ask() && !healing_->ids.repeat() && !restored_;
   healing_->dropping = false;
 }
 
@@ -144,6 +144,7 @@ void SourceReader::take(std::string_view event, SourceBatch& into, JsonCheck& ch
     text.resize(begin);
     return;
   }
+  if (id && std::exchange(restored_, false)) healing_.emplace(memory_, ids_max_);
   if (id) healing_->ids.remember(*id);
   if (id && !id->empty()) healing_->goes_on();
   if (!has_data) return;

@@ -51,11 +51,16 @@ class SourceReader {
   // What comes is of another source, which knows nothing of the ids.
   void forget() {
     healing_.emplace(memory_, ids_max_);
+    restored_ = false;
     retry_ms_.reset();
   }
 
-  // The id of an event that the hub has of this source already; the newest comes last.
-  void remember(std::string_view origin_id) { healing_->ids.remember(origin_id); }
+  // The id of the newest event that the hub has from before. It is asked for, but nothing is
+  // dropped because of it: the source may have been another one then.
+  void restore(std::string_view origin_id) {
+    healing_->ids.remember(origin_id);
+    restored_ = true;
+  }
 
   // A connection begins, or ends.
   void begin();
@@ -90,6 +95,7 @@ class SourceReader {
   bool skipping_ = false;  // the rest of an event that is too large
   char last_skipped_ = 0;
   bool compares_ = false;  // nothing new has come yet
+  bool restored_ = false;  // there is no other id
   std::optional<Healing> healing_;
   std::optional<uint64_t> retry_ms_;
   uint64_t duplicates_ = 0;

@@ -154,8 +154,18 @@ TEST_F(Source, AnEmptyIdForgetsTheLast) {
   EXPECT_FALSE(reader_.healing().can_ask());
 }
 
+// It may have been another source's.
+TEST_F(Source, AnIdFromBeforeDropsNothing) {
+  reader_.restore("a");
+  reconnect();
+  EXPECT_EQ(reader_.healing().ids.last(), "a");
+  EXPECT_THAT(read("id: a\ndata: 1\n\nid: b\ndata: 2\n\n"), ElementsAre("1#a", "2#b"));
+  reconnect();
+  EXPECT_THAT(read("id: a\ndata: 1\n\nid: b\ndata: 2\n\nid: c\ndata: 3\n\n"), ElementsAre("3#c"));
+}
+
 TEST_F(Source, AnotherSourceKnowsNothingOfTheIds) {
-  reader_.remember("a");
+  reader_.restore("a");
   EXPECT_TRUE(reader_.healing().can_ask());
   reader_.forget();
   reconnect();
