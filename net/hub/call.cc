@@ -409,7 +409,8 @@ class CallReader {
     if (call_.single())
       return refuse(400, "A group shares a category, or several streams and categories.");
     if (last_in_query_ || (start_ && start_->at == Start::At::kSince))
-      return refuse(400, "A group goes on behind its position; position= is where a new one begins.");
+      return refuse(400,
+                    "A group goes on behind its position; position= is where a new one begins.");
     if (call_.wait && call_.require_complete)
       return refuse(400, "require=complete does not go with wait=yes.");
     call_.start = start_.value_or(Start{.at = Start::At::kEarliest});

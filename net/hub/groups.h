@@ -26,9 +26,9 @@ inline constexpr size_t kHubMembersMax = 10'000;
 }  // namespace limits
 
 struct MemberState {
-  uint64_t position = 0;   // global, of the last event that is done with; 0: none is
-  uint64_t token = 0;  // of its newest lease; 0: it had none since the process began
-  uint64_t delivered = 0;  // of the last event that the owner was passed
+  uint64_t position = 0;        // global, of the last event that is done with; 0: none is
+  uint64_t token = 0;           // of its newest lease; 0: it had none since the process began
+  uint64_t delivered = 0;       // of the last event that the owner was passed
   uint64_t waits_since_ms = 0;  // that it has events to acknowledge, and did not; 0: it has none
   std::string owner = {};       // its address
   bool leased = false;
@@ -109,7 +109,8 @@ class Groups {
   void answer(GroupCall& call, const LogRange& log, uint64_t now_ms);
   // The store has refused its rows; the last call first.
   void take_back(GroupCall& call, uint64_t now_ms);
-  // Leases end whose owners were passed an event `lease_ms` ago and have acknowledged nothing since.
+  // Leases end whose owners were passed an event `lease_ms` ago and have acknowledged nothing
+  // since.
   void expire(uint64_t now_ms, uint64_t lease_ms);
   // False: the row is none of theirs. A group's own row comes before those of its members.
   bool restore(const GroupRow& row, uint64_t last_position);

@@ -1,7 +1,7 @@
 // A worker's subscribers that are members of groups, and those that wait to be. It tells the home
 // what members were passed and when they have gone, and hears from it whose lease is over and where
-// a member is free. Nothing of that is lost when the home cannot be asked at once: it is told later.
-// Owned by the worker's part of a hub, used on its thread.
+// a member is free. Nothing of that is lost when the home cannot be asked at once: it is told
+// later. Owned by the worker's part of a hub, used on its thread.
 #pragma once
 
 #include <cstdint>

@@ -110,8 +110,8 @@ class LocalHub final : public ChangeSink, public FlushTask {
   HubExchange& exchange_;
   const uint32_t epoch_;
   Log log_;
-  std::unique_ptr<Home> home_;          // null: it is another worker's
-  std::unique_ptr<Groups> groups_;      // the same
+  std::unique_ptr<Home> home_;      // null: it is another worker's
+  std::unique_ptr<Groups> groups_;  // the same
   uint64_t lease_ms_ = 0;
   LeaseHolders holders_{*this};
   std::unique_ptr<Unstored> unstored_;  // null: nothing is stored
