@@ -151,7 +151,8 @@ Groups::Status Groups::ack(GroupCall& call, const LogRange& log, uint64_t now_ms
     call.rows.push_back(row_of(call.group, call.member, member));
   }
   call.position = member.position;
-  member.waits_since_ms = member.delivered > member.position ? now_ms : 0;
+  bool more = member.leased && member.delivered > member.position;
+  member.waits_since_ms = more ? now_ms : 0;
   return Status::kDone;
 }
 

@@ -124,6 +124,17 @@ TEST_F(GroupsTest, ALeaseEndsWhenWhatWasPassedOnWaitsTooLong) {
   EXPECT_EQ(groups.leases(), 1U) << "all is acknowledged";
 }
 
+TEST_F(GroupsTest, ALeaseThatIsOverEndsNoMore) {
+  GroupCall owner = lease(1);
+  tell(Kind::kDelivered, owner, 10);
+  tell(Kind::kRelease, owner);
+  ack(owner, 5);
+  now_ms += 1000;
+  groups.expire(now_ms, 1000);
+  EXPECT_EQ(groups.leases(), 0U);
+  EXPECT_EQ(groups.expired(), 0U);
+}
+
 TEST_F(GroupsTest, AllMembersBeginWhereTheFirstOneSaid) {
   EXPECT_EQ(lease(2, {.at = Start::At::kPosition, .number = 102}).status, Status::kBeyond);
   EXPECT_EQ(groups.size(), 0U);
