@@ -2,12 +2,15 @@
 
 import http.client
 import json
+import os
+import random
 import re
 import signal
 
 import pytest
 
 from harness.wire import DEADLINE_S, wait_until
+from test_hub_store import small_disk  # noqa: F401, a fixture
 
 JSON = "application/json"
 
@@ -335,3 +338,75 @@ def test_positions_and_tokens_survive_a_kill(rig, tmp_path, threads, ack_mode):
     assert [m.lease["position"] for m in again] == [5, 6]
     got = {e for m in again for e in m.events(share_of(second, m))}
     assert got >= {(f"a-{i}", i + 1) for i in range(6, 20)}
+
+
+def test_a_full_disk_gives_no_lease_and_who_waits_gets_one_later(rig, small_disk):  # noqa: F811
+    gateway = start(rig, f"hub-store=sqlite:{small_disk / 'hub.db'}", "heartbeat=200ms")
+    publish(gateway, "a-1", 5)
+    first = join(rig, gateway, 1)
+    assert ack(gateway, first.lease, 2)[0] == 200
+    standby = Member(rig, gateway, "group=g&size=1&wait=yes")
+    filler = small_disk / "filler"
+    with open(filler, "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, 20 << 20)
+    # The store learns of it by the first that it cannot write, and that is taken back.
+    assert ack(gateway, first.lease, 3)[0] == 507
+    assert group(gateway)["members"][0]["position"] == 2
+    Member(rig, gateway, "group=new&size=1", status=507)
+    assert ask(gateway, "/hub/groups/new")[0] == 404
+    first.close()
+    owned(gateway, 0)
+    assert standby.client.body.event().startswith(b":")
+    filler.unlink()
+    standby.take()
+    assert standby.lease["position"] == 2 and standby.lease["token"] > first.lease["token"]
+    assert [place for _, place in standby.events(3)] == [3, 4, 5]
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_members_that_come_and_go_handle_every_event(rig, threads):
+    """Most leave without having acknowledged all that they have got, and acknowledge when it is too late."""
+    chance = random.Random(int(threads))
+    gateway = start(rig, threads=threads)
+    size, done, here, gone, number = 3, set(), [], [], 0
+    for _ in range(60):
+        for _ in range(chance.randint(1, 5)):
+            publish(gateway, f"a-{chance.randint(0, 20)}")
+        if len(here) < size:
+            if gone or here:
+                owned(gateway, len(here))  # those who have left are known to have
+            number += 1
+            here.append(join(rig, gateway, size))
+            here[-1].seen = here[-1].lease["position"]
+        one = chance.choice(here)
+        for _ in range(min(pending(gateway, one), chance.randint(1, 20))):
+            stream, place = one.events(1)[0]
+            assert place > one.seen, "it is told in order, and once"
+            one.seen = place
+            done.add(place)
+        if chance.random() < 0.5:
+            assert ack(gateway, one.lease, one.seen)[0] == 200
+        if chance.random() < 0.4:
+            one.close()
+            here.remove(one)
+            gone.append(one)
+        for late in gone[:]:
+            latest = max((m.lease["token"] for m in here + gone if m.lease["member"] == late.lease["member"]))
+            if chance.random() < 0.3 and latest != late.lease["token"]:
+                assert ack(gateway, late.lease, late.seen)[0] == 409
+                gone.remove(late)
+    for one in here:
+        one.close()
+    owned(gateway, 0)
+    for one in [join(rig, gateway, size) for _ in range(size)]:
+        one.seen = one.lease["position"]
+        done.update(place for _, place in one.events(pending(gateway, one)))
+    assert done == set(range(1, publish(gateway, "b-1")))
+    assert number > 10
+
+
+def pending(gateway, member):
+    """Events that it has not read."""
+    lease = member.lease
+    target = f"/hub/categories/a/messages?member={lease['member']}&size={lease['size']}&position={member.seen + 1}"
+    return len(ask(gateway, target)[1])
