@@ -74,9 +74,8 @@ struct HubCall {
   bool single() const { return sources.size() == 1 && !sources.front().is_category; }
   bool publishes() const { return what == What::kPublish || what == What::kStoreConsumer; }
   // More than a reader does: it publishes, or is a member of a group.
-  bool changes() const {
-    return publishes() || what == What::kAck || (what == What::kSubscribe && !group.empty());
-  }
+  bool changes() const { return publishes() || what == What::kAck || joins_group(); }
+  bool joins_group() const { return what == What::kSubscribe && !group.empty(); }
 };
 
 HubCall read_hub_call(const Head& head, const Route& route);

@@ -112,16 +112,15 @@ void HubRequest::dispatch() {
       ask_home(std::move(call));
       return;
     }
-    case HubCall::What::kReadGroup:
     case HubCall::What::kAck:
       ask_of_group();
       return;
     default:
       // Who wants no more than a head has no events to acknowledge.
-      if (call_->group.empty() || stream_->method_is_head())
-        serve();
-      else
+      if (call_->joins_group() && !stream_->method_is_head())
         ask_lease();
+      else
+        serve();
   }
 }
 
@@ -252,6 +251,9 @@ void HubRequest::serve() {
       return;
     case HubCall::What::kLast:
       serve_last();
+      return;
+    case HubCall::What::kReadGroup:
+      ask_of_group();
       return;
     default:
       serve_info();

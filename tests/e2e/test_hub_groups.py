@@ -6,6 +6,7 @@ import os
 import random
 import re
 import signal
+import subprocess
 
 import pytest
 
@@ -236,6 +237,48 @@ def share_of(gateway, member):
     lease = member.lease
     target = f"/hub/categories/a/messages?member={lease['member']}&size={lease['size']}&position={lease['position'] + 1}"
     return len(ask(gateway, target)[1])
+
+
+def test_a_client_that_leaves_before_its_lease_comes_keeps_no_member(rig, tmp_path):
+    """The lease waits for the disk, so there is time to leave."""
+    gateway = start(rig, f"hub-store=sqlite:{tmp_path / 'hub.db'}", threads="2")
+    join(rig, gateway, 40).close()
+    for _ in range(40):
+        client = rig.client(gateway)
+        client.get("/hub/categories/a?group=g&size=40", "Accept: text/event-stream")
+        client.close()
+    members = [join(rig, gateway, 40, "&wait=yes") for _ in range(40)]
+    assert len({m.lease["member"] for m in members}) == 40
+
+
+def test_what_a_member_has_missed_is_told(rig):
+    gateway = start(rig, "hub-history-events=10")
+    publish(gateway, "a-1", 5)
+    join(rig, gateway, 1).close()
+    owned(gateway, 0)
+    publish(gateway, "a-1", 20)
+    Member(rig, gateway, "group=g&size=1&require=complete", status=412)
+    late = Member(rig, gateway, "group=g&size=1&wait=yes")
+    assert late.head.get("sluice-replay") in ("gap", None)  # its member may still have had its owner
+    assert late.take()["position"] == 0
+    gap = late.block()
+    assert gap["event"] == "sluice.gap" and json.loads(gap["data"])["wanted"] == 1
+    assert [place for _, place in late.events(10)] == list(range(16, 26))
+
+
+def test_over_http2_with_compression(rig):
+    gateway = start(rig, "compress=gzip")
+    publish(gateway, "a-1", 3)
+    curl = subprocess.Popen(["curl", "-sSN", "--http2-prior-knowledge", "--compressed", "-H", "Accept: text/event-stream",
+                             f"{gateway.url}/hub/categories/a?group=g&size=1"], stdout=subprocess.PIPE)
+    text = b""
+    while text.count(b"data: ") < 4:
+        text += curl.stdout.read1()
+    curl.kill()
+    curl.wait()
+    curl.stdout.close()
+    assert text.startswith(b"event: sluice.lease\ndata: {")
+    owned(gateway, 0)
 
 
 @pytest.mark.parametrize("status, path, query", [
