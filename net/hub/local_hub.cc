@@ -137,8 +137,8 @@ void LocalHub::on_flush() {
     ready_.remove(*reader);
     reader->pump();
   }
+  if (groups_) tell_of_groups();  // whoever waits may get a member, and the store hears of it
   if (unstored_) unstored_->send();
-  if (groups_) tell_of_groups();
   if (std::exchange(changed_, false)) wake_workers();
 }
 
