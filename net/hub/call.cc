@@ -390,6 +390,8 @@ class CallReader {
     if (start_) call_.start = std::move(*start_);
     call_.resumes = call_.start.at != Start::At::kLatest && call_.start.at != Start::At::kEarliest;
     if (call_.what == What::kMessages) {
+      if (start_ && call_.start.at == Start::At::kLatest)
+        return refuse(400, "There are no messages at position=latest.");
       if (!batch_) call_.batch = kBatchDefault;
       if (call_.start.at == Start::At::kLatest) call_.start = {.at = Start::At::kEarliest};
     }

@@ -104,6 +104,8 @@ TEST(HubCall, WhatGoesWithWhat) {
       {"/streams/a-1/messages?position=1&batch=-1", 0},
       {"/streams/a-1/messages?position=1&batch=-2", 400},
       {"/streams/a-1/messages?batch=0", 0},
+      {"/streams/a-1/messages?position=earliest", 0},
+      {"/streams/a-1/messages?position=latest", 400},
       {"/streams/a-1/messages?since=1", 400},
       {"/streams/a-1/messages?last_event_id=x", 400},
       {"/streams/a-1/messages?group=g&size=1", 400},
