@@ -26,11 +26,16 @@ struct HubCounts {
   uint64_t global_position = 0;
   // This worker's own.
   uint64_t subscribers = 0;
-  uint64_t appended = 0;    // events; at the hub's home only, as are the next two
-  uint64_t duplicates = 0;  // requests that were not appended again
-  uint64_t refused = 0;     // requests to publish
-  uint64_t delivered = 0;   // events to subscribers
-  uint64_t gaps = 0;        // that subscribers were told of
+  uint64_t groups = 0;          // of consumers; at the hub's home only, as are the next four
+  uint64_t leases = 0;          // of members of groups, at this moment
+  uint64_t leases_granted = 0;  // ever
+  uint64_t leases_expired = 0;  // since nothing was acknowledged
+  uint64_t acks_fenced = 0;     // refused: the member has had another owner since
+  uint64_t appended = 0;        // events; at the hub's home only, as are the next two
+  uint64_t duplicates = 0;      // requests that were not appended again
+  uint64_t refused = 0;         // requests to publish
+  uint64_t delivered = 0;       // events to subscribers
+  uint64_t gaps = 0;            // that subscribers were told of
   uint64_t store_waiting =
       0;  // events that are not on the disk yet; at the home, as are the others
   uint64_t store_failing = 0;   // 1: the store takes no events now

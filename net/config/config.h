@@ -136,6 +136,7 @@ struct StreamSettings {
   uint64_t hub_store_events = 0;   // kept on the disk
   uint64_t hub_store_bytes = 0;
   uint64_t hub_store_age_ms = 0;
+  uint64_t hub_lease_ms = 30'000;
   HubAccess hub_access = HubAccess::kAll;
   bool hub_cors_credentials = false;
   HubSourceOpen hub_source_open = HubSourceOpen::kSubscribed;

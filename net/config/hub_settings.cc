@@ -133,6 +133,8 @@ std::vector<Setting> hub_settings() {
                      "Size of the store's file, about, beyond which the oldest events go; 0 = any"),
       number_setting("hub-store-age", &S::hub_store_age_ms, kTime, {1000, 3650 * kDayMs, true},
                      "How long the store keeps an event; 0 = for ever"),
+      number_setting("hub-lease", &S::hub_lease_ms, kTime, {1000, kDayMs},
+                     "How long an event may wait for a group member's acknowledgement"),
       choice_setting("hub-access", &S::hub_access,
                      Choices<HubAccess>{{"all", HubAccess::kAll},
                                         {"read", HubAccess::kRead},

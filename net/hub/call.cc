@@ -9,6 +9,7 @@
 #include "net/http/semantics.h"
 #include "net/http/target.h"
 #include "net/http/text.h"
+#include "net/hub/groups.h"
 #include "net/hub/home.h"
 #include "net/hub/names.h"
 
@@ -20,21 +21,13 @@ using What = HubCall::What;
 
 constexpr uint64_t kBatchDefault = 1000;  // Message DB's
 
-struct Fault {
-  int status;
-  std::string detail;
-};
-
-[[noreturn]] void refuse(int status, std::string detail) {
-  throw Fault{status, std::move(detail)};
-}
-
 unsigned hex_value(char c) {
   return static_cast<unsigned>(is_digit(c) ? c - '0' : ascii_lower(c) - 'a' + 10);
 }
 
-// '+' stays what it is: it is a part of names, and blanks are of none.
-std::string percent_decoded(std::string_view text) {
+// '+' stays what it is: it is a part of names, and blanks are of none. nullopt: a % has no two hex
+// digits.
+std::optional<std::string> percent_decoded(std::string_view text) {
   std::string plain;
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '%') {
@@ -42,27 +35,16 @@ std::string percent_decoded(std::string_view text) {
       continue;
     }
     if (i + 2 >= text.size() || !is_hex_digit(text[i + 1]) || !is_hex_digit(text[i + 2]))
-      refuse(400, "The target has a % without two hex digits.");
+      return std::nullopt;
     plain += static_cast<char>(hex_value(text[i + 1]) << 4 | hex_value(text[i + 2]));
     i += 2;
   }
   return plain;
 }
 
-uint64_t number_of(std::string_view name, std::string_view text) {
-  std::optional<uint64_t> number = parse_decimal(text, INT64_MAX);
-  if (!number) refuse(400, std::string(name) + " is a whole number from 0 on.");
-  return *number;
-}
-
-int64_t signed_number_of(std::string_view name, std::string_view text) {
-  if (text == "-1") return -1;
-  return static_cast<int64_t>(number_of(name, text));
-}
-
 // A time as "2026-11-27T03:11:42Z", or in milliseconds since 1970.
-uint64_t time_of(const std::string& text) {
-  if (std::optional<uint64_t> ms = parse_decimal(text, INT64_MAX)) return *ms;
+std::optional<uint64_t> time_of(const std::string& text) {
+  if (std::optional<uint64_t> ms = parse_decimal(text, INT64_MAX)) return ms;
   std::tm utc{};
   const char* rest = strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &utc);
   time_t seconds = rest ? timegm(&utc) : -1;
@@ -76,39 +58,35 @@ uint64_t time_of(const std::string& text) {
     rest += digits.size();
   }
   bool utc_named = rest && std::string_view(rest) == "Z";
-  if (!utc_named || seconds < 0)
-    refuse(400, "since is a time such as 2026-11-27T03:11:42Z, or milliseconds since 1970.");
+  if (!utc_named || seconds < 0) return std::nullopt;
   return static_cast<uint64_t>(seconds) * 1000 + ms;
 }
 
-HubCall::Source source_of(std::string name, bool is_category) {
-  const char* fault = name_fault(name);
-  if (!fault && is_category && name.find('-') != name.npos) fault = "a category's name has no '-'";
-  if (fault) refuse(400, std::string("The name cannot be: ") + fault + ".");
-  return {std::move(name), is_category};
-}
-
+// Each step returns false where it has refused the request; what follows it is left out then.
 class CallReader {
  public:
   CallReader(const Head& head, const Route& route, HubCall& call)
       : head_(head), route_(route), call_(call) {}
 
-  void read() {
+  bool read() {
     Target target = split_target(head_.target());
     read_origin();
-    std::string_view method = head_.method();
-    if (method == "OPTIONS") {
+    if (head_.method() == "OPTIONS") {
       call_.what = What::kPreflight;
-      return;
+      return true;
     }
-    read_path(target.path.substr(std::min(route_.path.size(), target.path.size())));
-    check_access();
-    read_query(target.query.substr(target.query.empty() ? 0 : 1));
-    read_fields();
-    settle();
+    return read_path(target.path.substr(std::min(route_.path.size(), target.path.size()))) &&
+           check_access() && read_query(target.query.substr(target.query.empty() ? 0 : 1)) &&
+           read_fields() && settle();
   }
 
  private:
+  bool refuse(int status, std::string detail) {
+    call_.status = status;
+    call_.detail = std::move(detail);
+    return false;
+  }
+
   // A page of another origin gets to read only what that origin may.
   void read_origin() {
     std::optional<std::string_view> origin = head_.find("origin");
@@ -117,44 +95,48 @@ class CallReader {
       if (one == "*" || one == *origin) call_.origin = one;
   }
 
-  void read_path(std::string_view path) {
-    std::array<std::string, 3> parts;
+  bool read_path(std::string_view path) {
+    std::array<std::string, 4> parts;
     size_t count = 0;
     while (path.starts_with('/')) path.remove_prefix(1);
     while (!path.empty()) {
       std::string_view part = path.substr(0, path.find('/'));
       path.remove_prefix(std::min(part.size() + 1, path.size()));
-      if (count == parts.size()) refuse(404, kNothingHere);
-      parts[count++] = percent_decoded(part);
+      if (count == parts.size()) return refuse(404, kNothingHere);
+      if (!decode(part, parts[count++])) return false;
     }
-    bool categories = parts[0] == "categories";
-    if (count == 0) {
-      allow("GET");
-    } else if (parts[0] == "subscribe" && count == 1) {
-      allow("GET");
+    const std::string& kind = parts[0];
+    if (count == 0) return allow("GET");
+    if (kind == "subscribe" && count == 1) {
       call_.what = What::kSubscribe;
-    } else if (parts[0] == "consumers" && count == 2) {
-      allow("GET", "PUT");
-      call_.what = head_.method() == "PUT" ? What::kStoreConsumer : What::kReadConsumer;
-      call_.consumer = source_of(parts[1], false).name;
-    } else if ((categories || parts[0] == "streams") && count >= 2) {
-      call_.sources.push_back(source_of(parts[1], categories));
-      read_source(parts[2], categories);
-    } else {
-      refuse(404, kNothingHere);
+      return allow("GET");
     }
+    if (kind == "consumers" && count == 2) {
+      call_.what = head_.method() == "PUT" ? What::kStoreConsumer : What::kReadConsumer;
+      return allow("GET", "PUT") && take_name(parts[1], call_.consumer);
+    }
+    if (kind == "groups" && count >= 2) {
+      call_.what = What::kReadGroup;
+      if (count == 2) return allow("GET") && take_name(parts[1], call_.group);
+      call_.what = What::kAck;
+      if (count != 4 || parts[2] != "members") return refuse(404, kNothingHere);
+      return allow("PUT", "PUT") && take_name(parts[1], call_.group) &&
+             take_number("A member", parts[3], call_.member);
+    }
+    bool categories = kind == "categories";
+    if ((categories || kind == "streams") && (count == 2 || count == 3))
+      return take_source(parts[1], categories) && read_source(parts[2], categories);
+    return refuse(404, kNothingHere);
   }
 
-  void read_source(std::string_view part, bool is_category) {
+  bool read_source(std::string_view part, bool is_category) {
     bool posts = head_.method() == "POST";
     if (part.empty()) {
-      allow("GET", is_category ? "GET" : "POST");
       call_.what = posts                       ? What::kPublish
                    : wants_event_stream(head_) ? What::kSubscribe
                                                : What::kInfo;
-      return;
+      return allow("GET", is_category ? "GET" : "POST");
     }
-    allow("GET");
     if (part == "messages")
       call_.what = What::kMessages;
     else if (part == "last" && !is_category)
@@ -162,24 +144,26 @@ class CallReader {
     else if (part == "version" && !is_category)
       call_.what = What::kVersion;
     else
-      refuse(404, kNothingHere);
+      return refuse(404, kNothingHere);
+    return allow("GET");
   }
 
-  void allow(std::string_view method, std::string_view other = "GET") {
+  bool allow(std::string_view method, std::string_view other = "GET") {
     std::string_view given = head_.method();
     if (given == "HEAD") given = "GET";
-    if (given != method && given != other) refuse(405, "The method is not allowed here.");
+    return given == method || given == other || refuse(405, "The method is not allowed here.");
   }
 
-  void check_access() {
+  bool check_access() {
     HubAccess access = route_.settings.hub_access;
-    if (access == HubAccess::kRead && call_.publishes())
-      refuse(403, "Clients of this route may only read.");
+    if (access == HubAccess::kRead && call_.changes())
+      return refuse(403, "Clients of this route may only read.");
     if (access == HubAccess::kPublish && !call_.publishes())
-      refuse(403, "Clients of this route may only publish.");
+      return refuse(403, "Clients of this route may only publish.");
     // A page of any origin may send a form without asking before.
-    if (call_.publishes() && call_.origin.empty() && !is_own_origin())
-      refuse(403, "Pages of that origin may not publish here (hub-cors).");
+    if (call_.changes() && call_.origin.empty() && !is_own_origin())
+      return refuse(403, "Pages of that origin may not publish here (hub-cors).");
+    return true;
   }
 
   bool is_own_origin() const {
@@ -190,118 +174,193 @@ class CallReader {
            equals_ignoring_case(origin.substr(host + 2), head_.find("host").value_or(""));
   }
 
-  void read_query(std::string_view query) {
+  bool read_query(std::string_view query) {
     while (!query.empty()) {
       std::string_view pair = query.substr(0, query.find('&'));
       query.remove_prefix(std::min(pair.size() + 1, query.size()));
       if (pair.empty()) continue;
       size_t equals = std::min(pair.find('='), pair.size());
-      std::string name = percent_decoded(pair.substr(0, equals));
-      std::string value = percent_decoded(pair.substr(std::min(equals + 1, pair.size())));
-      if (!take(name, value))
-        refuse(400, "There is no parameter \"" + name.substr(0, 64) + "\" here.");
-    }
-  }
-
-  bool take(const std::string& name, std::string& value) {
-    bool reads = call_.what == What::kSubscribe || call_.what == What::kMessages;
-    if (call_.what == What::kPublish) return take_for_publish(name, value);
-    if (call_.what == What::kLast && name == "type") {
-      call_.type = std::move(value);
-      return true;
-    }
-    if (!reads) return false;
-    if (name == "position") {
-      take_position(value);
-    } else if (name == "member") {
-      member_ = signed_number_of(name, value);
-    } else if (name == "size") {
-      size_ = signed_number_of(name, value);
-    } else if (name == "correlation") {
-      call_.filter.correlation = source_of(std::move(value), true).name;
-    } else if (name == "batch" && call_.what == What::kMessages) {
-      int64_t batch = signed_number_of(name, value);
-      batch_named_ = true;
-      if (batch >= 0) call_.batch = static_cast<uint64_t>(batch);
-    } else {
-      return call_.what == What::kSubscribe && take_for_subscribe(name, value);
+      std::string name;
+      std::string value;
+      if (!decode(pair.substr(0, equals), name) ||
+          !decode(pair.substr(std::min(equals + 1, pair.size())), value))
+        return false;
+      Taken taken = take(name, value);
+      if (taken == Taken::kNoSuch)
+        return refuse(400, "There is no parameter \"" + name.substr(0, 64) + "\" here.");
+      if (taken == Taken::kRefused) return false;
     }
     return true;
   }
 
-  bool take_for_subscribe(const std::string& name, std::string& value) {
-    if (name == "last_event_id" || name == "lastEventId") {
-      take_last_id(value);
-    } else if (name == "since") {
-      call_.start = {.at = Start::At::kSince, .number = time_of(value)};
-      call_.resumes = true;
-    } else if (name == "earliest" || name == "latest") {
-      take_position(name);
-    } else if (name == "mode") {
+  // Of a parameter.
+  enum class Taken : uint8_t { kYes, kRefused, kNoSuch };
+  static Taken taken(bool yes) { return yes ? Taken::kYes : Taken::kRefused; }
+
+  Taken take(const std::string& name, std::string& value) {
+    switch (call_.what) {
+      case What::kPublish:
+        return take_for_publish(name, value);
+      case What::kAck:
+        if (name != "token") return Taken::kNoSuch;
+        return taken(take_number(name, value, call_.token));
+      case What::kLast:
+        if (name != "type") return Taken::kNoSuch;
+        call_.type = std::move(value);
+        return Taken::kYes;
+      case What::kMessages:
+        if (name == "batch") return taken(take_batch(value));
+        return take_for_reader(name, value);
+      case What::kSubscribe: {
+        Taken first = take_for_reader(name, value);
+        return first == Taken::kNoSuch ? take_for_subscribe(name, value) : first;
+      }
+      default:
+        return Taken::kNoSuch;
+    }
+  }
+
+  Taken take_for_reader(const std::string& name, std::string& value) {
+    if (name == "position") return taken(take_position(value));
+    if (name == "member") return taken(take_signed(name, value, member_));
+    if (name == "size") return taken(take_signed(name, value, size_));
+    if (name != "correlation") return Taken::kNoSuch;
+    call_.filter.correlation = std::move(value);
+    return taken(check_name(call_.filter.correlation, true));
+  }
+
+  Taken take_for_subscribe(const std::string& name, std::string& value) {
+    if (name == "last_event_id" || name == "lastEventId") return taken(take_last_id(value));
+    if (name == "since") return taken(take_since(value));
+    if (name == "earliest" || name == "latest") return taken(take_position(name));
+    if (name == "group") return taken(take_name(value, call_.group));
+    if (name == "stream" || name == "category")
+      return taken(take_source(value, name == "category"));
+    if (name == "mode") {
       call_.poke = value == "poke";
-      if (!call_.poke && value != "full") refuse(400, "mode is full or poke.");
-    } else if (name == "slow") {
-      if (value != "disconnect" && value != "skip" && value != "coalesce")
-        refuse(400, "slow is disconnect, skip or coalesce.");
-      call_.slow = value == "skip"       ? SlowPolicy::kSkip
-                   : value == "coalesce" ? SlowPolicy::kCoalesce
-                                         : SlowPolicy::kDisconnect;
-    } else if (name == "require") {
-      if (value != "complete") refuse(400, "require is complete.");
+      return taken(call_.poke || value == "full" || refuse(400, "mode is full or poke."));
+    }
+    if (name == "wait") {
+      call_.wait = value == "yes";
+      return taken(call_.wait || value == "no" || refuse(400, "wait is yes or no."));
+    }
+    if (name == "require") {
       call_.require_complete = true;
-    } else if (name == "stream" || name == "category") {
-      call_.sources.push_back(source_of(std::move(value), name == "category"));
-      if (call_.sources.size() > limits::kHubSourcesMax)
-        refuse(400, "A subscriber has at most 64 streams and categories.");
-    } else {
-      return false;
+      return taken(value == "complete" || refuse(400, "require is complete."));
     }
-    return true;
+    if (name != "slow") return Taken::kNoSuch;
+    call_.slow = value == "skip"       ? SlowPolicy::kSkip
+                 : value == "coalesce" ? SlowPolicy::kCoalesce
+                                       : SlowPolicy::kDisconnect;
+    return taken(call_.slow != SlowPolicy::kDisconnect || value == "disconnect" ||
+                 refuse(400, "slow is disconnect, skip or coalesce."));
   }
 
-  void take_position(std::string_view value) {
-    if (value == "earliest") {
-      call_.start = {.at = Start::At::kEarliest};
-    } else if (value == "latest") {
-      call_.start = {.at = Start::At::kLatest};
-    } else {
-      call_.start = {.at = Start::At::kPosition, .number = number_of("position", value)};
-      call_.resumes = true;
-    }
-  }
-
-  void take_last_id(std::string_view id) {
-    if (id == "earliest" || id == "latest") {
-      take_position(id);
-    } else if (!id.empty()) {
-      call_.start = {.at = Start::At::kId, .id = std::string(id.substr(0, kIdBytesMax))};
-      call_.resumes = true;
-    }
-  }
-
-  bool take_for_publish(std::string_view name, std::string& value) {
-    if (name == "expected_version") {
-      call_.expected_version = signed_number_of(name, value);
-    } else if (name == "type") {
-      if (const char* fault = type_fault(value)) refuse(400, fault);
+  Taken take_for_publish(std::string_view name, std::string& value) {
+    if (name == "expected_version") return taken(take_signed(name, value, call_.expected_version));
+    if (name == "type") {
+      const char* fault = type_fault(value);
+      if (fault) return taken(refuse(400, fault));
       call_.type = std::move(value);
-    } else if (name == "id") {
-      call_.message_id = std::move(value);
-    } else if (name == "ack") {
-      if (value != "memory" && value != "disk") refuse(400, "ack is memory or disk.");
-      call_.disk = value == "disk";
-    } else {
-      return false;
+      return Taken::kYes;
     }
+    if (name == "id") {
+      call_.message_id = std::move(value);
+      return Taken::kYes;
+    }
+    if (name != "ack") return Taken::kNoSuch;
+    call_.disk = value == "disk";
+    return taken(call_.disk || value == "memory" || refuse(400, "ack is memory or disk."));
+  }
+
+  // --- values ---
+
+  bool decode(std::string_view text, std::string& into) {
+    std::optional<std::string> plain = percent_decoded(text);
+    if (!plain) return refuse(400, "The target has a % without two hex digits.");
+    into = std::move(*plain);
     return true;
   }
 
-  void read_fields() {
-    // A client that reconnects has its first query still, so the field counts.
+  bool take_number(std::string_view name, std::string_view text, std::optional<uint64_t>& into) {
+    into = parse_decimal(text, INT64_MAX);
+    return into || refuse(400, std::string(name) + " is a whole number from 0 on.");
+  }
+
+  // -1, too.
+  bool take_signed(std::string_view name, std::string_view text, std::optional<int64_t>& into) {
+    std::optional<uint64_t> number;
+    if (text != "-1" && !take_number(name, text, number)) return false;
+    into = number ? static_cast<int64_t>(*number) : -1;
+    return true;
+  }
+
+  bool take_batch(std::string_view text) {
+    if (!take_signed("batch", text, batch_)) return false;
+    if (*batch_ >= 0) call_.batch = static_cast<uint64_t>(*batch_);
+    return true;
+  }
+
+  bool check_name(std::string_view name, bool is_category) {
+    const char* fault = name_fault(name);
+    if (!fault && is_category && name.find('-') != name.npos)
+      fault = "a category's name has no '-'";
+    return !fault || refuse(400, std::string("The name cannot be: ") + fault + ".");
+  }
+
+  bool take_name(std::string& name, std::string& into) {
+    into = std::move(name);
+    return check_name(into, false);
+  }
+
+  bool take_source(std::string& name, bool is_category) {
+    call_.sources.push_back({std::move(name), is_category});
+    return check_name(call_.sources.back().name, is_category) &&
+           (call_.sources.size() <= limits::kHubSourcesMax ||
+            refuse(400, "A subscriber has at most 64 streams and categories."));
+  }
+
+  bool take_since(const std::string& text) {
+    std::optional<uint64_t> ms = time_of(text);
+    if (!ms)
+      return refuse(400,
+                    "since is a time such as 2026-11-27T03:11:42Z, or milliseconds since 1970.");
+    return begin_at({.at = Start::At::kSince, .number = *ms});
+  }
+
+  bool take_position(std::string_view text) {
+    if (text == "earliest") return begin_at({.at = Start::At::kEarliest});
+    if (text == "latest") return begin_at({.at = Start::At::kLatest});
+    std::optional<uint64_t> number;
+    return take_number("position", text, number) &&
+           begin_at({.at = Start::At::kPosition, .number = *number});
+  }
+
+  bool begin_at(Start start) {
+    if (start_) return refuse(400, "Say once where to begin: position or since.");
+    start_ = std::move(start);
+    return true;
+  }
+
+  // It counts before a position: a client that comes back may have its first query still.
+  bool take_last_id(std::string_view id) {
+    if (id == "earliest")
+      last_ = {.at = Start::At::kEarliest};
+    else if (id == "latest")
+      last_ = {.at = Start::At::kLatest};
+    else if (!id.empty())
+      last_ = {.at = Start::At::kId, .id = std::string(id.substr(0, kIdBytesMax))};
+    return true;
+  }
+
+  // --- the rest of the head, and what goes with what ---
+
+  bool read_fields() {
+    last_in_query_ = last_.has_value();
     if (call_.what == What::kSubscribe)
       if (auto id = head_.find("last-event-id")) take_last_id(*id);
     call_.awaits_go_ahead = head_.lists_token("expect", "100-continue");
-    if (call_.what != What::kPublish) return;
+    if (call_.what != What::kPublish) return true;
     call_.key = head_.find("idempotency-key").value_or("");
     std::string_view type = without_parameters(head_.find("content-type").value_or(""));
     if (equals_ignoring_case(type, "application/json"))
@@ -310,24 +369,55 @@ class CallReader {
       call_.form = BodyForm::kJsonLines;
     for (const std::string* name : {&call_.key, &call_.message_id})
       if (name->size() > limits::kHubKeyBytesMax)
-        refuse(400, "Idempotency-Key and id have at most 255 bytes.");
+        return refuse(400, "Idempotency-Key and id have at most 255 bytes.");
     if (call_.form != BodyForm::kText && !(call_.type.empty() && call_.message_id.empty()))
-      refuse(400, "Events of JSON have type and id within, not in the query.");
+      return refuse(400, "Events of JSON have type and id within, not in the query.");
     if (auto length = head_.content_length(); head_.body() == BodyKind::kNone && length == 0)
-      refuse(400, "The request has no event.");
+      return refuse(400, "The request has no event.");
+    return true;
   }
 
-  void settle() {
-    if (call_.what == What::kSubscribe && call_.sources.empty())
-      refuse(400, "Say what to subscribe to: stream=NAME or category=NAME, once or more.");
+  bool settle() {
+    if (call_.what == What::kAck && !call_.token)
+      return refuse(400, "Say which lease it is: token=N.");
+    if (call_.what == What::kSubscribe) {
+      if (call_.sources.empty())
+        return refuse(400, "Say what to subscribe to: stream=NAME or category=NAME, once or more.");
+      if (!call_.group.empty()) return settle_group();
+      if (call_.wait) return refuse(400, "wait is for members of a group: group=NAME.");
+    }
+    if (last_) start_ = std::move(last_);
+    if (start_) call_.start = std::move(*start_);
+    call_.resumes = call_.start.at != Start::At::kLatest && call_.start.at != Start::At::kEarliest;
     if (call_.what == What::kMessages) {
-      if (!batch_named_) call_.batch = kBatchDefault;
+      if (start_ && call_.start.at == Start::At::kLatest)
+        return refuse(400, "There are no messages at position=latest.");
+      if (!batch_) call_.batch = kBatchDefault;
       if (call_.start.at == Start::At::kLatest) call_.start = {.at = Start::At::kEarliest};
     }
-    if (!member_ && !size_) return;
-    if (!member_ || !size_) refuse(400, "member and size go together.");
+    if (!member_ && !size_) return true;
+    if (!member_ || !size_) return refuse(400, "member and size go together.");
     call_.filter.member = GroupMember::make(*member_, *size_);
-    if (!call_.filter.member) refuse(400, "A member is 0 or more, and less than size.");
+    return call_.filter.member || refuse(400, "A member is 0 or more, and less than size.");
+  }
+
+  // The hub chooses the member, and knows where that member is to begin. A Last-Event-ID, which
+  // browsers send by themselves, is none of its.
+  bool settle_group() {
+    if (!size_ || *size_ < 1 || *size_ > static_cast<int64_t>(limits::kHubGroupSizeMax))
+      return refuse(400, "A group has a size from 1 to 1000, and each of its members names it.");
+    call_.size = static_cast<uint32_t>(*size_);
+    if (member_) return refuse(400, "The hub chooses the member of a group: leave member out.");
+    if (call_.single())
+      return refuse(400, "A group shares a category, or several streams and categories.");
+    if (last_in_query_ || (start_ && start_->at == Start::At::kSince))
+      return refuse(400,
+                    "A group goes on behind its position; position= is where a new one begins.");
+    if (call_.wait && call_.require_complete)
+      return refuse(400, "require=complete does not go with wait=yes.");
+    call_.start = start_.value_or(Start{.at = Start::At::kEarliest});
+    call_.resumes = true;
+    return check_access();
   }
 
   static constexpr const char* kNothingHere = "The hub has nothing at this path.";
@@ -338,19 +428,17 @@ class CallReader {
   HubCall& call_;
   std::optional<int64_t> member_;
   std::optional<int64_t> size_;
-  bool batch_named_ = false;
+  std::optional<int64_t> batch_;
+  std::optional<Start> start_;  // of the query
+  std::optional<Start> last_;   // behind the event that the client has
+  bool last_in_query_ = false;
 };
 
 }  // namespace
 
 HubCall read_hub_call(const Head& head, const Route& route) {
   HubCall call;
-  try {
-    CallReader(head, route, call).read();
-  } catch (Fault& fault) {
-    call.status = fault.status;
-    call.detail = std::move(fault.detail);
-  }
+  (void)CallReader(head, route, call).read();
   return call;
 }
 

@@ -35,6 +35,8 @@ struct HubCall {
     kPublish,
     kReadConsumer,
     kStoreConsumer,
+    kReadGroup,
+    kAck,        // of a group's member
     kPreflight,  // CORS's
   };
   struct Source {
@@ -58,6 +60,11 @@ struct HubCall {
   bool disk = false;  // the answer is to wait until the event is durable
   BodyForm form = BodyForm::kText;
   std::string consumer = {};
+  std::string group = {};  // that the subscriber is to be a member of, or that is meant
+  uint32_t size = 0;       // of that group
+  bool wait = false;       // until a member of it is free
+  std::optional<uint64_t> member = {};
+  std::optional<uint64_t> token = {};
   bool awaits_go_ahead = false;  // its body does (Expect)
   std::string origin = {};       // of the web page, where it may read the answer
   int status = 0;                // a fault; 0: there is none
@@ -66,6 +73,9 @@ struct HubCall {
   // One stream alone; ids are its own then.
   bool single() const { return sources.size() == 1 && !sources.front().is_category; }
   bool publishes() const { return what == What::kPublish || what == What::kStoreConsumer; }
+  // More than a reader does: it publishes, or is a member of a group.
+  bool changes() const { return publishes() || what == What::kAck || joins_group(); }
+  bool joins_group() const { return what == What::kSubscribe && !group.empty(); }
 };
 
 HubCall read_hub_call(const Head& head, const Route& route);

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "core/spsc_ring.h"
+#include "net/hub/groups.h"
 #include "net/hub/home.h"
 
 namespace sluice {
@@ -43,7 +44,7 @@ class HomeAsker;
 
 // What a worker asks of a hub's home, and the answer.
 struct HomeCall {
-  enum class Kind : uint8_t { kPublish, kReadConsumer, kStoreConsumer };
+  enum class Kind : uint8_t { kPublish, kReadConsumer, kStoreConsumer, kGroup };
 
   Kind kind = Kind::kPublish;
   PublishRequest publish = {};
@@ -53,6 +54,7 @@ struct HomeCall {
   bool stored = false;
   bool disk = false;  // the answer waits until it is durable, be it shown before or not
   PublishResult result = {};
+  std::unique_ptr<GroupCall> group = {};
   // Whoever waits for the answer; null: nobody any more. Its own worker's to touch.
   HomeAsker* asker = nullptr;
 };
@@ -67,7 +69,7 @@ class HomeAsker {
 };
 
 struct HubChange {
-  enum class Kind : uint8_t { kAppend, kEvict, kForget, kAnswer };
+  enum class Kind : uint8_t { kAppend, kEvict, kForget, kAnswer, kGroups };
 
   Kind kind = Kind::kAppend;
   union {
@@ -75,6 +77,7 @@ struct HubChange {
     uint64_t global;
     std::string* stream;  // the receiver's to delete
     HomeCall* call;       // the same
+    Groups::News groups;
   };
 };
 

@@ -49,8 +49,11 @@ void HubRequest::start_reading() {
   }
   slow_ = call.slow;
   Fields fields{{"Cache-Control", subscribes ? "no-cache" : "no-store"}};
+  std::string lease_field = lease_ ? lease_fields() : "";
+  if (lease_) fields.emplace_back("Sluice-Lease", lease_field);
   if (subscribes && call.resumes) fields.emplace_back("Sluice-Replay", gap ? "gap" : "complete");
-  head(200, subscribes ? "text/event-stream" : "application/json", BodyKind::kChunked, 0, fields);
+  if (state_ != State::kStandby)
+    head(200, subscribes ? "text/event-stream" : "application/json", BodyKind::kChunked, 0, fields);
   if (!stream_) return;
   if (stream_->method_is_head()) {
     finish();
@@ -62,6 +65,7 @@ void HubRequest::start_reading() {
   }
   call_.reset();
   state_ = State::kReading;
+  if (lease_ && !write(lease_event())) return;
   if (gap && !write(told)) return;
   if (subscribes && !write(text_of_place(only))) return;
   if (hubs_.context().draining) on_drain();
@@ -141,6 +145,7 @@ void HubRequest::pump() {
         if (stream_->response_credit() == 0) return;
         cursor_.advance();
         ++hub_.counts().delivered;
+        if (lease_) lease_->delivered = event->block->global();
         stream_->on_response_body(event->lease, form_of(*event->block));
         if (!stream_) return;
         break;

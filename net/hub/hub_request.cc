@@ -8,8 +8,8 @@
 
 #include "core/check.h"
 #include "core/text.h"
-#include "net/filter/json_text.h"
 #include "net/http/problem.h"
+#include "net/hub/answer_text.h"
 #include "net/hub/hubs.h"
 #include "net/hub/local_hub.h"
 #include "net/hub/names.h"
@@ -22,30 +22,6 @@ constexpr size_t kBodyBytesMax = 4UL * 1024 * 1024;
 constexpr size_t kLastScannedMax = 10'000;  // for the last message of a type
 constexpr uint64_t kRetryLeastMs = 1'000;
 constexpr uint64_t kRetryMostMs = 10'000;
-
-void append_member(std::string& out, std::string_view name, std::string_view text) {
-  out.append(out.size() > 1 ? ",\"" : "\"").append(name).append("\":\"");
-  append_escaped(out, text);
-  out += '"';
-}
-
-void append_member(std::string& out, std::string_view name, uint64_t number) {
-  out.append(out.size() > 1 ? ",\"" : "\"").append(name).append("\":");
-  append_number(out, number);
-}
-
-void append_version(std::string& out, std::string_view name, uint64_t next) {
-  if (next == 0)
-    out.append(out.size() > 1 ? ",\"" : "\"").append(name).append("\":-1");
-  else
-    append_member(out, name, next - 1);
-}
-
-void append_epoch_member(std::string& out, uint32_t epoch) {
-  std::string text;
-  append_epoch(text, epoch);
-  append_member(out, "epoch", text);
-}
 
 }  // namespace
 
@@ -136,8 +112,15 @@ void HubRequest::dispatch() {
       ask_home(std::move(call));
       return;
     }
+    case HubCall::What::kAck:
+      ask_of_group();
+      return;
     default:
-      serve();
+      // Who wants no more than a head has no events to acknowledge.
+      if (call_->joins_group() && !stream_->method_is_head())
+        ask_lease();
+      else
+        serve();
   }
 }
 
@@ -180,12 +163,20 @@ void HubRequest::ask_home(std::unique_ptr<HomeCall> call) {
   asked_ = call.get();
   if (hub_.ask(std::move(call))) return;
   asked_ = nullptr;
+  if (state_ == State::kStandby) {
+    hub_.holders().stand_by(*this, /*soon=*/true);
+    return;
+  }
   problem(503, "The hub does not keep up, or is about to end.", {{"Retry-After", "1"}});
 }
 
 void HubRequest::on_home_answer(HomeCall& call) {
   asked_ = nullptr;
   if (!stream_) return;
+  if (call.group) {
+    on_group_answer(call);
+    return;
+  }
   using Status = PublishResult::Status;
   bool failed = call.result.status == Status::kStoreFull ||
                 call.result.status == Status::kStoreFailed;  // of a consumer, too
@@ -266,6 +257,9 @@ void HubRequest::serve() {
     case HubCall::What::kLast:
       serve_last();
       return;
+    case HubCall::What::kReadGroup:
+      ask_of_group();
+      return;
     default:
       serve_info();
   }
@@ -341,7 +335,7 @@ void HubRequest::head(int status, std::string_view type, BodyKind body, uint64_t
   const Route& route = stream_->route();
   if (!call_->origin.empty()) {
     builder.field("Access-Control-Allow-Origin", call_->origin);
-    builder.field("Access-Control-Expose-Headers", "Sluice-Replay, Retry-After");
+    builder.field("Access-Control-Expose-Headers", "Sluice-Replay, Sluice-Lease, Retry-After");
     if (stream_->settings().hub_cors_credentials)
       builder.field("Access-Control-Allow-Credentials", "true");
   }
@@ -382,7 +376,7 @@ void HubRequest::preflight() {
 
 bool HubRequest::write(std::string_view text) {
   Memory& memory = hubs_.context().memory;
-  SlotPool& pool = stays_ ? memory.sse_event : memory.http_message;
+  SlotPool& pool = stays_ || state_ == State::kStandby ? memory.sse_event : memory.http_message;
   while (stream_ && !text.empty()) {
     Lease lease = pool.take_block(static_cast<uint32_t>(text.size()), /*ours=*/false);
     if (!lease) {
@@ -405,7 +399,8 @@ void HubRequest::finish() {
 }
 
 void HubRequest::on_drain() {
-  if (!stays_ || state_ != State::kReading || !stream_) return;
+  bool reads = stays_ && state_ == State::kReading;
+  if (!stream_ || !(reads || state_ == State::kStandby)) return;
   std::string text = "retry: ";
   append_number(text, hubs_.random().between(kRetryLeastMs, kRetryMostMs));
   if (write(text += "\n\n")) finish();
@@ -417,6 +412,7 @@ void HubRequest::let_go() {
   state_ = State::kOver;
   if (asked_) asked_->asker = nullptr;
   hub_.forget(*this);
+  hub_.holders().forget(*this);
   for (size_t i = 0; i < sources_; ++i) hub_.leave(subscriptions_[i], stays_);
   if (stays_) --hub_.counts().subscribers;
   sources_ = 0;

@@ -17,6 +17,7 @@
 #include "net/hub/call.h"
 #include "net/hub/cursor.h"
 #include "net/hub/exchange.h"
+#include "net/hub/groups.h"
 #include "net/stream/halves.h"
 #include "net/stream/stream.h"
 
@@ -24,6 +25,17 @@ namespace sluice {
 
 class Hubs;
 class LocalHub;
+
+// Of a subscriber that is a member of a group.
+struct MemberLease {
+  std::string group;
+  uint32_t size;
+  uint32_t member;
+  uint64_t token;
+  uint64_t position;  // where it began behind
+  uint64_t delivered = 0;
+  uint64_t reported = 0;  // of that, to the home
+};
 
 class HubRequest final : public UpstreamHalf, public HomeAsker {
  public:
@@ -50,6 +62,11 @@ class HubRequest final : public UpstreamHalf, public HomeAsker {
   void on_home_answer(HomeCall& call) override;
   // Subscribers are told to come back, each at another time.
   void on_drain();
+  // Of a group, on its own worker: a member may be free, or the lease that it had is over.
+  void ask_lease();
+  void on_lease_over();
+  const HubCall* call() const { return call_.get(); }
+  MemberLease* lease() const { return lease_.get(); }
 
   ListLink<HubRequest> in_ready;  // or in the queue of those that wait
   bool waiting = false;           // in the latter
@@ -57,7 +74,8 @@ class HubRequest final : public UpstreamHalf, public HomeAsker {
 
  private:
   enum class Form : uint8_t { kEvent, kPoke, kEnvelope, kEnvelopePoke, kMessage };
-  enum class State : uint8_t { kArriving, kServing, kReading, kOver };
+  // kStandby: it waits to be a member of its group.
+  enum class State : uint8_t { kArriving, kServing, kStandby, kReading, kOver };
 
   void read_body();
   void dispatch();
@@ -76,6 +94,16 @@ class HubRequest final : public UpstreamHalf, public HomeAsker {
   void go_to_next();
   void read_messages();
   std::string_view form_of(const Block& block) const;
+  // net/hub/hub_leasing.cc
+  void ask_of_group();
+  void on_group_answer(HomeCall& call);
+  void on_lease(GroupCall& call);
+  void stand_by();
+  void no_lease(const GroupCall& call);
+  std::string lease_fields() const;
+  std::string lease_event() const;
+  void answer_ack(const GroupCall& call);
+  void answer_group(const GroupCall& call);
 
   // `fields` end up in the head.
   using Fields = std::vector<std::pair<std::string_view, std::string_view>>;
@@ -97,6 +125,7 @@ class HubRequest final : public UpstreamHalf, public HomeAsker {
   std::string body_;
   HomeCall* asked_ = nullptr;
   std::unique_ptr<Subscription[]> subscriptions_;
+  std::unique_ptr<MemberLease> lease_;  // null: it is no member of a group
   Cursor cursor_;
   uint64_t waits_for_ = 0;
   uint64_t left_ = UINT64_MAX;  // of messages

@@ -49,8 +49,8 @@ void HubBatch::add_key(std::string key, const KeyWindow::Outcome& outcome, uint6
   keys_.emplace_back(std::move(key), stored);
 }
 
-void HubBatch::add_consumer(std::string id, uint64_t position) {
-  consumers_.emplace_back(std::move(id), position);
+void HubBatch::add_consumer(std::string id, uint64_t position, uint64_t fence) {
+  consumers_.push_back({std::move(id), position, fence});
 }
 
 void HubBatch::close() {
@@ -74,8 +74,8 @@ void HubBatch::close() {
     stored.key = key;
     keys.push_back(stored);
   }
-  for (const auto& [id, position] : consumers_)
-    consumers.push_back({.id = id, .position = position, .fence = 0});
+  for (const GroupRow& row : consumers_)
+    consumers.push_back({.id = row.id, .position = row.position, .fence = row.fence});
 }
 
 HubBatch::~HubBatch() {
@@ -146,7 +146,7 @@ class HubStore::Loading final : public StoreLoad {
                      ms(event.time_us), event.json});
   }
   void on_consumer(const StoredConsumer& consumer) override {
-    history_.consumers.emplace_back(consumer.id, consumer.position);
+    history_.consumers.push_back({std::string(consumer.id), consumer.position, consumer.fence});
   }
 
   HubHistory& history_;

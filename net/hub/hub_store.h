@@ -18,6 +18,7 @@
 
 #include "net/config/config.h"
 #include "net/hub/block.h"
+#include "net/hub/groups.h"
 #include "net/hub/key_window.h"
 #include "net/hub/sqlite_store.h"
 #include "net/hub/store.h"
@@ -30,7 +31,7 @@ class HubBatch final : public StoreBatch {
   // `held`: so many holds on the block go with the batch.
   void add(Block& block, const EventDraft& draft, uint32_t held);
   void add_key(std::string key, const KeyWindow::Outcome& outcome, uint64_t wall_ms);
-  void add_consumer(std::string id, uint64_t position);
+  void add_consumer(std::string id, uint64_t position, uint64_t fence = 0);
   // The views are made; nothing is added from here on.
   void close();
   ~HubBatch() override;
@@ -50,7 +51,7 @@ class HubBatch final : public StoreBatch {
   std::string texts_;  // data and metadata of each event
   std::vector<Parts> parts_;
   std::vector<std::pair<std::string, StoredKey>> keys_;
-  std::vector<std::pair<std::string, uint64_t>> consumers_;
+  std::vector<GroupRow> consumers_;
 };
 
 // What was there at the start.
@@ -72,7 +73,7 @@ struct HubHistory {
   std::vector<At> streams;
   std::vector<Block*> blocks;  // each has a hold for each worker
   std::vector<Key> keys;
-  std::vector<std::pair<std::string, uint64_t>> consumers;
+  std::vector<GroupRow> consumers;  // and what there is of groups
 };
 
 class HubStore final : public StoreUser {

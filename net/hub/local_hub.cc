@@ -27,6 +27,7 @@ LocalHub::LocalHub(WorkerContext& context, HubProcess& process, HubExchange& exc
   if (is_home()) {
     ChangeSink& changes = *this;
     home_ = std::make_unique<Home>(log_, changes, exchange.seed, process.workers());
+    groups_ = std::make_unique<Groups>(wall_clock_ms());
   }
   if (exchange.store) restore(*exchange.store);
 }
@@ -37,6 +38,7 @@ LocalHub::~LocalHub() {
 
 void LocalHub::set_limits(const StreamSettings& settings) {
   if (!home_) return;
+  lease_ms_ = settings.hub_lease_ms;
   home_->set_limits({.history_bytes = settings.hub_history_bytes,
                      .history_events = settings.hub_history_events,
                      .history_age_ms = settings.hub_history_age_ms,
@@ -52,6 +54,11 @@ HubCounts LocalHub::snapshot() const {
   counts.events = log_.events();
   counts.bytes = log_.bytes();
   counts.global_position = log_.next() - 1;
+  if (groups_) {
+    counts.groups = groups_->size();
+    counts.leases = groups_->leases();
+    counts.leases_expired = groups_->expired();
+  }
   if (unstored_) counts.store_waiting = unstored_->events();
   return counts;
 }
@@ -148,6 +155,7 @@ void LocalHub::on_flush() {
     ready_.remove(*reader);
     reader->pump();
   }
+  if (groups_) tell_of_groups();  // whoever waits may get a member, and the store hears of it
   if (unstored_) unstored_->send();
   if (std::exchange(changed_, false)) wake_workers();
 }
@@ -247,6 +255,9 @@ void LocalHub::serve(HomeCall& call) {
       call.before = home_->consumer(call.consumer);
       call.stored = home_->set_consumer(call.consumer, *call.position);
       break;
+    case HomeCall::Kind::kGroup:
+      serve_group(call);
+      break;
   }
 }
 
@@ -300,7 +311,10 @@ void LocalHub::forget(const std::string& stream) {
 }
 
 void LocalHub::tick() {
+  holders_.tick();
   if (!home_ || !lanes_have_room()) return;
+  groups_->expire(context_.loop.now_ms(), lease_ms_);
+  tell_of_groups();
   home_->trim(context_.loop.now_ms(), wall_clock_ms());
   tell_evicted();
 }
@@ -327,6 +341,9 @@ void LocalHub::on_news() {
         case HubChange::Kind::kAnswer:
           answer(std::unique_ptr<HomeCall>(change.call));
           break;
+        case HubChange::Kind::kGroups:
+          holders_.on_news(change.groups);
+          break;
       }
     }
     wake_waiting();
@@ -346,7 +363,10 @@ void LocalHub::on_news() {
 
 void LocalHub::answer(std::unique_ptr<HomeCall> call) {
   --asked_;
-  if (call->asker) call->asker->on_home_answer(*call);
+  if (call->asker)
+    call->asker->on_home_answer(*call);
+  else if (call->group)
+    holders_.on_unwanted(*call);
 }
 
 }  // namespace sluice

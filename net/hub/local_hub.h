@@ -20,7 +20,9 @@
 #include "net/hub/block_slots.h"
 #include "net/hub/cursor.h"
 #include "net/hub/exchange.h"
+#include "net/hub/groups.h"
 #include "net/hub/hub_request.h"
+#include "net/hub/lease_holders.h"
 #include "net/hub/log.h"
 #include "net/hub/unstored.h"
 
@@ -61,6 +63,7 @@ class LocalHub final : public ChangeSink, public FlushTask {
   // The reader has more to read, in its turn.
   void wake(HubRequest& reader);
   void forget(HubRequest& request);
+  LeaseHolders& holders() { return holders_; }
 
   // Looks at what other workers have sent.
   void on_news();
@@ -99,6 +102,7 @@ class LocalHub final : public ChangeSink, public FlushTask {
   void wake_waiting();
   // net/hub/local_hub_store.cc
   void restore(HubStore& store);
+  void restore_consumers(const HubHistory& history);
   std::optional<PublishResult::Status> refusal() const;
   bool waits_for_store(const HomeCall& call) const;
   void store_event(Block& block, const EventDraft& draft);
@@ -107,13 +111,19 @@ class LocalHub final : public ChangeSink, public FlushTask {
   void on_stored(HubBatch& batch);
   void on_not_stored(StoreOutcome outcome);
   void log_state(StoreState state, const std::string& reason);
+  // net/hub/local_hub_groups.cc
+  void serve_group(HomeCall& call);
+  void tell_of_groups();
 
   WorkerContext& context_;
   HubProcess& process_;
   HubExchange& exchange_;
   const uint32_t epoch_;
   Log log_;
-  std::unique_ptr<Home> home_;          // null: it is another worker's
+  std::unique_ptr<Home> home_;      // null: it is another worker's
+  std::unique_ptr<Groups> groups_;  // the same
+  uint64_t lease_ms_ = 0;
+  LeaseHolders holders_{*this};
   std::unique_ptr<Unstored> unstored_;  // null: nothing is stored
   size_t asked_ = 0;                    // calls of this worker that have no answer yet
   bool changed_ = false;                // other workers are to be woken

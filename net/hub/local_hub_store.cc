@@ -44,7 +44,7 @@ void LocalHub::restore(HubStore& store) {
       uint64_t age_ms = wall_ms - std::min(wall_ms, key.time_ms);
       home_->restore_key(key.key, key.outcome, now_ms - std::min(now_ms, age_ms));
     }
-    for (const auto& [id, position] : history.consumers) (void)home_->set_consumer(id, position);
+    restore_consumers(history);
     unstored_ = std::make_unique<Unstored>(store);
   }
   store.taken();
@@ -68,6 +68,8 @@ bool LocalHub::waits_for_store(const HomeCall& call) const {
   bool wants = unstored_->store().shows_durable() || call.disk;
   if (call.kind == HomeCall::Kind::kReadConsumer) return false;
   if (call.kind == HomeCall::Kind::kStoreConsumer) return wants && call.stored;
+  if (call.group)
+    return wants && call.group->changes() && call.group->status == GroupCall::Status::kDone;
   return wants &&
          (call.result.status == Status::kAppended || call.result.status == Status::kDuplicate);
 }
@@ -82,6 +84,11 @@ void LocalHub::store_event(Block& block, const EventDraft& draft) {
 void LocalHub::store_rest(const HomeCall& call) {
   if (call.kind == HomeCall::Kind::kStoreConsumer && call.stored) {
     unstored_->open().add_consumer(call.consumer, *call.position);
+    context_.loop.flush_later(*this);
+  }
+  if (call.group && !call.group->rows.empty()) {
+    for (const GroupRow& row : call.group->rows)
+      unstored_->open().add_consumer(row.id, row.position, row.fence);
     context_.loop.flush_later(*this);
   }
   bool named = call.kind == HomeCall::Kind::kPublish && !call.publish.key.empty() &&
@@ -132,9 +139,12 @@ void LocalHub::on_not_stored(StoreOutcome outcome) {
   while (std::unique_ptr<HomeCall> call = unstored_->next_answered(UINT64_MAX, worker))
     refused.emplace_back(std::move(call), worker);
   // The last one first, so that a consumer is left with what it had before all of them.
-  for (auto& [call, its_worker] : refused | std::views::reverse)
-    if (takes_back && call->kind == HomeCall::Kind::kStoreConsumer)
+  for (auto& [call, its_worker] : refused | std::views::reverse) {
+    if (!takes_back) break;
+    if (call->kind == HomeCall::Kind::kStoreConsumer)
       home_->take_back_consumer(call->consumer, call->before);
+    if (call->group) groups_->take_back(*call->group, context_.loop.now_ms());
+  }
   for (auto& [call, its_worker] : refused) {
     if (call->result.status == Status::kAppended) counts_.appended -= call->result.count;
     call->result.status = refused_with(outcome);

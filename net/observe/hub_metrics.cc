@@ -26,6 +26,12 @@ constexpr HubFamily kOfTheLog[] = {
      &HubCounts::store_failing},
 };
 
+// At its home alone.
+constexpr HubFamily kOfGroups[] = {
+    {"sluice_hub_groups", "Groups of consumers.", &HubCounts::groups},
+    {"sluice_hub_leases", "Members of groups that have an owner.", &HubCounts::leases},
+};
+
 constexpr HubFamily kCounted[] = {
     {"sluice_hub_appended_events", "Events that a hub has taken.", &HubCounts::appended},
     {"sluice_hub_duplicates", "Requests to publish that had been taken before.",
@@ -38,6 +44,11 @@ constexpr HubFamily kCounted[] = {
      &HubCounts::store_failures},
     {"sluice_hub_slow_ended", "Subscribers ended since their next event was gone.",
      &HubCounts::slow_ended},
+    {"sluice_hub_leases_granted", "Leases of members of groups.", &HubCounts::leases_granted},
+    {"sluice_hub_leases_expired", "Leases that ended since nothing was acknowledged.",
+     &HubCounts::leases_expired},
+    {"sluice_hub_acks_fenced", "Acknowledgements refused: the member has had another owner since.",
+     &HubCounts::acks_fenced},
 };
 
 struct SourceFamily {
@@ -81,6 +92,7 @@ void render_hubs(Page& page, const Workers& workers) {
       HubCounts& sum = total[hub.name];
       for (const HubFamily& family : kOfTheLog)
         sum.*family.member = std::max(sum.*family.member, hub.*family.member);
+      for (const HubFamily& family : kOfGroups) sum.*family.member += hub.*family.member;
       for (const HubFamily& family : kCounted) sum.*family.member += hub.*family.member;
       sum.subscribers += hub.subscribers;
     }
@@ -89,6 +101,10 @@ void render_hubs(Page& page, const Workers& workers) {
     for (const auto& [name, hub] : total) page.add(hub.*member, {{"hub", name}});
   };
   for (const HubFamily& family : kOfTheLog) {
+    page.gauge(family.name, family.help);
+    add(family.member);
+  }
+  for (const HubFamily& family : kOfGroups) {
     page.gauge(family.name, family.help);
     add(family.member);
   }
