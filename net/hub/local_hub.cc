@@ -100,6 +100,7 @@ void LocalHub::wake(HubRequest& reader) {
 }
 
 void LocalHub::forget(HubRequest& request) {
+  if (pages_) pages_->forget(request);
   if (!request.in_ready.linked()) return;
   (request.waiting ? waiting_ : ready_).remove(request);
   request.waiting = false;
@@ -282,6 +283,7 @@ void LocalHub::forget(const std::string& stream) {
 }
 
 void LocalHub::tick() {
+  if (pages_) pages_->tick();
   if (!home_ || !lanes_have_room()) return;
   home_->trim(context_.loop.now_ms(), wall_clock_ms());
   tell_evicted();
@@ -293,6 +295,7 @@ void LocalHub::wake_workers() {
 }
 
 void LocalHub::on_news() {
+  if (pages_) pages_->on_news();
   if (!home_) {
     for (HubChange change; exchange_.lanes[context_.number]->down.pop(change);) {
       switch (change.kind) {

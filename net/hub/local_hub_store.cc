@@ -47,6 +47,7 @@ void LocalHub::restore(HubStore& store) {
     for (const auto& [id, position] : history.consumers) (void)home_->set_consumer(id, position);
     unstored_ = std::make_unique<Unstored>(store);
   }
+  pages_ = std::make_unique<PageReads>(context_, store);
   store.taken();
 }
 

@@ -36,6 +36,10 @@ constexpr HubFamily kCounted[] = {
     {"sluice_hub_gaps", "Gaps that subscribers were told of.", &HubCounts::gaps},
     {"sluice_hub_store_failures", "Times that a hub's store has begun to take no events.",
      &HubCounts::store_failures},
+    {"sluice_hub_store_pages", "Pages of history that readers have got from a hub's store.",
+     &HubCounts::store_pages},
+    {"sluice_hub_store_unread", "Readers ended since a hub's store gave them no page in time.",
+     &HubCounts::store_unread},
     {"sluice_hub_slow_ended", "Subscribers ended since their next event was gone.",
      &HubCounts::slow_ended},
 };
