@@ -24,7 +24,9 @@ StoreRead Cursor::page_wanted(const Start& start, Subscriptions from) const {
 }
 
 Cursor::Entered Cursor::enter(const StorePage& page, const Start& start, const Log& log) {
-  if (page.events.empty() && page.last + 1 < log.first()) return Entered::kTooEarly;
+  // A position that there is will come, unless the store has let go of something.
+  bool will_come = page.last + 1 < log.first() || (awaits_page_ && position_ && page.first <= 1);
+  if (page.events.empty() && will_come) return Entered::kTooEarly;
   uint64_t at = std::max(at_, page.first);
   bool lost = page.first > at_;
   if (awaits_page_ && start.at == Start::At::kSince) {

@@ -9,7 +9,7 @@ namespace {
 
 constexpr size_t kUnderWayMax = 4;
 // A reader that has got no page for so long ends.
-constexpr uint64_t kPatienceMs = 10'000;
+constexpr uint64_t kPatienceMs = 6'000;
 
 }  // namespace
 
