@@ -242,6 +242,50 @@ TEST_F(SqliteStoreTest, PagesAreOfStreamsCategoriesAndAll) {
   EXPECT_THAT(globals({.bytes_max = 1}), ElementsAre(1));
 }
 
+TEST_F(SqliteStoreTest, PagesSayHowFarTheyGo) {
+  Opened opened(options_for(file_));
+  for (int i = 0; i < 4; ++i) {
+    opened.append(positions_.batch("a-1"));
+    opened.append(positions_.batch("a-2"));
+    opened.append(positions_.batch("b-1"));
+  }
+  opened.user.wait_for_answers(12);
+  StorePage page;
+  auto globals = [&opened, &page](StoreRead wanted) {
+    wanted.id = ++opened.reads;
+    EXPECT_TRUE(opened.store->read(wanted));
+    page = opened.user.wait_for_page(wanted.id);
+    std::vector<uint64_t> all;
+    for (const StoredEvent& event : page.events) all.push_back(event.global_position);
+    return all;
+  };
+  // What is of several comes once, in order.
+  EXPECT_THAT(globals({.of = {{"b-1"}, {"a-1"}, {"a", true}, {"none-1"}}, .from = 3}),
+              ElementsAre(3, 4, 5, 6, 7, 8, 9, 10, 11, 12));
+  EXPECT_THAT(globals({.of = {{"b-1"}, {"a-1"}}, .from = 2, .events_max = 3}),
+              ElementsAre(3, 4, 6));
+  EXPECT_FALSE(page.end);
+  EXPECT_EQ(page.through, 6U);
+  EXPECT_THAT(globals({.of = {{"b-1"}, {"a-1"}}, .from = 7}), ElementsAre(7, 9, 10, 12));
+  EXPECT_TRUE(page.end);
+  EXPECT_EQ(page.through, 12U);
+  EXPECT_EQ(page.first, 1U);
+  EXPECT_EQ(page.last, 12U);
+  // Behind the last one of a stream there is nothing of it, up to the last one of all.
+  for (uint64_t from = 1; from <= 13; ++from)
+    EXPECT_EQ(globals({.of = {{"a-2"}}, .from = from}).size(), (14 - from) / 3) << from;
+  EXPECT_EQ(page.through, 12U);
+  EXPECT_THAT(globals({.since_us = 4'500'000}), SizeIs(8));
+  EXPECT_EQ(page.from, 5U);
+  // The last ones first.
+  EXPECT_THAT(globals({.of = {{"a-1"}}, .from_position = 3, .backwards = true, .events_max = 2}),
+              ElementsAre(7, 4));
+  EXPECT_FALSE(page.end);
+  EXPECT_THAT(globals({.of = {{"a-1"}}, .from_position = 1, .backwards = true, .events_max = 2}),
+              ElementsAre(1));
+  EXPECT_TRUE(page.end);
+}
+
 TEST_F(SqliteStoreTest, PagesAndAppendsGoOnBesideEachOther) {
   Opened opened(options_for(file_));
   for (uint64_t i = 1; i <= 200; ++i) {
