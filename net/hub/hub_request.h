@@ -105,6 +105,7 @@ class HubRequest final : public UpstreamHalf {
   HubId go_to_next();
   void read_messages();
   void append_message(std::string& text, const Block& block);
+  std::string_view form_of(const Block& block) const;
 
   // net/hub/hub_paging.cc
   struct LetGo {
@@ -118,7 +119,6 @@ class HubRequest final : public UpstreamHalf {
   HubId next_id(const StorePage& page, const Blocks& blocks) const;
   bool pass_on(const Blocks& blocks);
   void find_last(const StorePage& page);
-  std::string_view form_of(const Block& block) const;
 
   // `fields` end up in the head.
   using Fields = std::vector<std::pair<std::string_view, std::string_view>>;
