@@ -209,6 +209,19 @@ def test_slow_clients_hold_up_nobody_and_get_all(rig, tmp_path):
     assert gateway.metrics().sum("sluice_hub_slow_ended_total") == 0
 
 
+def test_clients_that_leave_while_their_page_is_read(rig, tmp_path):
+    gateway = start(rig, tmp_path / "hub.db")
+    publish_many(gateway, "a-1", 0, 2000)
+    for _ in range(100):
+        leaving = [rig.client(gateway) for _ in range(5)]
+        for client in leaving:
+            client.get("/hub/streams/a-1?position=0", "Accept: text/event-stream")
+        for client in leaving:
+            client.close()
+    gateway.wait_metric("sluice_hub_subscribers", 0)
+    assert Subscriber(rig, gateway, "/hub/streams/a-1?position=0").data(2000) == list(range(2000))
+
+
 @pytest.mark.parametrize("http2", [False, True])
 def test_compressed_and_over_http2(rig, tmp_path, http2):
     gateway = start(rig, tmp_path / "hub.db", "compress=gzip")
