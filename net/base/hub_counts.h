@@ -40,6 +40,8 @@ struct HubCounts {
       0;  // events that are not on the disk yet; at the home, as are the others
   uint64_t store_failing = 0;   // 1: the store takes no events now
   uint64_t store_failures = 0;  // times that this has begun
+  uint64_t store_pages = 0;     // of history that this worker's readers have got from the store
+  uint64_t store_unread = 0;    // readers that ended since the store gave them no page
   uint64_t slow_ended = 0;      // subscribers that had fallen out of history
 };
 

@@ -32,35 +32,35 @@ bool Cursor::loses(const Lost& lost, uint64_t at) const {
 }
 
 bool Cursor::begin(const Start& start, const Log& log, Subscriptions from, uint32_t hub_epoch,
-                   const LogStream* only_stream) {
+                   const LogStream* only_stream, bool has_store) {
   bool whole = true;
+  awaits_page_ = false;
+  position_.reset();
   switch (start.at) {
     case Start::At::kLatest:
       at_ = log.next();
       break;
     case Start::At::kEarliest:
-      begin_at_what_is_left(log, from);
+      awaits_page_ = has_store && loses(lost_of(log, from), 1);
+      at_ = awaits_page_ ? 1 : log.first();
+      if (!awaits_page_) skip_lost(log, from);
       break;
     case Start::At::kSince:
       whole = begin_since(start.number, log, from);
+      awaits_page_ = has_store && !whole;
+      if (awaits_page_) at_ = 1;
       break;
     case Start::At::kPosition:
     case Start::At::kId: {
       bool single = from.size() == 1 && !from.front().topic->is_category;
       whole = single ? begin_in_stream(start, log, only_stream)
                      : begin_in_hub(start, log, from, hub_epoch);
+      awaits_page_ = awaits_page_ && has_store;
       break;
     }
   }
-  if (!whole) skip_lost(log, from);
+  if (!whole && !awaits_page_) skip_lost(log, from);
   return whole;
-}
-
-// False, so that it can be said at once.
-bool Cursor::begin_at_what_is_left(const Log& log, Subscriptions from) {
-  at_ = log.first();
-  skip_lost(log, from);
-  return false;
 }
 
 bool Cursor::begin_in_stream(const Start& start, const Log& log, const LogStream* stream) {
@@ -84,6 +84,8 @@ bool Cursor::begin_in_stream(const Start& start, const Log& log, const LogStream
     at_ = log.next();
   else
     at_ = stream->events[held ? wanted - first : 0];
+  awaits_page_ = !held;
+  if (!held) position_ = wanted;
   return held;
 }
 
@@ -101,7 +103,8 @@ bool Cursor::begin_in_hub(const Start& start, const Log& log, Subscriptions from
   // There is none at 0, where Message DB lets readers begin, too.
   wanted = std::max<uint64_t>(wanted, 1);
   at_ = std::min(wanted, log.next());
-  return wanted <= log.next() && !loses(lost_of(log, from), wanted);
+  awaits_page_ = loses(lost_of(log, from), wanted);
+  return wanted <= log.next() && !awaits_page_;
 }
 
 // Events are in the order of their times. Where the oldest that is held is wanted, others that have
@@ -129,17 +132,17 @@ bool Cursor::begin_since(uint64_t time_ms, const Log& log, Subscriptions from) {
   return whole;
 }
 
-bool Cursor::wants(const Log::Entry& event) const {
-  if (newest_ && event.stream->events.back() != event.block->global()) return false;
+bool Cursor::wants(const Block& event, const LogStream& its_stream) const {
+  if (newest_ && event.position() + 1 != its_stream.next) return false;
   if (!filter_) return true;
-  if (!filter_->correlation.empty() && event.block->correlation() != filter_->correlation)
-    return false;
+  if (!filter_->correlation.empty() && event.correlation() != filter_->correlation) return false;
   if (!filter_->member) return true;
-  const std::optional<uint64_t>& group = event.stream->group;
+  const std::optional<uint64_t>& group = its_stream.group;
   return group && *group % filter_->member->size() == filter_->member->member();
 }
 
 Cursor::Step Cursor::next(const Log& log, Subscriptions from, const Log::Entry** event) {
+  if (at_ >= end_) return Step::kEnd;
   Lost lost = lost_of(log, from);
   if (loses(lost, at_)) return Step::kLost;
   for (unsigned scanned = 0; scanned < kScannedMax; ++scanned) {
@@ -157,7 +160,7 @@ Cursor::Step Cursor::next(const Log& log, Subscriptions from, const Log::Entry**
     }
     at_ = global;
     *event = log.at(global);
-    if (*event && wants(**event)) return Step::kEvent;
+    if (*event && wants(*(*event)->block, *(*event)->stream)) return Step::kEvent;
     ++at_;
   }
   return Step::kMore;

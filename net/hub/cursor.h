@@ -1,9 +1,12 @@
 // How far a reader has come, in one or several streams and categories: a global position, whatever
 // it reads. History and what comes live are one log to it, so there is no hand-over between the two
-// to get wrong. What a reader wants of the events is a part of it. Pure but for the log that it is
-// asked with. Owned by a hub's request, used on its worker's thread.
+// to get wrong. What a reader wants of the events is a part of it. Where the log has not got all
+// any more, a store may: the cursor says which page it needs, and goes on by what that page says of
+// itself (net/hub/cursor_store.cc). Pure but for the log that it is asked with. Owned by a hub's
+// request, used on its worker's thread.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -14,6 +17,7 @@
 #include "net/hub/group.h"
 #include "net/hub/hub_id.h"
 #include "net/hub/log.h"
+#include "net/hub/store.h"
 
 namespace sluice {
 
@@ -63,9 +67,12 @@ class Cursor {
     kMore,  // nothing was found among many: to be asked again
   };
 
-  // Finds where to begin. False: something that was asked for is not there, so it begins elsewhere.
+  // Finds where to begin. False: something that was asked for is not there, so it begins elsewhere;
+  // or, with a store, awaits_page().
   bool begin(const Start& start, const Log& log, Subscriptions from, uint32_t hub_epoch,
-             const LogStream* only_stream);
+             const LogStream* only_stream, bool has_store = false);
+  // What was asked for is not in the log, and may be in the store: enter() finds where to begin.
+  bool awaits_page() const { return awaits_page_; }
   void filter(std::unique_ptr<EventFilter> filter) { filter_ = std::move(filter); }
   void end_at(uint64_t global) { end_ = global; }
   // From here to the end only the last event of each stream.
@@ -76,13 +83,26 @@ class Cursor {
   void advance() { ++at_; }
   void skip_lost(const Log& log, Subscriptions from) { told_ = lost_of(log, from); }
 
+  // The page of a store from here on.
+  StoreRead page_wanted(const Start& start, Subscriptions from) const;
+  enum class Entered : uint8_t {
+    kWhole,
+    kLost,      // what was to come is not in the store either: it goes on where the page begins
+    kInLog,     // nor there, and the log goes further back: it is asked as if there were no store
+    kTooEarly,  // what has been evicted is not in the store yet
+  };
+  Entered enter(const StorePage& page, const Start& start, const Log& log);
+  // Where the log or the next page is to go on behind a page.
+  uint64_t end_of(const StorePage& page, const Log& log) const;
+  void go_to(uint64_t global) { at_ = std::max(at_, global); }
+  bool wants(const Block& event, const LogStream& its_stream) const;
+
   uint64_t at() const { return at_; }
 
  private:
   bool begin_in_stream(const Start& start, const Log& log, const LogStream* stream);
   bool begin_in_hub(const Start& start, const Log& log, Subscriptions from, uint32_t hub_epoch);
   bool begin_since(uint64_t time_ms, const Log& log, Subscriptions from);
-  bool begin_at_what_is_left(const Log& log, Subscriptions from);
   // What has been evicted of what it reads.
   struct Lost {
     uint64_t through = 0;
@@ -91,13 +111,14 @@ class Cursor {
   };
   static Lost lost_of(const Log& log, Subscriptions from);
   bool loses(const Lost& lost, uint64_t at) const;
-  bool wants(const Log::Entry& event) const;
 
   uint64_t at_ = 1;  // the first one that is wanted
   uint64_t end_ = UINT64_MAX;
   Lost told_;  // what of that is known to the reader
   std::unique_ptr<EventFilter> filter_;
+  std::optional<uint64_t> position_;  // in the stream: the page that it awaits begins there
   bool newest_ = false;
+  bool awaits_page_ = false;
 };
 
 }  // namespace sluice

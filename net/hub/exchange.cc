@@ -75,8 +75,9 @@ std::string HubProcess::open_stores(const ConfigSnapshot& snapshot, Opened& into
       continue;
     }
     if (route->hub_store.empty()) continue;
-    auto store = std::make_unique<HubStore>(route->settings, route->hub_store, workers_,
-                                            [this] { (void)wake(home_); });
+    auto store = std::make_unique<HubStore>(
+        route->settings, route->hub_store, workers_,
+        [this](std::optional<unsigned> worker) { (void)wake(worker.value_or(home_)); });
     std::string error = store->load(route->settings, wall_clock_ms());
     if (!error.empty()) return "hub-store of hub " + name + ": " + error;
     auto hub = std::make_unique<HubExchange>(name, workers_, home_, store->history().seed, sizes_);

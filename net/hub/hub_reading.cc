@@ -13,7 +13,6 @@ namespace {
 
 // Of one reader in one turn.
 constexpr unsigned kEventsATurn = 256;
-constexpr size_t kMessagesBytes = 8UL * 1024;  // put together before they are passed on
 
 }  // namespace
 
@@ -28,20 +27,32 @@ void HubRequest::start_reading() {
   }
   stays_ = counted;
   if (counted) ++hub_.counts().subscribers;
-  Subscriptions from(subscriptions_.get(), sources_);
-  const LogStream* only = call.single() ? hub_.log().stream(call.sources.front().name) : nullptr;
-  bool whole = cursor_.begin(call.start, hub_.log(), from, hub_.epoch(), only);
-  if (call.filter.member || !call.filter.correlation.empty())
-    cursor_.filter(std::make_unique<EventFilter>(std::move(call.filter)));
   form_ = !subscribes     ? Form::kMessage
           : call.single() ? (call.poke ? Form::kPoke : Form::kEvent)
                           : (call.poke ? Form::kEnvelopePoke : Form::kEnvelope);
-  bool gap = subscribes && call.resumes && !whole;
+  bool whole = cursor_.begin(call.start, hub_.log(), from(), hub_.epoch(), only_stream(),
+                             /*has_store=*/hub_.pages() != nullptr);
+  if (call.filter.member || !call.filter.correlation.empty())
+    cursor_.filter(std::make_unique<EventFilter>(std::move(call.filter)));
+  if (cursor_.awaits_page())
+    hub_.pages()->ask(*this);
+  else
+    begin_in_log(whole);
+}
+
+void HubRequest::begin_in_log(bool whole) {
+  bool gap = tells_gaps() && !whole;
+  begin_reading(gap, gap ? go_to_next() : next_id());
+  pump();
+}
+
+void HubRequest::begin_reading(bool gap, HubId next) {
+  HubCall& call = *call_;
+  bool subscribes = call.what == HubCall::What::kSubscribe;
   std::string told;
   if (gap) {
     ++hub_.counts().gaps;
-    go_to_next();
-    told = gap_text(only);
+    told = gap_text(next);
     if (call.require_complete) {
       problem(412, "The hub does not hold all that is wanted.", {{"Sluice-Replay", "gap"}});
       return;
@@ -51,7 +62,7 @@ void HubRequest::start_reading() {
   Fields fields{{"Cache-Control", subscribes ? "no-cache" : "no-store"}};
   std::string lease_field = lease_ ? lease_fields() : "";
   if (lease_) fields.emplace_back("Sluice-Lease", lease_field);
-  if (subscribes && call.resumes) fields.emplace_back("Sluice-Replay", gap ? "gap" : "complete");
+  if (tells_gaps()) fields.emplace_back("Sluice-Replay", gap ? "gap" : "complete");
   if (state_ != State::kStandby)
     head(200, subscribes ? "text/event-stream" : "application/json", BodyKind::kChunked, 0, fields);
   if (!stream_) return;
@@ -67,38 +78,47 @@ void HubRequest::start_reading() {
   state_ = State::kReading;
   if (lease_ && !write(lease_event())) return;
   if (gap && !write(told)) return;
-  if (subscribes && !write(text_of_place(only))) return;
+  if (subscribes && !write(text_of_place(next))) return;
   if (hubs_.context().draining) on_drain();
-  pump();
+}
+
+// Subscribers that have said where to begin are told of what is missing.
+bool HubRequest::tells_gaps() const {
+  return call_->what == HubCall::What::kSubscribe && call_->resumes;
 }
 
 // So that a gap is told with the event that follows, and not with a place where others have theirs.
-void HubRequest::go_to_next() {
+HubId HubRequest::go_to_next() {
   const Log::Entry* event = nullptr;
-  (void)cursor_.next(hub_.log(), {subscriptions_.get(), sources_}, &event);
+  (void)cursor_.next(hub_.log(), from(), &event);
+  return next_id();
 }
 
 // An id without an event. EventSource keeps it, so a client that is cut before its first event
 // comes back to where it was.
-std::string HubRequest::text_of_place(const LogStream* stream) const {
-  HubId behind = next_id(stream);
-  if (behind.position == 0) return "";  // there is nothing to be behind of
-  --behind.position;
+std::string HubRequest::text_of_place(HubId next) {
+  if (next.position == 0) return "";  // there is nothing to be behind of
+  --next.position;
   std::string text = "id: ";
-  append_hub_id(text, behind);
+  append_hub_id(text, next);
   return text += "\n\n";
 }
 
+const LogStream* HubRequest::only_stream() const {
+  const Topic& topic = *subscriptions_[0].topic;
+  return sources_ > 1 || topic.is_category ? nullptr : hub_.log().stream(topic.name);
+}
+
 // Of the first event at the cursor or behind it, which may be yet to come.
-HubId HubRequest::next_id(const LogStream* stream) const {
+HubId HubRequest::next_id() const {
   bool single = form_ == Form::kEvent || form_ == Form::kPoke;
   if (!single) return {hub_.epoch(), cursor_.at()};
+  const LogStream* stream = only_stream();
   if (!stream) return {0, 0};
   return {stream->epoch, stream->first() + stream->events.find(cursor_.at())};
 }
 
-std::string HubRequest::gap_text(const LogStream* stream) const {
-  HubId got = next_id(stream);
+std::string HubRequest::gap_text(HubId next) const {
   std::string text = "event: sluice.gap\ndata: {\"wanted\":";
   if (!call_) {
     text += "null";
@@ -110,9 +130,9 @@ std::string HubRequest::gap_text(const LogStream* stream) const {
     append_number(text, call_->start.number);
   }
   text += ",\"got\":\"";
-  append_hub_id(text, got);
+  append_hub_id(text, next);
   text += "\",\"epoch\":\"";
-  append_epoch(text, got.epoch);
+  append_epoch(text, next.epoch);
   return text += "\"}\n\n";
 }
 
@@ -133,14 +153,14 @@ std::string_view HubRequest::form_of(const Block& block) const {
 }
 
 void HubRequest::pump() {
-  if (state_ != State::kReading || !stream_) return;
+  if (state_ != State::kReading || !stream_ || page_wait != PageWait::kNone) return;
   if (form_ == Form::kMessage) {
     read_messages();
     return;
   }
   for (unsigned i = 0; i < kEventsATurn; ++i) {
     const Log::Entry* event = nullptr;
-    switch (cursor_.next(hub_.log(), {subscriptions_.get(), sources_}, &event)) {
+    switch (cursor_.next(hub_.log(), from(), &event)) {
       case Cursor::Step::kEvent:
         if (stream_->response_credit() == 0) return;
         cursor_.advance();
@@ -150,6 +170,10 @@ void HubRequest::pump() {
         if (!stream_) return;
         break;
       case Cursor::Step::kLost:
+        if (hub_.pages()) {
+          if (stream_->response_credit() > 0) hub_.pages()->ask(*this);
+          return;
+        }
         // It is told once, when it reads again.
         if (slow_ != SlowPolicy::kDisconnect && stream_->response_credit() == 0) return;
         if (!on_lost()) return;
@@ -167,41 +191,53 @@ void HubRequest::pump() {
 
 // False: it has ended.
 bool HubRequest::on_lost() {
+  if (!goes_on_behind_gap()) return false;
+  cursor_.skip_lost(hub_.log(), from());
+  return write(gap_text(go_to_next()));
+}
+
+// False: it has ended.
+bool HubRequest::goes_on_behind_gap() {
   if (slow_ == SlowPolicy::kDisconnect) {
     ++hub_.counts().slow_ended;
     finish();
     return false;
   }
   ++hub_.counts().gaps;
-  Subscriptions from(subscriptions_.get(), sources_);
-  cursor_.skip_lost(hub_.log(), from);
   cursor_.only_newest(slow_ == SlowPolicy::kCoalesce);
-  go_to_next();
-  const Topic& topic = *from.front().topic;
-  return write(gap_text(topic.is_category ? nullptr : hub_.log().stream(topic.name)));
+  return true;
+}
+
+void HubRequest::append_message(std::string& text, const Block& block) {
+  if (!std::exchange(begun_, true)) text += '[';
+  if (std::exchange(separate_, true)) text += ',';
+  text += block.message();
+  --left_;
 }
 
 // An array of messages, in pieces.
 void HubRequest::read_messages() {
   while (stream_->response_credit() > 0) {
     std::string text;
-    if (!std::exchange(begun_, true)) text = "[";
+    if (!std::exchange(begun_, true)) text += '[';
     bool over = left_ == 0;
-    while (!over && text.size() < kMessagesBytes) {
+    while (!over && text.size() < limits::kHubTextBytes) {
       const Log::Entry* event = nullptr;
-      Cursor::Step step = cursor_.next(hub_.log(), {subscriptions_.get(), sources_}, &event);
+      Cursor::Step step = cursor_.next(hub_.log(), from(), &event);
       if (step == Cursor::Step::kMore) {
         if (write(text)) hub_.wake(*this);
         return;
       }
-      if (step == Cursor::Step::kLost)
-        cursor_.skip_lost(hub_.log(), {subscriptions_.get(), sources_});
+      if (step == Cursor::Step::kLost && hub_.pages()) {
+        if (write(text)) hub_.pages()->ask(*this);
+        return;
+      }
+      if (step == Cursor::Step::kLost) cursor_.skip_lost(hub_.log(), from());
       over = step == Cursor::Step::kEnd;
       if (step != Cursor::Step::kEvent) continue;
       cursor_.advance();
-      if (std::exchange(separate_, true)) text += ',';
-      text += event->block->message();
-      over = --left_ == 0;
+      append_message(text, *event->block);
+      over = left_ == 0;
     }
     if (over) text += "]\n";
     if (!write(text)) return;

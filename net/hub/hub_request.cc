@@ -19,7 +19,6 @@ namespace sluice {
 namespace {
 
 constexpr size_t kBodyBytesMax = 4UL * 1024 * 1024;
-constexpr size_t kLastScannedMax = 10'000;  // for the last message of a type
 constexpr uint64_t kRetryLeastMs = 1'000;
 constexpr uint64_t kRetryMostMs = 10'000;
 
@@ -313,13 +312,17 @@ void HubRequest::serve_last() {
   Log& log = hub_.log();
   const LogStream* stream = log.stream(call_->sources.front().name);
   size_t held = stream ? stream->events.size() : 0;
-  for (size_t i = held; i > 0 && held - i < kLastScannedMax; --i) {
+  for (size_t i = held; i > 0 && held - i < limits::kHubLastScannedMax; --i) {
     const Block& block = *log.at(stream->events[i - 1])->block;
     if (!call_->type.empty() && block.type() != call_->type) continue;
     answer(200, std::string(block.message()) + "\n");
     return;
   }
-  problem(404, "The hub holds no such message.");
+  last_before_ = stream ? stream->first() : 0;
+  if (hub_.pages() && last_before_ > 0 && held < limits::kHubLastScannedMax)
+    hub_.pages()->ask(*this);
+  else
+    problem(404, "The hub holds no such message.");
 }
 
 // --- answering ---

@@ -26,6 +26,13 @@ namespace sluice {
 class Hubs;
 class LocalHub;
 
+namespace limits {
+// Of texts that are put together before they are passed on.
+inline constexpr size_t kHubTextBytes = 8UL * 1024;
+// Messages of a stream that are looked at for the last one of a type.
+inline constexpr size_t kHubLastScannedMax = 10'000;
+}  // namespace limits
+
 // Of a subscriber that is a member of a group.
 struct MemberLease {
   std::string group;
@@ -36,6 +43,9 @@ struct MemberLease {
   uint64_t delivered = 0;
   uint64_t reported = 0;  // of that, to the home
 };
+
+// Whether a reader waits for a page of the store, and where.
+enum class PageWait : uint8_t { kNone, kQueued, kLater, kUnderWay };
 
 class HubRequest final : public UpstreamHalf, public HomeAsker {
  public:
@@ -72,6 +82,17 @@ class HubRequest final : public UpstreamHalf, public HomeAsker {
   bool waiting = false;           // in the latter
   ListLink<HubRequest> in_all;
 
+  // --- called by its hub's PageReads, whose are the members ---
+
+  StoreRead page_wanted();
+  void on_page(const StorePage& page);
+  // The store has not given it in time.
+  void on_no_page();
+
+  ListLink<HubRequest> in_pages;
+  uint64_t page_since_ms = 0;
+  PageWait page_wait = PageWait::kNone;
+
  private:
   enum class Form : uint8_t { kEvent, kPoke, kEnvelope, kEnvelopePoke, kMessage };
   // kStandby: it waits to be a member of its group.
@@ -86,13 +107,21 @@ class HubRequest final : public UpstreamHalf, public HomeAsker {
   void serve_info();
   void serve_last();
   void start_reading();
-  // `stream`: the one that it reads alone, as far as that exists.
-  std::string gap_text(const LogStream* stream) const;
-  std::string text_of_place(const LogStream* stream) const;
-  HubId next_id(const LogStream* stream) const;
+  void begin_in_log(bool whole);
+  // `gap`: not all is there that was asked for. `next`: the first event that follows.
+  void begin_reading(bool gap, HubId next);
+  Subscriptions from() const { return {subscriptions_.get(), sources_}; }
+  // The stream that it reads alone, as far as that exists.
+  const LogStream* only_stream() const;
+  std::string gap_text(HubId next) const;
+  static std::string text_of_place(HubId next);
+  HubId next_id() const;
   bool on_lost();
-  void go_to_next();
+  bool goes_on_behind_gap();
+  bool tells_gaps() const;
+  HubId go_to_next();
   void read_messages();
+  void append_message(std::string& text, const Block& block);
   std::string_view form_of(const Block& block) const;
   // net/hub/hub_leasing.cc
   void ask_of_group();
@@ -104,6 +133,19 @@ class HubRequest final : public UpstreamHalf, public HomeAsker {
   std::string lease_event() const;
   void answer_ack(const GroupCall& call);
   void answer_group(const GroupCall& call);
+
+  // net/hub/hub_paging.cc
+  struct LetGo {
+    void operator()(Block* block) const { block->let_go(); }
+  };
+  using Blocks = std::vector<std::unique_ptr<Block, LetGo>>;
+
+  void go_on_in_log();
+  bool go_through(const StorePage& page, bool lost);
+  Blocks blocks_of(const StorePage& page, uint64_t end) const;
+  HubId next_id(const StorePage& page, const Blocks& blocks) const;
+  bool pass_on(const Blocks& blocks);
+  void find_last(const StorePage& page);
 
   // `fields` end up in the head.
   using Fields = std::vector<std::pair<std::string_view, std::string_view>>;
@@ -129,6 +171,7 @@ class HubRequest final : public UpstreamHalf, public HomeAsker {
   Cursor cursor_;
   uint64_t waits_for_ = 0;
   uint64_t left_ = UINT64_MAX;  // of messages
+  uint64_t last_before_ = 0;    // the position before which the last message is looked for
   uint32_t charged_ = 0;        // for the body
   uint8_t sources_ = 0;
   State state_ = State::kArriving;

@@ -29,6 +29,23 @@ SqliteStoreOptions options_of(const StreamSettings& settings, const std::string&
 
 }  // namespace
 
+Block* make_block(const StoredEvent& event, uint64_t seed, uint32_t holders, std::string& scratch) {
+  EventDraft draft{.type = std::string(event.type),
+                   .data = event.data,
+                   .metadata = event.metadata,
+                   .message_id = std::string(event.message_id),
+                   .origin_id = std::string(event.origin_id),
+                   .correlation = correlation_of(event.metadata),
+                   .json = event.json};
+  EventPlace place{.stream = event.stream,
+                   .position = event.position,
+                   .global = event.global_position,
+                   .time_ms = static_cast<uint64_t>(event.time_us / kUsPerMs),
+                   .stream_epoch = Home::stored_epoch(seed, event.stream),
+                   .hub_epoch = Home::epoch_of(seed)};
+  return Block::make(draft, place, holders, scratch);
+}
+
 // --- batches ---
 
 void HubBatch::add(Block& block, const EventDraft& draft, uint32_t holds) {
@@ -91,21 +108,19 @@ class HubStore::Loading final : public StoreLoad {
 
   // The epoch is known once all has been read, and blocks have it in them: so they are made then.
   void make_blocks() {
-    place_.hub_epoch = Home::epoch_of(history_.seed);
+    std::string scratch;
     for (const Kept& kept : kept_) {
-      EventDraft draft{.type = kept.type,
-                       .data = kept.data,
-                       .metadata = kept.metadata,
-                       .message_id = kept.message_id,
-                       .origin_id = kept.origin_id,
-                       .correlation = correlation_of(kept.metadata),
-                       .json = kept.json};
-      place_.stream = kept.stream;
-      place_.position = kept.position;
-      place_.global = kept.global;
-      place_.time_ms = kept.time_ms;
-      place_.stream_epoch = Home::stored_epoch(history_.seed, kept.stream);
-      history_.blocks.push_back(Block::make(draft, place_, workers_, scratch_));
+      StoredEvent event{.stream = kept.stream,
+                        .type = kept.type,
+                        .data = kept.data,
+                        .metadata = kept.metadata,
+                        .message_id = kept.message_id,
+                        .origin_id = kept.origin_id,
+                        .position = kept.position,
+                        .global_position = kept.global,
+                        .time_us = kept.time_us,
+                        .json = kept.json};
+      history_.blocks.push_back(make_block(event, history_.seed, workers_, scratch));
     }
     if (!kept_.empty()) history_.first = kept_.front().global;
   }
@@ -120,7 +135,7 @@ class HubStore::Loading final : public StoreLoad {
     std::string origin_id;
     uint64_t position;
     uint64_t global;
-    uint64_t time_ms;
+    int64_t time_us;
     bool json;
   };
 
@@ -143,7 +158,7 @@ class HubStore::Loading final : public StoreLoad {
     kept_.push_back({std::string(event.stream), std::string(event.type), std::string(event.data),
                      std::string(event.metadata), std::string(event.message_id),
                      std::string(event.origin_id), event.position, event.global_position,
-                     ms(event.time_us), event.json});
+                     event.time_us, event.json});
   }
   void on_consumer(const StoredConsumer& consumer) override {
     history_.consumers.push_back({std::string(consumer.id), consumer.position, consumer.fence});
@@ -152,16 +167,14 @@ class HubStore::Loading final : public StoreLoad {
   HubHistory& history_;
   const uint32_t workers_;
   std::vector<Kept> kept_;
-  EventPlace place_;
-  std::string scratch_;
 };
 
-HubStore::HubStore(const StreamSettings& settings, std::string file, uint32_t workers,
-                   std::function<void()> wake)
+HubStore::HubStore(const StreamSettings& settings, std::string file, uint32_t workers, Wake wake)
     : file_(std::move(file)),
       ack_(settings.hub_ack == HubAck::kDisk ? StoreAck::kDisk : StoreAck::kMemory),
       workers_(workers),
       wake_(std::move(wake)),
+      pages_(workers),
       store_(std::make_unique<SqliteStore>(options_of(settings, file_, ack_), *this)) {}
 
 HubStore::~HubStore() {
@@ -212,16 +225,33 @@ HubStore::News HubStore::take_news() {
 void HubStore::on_appended(std::unique_ptr<StoreBatch> batch, StoreOutcome outcome) {
   std::lock_guard guard(lock_);
   news_.answers.emplace_back(std::move(batch), outcome);
-  if (wake_) wake_();
+  if (wake_) wake_(std::nullopt);
 }
 
-// The hub reads no more than what it has loaded.
-void HubStore::on_page(uint64_t /*id*/, StorePage /*page*/) {}
+// --- pages ---
+
+// The id of a read names the worker, too.
+bool HubStore::read(unsigned worker, uint64_t ticket, StoreRead read) {
+  read.id = ticket * workers_ + worker;
+  return store_->read(std::move(read));
+}
+
+HubStore::Pages HubStore::take_pages(unsigned worker) {
+  std::lock_guard guard(lock_);
+  return std::exchange(pages_[worker], {});
+}
+
+void HubStore::on_page(uint64_t id, StorePage page) {
+  auto worker = static_cast<unsigned>(id % workers_);
+  std::lock_guard guard(lock_);
+  pages_[worker].emplace_back(id / workers_, std::move(page));
+  if (wake_) wake_(worker);
+}
 
 void HubStore::on_state(StoreState state, const std::string& reason) {
   std::lock_guard guard(lock_);
   news_.states.emplace_back(state, reason);
-  if (wake_) wake_();
+  if (wake_) wake_(std::nullopt);
 }
 
 }  // namespace sluice

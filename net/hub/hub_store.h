@@ -1,7 +1,8 @@
 // The store of one hub, between the hub's home and the store's own threads. It is made and loaded
 // on the main thread, before any worker has the hub; what it has loaded then waits until each
 // worker has put it into its log. The home fills batches and takes back what has become of them;
-// the store's threads put that into an inbox and wake the home's worker. Owned by the hub's
+// the store's threads put that into an inbox and wake the home's worker. Each worker has pages of
+// history read for its readers, and an inbox for these, too. Owned by the hub's
 // exchange, so it outlives all workers, and writes what is left when the process ends.
 #pragma once
 
@@ -76,15 +77,22 @@ struct HubHistory {
   std::vector<GroupRow> consumers;  // and what there is of groups
 };
 
+// A stored event in the forms in which it leaves. `seed`: of the hub's epoch.
+Block* make_block(const StoredEvent& event, uint64_t seed, uint32_t holders, std::string& scratch);
+
 class HubStore final : public StoreUser {
  public:
+  using Pages = std::vector<std::pair<uint64_t, StorePage>>;  // by ticket
+
   struct News {
     std::vector<std::pair<std::unique_ptr<StoreBatch>, StoreOutcome>> answers;
     std::vector<std::pair<StoreState, std::string>> states;
   };
 
-  HubStore(const StreamSettings& settings, std::string file, uint32_t workers,
-           std::function<void()> wake);
+  // `wake`: a worker; without a number the home's.
+  using Wake = std::function<void(std::optional<unsigned> worker)>;
+
+  HubStore(const StreamSettings& settings, std::string file, uint32_t workers, Wake wake);
   ~HubStore();
 
   // "" or what is wrong, a line.
@@ -102,6 +110,10 @@ class HubStore final : public StoreUser {
   // The home's worker.
   News take_news();
 
+  // Any worker: a page is to be read, and will be among its take_pages(). False: too many are.
+  bool read(unsigned worker, uint64_t ticket, StoreRead read);
+  Pages take_pages(unsigned worker);
+
  private:
   class Loading;
 
@@ -116,8 +128,9 @@ class HubStore final : public StoreUser {
   HubHistory history_;
   std::atomic<uint32_t> taken_{0};
   std::mutex lock_;
-  std::function<void()> wake_;  // null: there is nobody to be woken any more
+  Wake wake_;  // null: there is nobody to be woken any more
   News news_;
+  std::vector<Pages> pages_;  // by worker
   std::unique_ptr<Store> store_;
 };
 

@@ -125,6 +125,7 @@ void LocalHub::wake(HubRequest& reader) {
 }
 
 void LocalHub::forget(HubRequest& request) {
+  if (pages_) pages_->forget(request);
   if (!request.in_ready.linked()) return;
   (request.waiting ? waiting_ : ready_).remove(request);
   request.waiting = false;
@@ -312,6 +313,7 @@ void LocalHub::forget(const std::string& stream) {
 
 void LocalHub::tick() {
   holders_.tick();
+  if (pages_) pages_->tick();
   if (!home_ || !lanes_have_room()) return;
   groups_->expire(context_.loop.now_ms(), lease_ms_);
   tell_of_groups();
@@ -325,6 +327,7 @@ void LocalHub::wake_workers() {
 }
 
 void LocalHub::on_news() {
+  if (pages_) pages_->on_news();
   if (!home_) {
     for (HubChange change; exchange_.lanes[context_.number]->down.pop(change);) {
       switch (change.kind) {

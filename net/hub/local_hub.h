@@ -24,6 +24,7 @@
 #include "net/hub/hub_request.h"
 #include "net/hub/lease_holders.h"
 #include "net/hub/log.h"
+#include "net/hub/page_reads.h"
 #include "net/hub/unstored.h"
 
 namespace sluice {
@@ -40,6 +41,8 @@ class LocalHub final : public ChangeSink, public FlushTask {
   uint32_t epoch() const { return epoch_; }
   HubExchange& exchange() { return exchange_; }
   HubCounts& counts() { return counts_; }
+  // Of its store; null: the hub is in memory alone.
+  PageReads* pages() { return pages_.get(); }
   HubCounts snapshot() const;
 
   void set_limits(const StreamSettings& settings);
@@ -125,6 +128,7 @@ class LocalHub final : public ChangeSink, public FlushTask {
   uint64_t lease_ms_ = 0;
   LeaseHolders holders_{*this};
   std::unique_ptr<Unstored> unstored_;  // null: nothing is stored
+  std::unique_ptr<PageReads> pages_;    // null: there is no store
   size_t asked_ = 0;                    // calls of this worker that have no answer yet
   bool changed_ = false;                // other workers are to be woken
   uint64_t evicted_ = 0;  // through there, of which they have not been told; 0: they have

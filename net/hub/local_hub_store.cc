@@ -47,6 +47,7 @@ void LocalHub::restore(HubStore& store) {
     restore_consumers(history);
     unstored_ = std::make_unique<Unstored>(store);
   }
+  pages_ = std::make_unique<PageReads>(context_, store);
   store.taken();
 }
 

@@ -1,9 +1,9 @@
 #include "net/hub/sqlite_reader.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <memory_resource>
+#include <vector>
 
 #include "net/hub/sqlite_rows.h"
 
@@ -14,16 +14,19 @@ namespace {
 constexpr const char* kReaderPragmas =
     "PRAGMA query_only = ON; PRAGMA cache_size = -2048; PRAGMA trusted_schema = OFF;";
 
-// One for each StoreRead::Of: the name, the first position, how many.
-constexpr std::array<const char*, 3> kPages = {
-    SLUICE_SELECT_EVENTS
-    "WHERE e.stream_id = (SELECT id FROM streams WHERE name = ?1) AND e.position >= ?2"
-    " ORDER BY e.position LIMIT ?3",
-    SLUICE_SELECT_EVENTS
-    "WHERE e.category_id = (SELECT id FROM categories WHERE name = ?1)"
-    " AND e.global_position >= ?2 ORDER BY e.global_position LIMIT ?3",
-    SLUICE_SELECT_EVENTS "WHERE e.global_position >= ?2 ORDER BY e.global_position LIMIT ?3",
-};
+// Statements that give places, from an index alone: whose (?1), from where (?2), and how many (?3).
+constexpr const char* kInStream =
+    "SELECT global_position, position FROM events WHERE stream_id = ?1 AND position >= ?2"
+    " ORDER BY position LIMIT ?3";
+constexpr const char* kBackInStream =
+    "SELECT global_position, position FROM events WHERE stream_id = ?1 AND position < ?2"
+    " ORDER BY position DESC LIMIT ?3";
+constexpr const char* kInCategory =
+    "SELECT global_position FROM events WHERE category_id = ?1 AND global_position >= ?2"
+    " ORDER BY global_position LIMIT ?3";
+constexpr const char* kInHub =
+    "SELECT global_position, time FROM events WHERE global_position >= ?2"
+    " ORDER BY global_position LIMIT ?3";
 
 size_t bytes_of(const StoredEvent& event) {
   return event.stream.size() + event.type.size() + event.data.size() + event.metadata.size() +
@@ -58,38 +61,186 @@ class Texts {
 struct SqliteReader::Connection {
   explicit Connection(std::unique_ptr<SqliteDb> opened)
       : db(std::move(opened)),
-        pages{SqliteStatement(*db, kPages[0]), SqliteStatement(*db, kPages[1]),
-              SqliteStatement(*db, kPages[2])} {}
+        begin(*db, "BEGIN"),
+        commit(*db, "COMMIT"),
+        range(*db,
+              "SELECT (SELECT min(global_position) FROM events),"
+              " (SELECT max(global_position) FROM events)"),
+        stream(*db, "SELECT id FROM streams WHERE name = ?1"),
+        category(*db, "SELECT id FROM categories WHERE name = ?1"),
+        in_stream(*db, kInStream),
+        back_in_stream(*db, kBackInStream),
+        in_category(*db, kInCategory),
+        in_hub(*db, kInHub),
+        event(*db, SLUICE_SELECT_EVENTS "WHERE e.global_position = ?1") {}
 
-  SqliteStatement& page(const StoreRead& wanted, uint64_t from, size_t events_max) {
-    return pages[static_cast<size_t>(wanted.of)]
-        .bind(1, wanted.name)
-        .bind(2, std::min(from, uint64_t{INT64_MAX}))
-        .bind(3, uint64_t{events_max});
-  }
+  SqliteResult read(const StoreRead& wanted, StorePage& page);
 
-  // Times never go back, so the first position at that time or later can be searched for.
-  SqliteResult first_since(const StoreRead& wanted, int64_t since_us, uint64_t& from) {
-    uint64_t end = INT64_MAX;
-    while (from < end) {
-      uint64_t middle = from + (end - from) / 2;
-      SqliteStatement& next = page(wanted, middle, 1);
-      SqliteResult result = next.step();
-      bool late = result == SqliteResult::kDone || next.integer(2) >= since_us;
-      next.reset();
-      if (result != SqliteResult::kDone && result != SqliteResult::kRow) return result;
-      if (late) {
-        end = middle;
-      } else {
-        from = middle + 1;
-      }
-    }
-    return SqliteResult::kDone;
-  }
+ private:
+  // Where the events of a page lie, by global position.
+  using Places = std::vector<uint64_t>;
+
+  SqliteResult find_range(StorePage& page);
+  SqliteResult find_since(int64_t since_us, StorePage& page);
+  SqliteResult find_places(const StoreRead& wanted, uint64_t from, Places& places);
+  SqliteResult find_in_source(const StoreRead::Source& source, const StoreRead& wanted,
+                              uint64_t from, Places& places);
+  SqliteResult find_position(int64_t stream_id, uint64_t global, uint64_t& position);
+  SqliteResult take(SqliteStatement& statement, int64_t whose, uint64_t from, size_t count,
+                    Places& places);
+  SqliteResult read_events(const StoreRead& wanted, const Places& places, StorePage& page);
 
   std::unique_ptr<SqliteDb> db;
-  std::array<SqliteStatement, 3> pages;
+  SqliteStatement begin;
+  SqliteStatement commit;
+  SqliteStatement range;
+  SqliteStatement stream;
+  SqliteStatement category;
+  SqliteStatement in_stream;
+  SqliteStatement back_in_stream;
+  SqliteStatement in_category;
+  SqliteStatement in_hub;
+  SqliteStatement event;
 };
+
+// One transaction, so that what the page says of the file is true of its events. It is over before
+// the page is passed on.
+SqliteResult SqliteReader::Connection::read(const StoreRead& wanted, StorePage& page) {
+  SqliteResult result = begin.run();
+  if (result == SqliteResult::kDone) result = find_range(page);
+  page.from = wanted.from;
+  if (result == SqliteResult::kDone && wanted.since_us) result = find_since(*wanted.since_us, page);
+  Places places;
+  if (result == SqliteResult::kDone) result = find_places(wanted, page.from, places);
+  if (result == SqliteResult::kDone) result = read_events(wanted, places, page);
+  if (result == SqliteResult::kDone) result = commit.run();
+  return result;
+}
+
+SqliteResult SqliteReader::Connection::find_range(StorePage& page) {
+  SqliteResult result = range.step();
+  if (result == SqliteResult::kRow) {
+    page.first = static_cast<uint64_t>(range.integer(0));
+    page.last = static_cast<uint64_t>(range.integer(1));
+  }
+  range.reset();
+  return result == SqliteResult::kRow ? SqliteResult::kDone : result;
+}
+
+// Times never go back, so the first position at that time or later can be searched for.
+SqliteResult SqliteReader::Connection::find_since(int64_t since_us, StorePage& page) {
+  page.from = page.first;
+  uint64_t end = page.last + 1;
+  while (page.from < end) {
+    uint64_t middle = page.from + (end - page.from) / 2;
+    SqliteResult result = in_hub.bind(2, middle).bind(3, int64_t{1}).step();
+    bool late = result == SqliteResult::kDone || in_hub.integer(1) >= since_us;
+    in_hub.reset();
+    if (result != SqliteResult::kDone && result != SqliteResult::kRow) return result;
+    if (late)
+      end = middle;
+    else
+      page.from = middle + 1;
+  }
+  return SqliteResult::kDone;
+}
+
+// One more than a page has, so that its end shows.
+SqliteResult SqliteReader::Connection::find_places(const StoreRead& wanted, uint64_t from,
+                                                   Places& places) {
+  size_t count = wanted.events_max + 1;
+  if (wanted.of.empty()) return take(in_hub, 0, from, count, places);
+  for (const StoreRead::Source& source : wanted.of) {
+    SqliteResult result = find_in_source(source, wanted, from, places);
+    if (result != SqliteResult::kDone) return result;
+  }
+  if (wanted.of.size() == 1) return SqliteResult::kDone;
+  std::ranges::sort(places);
+  auto twice = std::ranges::unique(places);
+  places.erase(twice.begin(), twice.end());
+  places.resize(std::min(places.size(), count));
+  return SqliteResult::kDone;
+}
+
+SqliteResult SqliteReader::Connection::find_in_source(const StoreRead::Source& source,
+                                                      const StoreRead& wanted, uint64_t from,
+                                                      Places& places) {
+  SqliteStatement& number = source.is_category ? category : stream;
+  SqliteResult result = number.bind(1, source.name).step();
+  int64_t id = result == SqliteResult::kRow ? number.integer(0) : 0;
+  number.reset();
+  if (result != SqliteResult::kRow) return result;  // kDone: it has no event yet
+  size_t count = wanted.events_max + 1;
+  if (source.is_category) return take(in_category, id, from, count, places);
+  uint64_t position = 0;
+  if (wanted.from_position) {
+    position = *wanted.from_position;
+    if (wanted.backwards) return take(back_in_stream, id, position, count, places);
+  } else {
+    result = find_position(id, from, position);
+    if (result != SqliteResult::kDone) return result;
+  }
+  return take(in_stream, id, position, count, places);
+}
+
+// A stream's positions are in the order of the global ones, but no index has both.
+SqliteResult SqliteReader::Connection::find_position(int64_t stream_id, uint64_t global,
+                                                     uint64_t& position) {
+  SqliteResult result =
+      back_in_stream.bind(1, stream_id).bind(2, INT64_MAX).bind(3, int64_t{1}).step();
+  uint64_t end =
+      result == SqliteResult::kRow ? static_cast<uint64_t>(back_in_stream.integer(1)) + 1 : 0;
+  back_in_stream.reset();
+  if (result != SqliteResult::kDone && result != SqliteResult::kRow) return result;
+  position = 0;
+  while (position < end) {
+    uint64_t middle = position + (end - position) / 2;
+    result = in_stream.bind(1, stream_id).bind(2, middle).bind(3, int64_t{1}).step();
+    bool late =
+        result == SqliteResult::kDone || static_cast<uint64_t>(in_stream.integer(0)) >= global;
+    in_stream.reset();
+    if (result != SqliteResult::kDone && result != SqliteResult::kRow) return result;
+    if (late)
+      end = middle;
+    else
+      position = middle + 1;
+  }
+  return SqliteResult::kDone;
+}
+
+SqliteResult SqliteReader::Connection::take(SqliteStatement& statement, int64_t whose,
+                                            uint64_t from, size_t count, Places& places) {
+  // The last one that there can be.
+  from = std::min(from, uint64_t{INT64_MAX});
+  if (&statement != &in_hub) statement.bind(1, whose);
+  statement.bind(2, from).bind(3, uint64_t{count});
+  SqliteResult result;
+  while ((result = statement.step()) == SqliteResult::kRow)
+    places.push_back(static_cast<uint64_t>(statement.integer(0)));
+  statement.reset();
+  return result;
+}
+
+SqliteResult SqliteReader::Connection::read_events(const StoreRead& wanted, const Places& places,
+                                                   StorePage& page) {
+  Texts texts;
+  SqliteRow row;
+  size_t bytes = 0;
+  for (uint64_t place : places) {
+    if (page.events.size() == wanted.events_max) break;
+    if (event.bind(1, place).step() != SqliteResult::kRow) return SqliteResult::kDamaged;
+    const StoredEvent& found = row.read(event);
+    bytes += bytes_of(found);
+    bool fits = bytes <= wanted.bytes_max || page.events.empty();
+    if (fits) page.events.push_back(texts.keep(found));
+    event.reset();
+    if (!fits) break;
+  }
+  page.end = page.events.size() == places.size();
+  page.through = page.end ? page.last : page.events.back().global_position;
+  page.texts = texts.take();
+  return SqliteResult::kDone;
+}
 
 SqliteReader::SqliteReader(std::string file, const char* vfs) : file_(std::move(file)), vfs_(vfs) {}
 
@@ -98,6 +249,11 @@ SqliteReader::~SqliteReader() = default;
 void SqliteReader::release() {
   std::lock_guard guard(lock_);
   connection_.reset();
+}
+
+void SqliteReader::open() {
+  std::lock_guard guard(lock_);
+  (void)connect();
 }
 
 bool SqliteReader::connect() {
@@ -112,36 +268,12 @@ bool SqliteReader::connect() {
 StorePage SqliteReader::read(const StoreRead& wanted) {
   std::lock_guard guard(lock_);
   StorePage page;
-  if (connect() && read_page(wanted, page) == SqliteResult::kDone) return page;
+  if (connect() && connection_->read(wanted, page) == SqliteResult::kDone) return page;
   // The next read may have better luck on a new one.
   connection_.reset();
   page = {};
   page.outcome = StoreOutcome::kFailed;
   return page;
-}
-
-SqliteResult SqliteReader::read_page(const StoreRead& wanted, StorePage& page) {
-  uint64_t from = wanted.from;
-  if (wanted.since_us) {
-    SqliteResult result = connection_->first_since(wanted, *wanted.since_us, from);
-    if (result != SqliteResult::kDone) return result;
-  }
-  Texts texts;
-  SqliteRow row;
-  size_t bytes = 0;
-  SqliteStatement& rows = connection_->page(wanted, from, wanted.events_max);
-  SqliteResult result;
-  while ((result = rows.step()) == SqliteResult::kRow) {
-    const StoredEvent& event = row.read(rows);
-    bytes += bytes_of(event);
-    if (bytes > wanted.bytes_max && !page.events.empty()) break;
-    page.events.push_back(texts.keep(event));
-  }
-  rows.reset();
-  if (result != SqliteResult::kRow && result != SqliteResult::kDone) return result;
-  page.end = result == SqliteResult::kDone && page.events.size() < wanted.events_max;
-  page.texts = texts.take();
-  return SqliteResult::kDone;
 }
 
 SqliteResult load_sqlite(SqliteDb& db, StoreLoad& into, StoreHead& head) {

@@ -18,6 +18,8 @@ class SqliteReader {
   SqliteReader(std::string file, const char* vfs);
   ~SqliteReader();
 
+  // So that the process has its files from the start. Where that fails, read() tries again.
+  void open();
   StorePage read(const StoreRead& wanted);
   void release();
 
@@ -25,7 +27,6 @@ class SqliteReader {
   struct Connection;
 
   bool connect();
-  SqliteResult read_page(const StoreRead& wanted, StorePage& page);
 
   const std::string file_;
   const char* const vfs_;

@@ -140,6 +140,7 @@ std::optional<StoreHead> SqliteStore::load(StoreLoad& into, std::string& error) 
   std::optional<StoreHead> head = writing_->commits().open(into, error);
   if (!head) return std::nullopt;
   try {
+    reading_->reader().open();
     reading_->start();
     writing_->start();
   } catch (const std::system_error& fault) {

@@ -98,24 +98,33 @@ enum class StoreAck : uint8_t {
   kMemory,
 };
 
-// A page of history. Its texts live as long as `texts` does.
+// A page of history, as it was at one moment. Its texts live as long as `texts` does.
 struct StorePage {
   std::vector<StoredEvent> events;
+  uint64_t from = 0;     // the first global position that was looked at
+  uint64_t through = 0;  // and the last one: what is wanted of those is all here
+  uint64_t first = 0;    // of all that the store keeps, the first global position; 0: it is empty
+  uint64_t last = 0;
   bool end = false;                               // there was nothing more when it was read
   StoreOutcome outcome = StoreOutcome::kDurable;  // kFailed: nothing could be read
   std::shared_ptr<const void> texts;
 };
 
 struct StoreRead {
-  enum class Of : uint8_t { kStream, kCategory, kAll };
+  struct Source {
+    std::string name;
+    bool is_category = false;
+  };
 
-  uint64_t id = 0;  // the reader's own, to know the page by
-  Of of = Of::kStream;
-  std::string name = {};  // of the stream or category
-  // The first position that is wanted: in a stream its own, else the global one.
-  uint64_t from = 0;
-  // Instead: the first event at this time or later. For streams it counts together with `from`.
+  uint64_t id = 0;              // the reader's own, to know the page by
+  std::vector<Source> of = {};  // what is of any of these; empty: of the whole hub
+  uint64_t from = 0;            // the first global position that is wanted
+  // Instead: the first event at this time or later.
   std::optional<int64_t> since_us = {};
+  // Instead: the first position in the stream that is read alone.
+  std::optional<uint64_t> from_position = {};
+  // With `from_position`: what lies before that, the last one first.
+  bool backwards = false;
   size_t events_max = 100;
   size_t bytes_max = size_t{256} * 1024;  // one event is read, however large it is
 };

@@ -1,7 +1,8 @@
 // A hub against a model of it, by chance: publishers, limits, two logs that hear of changes at
 // different times, and readers that read now and then, of several streams and categories, and are
 // cut off and come back. What a reader gets has to be all that it asked for, in order, unless it
-// was told of a loss.
+// was told of a loss. In some worlds there is a store, too, which keeps more than the logs, or
+// less, may lag behind them or be ahead of them, and gives pages of what is wanted.
 #include <algorithm>
 #include <deque>
 #include <memory>
@@ -48,6 +49,9 @@ struct Published {
 class World final : public ChangeSink {
  public:
   explicit World(uint64_t seed) : random(seed), home(first.log, *this, seed, /*holders=*/2) {
+    has_store = random.between(0, 1) == 1;
+    pace = random.between(0, 1) == 0 ? 3 : 60;
+    if (has_store) home.use_store(/*shows_durable=*/false);
     home.set_limits({.history_bytes = random.between(0, 1) * random.between(2000, 20'000),
                      .history_events = random.between(0, 3) * random.between(1, 60),
                      .history_age_ms = random.between(0, 1) * 5000,
@@ -58,6 +62,7 @@ class World final : public ChangeSink {
 
   void append(Block& block, const EventDraft& /*draft*/) override {
     all.push_back({std::string(block.stream()), block.position(), block.stream_epoch()});
+    if (has_store) block.let_go();
     tell({.block = &block});
   }
   void evict_through(uint64_t global) override { tell({.evicted = global}); }
@@ -84,7 +89,51 @@ class World final : public ChangeSink {
     home.publish(request, now_ms, 1'000'000 + now_ms);
   }
 
+  // The store takes some of what has been published, and lets go of its oldest events.
+  void store_some() {
+    stored = std::min<uint64_t>(all.size(), stored + random.between(0, pace));
+    if (random.between(0, 9) == 0) trimmed += random.between(0, 1 + (stored - trimmed) / 2);
+    trimmed = std::min(trimmed, stored - std::min<uint64_t>(stored, 1));
+  }
+  // As it would be read from there.
+  StorePage page(const StoreRead& wanted) const {
+    StorePage page;
+    page.from = wanted.from;
+    page.last = stored;
+    page.first = stored == 0 ? 0 : trimmed + 1;
+    page.end = true;
+    page.through = page.last;
+    for (uint64_t global = trimmed + 1; global <= stored; ++global) {
+      const Published& event = all[global - 1];
+      bool is_of = std::ranges::any_of(wanted.of, [&event](const StoreRead::Source& source) {
+        return source.is_category ? event.stream.starts_with(source.name + "-")
+                                  : event.stream == source.name;
+      });
+      bool before =
+          wanted.from_position ? event.position < *wanted.from_position : global < wanted.from;
+      if (!is_of || before) continue;
+      if (page.events.size() == wanted.events_max) {
+        page.end = false;
+        page.through = page.events.back().global_position;
+        break;
+      }
+      page.events.push_back({.stream = event.stream,
+                             .type = {},
+                             .data = "1",
+                             .metadata = {},
+                             .message_id = {},
+                             .origin_id = {},
+                             .position = event.position,
+                             .global_position = global});
+    }
+    return page;
+  }
+
   Random random;
+  bool has_store = false;
+  uint64_t pace = 0;     // of the store
+  uint64_t stored = 0;   // the last one that it has
+  uint64_t trimmed = 0;  // the last one that it has no more
   BlockSlots slots;
   Replica first{slots};
   Replica second{slots};
@@ -108,10 +157,10 @@ class Reader {
     Start start{.at = Start::At::kPosition};
     uint64_t most = !single_ ? replica.log.next() : stream ? stream->next : 0;
     start.number = world.random.between(0, most);
-    if (!cursor_.begin(start, replica.log, subscriptions_, world.home.epoch(), stream)) excuse();
     expected_ = 1;
     // The first of all events that is wanted, in the life of the stream that it has begun in.
     while (expected_ < replica.log.next() && !is_wanted(start, stream)) ++expected_;
+    begin(start);
   }
 
   void read(size_t count) {
@@ -125,9 +174,13 @@ class Reader {
         expect_through(log().next());
         return;
       }
+      if (step == Cursor::Step::kLost && world_.has_store) {
+        if (!read_page(Start{})) return;
+        continue;
+      }
       if (step == Cursor::Step::kLost) {
         if (last_id_.empty() || world_.random.between(0, 1) == 0) {
-          excuse();
+          excuse(UINT64_MAX);
           cursor_.skip_lost(log(), subscriptions_);
         } else {
           come_back();
@@ -139,19 +192,69 @@ class Reader {
       const Published& published = world_.all[global - 1];
       EXPECT_EQ(event->block->stream(), published.stream);
       EXPECT_EQ(event->block->position(), published.position);
-      EXPECT_TRUE(matches(published));
-      ASSERT_GE(global, expected_) << "it comes again, or out of order";
-      expect_through(global);
-      expected_ = global + 1;
+      get(global);
+      if (testing::Test::HasFailure()) return;
       cursor_.advance();
-      last_id_.clear();
-      append_hub_id(last_id_, single_ ? HubId{published.epoch, published.position}
-                                      : HubId{world_.home.epoch(), global});
       if (world_.random.between(0, 99) == 0) come_back();
     }
   }
 
  private:
+  void begin(const Start& start) {
+    bool whole = cursor_.begin(start, log(), subscriptions_, world_.home.epoch(), only_stream(),
+                               world_.has_store);
+    if (cursor_.awaits_page()) {
+      // What has been evicted will be in the store.
+      while (!read_page(start)) world_.store_some();
+    } else if (!whole) {
+      excuse(UINT64_MAX);
+    }
+  }
+  // One page. False: it has been of no use yet.
+  bool read_page(const Start& start) {
+    uint64_t before = cursor_.at();
+    bool begins = cursor_.awaits_page();
+    StoreRead wanted = cursor_.page_wanted(start, subscriptions_);
+    wanted.events_max = world_.random.between(1, 5);
+    StorePage page = world_.page(wanted);
+    switch (cursor_.enter(page, start, log())) {
+      case Cursor::Entered::kTooEarly:
+        return false;
+      case Cursor::Entered::kInLog:
+        excuse(UINT64_MAX);
+        if (begins)
+          cursor_.begin(start, log(), subscriptions_, world_.home.epoch(), only_stream());
+        else
+          cursor_.skip_lost(log(), subscriptions_);
+        return true;
+      case Cursor::Entered::kLost:
+        EXPECT_GT(world_.trimmed, 0U) << "all is there, or will be";
+        excuse(world_.trimmed);
+        break;
+      case Cursor::Entered::kWhole:
+        break;
+    }
+    uint64_t end = cursor_.end_of(page, log());
+    for (const StoredEvent& event : page.events) {
+      if (event.global_position < cursor_.at() || event.global_position >= end) continue;
+      get(event.global_position);
+      cursor_.go_to(event.global_position + 1);
+      if (world_.random.between(0, 9) == 0) return true;  // its client has no room for more
+    }
+    cursor_.go_to(end);
+    return begins || cursor_.at() != before;
+  }
+  void get(uint64_t global) {
+    const Published& published = world_.all[global - 1];
+    EXPECT_TRUE(matches(published));
+    EXPECT_LT(global, log().next()) << "it is shown before this worker has it";
+    EXPECT_GE(global, expected_) << "it comes again, or out of order";
+    expect_through(global);
+    expected_ = global + 1;
+    last_id_.clear();
+    append_hub_id(last_id_, single_ ? HubId{published.epoch, published.position}
+                                    : HubId{world_.home.epoch(), global});
+  }
   Log& log() const { return replica_->log; }
   LogStream* only_stream() { return single_ ? log().stream(topics_.front()->name) : nullptr; }
   void bind() {
@@ -172,7 +275,7 @@ class Reader {
     bind();
     cursor_ = Cursor();
     Start start{.at = Start::At::kId, .id = last_id_};
-    if (!cursor_.begin(start, log(), subscriptions_, world_.home.epoch(), only_stream())) excuse();
+    begin(start);
   }
   bool matches(const Published& event) const {
     return std::ranges::any_of(topics_, [&event](const std::unique_ptr<Topic>& topic) {
@@ -191,9 +294,9 @@ class Reader {
       EXPECT_TRUE(excused_.contains(expected_) || !matches(world_.all[expected_ - 1]))
           << "missed " << expected_;
   }
-  // It has been told, so what is not held now may be missing.
-  void excuse() {
-    for (uint64_t global = 1; global < log().next(); ++global)
+  // It has been told, so what is not held now may be missing, up to there.
+  void excuse(uint64_t through) {
+    for (uint64_t global = 1; global < log().next() && global <= through; ++global)
       if (!log().at(global)) excused_.insert(global);
   }
 
@@ -231,9 +334,11 @@ TEST(HubModel, ReadersGetAllOrAreTold) {
           if (!readers.empty())
             readers[world.random.next() % readers.size()]->read(world.random.between(1, 30));
       }
+      if (world.has_store) world.store_some();
       if (HasFailure()) return;
     }
     world.deliver(SIZE_MAX);
+    world.stored = world.all.size();
     for (auto& reader : readers) reader->read(SIZE_MAX);
     // Whoever hears of the same changes has the same log.
     EXPECT_EQ(world.first.log.bytes(), world.second.log.bytes());

@@ -134,18 +134,18 @@ TEST_F(StoreFaultTest, ReadsGoOnWhileTheDiskTakesNothing) {
   faults_.full = true;
   opened.append(positions_.batch("a-1"));
   EXPECT_EQ(opened.user.last_answer(2), kFull);
-  EXPECT_THAT(opened.page({.of = StoreRead::Of::kAll}), SizeIs(5));
+  EXPECT_THAT(opened.page({}), SizeIs(5));
 }
 
 TEST_F(StoreFaultTest, ReadsGoOnBehindAFailure) {
   Opened opened(options());
   opened.append(positions_.batch("a-1", 5));
   opened.user.wait_for_answers(1);
-  EXPECT_THAT(opened.page({.of = StoreRead::Of::kAll}), SizeIs(5));
+  EXPECT_THAT(opened.page({}), SizeIs(5));
   faults_.log_syncs_that_fail = 1;
   opened.append(positions_.batch("a-1"));
   opened.user.wait_for_answers(2);
-  EXPECT_THAT(opened.page({.of = StoreRead::Of::kAll}), SizeIs(6));
+  EXPECT_THAT(opened.page({}), SizeIs(6));
 }
 
 // What had been acknowledged is not there any more: it stops, and the next start tells subscribers.
@@ -309,7 +309,7 @@ TEST_F(SmallDiskTest, FillsAndGoesOn) {
   EXPECT_GT(answers.size(), 5U);
   positions_.take_back(first);
   // What was there can be read, and the ballast has gone.
-  EXPECT_THAT(opened.page({.of = StoreRead::Of::kAll}), SizeIs(100));
+  EXPECT_THAT(opened.page({}), SizeIs(100));
   EXPECT_NE(access((options_.file + "-ballast").c_str(), F_OK), 0);
   EXPECT_EQ(opened.store->state(), StoreState::kFull);
   // More disk.

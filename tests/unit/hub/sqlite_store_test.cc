@@ -211,37 +211,79 @@ TEST_F(SqliteStoreTest, PagesAreOfStreamsCategoriesAndAll) {
     opened.append(positions_.batch("b-1"));
   }
   opened.user.wait_for_answers(12);
-  using enum StoreRead::Of;
   auto globals = [&opened](StoreRead wanted, bool* end = nullptr) {
     std::vector<uint64_t> all;
     for (const Event& event : opened.page(wanted, end)) all.push_back(event.global_position);
     return all;
   };
   bool end = false;
-  EXPECT_THAT(globals({.of = kStream, .name = "a-1", .from = 0}, &end), ElementsAre(1, 4, 7, 10));
+  EXPECT_THAT(globals({.of = {{"a-1"}}, .from_position = 0}, &end), ElementsAre(1, 4, 7, 10));
   EXPECT_TRUE(end);
-  EXPECT_THAT(globals({.of = kStream, .name = "a-1", .from = 2}), ElementsAre(7, 10));
-  EXPECT_THAT(globals({.of = kStream, .name = "a-1", .from = 1, .events_max = 2}, &end),
+  EXPECT_THAT(globals({.of = {{"a-1"}}, .from_position = 2}), ElementsAre(7, 10));
+  EXPECT_THAT(globals({.of = {{"a-1"}}, .from_position = 1, .events_max = 2}, &end),
               ElementsAre(4, 7));
   EXPECT_FALSE(end);
-  EXPECT_THAT(globals({.of = kCategory, .name = "a", .from = 5}), ElementsAre(5, 7, 8, 10, 11));
-  EXPECT_THAT(globals({.of = kAll, .from = 11}), ElementsAre(11, 12));
-  EXPECT_THAT(globals({.of = kAll, .from = 13}, &end), IsEmpty());
+  EXPECT_THAT(globals({.of = {{"a", true}}, .from = 5}), ElementsAre(5, 7, 8, 10, 11));
+  EXPECT_THAT(globals({.from = 11}), ElementsAre(11, 12));
+  EXPECT_THAT(globals({.from = 13}, &end), IsEmpty());
   EXPECT_TRUE(end);
-  EXPECT_THAT(globals({.of = kAll, .from = UINT64_MAX}), IsEmpty());
-  EXPECT_THAT(globals({.of = kStream, .name = "a"}), IsEmpty());
-  EXPECT_THAT(globals({.of = kCategory, .name = "a-1"}), IsEmpty());
+  EXPECT_THAT(globals({.from = UINT64_MAX}), IsEmpty());
+  EXPECT_THAT(globals({.of = {{"a"}}}), IsEmpty());
+  EXPECT_THAT(globals({.of = {{"a-1", true}}}), IsEmpty());
   // By time: that of an event is its global position in seconds.
-  EXPECT_THAT(globals({.of = kStream, .name = "a-1", .since_us = 4'000'000}),
-              ElementsAre(4, 7, 10));
-  EXPECT_THAT(globals({.of = kStream, .name = "a-1", .since_us = 4'000'001}), ElementsAre(7, 10));
-  EXPECT_THAT(globals({.of = kStream, .name = "a-1", .from = 3, .since_us = 1}), ElementsAre(10));
-  EXPECT_THAT(globals({.of = kCategory, .name = "b", .since_us = 8'000'000}), ElementsAre(9, 12));
-  EXPECT_THAT(globals({.of = kAll, .since_us = 12'000'001}), IsEmpty());
+  EXPECT_THAT(globals({.of = {{"a-1"}}, .since_us = 4'000'000}), ElementsAre(4, 7, 10));
+  EXPECT_THAT(globals({.of = {{"a-1"}}, .since_us = 4'000'001}), ElementsAre(7, 10));
+  EXPECT_THAT(globals({.of = {{"a-1"}}, .from = 8}), ElementsAre(10));
+  EXPECT_THAT(globals({.of = {{"b", true}}, .since_us = 8'000'000}), ElementsAre(9, 12));
+  EXPECT_THAT(globals({.since_us = 12'000'001}), IsEmpty());
   // By bytes, and one at least.
-  EXPECT_THAT(globals({.of = kAll, .bytes_max = 30}, &end), ElementsAre(1, 2));
+  EXPECT_THAT(globals({.bytes_max = 30}, &end), ElementsAre(1, 2));
   EXPECT_FALSE(end);
-  EXPECT_THAT(globals({.of = kAll, .bytes_max = 1}), ElementsAre(1));
+  EXPECT_THAT(globals({.bytes_max = 1}), ElementsAre(1));
+}
+
+TEST_F(SqliteStoreTest, PagesSayHowFarTheyGo) {
+  Opened opened(options_for(file_));
+  for (int i = 0; i < 4; ++i) {
+    opened.append(positions_.batch("a-1"));
+    opened.append(positions_.batch("a-2"));
+    opened.append(positions_.batch("b-1"));
+  }
+  opened.user.wait_for_answers(12);
+  StorePage page;
+  auto globals = [&opened, &page](StoreRead wanted) {
+    wanted.id = ++opened.reads;
+    EXPECT_TRUE(opened.store->read(wanted));
+    page = opened.user.wait_for_page(wanted.id);
+    std::vector<uint64_t> all;
+    for (const StoredEvent& event : page.events) all.push_back(event.global_position);
+    return all;
+  };
+  // What is of several comes once, in order.
+  EXPECT_THAT(globals({.of = {{"b-1"}, {"a-1"}, {"a", true}, {"none-1"}}, .from = 3}),
+              ElementsAre(3, 4, 5, 6, 7, 8, 9, 10, 11, 12));
+  EXPECT_THAT(globals({.of = {{"b-1"}, {"a-1"}}, .from = 2, .events_max = 3}),
+              ElementsAre(3, 4, 6));
+  EXPECT_FALSE(page.end);
+  EXPECT_EQ(page.through, 6U);
+  EXPECT_THAT(globals({.of = {{"b-1"}, {"a-1"}}, .from = 7}), ElementsAre(7, 9, 10, 12));
+  EXPECT_TRUE(page.end);
+  EXPECT_EQ(page.through, 12U);
+  EXPECT_EQ(page.first, 1U);
+  EXPECT_EQ(page.last, 12U);
+  // Behind the last one of a stream there is nothing of it, up to the last one of all.
+  for (uint64_t from = 1; from <= 13; ++from)
+    EXPECT_EQ(globals({.of = {{"a-2"}}, .from = from}).size(), (14 - from) / 3) << from;
+  EXPECT_EQ(page.through, 12U);
+  EXPECT_THAT(globals({.since_us = 4'500'000}), SizeIs(8));
+  EXPECT_EQ(page.from, 5U);
+  // The last ones first.
+  EXPECT_THAT(globals({.of = {{"a-1"}}, .from_position = 3, .backwards = true, .events_max = 2}),
+              ElementsAre(7, 4));
+  EXPECT_FALSE(page.end);
+  EXPECT_THAT(globals({.of = {{"a-1"}}, .from_position = 1, .backwards = true, .events_max = 2}),
+              ElementsAre(1));
+  EXPECT_TRUE(page.end);
 }
 
 TEST_F(SqliteStoreTest, PagesAndAppendsGoOnBesideEachOther) {
@@ -250,7 +292,7 @@ TEST_F(SqliteStoreTest, PagesAndAppendsGoOnBesideEachOther) {
     opened.append(positions_.batch("a-1", 10));
     if (i % 10 == 0) {
       opened.user.wait_for_answers(i);
-      EXPECT_THAT(opened.page({.of = StoreRead::Of::kAll, .from = 10 * i - 99}), SizeIs(100));
+      EXPECT_THAT(opened.page({.from = 10 * i - 99}), SizeIs(100));
     }
   }
 }
@@ -308,7 +350,7 @@ TEST_F(SqliteStoreTest, HistoryIsTrimmedByAgeAndTheNewestStays) {
     Opened opened(options);
     opened.append(positions_.batch("a-1"));
     opened.user.wait_for_answers(1);
-    EXPECT_THAT(opened.page({.of = StoreRead::Of::kAll}), SizeIs(2));
+    EXPECT_THAT(opened.page({}), SizeIs(2));
   }
   options.history.age_us_max = 1;
   Opened opened(options);
@@ -316,7 +358,7 @@ TEST_F(SqliteStoreTest, HistoryIsTrimmedByAgeAndTheNewestStays) {
   opened.user.wait_for_answers(1);
   opened.append(positions_.batch("a-1"));
   opened.user.wait_for_answers(2);
-  EXPECT_THAT(opened.page({.of = StoreRead::Of::kAll}), SizeIs(2));
+  EXPECT_THAT(opened.page({}), SizeIs(2));
 }
 
 TEST_F(SqliteStoreTest, TheLogIsEmptiedAsItGrows) {

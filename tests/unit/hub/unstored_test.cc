@@ -9,7 +9,7 @@ namespace {
 
 // Publishers may wait for a disk that has stalled, and leave. What they have sent is in the batch.
 TEST(Unstored, ACallThatWaitsKeepsNoBody) {
-  HubStore store({}, "/nonexistent/hub.db", /*workers=*/1, [] {});
+  HubStore store({}, "/nonexistent/hub.db", /*workers=*/1, {});
   Unstored unstored(store);
   auto call = std::make_unique<HomeCall>();
   call->publish = {.stream = "a-1", .body = std::string(100'000, '1')};
