@@ -176,7 +176,6 @@ class Fanout {
 
   void open_all() {
     const uint64_t begun_ns = monotonic_ns();
-    for (Publisher& publisher : publishers_) open(publisher);
     size_t opened = 0;
     while (open_ < subscribers_.size() && report_.closed == 0 && g_interrupted == 0) {
       const double elapsed_s = static_cast<double>(monotonic_ns() - begun_ns) / 1e9;
@@ -185,6 +184,8 @@ class Fanout {
       turn(kNsPerMs);
     }
     if (open_ < subscribers_.size()) die("not all subscribers could be opened");
+    // Last, since a hub waits only so long for a first request.
+    for (Publisher& publisher : publishers_) open(publisher);
   }
 
   void turn_until(uint64_t until_ns) {
