@@ -49,6 +49,7 @@ constexpr char kUsage[] =
     "  --settle TIME        from the last subscriber to the first event (default 1s)\n"
     "  --warmup TIME        events of that time are checked but not measured (default 1s)\n"
     "  --duration TIME      of publishing, at most (default 60s)\n"
+    "  --drain TIME         for what is under way at the end, at most (default 10s)\n"
     "  --json PATH          where the report goes (default: standard output)\n";
 
 struct Options {
@@ -67,11 +68,11 @@ struct Options {
   uint64_t settle_ns = kNsPerS;
   uint64_t warmup_ns = kNsPerS;
   uint64_t duration_ns = 60 * kNsPerS;
+  uint64_t drain_ns = 10 * kNsPerS;
   std::string json;
 };
 
 constexpr size_t kReadBytes = 256 * 1024;
-constexpr uint64_t kDrainNs = 10 * kNsPerS;  // for what is under way at the end
 // How far publishers may be behind a rate. Beyond it they publish less, and the report says so.
 constexpr double kBacklogSeconds = 1;
 
@@ -161,7 +162,7 @@ class Fanout {
     measuring_ = false;
     report_.measured_until_ns = monotonic_ns();
     ending_ = true;
-    const uint64_t give_up_ns = monotonic_ns() + kDrainNs;
+    const uint64_t give_up_ns = monotonic_ns() + options_.drain_ns;
     while (!all_has_come() && monotonic_ns() < give_up_ns) turn(10 * kNsPerMs);
     report_.missing = missing();
     return report_;
@@ -465,6 +466,7 @@ Options read_options(int argc, char** argv) {
   flags.duration("--settle", &options.settle_ns);
   flags.duration("--warmup", &options.warmup_ns);
   flags.duration("--duration", &options.duration_ns);
+  flags.duration("--drain", &options.drain_ns);
   flags.text("--json", &options.json);
   flags.parse(argc, argv);
   for (const auto& [name, value] : {std::pair{"--connect", &options.connect},

@@ -77,7 +77,7 @@ class Block {
   class Parts;
 
   static constexpr size_t kParts = 8;
-  static constexpr size_t kFirstForm = 4;  // those before are for us alone
+  static constexpr size_t kFirstForm = kParts - 4;  // what comes before them is for us alone
 
   Block() = default;
   ~Block() = default;

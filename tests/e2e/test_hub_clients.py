@@ -57,15 +57,14 @@ def test_two_windows_share_the_demos_counter(rig, browser):
         sees(3)
         browser.run("document.getElementById('hub-count').click()")
         sees(4)
-        way.cut()
-        wait_until(lambda: subscribers(gateway) == 0, "neither is connected")
-        count(rig, gateway, 5, 6, 7)
+        with way.cut():
+            wait_until(lambda: subscribers(gateway) == 0, "neither is connected")
+            count(rig, gateway, 5, 6, 7)
         for window in (first, second):
             browser.switch_to(window)
             sees(7)
             assert hub()["reconnects"] == 1
         browser.run("document.getElementById('hub-cut').click()")
-        wait_until(lambda: subscribers(gateway) == 1, "one has gone")
         count(rig, gateway, 8)
         sees(8)
         assert hub()["published"] == 3
@@ -86,9 +85,9 @@ def test_eventsource_in_a_browser_comes_back_by_id(rig, browser):
         for cuts in range(1, 4):
             have = 10 * cuts
             wait_until(lambda: browser.run("return seen.length") == have, f"{have} events", 30)
-            way.cut()
-            wait_until(lambda: subscribers(gateway) == 0, "it is not connected")
-            count(rig, gateway, *range(have, have + 10))
+            with way.cut():
+                wait_until(lambda: subscribers(gateway) == 0, "it is not connected")
+                count(rig, gateway, *range(have, have + 10))
         wait_until(lambda: browser.run("return seen.length") == 40, "all events", 30)
         seen = browser.run("return seen")
         assert [data for _, data in seen] == list(range(40))
@@ -107,9 +106,9 @@ def test_node_eventsource_comes_back_by_id(rig):
         node = subprocess.Popen(["node", "eventsource_hub.js", url, "30", "0"], cwd=NODE, stdout=subprocess.PIPE, text=True)
         for have in (10, 20):
             gateway.wait_metric("sluice_hub_delivered_events_total", have)
-            way.cut()
-            wait_until(lambda: subscribers(gateway) == 0, "it is not connected")
-            count(rig, gateway, *range(have, have + 10))
+            with way.cut():
+                wait_until(lambda: subscribers(gateway) == 0, "it is not connected")
+                count(rig, gateway, *range(have, have + 10))
         seen = json.loads(node.communicate(timeout=60)[0])
         assert node.returncode == 0
     # What was on its way when it was cut has come again, and nothing else.
@@ -159,8 +158,8 @@ def test_curl_subscribes_is_cut_and_resumes(curl):
     got = read_until(first, b"data: 2\n\n")
     post(3)
     got += read_until(first, b"data: 3\n\n")
-    curl.way.cut()
-    assert finish(first)[0] == b""
+    with curl.way.cut():
+        assert finish(first)[0] == b""
     assert first.returncode != 0, "it sees that this was no end"
     post(4, 5)
     last = re.findall(rb"^id: (.+)$", got, re.M)[-1].decode()

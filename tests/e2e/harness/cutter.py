@@ -7,18 +7,28 @@ import threading
 
 
 class Cutter:
-    """Passes bytes on between its port and another one; cut() resets all its connections."""
+    """Passes bytes on between its port and another one."""
 
     def __init__(self, port):
         self._target = ("127.0.0.1", port)
         self._sockets = []
         self._lock = threading.Lock()
         self._threads = []
+        self._mended = threading.Event()
+        self._mended.set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._start(self._accept)
 
+    @contextlib.contextmanager
     def cut(self):
+        """Resets all connections. As long as the context lasts, new ones wait."""
+        self._mended.clear()
+        self._reset_all()
+        yield
+        self._mended.set()
+
+    def _reset_all(self):
         with self._lock:
             sockets, self._sockets = self._sockets, []
         for sock in sockets:
@@ -32,7 +42,8 @@ class Cutter:
 
     def __exit__(self, *_):
         self._listener.shutdown(socket.SHUT_RDWR)
-        self.cut()
+        self._mended.set()
+        self._reset_all()
         for thread in self._threads:
             thread.join()
         self._listener.close()
@@ -45,6 +56,7 @@ class Cutter:
         with contextlib.suppress(OSError):
             while True:
                 client = self._listener.accept()[0]
+                self._mended.wait()
                 gateway = socket.create_connection(self._target)
                 with self._lock:
                     self._sockets += [client, gateway]
