@@ -92,7 +92,7 @@ def targets(name, scenario):
     """What fanout is to ask that hub for."""
     if scenario.pokes:
         return ["--subscribe", "/hub/categories/poke?mode=poke", "--publish", "/hub/streams/poke-{}",
-                "--pokes", "--streams", "1000", "--publishers", "8", "--groups", str(GROUPS),
+                "--pokes", "--streams", "1000", "--publishers", "32", "--groups", str(GROUPS),
                 "--members", str(MEMBERS)]
     if name == "sluice":
         return ["--subscribe", "/hub/streams/perf", "--publish", "/hub/streams/perf"]
