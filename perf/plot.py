@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws the bars of a comparison (perf/compare --json) as SVG, one panel a scenario: CPU time with
+"""Draws the bars of a comparison (perf/compare or perf/hub --json) as SVG, one panel a scenario: CPU time with
 user and system apart, memory where that is what counts.
 
 usage: perf/plot.py COMPARE.json|- OUT.svg
@@ -106,7 +106,7 @@ def panel(scenario, x, y):
 
 
 def unit(scenario):
-    return ("CPU " if scenario["figure"] == "cpu" else "memory, ") + scenario["unit"]
+    return {"cpu": "CPU ", "latency": ""}.get(scenario["figure"], "memory, ") + scenario["unit"]
 
 
 def panel_height(scenario):
@@ -127,9 +127,11 @@ def draw(record):
     shown = [scenario for scenario in record["scenarios"] if bars_of(scenario)]
     facts = record["machine"]
     width = 2 * MARGIN + PANELS_A_ROW * PANEL_WIDTH + (PANELS_A_ROW - 1) * PANEL_GAP
-    about = (f"{facts['cpu']}, {facts['cpus']} CPUs, Linux {facts['kernel']}, loopback; one worker; "
+    workers = "" if "title" in record else "one worker; "
+    about = (f"{facts['cpu']}, {facts['cpus']} CPUs, Linux {facts['kernel']}, loopback; {workers}"
              f"medians of {record['runs']}")
-    out = [text(MARGIN, 34, "What a proxied event stream costs (less is better)", 19, weight="600"),
+    title = record.get("title", "What a proxied event stream costs (less is better)")
+    out = [text(MARGIN, 34, title, 19, weight="600"),
            text(MARGIN, 55, about, 12, FAINT), *legend(MARGIN, 78)]
     y = TITLE_HEIGHT
     for first in range(0, len(shown), PANELS_A_ROW):

@@ -54,6 +54,19 @@ class Relay {
   void open_stream(const std::string& target) {
     open_with("GET " + target + " HTTP/1.1\r\nhost: bench\r\naccept: text/event-stream\r\n\r\n");
   }
+  void turn_until_receiving(int fd) {
+    for (int turns = 0; !receiving(fd); ++turns) {
+      SLUICE_CHECK(turns < 10);
+      loop_.turn(false);
+    }
+  }
+  // A client that is to send requests; our end of its connection.
+  int connect() {
+    int client = connect_client(listener_);
+    turn_until_receiving(client);
+    clients_.push_back(client);
+    return client;
+  }
   // A chat of OpenAI's.
   void open_chat() {
     open_with(
@@ -63,9 +76,7 @@ class Relay {
 
  private:
   void open_with(const std::string& request) {
-    int client = connect_client(listener_);
-    turn_until_receiving(client);
-    arrive(client, request);
+    arrive(connect(), request);
     loop_.turn(false);
     int upstream = latest_upstream();
     turn_until_receiving(upstream);
@@ -74,7 +85,6 @@ class Relay {
            "transfer-encoding: chunked\r\n\r\n");
     loop_.turn(false);
     turn_until_receiving(upstream);
-    clients_.push_back(client);
     upstreams_.push_back(upstream);
   }
 
@@ -82,13 +92,6 @@ class Relay {
                                         const PoolSettings& settings) {
     return {name, group, static_cast<uint32_t>(settings.slot_bytes),
             static_cast<uint32_t>(settings.slots)};
-  }
-
-  void turn_until_receiving(int fd) {
-    for (int turns = 0; !receiving(fd); ++turns) {
-      SLUICE_CHECK(turns < 10);
-      loop_.turn(false);
-    }
   }
 
   Config config_;

@@ -179,6 +179,15 @@ char* Chain::surroundings(uint64_t size, size_t before, size_t after) {
   return slot.data + begin;
 }
 
+bool Chain::stands_between(uint64_t size, std::string_view before, std::string_view after) const {
+  if (!cursor_ || !cursor_->slot || keep_ || cursor_->slot->region != Slot::kShared) return false;
+  if (size != cursor_->size - cursor_offset_) return false;
+  std::string_view all(cursor_->slot->data, cursor_->slot->size);
+  size_t begin = static_cast<size_t>(cursor_->data - all.data()) + cursor_offset_;
+  return begin >= before.size() && all.substr(0, begin).ends_with(before) &&
+         all.substr(begin + size).starts_with(after);
+}
+
 Lease Chain::front() const {
   if (!cursor_ || !cursor_->slot) return {};
   ++cursor_->slot->leases;

@@ -97,6 +97,9 @@ class Chain {
   // has that many bytes on either side. Else null. The bytes there have been sent or parsed; they
   // are the caller's until the `size` bytes are consumed.
   char* surroundings(uint64_t size, size_t before, size_t after);
+  // The first `size` unconsumed bytes are one slice up to its end, and these stand around them, in
+  // memory that nobody writes (a shared slot's).
+  bool stands_between(uint64_t size, std::string_view before, std::string_view after) const;
 
   // The slot that the first unconsumed byte lies in; empty for static bytes.
   Lease front() const;

@@ -252,6 +252,23 @@ void add_sources(const Draft& draft, Config& config) {
   }
 }
 
+// The demo's own upstream, and the hub that its page counts through, where nobody else has those
+// paths. The upstream's address is known once it listens; main puts it into its route.
+void add_demo_routes(const Draft& defaults, Config& config) {
+  auto has = [&](std::string_view path) {
+    return std::ranges::find(config.routes, path, &Route::path) != config.routes.end();
+  };
+  if (has("/")) return;
+  if (!has("/hub")) {
+    Draft hub = defaults;
+    hub.route.path = "/hub";
+    hub.route.hub = "demo";
+    take_hub(hub);
+    config.routes.push_back(std::move(hub.route));
+  }
+  config.routes.push_back(defaults.route);
+}
+
 std::shared_ptr<Config> build_config(const Source& file, const Source& flags) {
   auto config = std::make_shared<Config>();
   config->check_only = switched_on(flags, "check");
@@ -281,9 +298,7 @@ std::shared_ptr<Config> build_config(const Source& file, const Source& flags) {
   for (const Draft& draft : drafts) add_sources(draft, *config);
   for (Draft& draft : drafts) config->routes.push_back(std::move(draft.route));
 
-  // The demo's address is known once it listens; main puts it into this route.
-  bool has_default = std::ranges::find(config->routes, "/", &Route::path) != config->routes.end();
-  if (config->demo && !has_default) config->routes.push_back(std::move(defaults.route));
+  if (config->demo) add_demo_routes(defaults, *config);
   if (config->routes.empty()) {
     throw ConfigError("nowhere to send requests",
                       "give --upstream http://HOST:PORT, --route path=/...,upstream=... or --demo");

@@ -18,6 +18,10 @@ JsonCheck::JsonCheck(size_t text_bytes) : parser_(std::make_unique<Parser>()) {
 
 JsonCheck::~JsonCheck() = default;
 
+bool JsonCheck::is_utf8(std::string_view text) {
+  return simdjson::validate_utf8(text.data(), text.size());
+}
+
 bool JsonCheck::valid(std::string_view text) {
   simdjson::dom::parser& dom = parser_->dom;
   // By itself it would grow to each longer text's exact size.

@@ -19,6 +19,8 @@ class JsonCheck {
 
   // `text` has its padding.
   bool valid(std::string_view text);
+  // Needs no padding.
+  static bool is_utf8(std::string_view text);
 
  private:
   struct Parser;

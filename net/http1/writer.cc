@@ -1,10 +1,10 @@
 #include "net/http1/writer.h"
 
-#include <charconv>
 #include <cstddef>
 #include <optional>
 
 #include "core/text.h"
+#include "net/http/chunk.h"
 #include "net/http/encoded_head.h"
 #include "net/http/fields.h"
 #include "net/http/problem.h"
@@ -137,17 +137,11 @@ void append_connection(bool keep_alive, bool client_http10, std::string& out) {
   }
 }
 
-size_t write_chunk_size(char* into, uint64_t size) {
-  char* end = std::to_chars(into, into + BodyFraming::kPrefixBytesMax - 2, size, 16).ptr;
-  *end++ = '\r';
-  *end++ = '\n';
-  return static_cast<size_t>(end - into);
-}
-
 }  // namespace
 
 const BodyFraming kChunkedFraming = {
-    .write_prefix = write_chunk_size, .ends = "\r\n0\r\n\r\n", .end_size = 2};
+    .write_prefix = write_chunk_size, .ends = "\r\n0\r\n\r\n", .end_size = kChunkEnd.size()};
+static_assert(BodyFraming::kPrefixBytesMax >= kChunkSizeLineMax);
 
 const Http1ResponseWriter& http1_response_writer(uint8_t version_minor) {
   static constexpr Http1ResponseWriter kHttp10(true);

@@ -1,11 +1,14 @@
 #include "net/hub/block.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <ctime>
 #include <new>
 
 #include "core/text.h"
 #include "net/filter/json_text.h"
+#include "net/http/chunk.h"
 
 namespace sluice {
 
@@ -114,23 +117,56 @@ void append_time(std::string& out, uint64_t time_ms) {
   out += 'Z';
 }
 
+// Where the parts of a block end, while its text is built.
+class Block::Parts {
+ public:
+  explicit Parts(std::string& text) : text_(text) { text_.clear(); }
+
+  // What has been appended since the part before.
+  void end() { ends_[count_++] = size(); }
+  // The same, between the lines of a chunk.
+  void end_form() {
+    uint32_t before = count_ == 0 ? 0 : ends_[count_ - 1];
+    uint32_t begin = count_ <= kFirstForm ? before : before + kChunkEndBytes;
+    std::array<char, kChunkSizeLineMax> line;
+    size_t line_size = write_chunk_size(line.data(), size() - begin);
+    text_.insert(begin, line.data(), line_size);
+    gaps_[count_] = static_cast<uint8_t>(begin + line_size - before);
+    end();
+    text_ += kChunkEnd;
+  }
+  uint32_t size() const { return static_cast<uint32_t>(text_.size()); }
+  void copy_to(Block& block) const {
+    std::ranges::copy(ends_, block.ends_);
+    std::ranges::copy(gaps_, block.gaps_);
+    block.text_size_ = size();
+    std::memcpy(block.text(), text_.data(), text_.size());
+  }
+
+ private:
+  static constexpr uint32_t kChunkEndBytes = kChunkEnd.size();
+
+  std::string& text_;
+  std::array<uint32_t, kParts> ends_{};
+  std::array<uint8_t, kParts> gaps_{};
+  size_t count_ = 0;
+};
+
 Block* Block::make(const EventDraft& draft, const EventPlace& place, uint32_t holders,
                    std::string& scratch) {
-  uint32_t ends[kParts];
-  size_t parts = 0;
-  auto part_ends = [&] { ends[parts++] = static_cast<uint32_t>(scratch.size()); };
   HubId own{place.stream_epoch, place.position};
   HubId global{place.hub_epoch, place.global};
-  scratch.assign(place.stream);
-  part_ends();
+  Parts parts(scratch);
+  scratch += place.stream;
+  parts.end();
   scratch += draft.type;
-  part_ends();
+  parts.end();
   scratch += draft.correlation;
-  part_ends();
+  parts.end();
   scratch += draft.message_id;
-  part_ends();
+  parts.end();
   scratch += draft.origin_id;
-  part_ends();
+  parts.end();
 
   append_id_line(scratch, own);
   if (!draft.type.empty()) scratch.append("event: ").append(draft.type) += '\n';
@@ -142,17 +178,18 @@ Block* Block::make(const EventDraft& draft, const EventPlace& place, uint32_t ho
     append_data_lines(scratch, draft.data);
   }
   scratch += '\n';
-  part_ends();
+  parts.end_form();
   append_poke(scratch, own, place);
-  part_ends();
+  parts.end_form();
+  uint32_t envelope = parts.size();
   append_id_line(scratch, global);
   scratch += "data: ";
-  auto message_begin = static_cast<uint32_t>(scratch.size() - ends[parts - 1]);
+  uint32_t message_begin = parts.size() - envelope;
   append_message(scratch, draft, place);
   scratch += "\n\n";
-  part_ends();
+  parts.end_form();
   append_poke(scratch, global, place);
-  part_ends();
+  parts.end_form();
 
   void* memory = ::operator new(sizeof(Block) + scratch.size());
   auto* block = new (memory) Block;
@@ -162,8 +199,7 @@ Block* Block::make(const EventDraft& draft, const EventPlace& place, uint32_t ho
   block->global_ = place.global;
   block->time_ms_ = place.time_ms;
   block->message_begin_ = message_begin;
-  std::memcpy(block->ends_, ends, sizeof(ends));
-  std::memcpy(block->text(), scratch.data(), scratch.size());
+  parts.copy_to(*block);
   return block;
 }
 

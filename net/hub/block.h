@@ -1,4 +1,5 @@
-// An event of a hub in the forms in which it leaves, made once however many clients read it. The
+// An event of a hub in the forms in which it leaves, made once however many clients read it. Each
+// of them stands between the lines of a chunk, so that it leaves in one piece over HTTP/1. The
 // worker that is the hub's home makes a block; from then on nobody changes it, and all workers
 // share it. Each worker that indexes it holds one count, and gives it back when it has evicted the
 // event and no client of its own is being sent it. The last one frees the block, on its thread.
@@ -65,7 +66,7 @@ class Block {
 
   // Where the parts lie, for leases.
   char* text() { return reinterpret_cast<char*>(this + 1); }
-  uint32_t text_size() const { return ends_[kParts - 1]; }
+  uint32_t text_size() const { return text_size_; }
   // That it occupies.
   size_t bytes() const { return sizeof(Block) + text_size(); }
 
@@ -75,13 +76,16 @@ class Block {
   uint64_t stream_first() const { return stream_first_; }
 
  private:
+  class Parts;
+
   static constexpr size_t kParts = 9;
+  static constexpr size_t kFirstForm = kParts - 4;  // what comes before them is for us alone
 
   Block() = default;
   ~Block() = default;
   void destroy();
   std::string_view part(size_t which) const {
-    size_t begin = which == 0 ? 0 : ends_[which - 1];
+    size_t begin = which == 0 ? 0 : ends_[which - 1] + gaps_[which];
     return {reinterpret_cast<const char*>(this + 1) + begin, ends_[which] - begin};
   }
 
@@ -92,6 +96,8 @@ class Block {
   uint64_t time_ms_ = 0;
   uint64_t stream_first_ = 0;
   uint32_t ends_[kParts] = {};
+  uint8_t gaps_[kParts] = {};  // between each part and the one before it
+  uint32_t text_size_ = 0;
   uint32_t message_begin_ = 0;  // within envelope_event()
 };
 

@@ -83,7 +83,8 @@ PublishResult Home::publish(const PublishRequest& request, uint64_t now_ms, uint
     return result;
   }
   std::vector<bool> known = known_messages(request, result);
-  auto fresh = static_cast<uint64_t>(std::ranges::count(known, false));
+  uint64_t fresh = request.events.size();
+  fresh -= static_cast<uint64_t>(std::ranges::count(known, true));
   if (fresh == 0) {
     result.status = Status::kDuplicate;
     return result;
@@ -109,7 +110,7 @@ PublishResult Home::publish(const PublishRequest& request, uint64_t now_ms, uint
   place.hub_epoch = epoch_;
   uint64_t first = stream ? stream->first() : next - ahead.events;
   for (size_t i = 0; i < request.events.size(); ++i) {
-    if (known[i]) continue;
+    if (!known.empty() && known[i]) continue;
     const EventDraft& draft = request.events[i];
     place.global = next_global();
     // The store holds it, too.
@@ -142,8 +143,10 @@ PublishResult Home::publish(const PublishRequest& request, uint64_t now_ms, uint
   return result;
 }
 
-// Those of its events that have been appended within the window, or are there twice.
+// Those of its events that have been appended within the window, or are there twice. Empty: none of
+// them has an id.
 std::vector<bool> Home::known_messages(const PublishRequest& request, PublishResult& result) const {
+  if (std::ranges::all_of(request.events, &std::string::empty, &EventDraft::message_id)) return {};
   std::vector<bool> known(request.events.size());
   std::unordered_set<std::string_view> seen;
   for (size_t i = 0; i < known.size(); ++i) {

@@ -8,6 +8,7 @@
 
 #include "core/check.h"
 #include "core/text.h"
+#include "net/filter/json_check.h"
 #include "net/http/problem.h"
 #include "net/hub/answer_text.h"
 #include "net/hub/hubs.h"
@@ -19,6 +20,7 @@ namespace sluice {
 namespace {
 
 constexpr size_t kBodyBytesMax = 4UL * 1024 * 1024;
+constexpr size_t kAnswerBytes = 120;        // of what a publisher hears, beside the name
 constexpr uint64_t kRetryLeastMs = 1'000;
 constexpr uint64_t kRetryMostMs = 10'000;
 
@@ -59,6 +61,7 @@ void HubRequest::request_ready() {
 
 void HubRequest::read_body() {
   std::array<iovec, 16> pieces;
+  if (body_.empty()) body_.reserve(stream_->request().backlog() + JsonCheck::kPadding);
   while (stream_ && stream_->request().backlog() > 0) {
     size_t used = stream_->request().build(pieces);
     size_t bytes = 0;
@@ -204,6 +207,7 @@ void HubRequest::answer_publish(const HomeCall& call) {
     case Status::kAppended:
     case Status::kDuplicate: {
       std::string body = "{";
+      body.reserve(kAnswerBytes + call.publish.stream.size());
       append_member(body, "stream", call.publish.stream);
       append_member(body, "position", result.position);
       append_member(body, "globalPosition", result.global);

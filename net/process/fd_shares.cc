@@ -49,7 +49,7 @@ FdShares share_fds(uint64_t limit, const FdUsers& users) {
     shares.demo_connections = std::min<uint64_t>(left / each, HttpdLimits{}.connections_max);
     left -= shares.demo_connections;
   }
-  shares.clients = left / 2;
+  shares.clients = users.only_hubs ? left : left / 2;
   return shares;
 }
 

@@ -13,8 +13,9 @@ struct FdUsers {
   size_t listeners;  // of each worker
   bool admin;
   bool demo;
-  size_t probed = 0;  // upstreams that have a health check
-  size_t stores = 0;  // of hubs
+  size_t probed = 0;       // upstreams that have a health check
+  size_t stores = 0;       // of hubs
+  bool only_hubs = false;  // so no client has an upstream
 };
 
 struct FdShares {

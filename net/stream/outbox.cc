@@ -67,10 +67,15 @@ void Outbox::begin_batch(std::span<iovec> pieces, uint64_t bytes_max) {
 }
 
 void Outbox::frame_in_place() {
+  std::string_view suffix = framing_->ends.substr(0, suffix_size_);
+  if (chain_.stands_between(batch_body_, {prefix_.data(), prefix_size_}, suffix)) {
+    in_place_ = true;
+    return;
+  }
   char* body = chain_.surroundings(batch_body_, prefix_size_, suffix_size_);
   if (!body) return;
   std::copy_n(prefix_.data(), prefix_size_, body - prefix_size_);
-  framing_->ends.copy(body + batch_body_, suffix_size_);
+  suffix.copy(body + batch_body_, suffix.size());
   in_place_ = true;
 }
 

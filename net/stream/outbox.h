@@ -2,8 +2,8 @@
 // framed (in chunks), then the end. Owned by the stream; the connection that carries the message
 // asks it for the next batch and reports what left. One batch is under way at a time: where bodies
 // are framed a batch's body is exactly one chunk, so events that leave together share one.
-// Where the body lies in one slot, the framing is written around it there, so that the batch is
-// one piece.
+// Where the body lies in one slot, the framing is written around it there, or stands there already
+// (a hub's event), so that the batch is one piece.
 //
 // Where the body is to be packed (a content coding), what is appended waits plain in the packer's
 // chain, and is packed when a batch begins: so an event leaves with the send that it is packed for.

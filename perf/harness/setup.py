@@ -11,14 +11,14 @@ from .measure import Environment
 from .processes import raise_file_limit
 
 PLACES = {"sluice": "net/sluice", "load": "perf/load", "origin": "perf/origin",
-          "relay": "perf/relay"}
+          "relay": "perf/relay", "fanout": "perf/fanout"}
 
 
 def add_arguments(parser):
     """The flags that make_environment() reads."""
     parser.add_argument("--cpus", default="0,1", metavar="PROXY,LOAD", help="default 0,1")
     parser.add_argument("--build", default=proxies.PEERS_DIRECTORY.parents[1] / "build/release",
-                        type=pathlib.Path, help="where sluice, load, origin and relay were built")
+                        type=pathlib.Path, help="where sluice and the load tools were built")
     for name in PLACES:
         parser.add_argument(f"--{name}", metavar="PROGRAM", help="instead of the build's")
 

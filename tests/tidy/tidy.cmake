@@ -1,5 +1,5 @@
 # Tests of the repository itself, one ctest a class of tidy_test.py, of perf/load and of perf/soak's
-# judgement, which other tests and figures rely on, and of perf/heal with a few streams.
+# judgement, which other tests and figures rely on, and of perf/heal and perf/hub with a few streams.
 foreach(check Layering Size Format Planted Flags Scripts)
   string(TOLOWER ${check} name)
   add_test(NAME tidy.${name}
@@ -17,6 +17,11 @@ if(TARGET perf_load)
     COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/perf/load_test.py
       $<TARGET_FILE:perf_origin> $<TARGET_FILE:perf_load>)
   set_tests_properties(perf.load PROPERTIES LABELS perf TIMEOUT 120)
+endif()
+if(TARGET perf_fanout AND TARGET sluice)
+  add_test(NAME perf.hub COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/perf/hub_test.py)
+  set_tests_properties(perf.hub PROPERTIES LABELS perf TIMEOUT 120
+    ENVIRONMENT "SLUICE_BUILD=${CMAKE_BINARY_DIR}")
 endif()
 if(TARGET perf_load AND TARGET sluice)
   add_test(NAME perf.heal COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/perf/heal_test.py)

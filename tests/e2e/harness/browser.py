@@ -30,6 +30,17 @@ class Browser:
     def open(self, url):
         self._call("POST", "/url", {"url": url})
 
+    def window(self):
+        return self._call("GET", "/window")
+
+    def new_window(self):
+        """Another one, which takes the commands from here on."""
+        self.switch_to(self._call("POST", "/window/new", {"type": "tab"})["handle"])
+        return self.window()
+
+    def switch_to(self, window):
+        self._call("POST", "/window", {"handle": window})
+
     def run(self, script):
         return self._call("POST", "/execute/sync", {"script": script, "args": []})
 

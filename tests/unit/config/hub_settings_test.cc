@@ -9,6 +9,7 @@ namespace sluice {
 namespace {
 
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 std::string hub_error(const std::string& settings) {
   return error_of({"--route", "path=/hub," + settings});
@@ -83,6 +84,26 @@ TEST(HubSettings, SayWhatIsWrongWithASource) {
               HasSubstr("has a source already"));
   EXPECT_THAT(hub_error("upstream=http://127.0.0.1:1,hub-source=a=http://b"),
               HasSubstr("feeds a hub"));
+}
+
+// Its page counts through it.
+TEST(HubSettings, TheDemoHasOne) {
+  Config config = config_of({"--demo"});
+  ASSERT_EQ(config.routes.size(), 2U);
+  EXPECT_EQ(config.routes[0].path, "/hub");
+  EXPECT_EQ(config.routes[0].hub, "demo");
+  EXPECT_EQ(config.routes[0].settings.heal, Heal::kOff);
+  EXPECT_EQ(config.routes[1].path, "/");
+  EXPECT_THAT(config.routes[1].upstreams, IsEmpty());
+}
+
+TEST(HubSettings, TheDemoTakesNoPathOfAnother) {
+  Config config = config_of({"--demo", "--route", "path=/hub,hub=mine"});
+  ASSERT_EQ(config.routes.size(), 2U);
+  EXPECT_EQ(config.routes[0].hub, "mine");
+  config = config_of({"--demo", "--upstream", "http://127.0.0.1:1"});
+  ASSERT_EQ(config.routes.size(), 1U);
+  EXPECT_EQ(config.routes[0].hub, "");
 }
 
 }  // namespace

@@ -379,6 +379,31 @@ TEST(Chain, GivesNoSurroundingsOfWhatIsKeptOrIsNotInASlot) {
   EXPECT_EQ(chain.surroundings(4, 0, 0), nullptr);
 }
 
+TEST(Chain, KnowsWhatStandsAroundASliceOfASharedSlot) {
+  ChainRig rig;
+  Chain chain(rig.memory, rig.pool());
+  std::string text = "5\r\nevent\r\nmore";
+  SharedSlot shared([](SharedSlot&) {});
+  shared.data = text.data();
+  shared.size = static_cast<uint32_t>(text.size());
+  shared.leases = 1;
+  Lease lease = Lease::adopt(&shared);
+  chain.append(lease, {text.data() + 3, 5});
+  EXPECT_TRUE(chain.stands_between(5, "5\r\n", "\r\n"));
+  EXPECT_TRUE(chain.stands_between(5, "", "\r\nmore"));
+  EXPECT_FALSE(chain.stands_between(5, "5\r\n", "\r\n0\r\n")) << "others stand behind it";
+  EXPECT_FALSE(chain.stands_between(5, "6\r\n", "\r\n")) << "others stand before it";
+  EXPECT_FALSE(chain.stands_between(5, "15\r\n", "\r\n")) << "no room before it";
+  EXPECT_FALSE(chain.stands_between(5, "5\r\n", "\r\nmore!")) << "no room after it";
+  EXPECT_FALSE(chain.stands_between(4, "5\r\n", "t\r\n")) << "a byte of the slice is to come";
+  chain.consume(1);
+  EXPECT_FALSE(chain.stands_between(4, "5\r\n", "\r\n")) << "a part has left";
+  chain.clear();
+  Lease own = rig.slot("5\r\nevent\r\n");
+  chain.append(own, {own.data() + 3, 5});
+  EXPECT_FALSE(chain.stands_between(5, "5\r\n", "\r\n")) << "it may change";
+}
+
 TEST(Chain, CopiesDoNotGoOnInSurroundings) {
   ChainRig rig;
   Chain chain(rig.memory, rig.pool());

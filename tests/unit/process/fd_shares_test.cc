@@ -54,6 +54,15 @@ TEST(FdShares, StoresOfHubsAreSetAside) {
   EXPECT_EQ(clients - share_fds(2000, users).clients, 8U) << "eight each, of two a client";
 }
 
+TEST(FdShares, AHubsSubscribersHaveNoUpstream) {
+  FdUsers users{.workers = 1, .listeners = 1, .admin = false, .demo = false};
+  FdShares with_upstreams = share_fds(2000, users);
+  users.only_hubs = true;
+  FdShares shares = share_fds(2000, users);
+  EXPECT_EQ(shares.clients / 2, with_upstreams.clients);
+  EXPECT_EQ(shares.needed, with_upstreams.needed);
+}
+
 TEST(FdShares, BelowTheLeastOnlySayWhatThatIs) {
   FdShares shares = share_fds(20, {.workers = 2, .listeners = 1, .admin = true, .demo = true});
   EXPECT_GT(shares.needed, 20U);

@@ -1,5 +1,7 @@
 #include "net/stream/outbox.h"
 
+#include <algorithm>
+#include <array>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -52,6 +54,35 @@ TEST_F(OutboxTest, SendsAHeadAndABodyInOneBatch) {
   EXPECT_FALSE(outbox_.complete()) << "more may be appended";
   outbox_.finish();
   EXPECT_TRUE(outbox_.complete());
+}
+
+// As a hub's event does; the socket may take any part of it.
+TEST_F(OutboxTest, SendsWhatStandsFramedInASharedSlotInOnePiece) {
+  std::string text = "before5\r\nevent\r\nbehind";
+  SharedSlot shared([](SharedSlot&) {});
+  shared.data = text.data();
+  shared.size = static_cast<uint32_t>(text.size());
+  std::string_view event = std::string_view(text).substr(9, 5);
+  outbox_.set_framing(&kChunkedFraming);
+  for (size_t part = 1; part <= 10; ++part) {
+    shared.leases = 1;
+    outbox_.append(Lease::adopt(&shared), event);
+    std::string wire;
+    std::array<iovec, 8> pieces{};
+    ASSERT_EQ(outbox_.build(pieces), 1U);
+    EXPECT_EQ(pieces[0].iov_base, event.data() - 3) << "where it lies";
+    for (std::string batch = batch_of(outbox_); !batch.empty(); batch = batch_of(outbox_)) {
+      wire += batch.substr(0, part);
+      outbox_.sent(std::min(part, batch.size()));
+    }
+    EXPECT_EQ(wire, "5\r\nevent\r\n") << part;
+    EXPECT_EQ(shared.leases, 0U);
+  }
+  shared.leases = 1;
+  outbox_.append(Lease::adopt(&shared), event);
+  outbox_.finish();
+  EXPECT_EQ(send_all(), "5\r\nevent\r\n0\r\n\r\n") << "something else follows it";
+  EXPECT_EQ(text, "before5\r\nevent\r\nbehind");
 }
 
 TEST_F(OutboxTest, KnowsWhosePoolsSlotsItHolds) {
