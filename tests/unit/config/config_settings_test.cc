@@ -237,6 +237,14 @@ std::map<std::string, Sample> stream_samples() {
       {"hub-store-events", size(&S::hub_store_events, 5)},
       {"hub-store-bytes", size(&S::hub_store_bytes, 2 << 20)},
       {"hub-store-age", time(&S::hub_store_age_ms)},
+      {"hub-source",
+       {"a=http://127.0.0.1:1/b", R"(["a=http://127.0.0.1:1/b"])",
+        [](const Config& config, const Route& route) {
+          return route.hub_sources.size() == 1 && config.routes.size() == 2;
+        }}},
+      {"hub-source-open",
+       stream_sample("always", "\"always\"", &S::hub_source_open, HubSourceOpen::kAlways)},
+      {"hub-source-linger", time(&S::hub_source_linger_ms)},
       {"hub-access", stream_sample("read", "\"read\"", &S::hub_access, HubAccess::kRead)},
       {"hub-cors",
        {"https://a.example", R"(["https://a.example"])",
@@ -293,6 +301,10 @@ TEST_P(EverySetting, SampleDiffersFromTheDefault) {
   EXPECT_EQ(taken_from({"--upstream", kUpstream}, sample(), "/"), "not taken");
 }
 
+bool is_a_hubs(const std::string& name) {
+  return name == "hub-store" || name == "hub-source";
+}
+
 // Something to serve besides the setting that is tested, and not that setting itself.
 std::vector<std::string> with_default_route(const std::string& name) {
   if (name == "demo") return {"--upstream", kUpstream};
@@ -325,10 +337,10 @@ TEST_P(EveryFileKey, IsRead) {
 }
 
 TEST_P(EverySetting, InRouteFlag) {
-  // A hub takes an upstream's place, and a store is a hub's.
-  std::string route = GetParam() == "hub"         ? ""
-                      : GetParam() == "hub-store" ? "hub=main,"
-                                                  : "upstream=" + std::string(kUpstream) + ",";
+  // A hub takes an upstream's place, and a store or a source is a hub's.
+  std::string route = GetParam() == "hub"     ? ""
+                      : is_a_hubs(GetParam()) ? "hub=main,"
+                                              : "upstream=" + std::string(kUpstream) + ",";
   if (GetParam() != "path") route += "path=/sample,";
   route += GetParam() + "=" + sample().text;
   if (is_route_key(setting())) {
@@ -343,7 +355,7 @@ TEST_P(EverySetting, InRouteFlag) {
 TEST_P(EveryRouteKey, InRouteTable) {
   std::string text = "[[route]]\n" + GetParam() + " = " + sample().toml + "\n";
   if (GetParam() != "path") text += "path = \"/sample\"\n";
-  if (GetParam() == "hub-store")
+  if (is_a_hubs(GetParam()))
     text += "hub = \"main\"\n";
   else if (GetParam() != "upstream" && GetParam() != "hub")
     text += "upstream = \"" + std::string(kUpstream) + "\"\n";
