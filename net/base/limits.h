@@ -249,10 +249,8 @@ inline constexpr uint64_t kScriptProgramPerInstruction = 16;
 inline constexpr uint64_t kScriptSearchSteps = uint64_t{1} << 24;
 inline constexpr uint64_t kScriptLogCost = 100;
 inline constexpr uint64_t kScriptCountCost = 20;
-// So far a request's body is searched for what it says about its answer, and so much of the
-// model's name is kept.
+// So far a request's body is read for whether it wants a stream, where nobody counts its usage.
 inline constexpr uint64_t kLlmRequestBytes = uint64_t{4} << 20;
-inline constexpr size_t kLlmModelBytes = 128;
 // Of events without content, held by a content gate; it opens then.
 inline constexpr size_t kGateBytes = size_t{64} << 10;
 
