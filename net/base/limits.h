@@ -72,6 +72,10 @@ inline constexpr size_t kRequestWindow = 64 * 1024;
 // The same while memory is tight.
 inline constexpr size_t kTightRequestWindow = 16 * 1024;
 
+// A reset follows the last bytes before it by so much: a client that reads both at once may drop
+// the bytes (curl does, over HTTP/2), and with them the error event that says why.
+inline constexpr uint64_t kAbortDelayMs = 50;
+
 // After a response that ends the connection we read and drop the client's bytes for a while, so
 // that the close does not reset the response away (RFC 9112 section 9.6). Most clients look for an
 // answer only once their upload is complete, and a slow client takes its time for that.

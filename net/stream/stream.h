@@ -74,6 +74,9 @@ class Stream final : public TimerOwner {
   Outbox& response() { return response_; }
   const Outbox& response() const { return response_; }
   bool aborted() const { return aborted_; }
+  // The client has had time for what came before the abort: many drop what they have read of a
+  // stream together with its reset.
+  bool abort_due() const;
   // The response is delimited by the connection's end, so that an abort has to reset it.
   bool close_delimited() const { return close_delimited_; }
   // After this response the client's connection may carry another request.
@@ -407,6 +410,7 @@ class Stream final : public TimerOwner {
   void delete_if_unused();
 
   uint64_t deadline_ms() const;
+  uint64_t abort_due_ms() const;
   uint64_t head_timeout_ms() const;
   void commit_early_head();
   uint64_t pace_left_ms() const;
