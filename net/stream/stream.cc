@@ -528,10 +528,9 @@ void Stream::fail(Ending ending, const char* reason) {
   let_go_of_upstream(ending);
   discard_unfinished();
   if (can_tell_error()) tell_error(ending);
-  uint64_t now_ms = loop().now_ms();
-  if (response_.has_work()) last_output_ms_ = now_ms;
-  loop().timers().schedule_earlier(timer_, std::max(now_ms, abort_due_ms()));
+  if (response_.has_work()) last_output_ms_ = loop().now_ms();
   aborted_ = true;
+  if (!abort_due()) loop().timers().schedule_earlier(timer_, abort_due_ms());
   keep_alive_ = false;
   ending_ = ending;
   set_phase(Phase::kDraining);
