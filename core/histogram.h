@@ -1,6 +1,7 @@
-// A histogram of durations with fixed power-of-two buckets. One thread adds to it; others get
-// copies. Bucket i counts durations of at most 2^i microseconds (i = 0: up to 1 us); the last
-// bucket is open. The renderer makes the cumulative buckets that Prometheus wants.
+// A histogram of durations with fixed buckets. One thread adds to it; others get copies. Bucket i
+// holds durations of at most 2^i microseconds (i = 0: up to 1 us); the last bucket is open. Each is
+// divided into kParts of equal width, so that a quantile is told within 7 %: scrapes have the
+// buckets alone, of which a scraper makes quantiles that may be half or twice the true one.
 #pragma once
 
 #include <array>
@@ -10,19 +11,26 @@ namespace sluice {
 
 struct Histogram {
   static constexpr unsigned kBuckets = 30;  // the last closed bound is 2^28 us = 268 s
+  static constexpr unsigned kParts = 8;     // a power of two
 
-  std::array<uint64_t, kBuckets> counts{};
+  std::array<uint64_t, kBuckets * kParts> parts{};  // those of a bucket side by side
   uint64_t sum_ns = 0;
   uint64_t count = 0;
 
   void add(uint64_t ns, uint64_t times = 1) {
-    counts[bucket_of(ns)] += times;
+    parts[part_of(ns)] += times;
     sum_ns += ns * times;
     count += times;
   }
   void add(const Histogram& other);
 
-  static unsigned bucket_of(uint64_t ns);
+  uint64_t in_bucket(unsigned bucket) const;
+  // The duration below which that share of them lies (0 < share <= 1): the middle of its part. 0
+  // where there are none. What is beyond the last closed bound counts as twice that.
+  double quantile_seconds(double share) const;
+
+  static unsigned part_of(uint64_t ns);
+  static unsigned bucket_of(uint64_t ns) { return part_of(ns) / kParts; }
   // The inclusive upper bound of a closed bucket, in seconds.
   static double bound_seconds(unsigned bucket);
 };

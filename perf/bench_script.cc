@@ -17,15 +17,6 @@ namespace {
 
 constexpr unsigned kEventsATurn = 16;
 
-class NoHost final : public ScriptHost {
- public:
-  void script_says(std::string_view /*filter*/, std::string_view /*text*/) override {}
-  void script_counts(std::string_view /*filter*/, std::string_view /*name*/,
-                     std::string_view /*label*/, uint64_t /*amount*/) override {}
-  void script_failed(uint32_t /*id*/, std::string_view /*filter*/, ScriptFailure /*failure*/,
-                     std::string_view /*text*/) override {}
-};
-
 class OneStream final : public StreamScripts {
  public:
   explicit OneStream(ScriptState& state) : state_(state) { state_.open(0, {}, own_); }
@@ -55,7 +46,7 @@ void run(benchmark::State& state, std::string_view body) {
   config.filters.front().code = "function on_event(event, mine)\n" + std::string(body) + "\nend";
   std::string wrong;
   Filters filters(config.filters, {&config.filters.front()}, 1, wrong);
-  NoHost host;
+  SilentScriptHost host;
   ScriptState scripts(config, 1, host);
   OneStream stream(scripts);
   FilterBench bench(0, 65536, thread_cpu_ns);

@@ -72,6 +72,10 @@ inline constexpr size_t kRequestWindow = 64 * 1024;
 // The same while memory is tight.
 inline constexpr size_t kTightRequestWindow = 16 * 1024;
 
+// A reset follows the last bytes before it by so much: a client that reads both at once may drop
+// the bytes (curl does, over HTTP/2), and with them the error event that says why.
+inline constexpr uint64_t kAbortDelayMs = 50;
+
 // After a response that ends the connection we read and drop the client's bytes for a while, so
 // that the close does not reset the response away (RFC 9112 section 9.6). Most clients look for an
 // answer only once their upload is complete, and a slow client takes its time for that.
@@ -249,10 +253,8 @@ inline constexpr uint64_t kScriptProgramPerInstruction = 16;
 inline constexpr uint64_t kScriptSearchSteps = uint64_t{1} << 24;
 inline constexpr uint64_t kScriptLogCost = 100;
 inline constexpr uint64_t kScriptCountCost = 20;
-// So far a request's body is searched for what it says about its answer, and so much of the
-// model's name is kept.
+// So far a request's body is read for whether it wants a stream, where nobody counts its usage.
 inline constexpr uint64_t kLlmRequestBytes = uint64_t{4} << 20;
-inline constexpr size_t kLlmModelBytes = 128;
 // Of events without content, held by a content gate; it opens then.
 inline constexpr size_t kGateBytes = size_t{64} << 10;
 

@@ -294,7 +294,8 @@ void ClientConn::prepare_flush() {
     if (!stream_ || closing()) return;
   }
   if (send_in_flight()) return;
-  if (stream_->aborted() && !stream_->response().has_work())
+  bool abort_due = !stream_->close_delimited() || stream_->abort_due();  // a FIN overtakes nothing
+  if (stream_->aborted() && abort_due && !stream_->response().has_work())
     finish_aborted();
   else if (stream_->response().complete())
     finish_response();

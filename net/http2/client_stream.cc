@@ -91,10 +91,10 @@ void Http2Stream::frame() {
   }
   if (!stream_->aborted() || response.has_work()) return;
   // A reset drops a head that the codec has not framed.
-  if (had_head)
-    conn_.session().reset(id_, Http2Code::kInternalError);
-  else
+  if (!had_head)
     conn_.has_work(*this);
+  else if (stream_->abort_due())
+    conn_.session().reset(id_, Http2Code::kInternalError);
 }
 
 void Http2Stream::frame_heads() {

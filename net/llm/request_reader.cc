@@ -47,7 +47,10 @@ void RequestReader::take_name(const JsonTokens::Token& name) {
   text_follows_ = std::ranges::find(kPromptNames, name.text) != kPromptNames.end();
   if (name.depth == 1) {
     top_ = Name::kOther;
-    if (name.text == "stream") top_ = Name::kStream;
+    if (name.text == "stream") {
+      top_ = Name::kStream;
+      streams_ = false;  // until its value has come, if that is true
+    }
     if (name.text == "model") top_ = Name::kModel;
     if (name.text != "stream_options") return;
     top_ = Name::kOptions;

@@ -1,8 +1,10 @@
-// What a request to a language model says, read while its JSON body passes in pieces, and where a
-// member has to be put into it so that its answer tells of usage. OpenAI's chat and text
-// completions say nothing of it in a stream unless `stream_options` has `include_usage`. The member
-// goes in at the end of that object, or of the whole one; nothing else changes. What the client
-// has said itself, be it false, stays. Allocates nothing; one request, one thread.
+// What a request to a language model says, read while its JSON body passes in pieces: whether it
+// wants a stream, of which model, and where a member has to be put into it so that its answer tells
+// of usage. OpenAI's chat and text completions say nothing of it in a stream unless
+// `stream_options` has `include_usage`. The member goes in at the end of that object, or of the
+// whole one; nothing else changes. What the client has said itself, be it false, stays. Where a
+// name comes twice the last one counts, as in JSON.parse(). Owned by the stream's Inspection, for
+// dialect and usage alike. Allocates nothing; one request, one thread.
 #pragma once
 
 #include <cstddef>

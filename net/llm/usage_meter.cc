@@ -32,7 +32,7 @@ UsageMeter::Bill UsageMeter::bill(bool served) const {
   if (!reported && content_bytes_ == 0) behind_report = answer_.text_bytes();
   bool estimates = behind_report > 0 || !bill.usage.has(TokenKind::kInput);
   if (!bill.usage.has(TokenKind::kInput))
-    bill.usage.set(TokenKind::kInput, estimated_tokens(request_.text_bytes()));
+    bill.usage.set(TokenKind::kInput, estimated_tokens(request_->text_bytes()));
   if (behind_report > 0 || !bill.usage.has(TokenKind::kOutput))
     bill.usage.set(TokenKind::kOutput,
                    bill.usage.of(TokenKind::kOutput) + estimated_tokens(behind_report));

@@ -1,8 +1,8 @@
-// What one request to a language model costs: reads the request and its answer as they pass, and
-// says at the end what to book. What its upstream has reported counts. Content that came behind the
-// last report, or without any, is estimated from its bytes, and then the whole is marked as
-// estimated: so an answer that was cut is never booked as nothing. Owned by the stream's
-// Inspection; no I/O, no clock, and no allocation for an event.
+// What one request to a language model costs: reads its answer as that passes, and says at the end
+// what to book. What its upstream has reported counts. Content that came behind the last report, or
+// without any, is estimated from its bytes, and then the whole is marked as estimated: so an answer
+// that was cut is never booked as nothing. Owned by the stream's Inspection, as is the reader of
+// its request; no I/O, no clock, and no allocation for an event.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,8 @@ namespace sluice {
 
 class UsageMeter {
  public:
+  explicit UsageMeter(const RequestReader& request) : request_(&request) {}
+
   struct Seen {
     bool has_content = false;
     bool is_usage_alone = false;  // OpenAI's extra chunk
@@ -29,12 +31,11 @@ class UsageMeter {
   // The next bytes of a body that is read as a whole.
   void on_body(std::string_view bytes) { answer_.read(bytes); }
 
-  RequestReader& request() { return request_; }
-  const RequestReader& request() const { return request_; }
+  const RequestReader& request() const { return *request_; }
   const ContentTimes& times() const { return times_; }
   // As the client asked for it; where it did not, as the upstream calls it.
   std::string_view model() const {
-    return request_.model().empty() ? answer_.model() : request_.model();
+    return request_->model().empty() ? answer_.model() : request_->model();
   }
   std::string_view answering_model() const { return answer_.model(); }
 
@@ -48,7 +49,7 @@ class UsageMeter {
  private:
   void on_report() { content_at_report_ = content_bytes_; }
 
-  RequestReader request_;
+  const RequestReader* request_;
   AnswerReader answer_;
   ContentTimes times_;
   uint64_t content_bytes_ = 0;      // of events

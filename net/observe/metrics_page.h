@@ -33,13 +33,20 @@ class Page {
     family(name, "histogram", help);
     uint64_t cumulative = 0;
     for (unsigned i = 0; i < Histogram::kBuckets; ++i) {
-      cumulative += histogram.counts[i];
+      cumulative += histogram.in_bucket(i);
       bool open = i == Histogram::kBuckets - 1;
       sample("_bucket", {{"le", open ? "+Inf" : number(Histogram::bound_seconds(i))}},
              number(cumulative));
     }
     sample("_sum", {}, number(static_cast<double>(histogram.sum_ns) / 1e9));
     sample("_count", {}, number(histogram.count));
+  }
+
+  // What the buckets alone tell too coarsely.
+  void quantiles(std::string_view name, std::string_view help, const Histogram& histogram) {
+    gauge(name, help);
+    for (double share : {0.5, 0.99, 0.999})
+      add_real(histogram.quantile_seconds(share), {{"quantile", number(share)}});
   }
 
   std::string finish() {

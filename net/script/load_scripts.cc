@@ -9,20 +9,6 @@
 
 namespace sluice {
 
-namespace {
-
-// What a script says while it is loaded is for workers to report.
-class NoHost final : public ScriptHost {
- public:
-  void script_says(std::string_view /*filter*/, std::string_view /*text*/) override {}
-  void script_counts(std::string_view /*filter*/, std::string_view /*name*/,
-                     std::string_view /*label*/, uint64_t /*amount*/) override {}
-  void script_failed(uint32_t /*id*/, std::string_view /*filter*/, ScriptFailure /*failure*/,
-                     std::string_view /*text*/) override {}
-};
-
-}  // namespace
-
 std::string load_scripts(Config& config) {
   bool any = false;
   for (FilterRule& rule : config.filters) {
@@ -32,7 +18,7 @@ std::string load_scripts(Config& config) {
       return rule.script_where + ": " + rule.script + " cannot be read: " + std::strerror(errno);
   }
   if (!any) return "";
-  NoHost host;
+  SilentScriptHost host;  // what a script says while it is loaded is for workers to report
   ScriptState state(config, 0, host);
   if (state.wrong().empty()) return "";
   return config.filters[state.wrong_place()].script_where + ": " + state.wrong();

@@ -38,6 +38,16 @@ class ScriptHost {
   ~ScriptHost() = default;
 };
 
+// Nobody does.
+class SilentScriptHost final : public ScriptHost {
+ public:
+  void script_says(std::string_view /*filter*/, std::string_view /*text*/) override {}
+  void script_counts(std::string_view /*filter*/, std::string_view /*name*/,
+                     std::string_view /*label*/, uint64_t /*amount*/) override {}
+  void script_failed(uint32_t /*id*/, std::string_view /*filter*/, ScriptFailure /*failure*/,
+                     std::string_view /*text*/) override {}
+};
+
 struct ScriptCall {
   ScriptHost& host;
   ScriptTools tools = {};

@@ -11,6 +11,7 @@
 #include "net/encode/unpacker.h"
 #include "net/filter/filters.h"
 #include "net/filter/stream_scripts.h"
+#include "net/llm/request_reader.h"
 #include "net/stream/llm_watch.h"
 #include "net/stream/metering.h"
 #include "net/stream/taps.h"
@@ -30,6 +31,7 @@ struct Inspection {
   bool begun = false;                      // an event has been seen
   Taps::Set taps = 0;                      // that watch it
   std::unique_ptr<StreamScripts> scripts;  // those among its filters
+  std::unique_ptr<RequestReader> request;  // null where neither of the next two asks what it says
   std::unique_ptr<LlmWatch> llm;       // null where nothing speaks for a dialect of language models
   std::unique_ptr<Metering> metering;  // of a request to a model, where its usage is counted
   std::unique_ptr<Unpacking> unpacking;

@@ -9,7 +9,6 @@
 
 #include "net/base/dialects.h"
 #include "net/http/head.h"
-#include "net/llm/request_sight.h"
 #include "net/stream/staging.h"
 
 namespace sluice {
@@ -38,8 +37,6 @@ struct LlmWatch {
   StagedPtr held;              // whole events; null: none
   uint64_t until_ms = 0;
   uint64_t body_bytes_before = 0;  // of the stream, when it began to hold
-
-  RequestSight request;
 };
 
 }  // namespace sluice

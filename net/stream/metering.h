@@ -1,5 +1,6 @@
 // What a stream keeps to count the usage of a request to a language model. Owned by its Inspection,
-// from its request's head on.
+// from its request's head on, and charged to the heap's part of --pool-max with the reader of its
+// request.
 #pragma once
 
 #include <cstdint>
@@ -9,12 +10,23 @@
 #include "net/stream/clumps.h"
 #include "net/stream/kept_answer.h"
 #include "net/stream/usage_drain.h"
+#include "pool/slot_pool.h"
 
 namespace sluice {
 
 struct Metering {
   enum class Reads : uint8_t { kNothing, kEvents, kBody };
 
+  Metering(MemoryLimit& its_memory, const RequestReader& request)
+      : memory(its_memory), meter(request) {}
+  ~Metering() { memory.charge(&charged, 0); }
+  Metering(const Metering&) = delete;
+  Metering& operator=(const Metering&) = delete;
+  // False: there is no memory for it.
+  bool charge() { return memory.charge(&charged, sizeof(Metering) + sizeof(RequestReader)); }
+
+  MemoryLimit& memory;
+  uint32_t charged = 0;
   UsageMeter meter;
   Clumps clumps;
   Reads reads = Reads::kNothing;       // of the answer

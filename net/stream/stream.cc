@@ -473,6 +473,7 @@ void Stream::on_client_sent(uint64_t body_bytes) {
     // A client that takes a byte at a time keeps its slot as one does that takes nothing.
     if (response_.gave_way()) unsent_since_ns_ = response_.backlog() > 0 ? now_ns : 0;
   }
+  if (aborted_) loop().timers().schedule_earlier(timer_, abort_due_ms());
   if (has_packed() || stalled_since_ns_ != 0) go_on_reading();
 }
 
@@ -527,7 +528,9 @@ void Stream::fail(Ending ending, const char* reason) {
   let_go_of_upstream(ending);
   discard_unfinished();
   if (can_tell_error()) tell_error(ending);
+  if (response_.has_work()) last_output_ms_ = loop().now_ms();
   aborted_ = true;
+  if (!abort_due()) loop().timers().schedule_earlier(timer_, abort_due_ms());
   keep_alive_ = false;
   ending_ = ending;
   set_phase(Phase::kDraining);

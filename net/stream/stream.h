@@ -74,6 +74,9 @@ class Stream final : public TimerOwner {
   Outbox& response() { return response_; }
   const Outbox& response() const { return response_; }
   bool aborted() const { return aborted_; }
+  // The client has had time for what came before the abort: many drop what they have read of a
+  // stream together with its reset.
+  bool abort_due() const;
   // The response is delimited by the connection's end, so that an abort has to reset it.
   bool close_delimited() const { return close_delimited_; }
   // After this response the client's connection may carry another request.
@@ -296,21 +299,27 @@ class Stream final : public TimerOwner {
     append_whole(lease, run);
     return true;
   }
+
+  // What looks at single events (stream_inspection.cc).
   bool inspect(const Lease& lease, std::string_view run, uint32_t& events);
+  bool append_inspected(const Lease& lease, std::string_view run, uint32_t* events);
+  bool passes_dialect_and_usage(const Pieces& event, bool looks);
 
   // What it is in a dialect of language models (stream_dialect.cc).
   LlmWatch* llm() const { return inspection_ ? inspection_->llm.get() : nullptr; }
   bool gate_holds() const { return inspection_ && inspection_->llm && inspection_->llm->holds; }
   void choose_dialect(const Head& request, std::string_view path);
-  void look_at_request(std::string_view bytes);
+  std::optional<RequestReader::Insertion> read_request(std::string_view bytes);
   void look_for_dialect(std::string_view run);
   void watch(Dialect dialect);
-  bool look_at_events(std::string_view& run, uint32_t& events);
+  bool look_at_held_events(std::string_view& run, uint32_t& events);
   EventSight look_at_event(LlmWatch& llm, const Pieces& event);
   void drop_late(std::string_view run, size_t from, uint32_t& events);
   void look_at_part();
   std::string_view heartbeat() const;
   bool is_over() const { return inspection_ && inspection_->llm && inspection_->llm->over; }
+  // What comes now comes behind the last event, and is not passed on.
+  bool is_late() const { return is_over() && inspection_->llm->acts; }
   bool lacks_last_event() const;
   void end_behind_last_event(Ending ending);
   bool can_tell_error() const;
@@ -324,13 +333,13 @@ class Stream final : public TimerOwner {
 
   // What a request to a model costs (stream_usage.cc).
   bool metered() const { return inspection_ && inspection_->metering; }
-  void choose_usage(const Head& head);
+  bool choose_usage(const Head& head);
   void append_request(const Lease& lease, std::string_view bytes);
   void append_asking_for_usage(const Lease& lease, std::string_view bytes);
   void pad_request();
   void begin_metering(const Head& response);
   void meter_body(std::string_view bytes);
-  bool meter_event(const Pieces& event);
+  bool meter_event(std::string_view data);
   void meter_torn(const Pieces& bytes, bool begins);
   void meter_run(uint32_t events);
   bool drains() const { return metered() && inspection_->metering->drain; }
@@ -370,7 +379,6 @@ class Stream final : public TimerOwner {
   bool filtered() const { return inspection_ && inspection_->filters != 0; }
   bool choose_filters(const Head& head, std::string_view path);
   bool refused_as_encoded();
-  void append_filtered(const Lease& lease, std::string_view run);
   Filters::Result run_filters(const Pieces& event, bool padded);
   std::string_view append_torn_rest(const Lease& lease, std::string_view run);
   void append_written(std::string_view text);
@@ -403,6 +411,7 @@ class Stream final : public TimerOwner {
   void delete_if_unused();
 
   uint64_t deadline_ms() const;
+  uint64_t abort_due_ms() const;
   uint64_t head_timeout_ms() const;
   void commit_early_head();
   uint64_t pace_left_ms() const;

@@ -3,9 +3,11 @@
 // filter; a stream without one passes none of this.
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
 
 #include "core/text.h"
+#include "net/base/limits.h"
 #include "net/http/semantics.h"
 #include "net/llm/own_events.h"
 #include "net/stream/stream.h"
@@ -60,7 +62,9 @@ void Stream::choose_dialect(const Head& request, std::string_view path) {
     if (dialect == Dialect::kNone && request.find("anthropic-version"))
       dialect = Dialect::kAnthropic;
   }
-  if (dialect != Dialect::kNone) watch(dialect);
+  if (dialect == Dialect::kNone) return;
+  watch(dialect);
+  inspection_->request = std::make_unique<RequestReader>();
 }
 
 void Stream::watch(Dialect dialect) {
@@ -72,13 +76,16 @@ void Stream::watch(Dialect dialect) {
 }
 
 // Many SDKs say only in the body that they want an event stream.
-void Stream::look_at_request(std::string_view bytes) {
-  LlmWatch& llm = *inspection_->llm;
-  llm.request.look(bytes);
-  uint64_t after_ms = settings().heartbeat_head_after_ms;
-  if (!llm.request.stream() || wants_event_stream_ || head_queued_ || method_is_head_) return;
+std::optional<RequestReader::Insertion> Stream::read_request(std::string_view bytes) {
+  bool open = llm() && !wants_event_stream_ && !head_queued_ && !method_is_head_;
+  if (!metered() && (!open || request_body_bytes_ > limits::kLlmRequestBytes)) return {};
+  RequestReader& request = *inspection_->request;
+  std::optional<RequestReader::Insertion> insertion = request.read(bytes);
+  if (!open || !request.streams()) return insertion;
   wants_event_stream_ = true;
+  uint64_t after_ms = settings().heartbeat_head_after_ms;
   if (after_ms > 0) loop().timers().schedule_earlier(timer_, started_ns_ / 1'000'000 + after_ms);
+  return insertion;
 }
 
 // The first events of a stream that nothing else has spoken for.
@@ -97,44 +104,23 @@ void Stream::look_for_dialect(std::string_view run) {
 
 // --- its events ---
 
-// What looks at single events, in order: the dialect, its gate, the filters.
-bool Stream::inspect(const Lease& lease, std::string_view run, uint32_t& events) {
-  run = append_torn_rest(lease, run);
-  if (run.empty()) return true;
-  if (LlmWatch* its = llm(); its && its->dialect != Dialect::kNone) {
-    bool held = its->holds;
-    if (!look_at_events(run, events)) return false;
-    if (its->holds) {
-      hold_events(*its, lease, run, events);
-      return false;
-    }
-    // Whether ids count is known once the gate has opened.
-    if (held && notes_ids_) note_ids(staged_and(run));
-  }
-  if (filtered() || metered())
-    append_filtered(lease, run);
-  else
-    append_whole(lease, run);
-  return !aborted_ && !ended_;
-}
-
-// Leaves in `run` what may pass. False: nothing may.
-bool Stream::look_at_events(std::string_view& run, uint32_t& events) {
+// What a gate still holds may open it. Leaves in `run` what may pass or be held. False: nothing
+// may.
+bool Stream::look_at_held_events(std::string_view& run, uint32_t& events) {
   LlmWatch& llm = *inspection_->llm;
   bool opens = false;
   size_t ahead = held();  // of the first event
   size_t seen = 0;
   EventReader reader(staged_and(run));
   for (Pieces event; reader.next(event); ahead = 0) {
-    if (llm.over && llm.acts) {
+    if (is_late()) {
       drop_late(run, seen, events);
       run = run.substr(0, seen);
-      if (seen == 0) attempt_.staged.reset();
       break;
     }
     seen += event.size() - ahead;
     EventSight sight = look_at_event(llm, event);
-    if (!llm.holds || opens) continue;
+    if (opens) continue;
     if (sight.role == EventRole::kError && !is_clients_fault(sight.data) &&
         fail_over(Failure::kStatus, Ending::kUpstreamBadResponse, /*nothing_sent=*/false))
       return false;
@@ -179,13 +165,14 @@ void Stream::drop_late(std::string_view run, size_t from, uint32_t& events) {
     if (streams_.event_look().look(Dialect::kNone, event).role != EventRole::kHeartbeat) ++late;
   context().metrics.late_events += late;
   events -= std::min(events, late);
+  if (from == 0) attempt_.staged.reset();
 }
 
 // An event that is cut through is seen by its begin only.
 void Stream::look_at_part() {
   LlmWatch& llm = *inspection_->llm;
   if (llm.dialect == Dialect::kNone) return;
-  if (llm.over && llm.acts) {
+  if (is_late()) {
     ++context().metrics.late_events;
     attempt_.staged.reset();
     attempt_.withheld = true;

@@ -1,28 +1,15 @@
 // Where events meet a route's filters: between what was staged and the client's outbox, behind
-// de-duplication. Ids are noted before, so that a dropped event counts as delivered. A stream that
-// no filter looks at passes none of this.
+// de-duplication (stream_inspection.cc walks them). Ids are noted before, so that a dropped event
+// counts as delivered. A stream that no filter looks at passes none of this.
 #include <string>
 
 #include "core/text.h"
 #include "net/base/limits.h"
 #include "net/filter/filters.h"
-#include "net/http/semantics.h"
 #include "net/stream/stream.h"
 #include "net/stream/streams.h"
-#include "sse/events.h"
 
 namespace sluice {
-
-namespace {
-
-// A parser reads beyond the end of a text: it may, within the text's slot.
-bool is_padded(const Lease& lease, std::string_view bytes, size_t end) {
-  if (!lease) return false;
-  const char* slot_end = lease.data() + lease.size();
-  return slot_end - (bytes.data() + end) >= static_cast<ptrdiff_t>(JsonCheck::kPadding);
-}
-
-}  // namespace
 
 // False: the request has been refused.
 bool Stream::choose_filters(const Head& head, std::string_view path) {
@@ -48,39 +35,6 @@ bool Stream::refused_as_encoded() {
   append_json_escaped(warning, facts_.id());
   context().warn(warning);
   return false;
-}
-
-// Whole events, behind what was staged of the first. Those that stay as they are pass by reference,
-// together where they lie together.
-void Stream::append_filtered(const Lease& lease, std::string_view run) {
-  size_t ahead = held();  // of the first event
-  size_t passed = 0;      // what is behind it, up to `seen`, stays as it is
-  size_t seen = 0;
-  bool ends = false;
-  EventReader events(staged_and(run));
-  for (Pieces event; !ends && events.next(event); ahead = 0) {
-    size_t begin = seen;
-    seen += event.size() - ahead;
-    Filters::Result result;
-    if (metered() && meter_event(event))
-      result.changed = true;  // to nothing
-    else if (filtered())
-      result = run_filters(event, is_padded(lease, run, seen));
-    inspection_->begun = true;
-    ends = result.ends;
-    if (!result.changed) continue;
-    if (begin > passed) append_whole(lease, run.substr(passed, begin - passed));
-    if (aborted_ || ended_) return;  // without a lease it is copied, and finds no memory
-    passed = seen;
-    attempt_.staged.reset();
-    if (result.failure != ScriptFailure::kNone)
-      fail_by_script(result.failure);
-    else
-      append_written(result.text);
-    if (aborted_ || ended_) return;
-  }
-  if (seen > passed) append_whole(lease, run.substr(passed, seen - passed));
-  if (ends && !aborted_ && !ended_) end_by_filter();
 }
 
 Filters::Result Stream::run_filters(const Pieces& event, bool padded) {

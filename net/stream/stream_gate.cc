@@ -76,7 +76,7 @@ void Stream::append_held(LlmWatch& llm) {
     std::string copy(events.size(), '\0');
     copy = events.flat(copy);
     attempt_.staged.reset();
-    append_filtered(Lease(), copy);
+    append_inspected(Lease(), copy, /*events=*/nullptr);
   } else {
     append_whole(Lease(), {});
   }

@@ -53,7 +53,10 @@ void Stream::on_request_head(std::unique_ptr<Head> arrived, bool keep_alive) {
     return;
   }
   choose_dialect(head, path);
-  choose_usage(head);
+  if (!choose_usage(head)) {
+    context().heads.release(std::move(arrived));
+    return;
+  }
   choose_coding(head);
   set_window(0);
   repeatable_ = is_idempotent(head.method()) || settings().retry_non_idempotent;
@@ -189,9 +192,8 @@ void Stream::on_request_body(const Lease& lease, std::string_view bytes) {
            refusal_name(Refusal::kBodyTooLarge));
     return;
   }
-  if (llm()) look_at_request(bytes);
   if (request_.backlog() == 0) request_moved_ms_ = low_bits(loop().now_ms());
-  if (metered())
+  if (inspection_ && inspection_->request)
     append_asking_for_usage(lease, bytes);
   else
     append_request(lease, bytes);

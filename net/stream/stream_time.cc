@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/clock.h"
+#include "net/base/limits.h"
 #include "net/http/semantics.h"
 #include "net/stream/stream.h"
 #include "net/stream/streams.h"
@@ -71,7 +72,22 @@ uint64_t Stream::deadline_ms() const {
   return due;
 }
 
+uint64_t Stream::abort_due_ms() const {
+  return last_output_ms_ + limits::kAbortDelayMs;
+}
+
+bool Stream::abort_due() const {
+  return aborted_ && loop().now_ms() >= abort_due_ms();
+}
+
 void Stream::on_timer() {
+  if (aborted_ && !ended_) {
+    if (abort_due())
+      client_->response_aborted();
+    else
+      loop().timers().schedule(timer_, abort_due_ms());
+    return;
+  }
   if (ended_ || phase_ == Phase::kDraining) return;
   uint64_t now_ms = loop().now_ms();
   if (answer_arrives() && now_ms >= recovery_->arriving->until_ms()) drop_arriving_answer();

@@ -11,10 +11,8 @@
 #include "net/base/limits.h"
 #include "net/http/semantics.h"
 #include "net/http/text.h"
-#include "net/llm/dialect.h"
 #include "net/stream/stream.h"
 #include "net/stream/streams.h"
-#include "sse/events.h"
 
 namespace sluice {
 
@@ -50,11 +48,20 @@ bool is_sealed(const Head& head) {
 
 // A request to a model is one with a JSON body. OpenAI's completions have to be asked for usage;
 // the extra chunk that this brings can be kept from the client where events are seen.
-void Stream::choose_usage(const Head& head) {
-  if (!settings().usage || head.body() == BodyKind::kNone) return;
-  if (!has_json_type(head) || has_coding(head)) return;
+// False: there is no memory for it, and to count nothing would be worse than to refuse the request.
+bool Stream::choose_usage(const Head& head) {
+  if (!settings().usage || head.body() == BodyKind::kNone) return true;
+  if (!has_json_type(head) || has_coding(head)) return true;
   if (!inspection_) inspection_ = std::make_unique<Inspection>();
-  inspection_->metering = std::make_unique<Metering>();
+  auto& request = inspection_->request;
+  if (!request) request = std::make_unique<RequestReader>();
+  auto made = std::make_unique<Metering>(context().memory_limit, *request);
+  if (!made->charge()) {
+    keep_alive_ = false;
+    fail(Ending::kOverloaded);
+    return false;
+  }
+  inspection_->metering = std::move(made);
   Metering& metering = *inspection_->metering;
   metering.asks = dialect() == Dialect::kOpenAi && head.method() == "POST" &&
                   settings().framing == EventFraming::kEvent && !is_sealed(head);
@@ -62,15 +69,16 @@ void Stream::choose_usage(const Head& head) {
   // length can be told before, and it is not held.
   if (metering.asks && head.body() == BodyKind::kLength && head.content_length() > 0)
     metering.growth_left = RequestReader::kInsertionBytesMax;
+  return true;
 }
 
 void Stream::append_asking_for_usage(const Lease& lease, std::string_view bytes) {
-  Metering& metering = *inspection_->metering;
-  std::optional<RequestReader::Insertion> insertion = metering.meter.request().read(bytes);
-  if (!insertion || !metering.asks) {
+  std::optional<RequestReader::Insertion> insertion = read_request(bytes);
+  if (!insertion || !metered() || !inspection_->metering->asks) {
     append_request(lease, bytes);
     return;
   }
+  Metering& metering = *inspection_->metering;
   append_request(lease, bytes.substr(0, insertion->at));
   if (ended_ || phase_ == Phase::kDraining) return;
   request_.append_static(insertion->text);
@@ -91,9 +99,7 @@ void Stream::begin_metering(const Head& response) {
   using Reads = Metering::Reads;
   Metering& metering = *inspection_->metering;
   metering.answer.reset();
-  RequestReader request = metering.meter.request();
-  metering.meter = {};
-  metering.meter.request() = request;
+  metering.meter = UsageMeter(*inspection_->request);
   if (brings_events(response) && settings().framing == EventFraming::kEvent)
     metering.reads = Reads::kEvents;
   else if ((!has_coding(response) || unpacking()) &&
@@ -110,11 +116,9 @@ void Stream::meter_body(std::string_view bytes) {
 }
 
 // True: the client does not get it. It has left, or it has not asked for what we have.
-bool Stream::meter_event(const Pieces& event) {
+bool Stream::meter_event(std::string_view data) {
   Metering& metering = *inspection_->metering;
   if (metering.reads != Metering::Reads::kEvents) return false;
-  Pieces text = inspection_->begun ? event : without_mark(event);
-  std::string_view data = streams_.event_look().look(Dialect::kNone, text).data;
   UsageMeter::Seen seen = metering.meter.on_event(data, loop().now_ns());
   UsageCounts& counts = context().metrics.usage;
   if (seen.has_content) {

@@ -51,6 +51,9 @@ function(sluice_e2e_test file)
       list(APPEND environment SLUICE_EXTRA_FLAGS=--uring-disable=${ARGV2})
     endif()
   endif()
+  if(SLUICE_TEST_ALL)
+    list(APPEND environment SLUICE_TEST_ALL=1)
+  endif()
   add_test(NAME ${name}
     COMMAND /usr/bin/python3 -m pytest test_${file}.py
     WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/e2e)

@@ -306,6 +306,37 @@ def test_a_client_certificate_is_shown(rig, pki):
     assert get(rig, rig.gateway(upstream)) == (200, b"hello")
 
 
+def test_an_alert_is_heard_while_a_request_is_sent(rig, pki):
+    """In TLS 1.3 a client learns only behind its first bytes that it needs a certificate."""
+    context = pki.server_context()
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(pki.ca)
+    upstream = rig.upstream(tls=None, tls_options="")
+    upstream.url = upstream.url.replace("http://", "https://") + f";ca={pki.ca}"
+    gateway = rig.gateway(upstream, "--retries", "0")
+    client = rig.client(gateway)
+
+    def upload():
+        try:
+            client.request("POST", "/", body=b"b" * 20_000_000)
+        except OSError:
+            pass
+
+    pushing = threading.Thread(target=upload, daemon=True)
+    pushing.start()
+    server = upstream.accept()
+    # By then more is on its way than the sockets hold, behind the gateway's part of the handshake.
+    tls = context.wrap_socket(server.sock, server_side=True, do_handshake_on_connect=False)
+    with pytest.raises(ssl.SSLError):
+        tls.do_handshake()
+    assert client.read_head().status == 502
+    wait_until(lambda: "alert" in gateway.errors(), "the log says alert")
+    assert gateway.metrics().sum("sluice_closes_total", reason="upstream_tls") == 1
+    client.close()
+    pushing.join(10)
+    tls.close()
+
+
 def test_an_upstream_without_tls_is_found_out(rig, pki):
     upstream = rig.upstream()
     upstream.url = upstream.url.replace("http://", "https://") + f";ca={pki.ca}"

@@ -112,6 +112,8 @@ def test_a_chat_is_asked_for_usage_and_its_chunk_is_hidden(usage):
     assert metrics.sum("sluice_llm_hidden_chunks_total") == 1
     assert metrics.sum("sluice_llm_time_to_first_content_seconds_count") == 1
     assert metrics.sum("sluice_llm_content_gap_seconds_count") == 1
+    shares = [metrics.sum("sluice_llm_content_gap_quantile_seconds", quantile=q) for q in ("0.5", "0.99", "0.999")]
+    assert shares[0] > 0 and len(set(shares)) == 1
     assert metrics.sum("sluice_llm_time_per_output_token_seconds_count") == 1
 
 

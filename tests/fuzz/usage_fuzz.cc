@@ -42,7 +42,8 @@ void try_answer(std::string_view body, size_t cut) {
   SLUICE_CHECK(whole.usage().tokens == parts.usage().tokens);
   SLUICE_CHECK(whole.is_usage_alone() == parts.is_usage_alone());
   SLUICE_CHECK(whole.text_bytes() == parts.text_bytes());
-  UsageMeter meter;
+  RequestReader request;
+  UsageMeter meter(request);
   meter.on_event(body, 1);
   (void)meter.bill(/*served=*/true);
   SLUICE_CHECK(content_bytes(body) <= body.size());

@@ -7,8 +7,11 @@
 #include <utility>
 #include <vector>
 
+#include "core/check.h"
 #include "core/text.h"
+#include "net/filter/filters.h"
 #include "tests/sim/checked_gateway.h"
+#include "tests/sim/coded.h"
 #include "tests/sim/http.h"
 #include "tests/sim/weather.h"
 
@@ -31,15 +34,21 @@ enum class Plan : uint8_t {
 // What one server said to one request.
 struct Answer {
   Plan plan = Plan::kComplete;
-  std::vector<std::string> events = {};  // those that a client may see
-  size_t content = 0;                    // the first one that has any; their number: none
+  std::vector<std::string> sent = {};
+  std::vector<std::string> events = {};  // those that a client may see, behind filters
+  size_t content_sent = 0;               // of those sent the first one that has any
+  size_t content = 0;                    // of those seen; their number: none
+  std::string_view coding = {};          // of the body
   std::string wire = {};
-  size_t wire_content = 0;  // where that ends in it
+  size_t wire_content_from = 0;  // of it, when it may be readable
+  size_t wire_content = 0;       // when it is
   size_t written = 0;
   bool waits = false;  // behind its first content, until the client has that
   bool ended = false;
 
-  bool content_written() const { return content < events.size() && written >= wire_content; }
+  bool has_content() const { return content < events.size(); }
+  bool content_begun() const { return has_content() && written >= wire_content_from; }
+  bool content_written() const { return has_content() && written >= wire_content; }
 };
 
 struct LlmRequest {
@@ -55,6 +64,7 @@ struct LlmScene {
   StreamSettings settings;
   size_t servers;
   double fails;  // how likely an answer is no complete one
+  bool filtered;
   std::deque<LlmRequest> requests = {};
 };
 
@@ -64,17 +74,36 @@ std::string event_of(std::string_view type, std::string_view members = {}) {
   return text.append("}\n\n");
 }
 
+// Drops pings, and marks what has content.
+std::vector<FilterRule> filter_rules() {
+  FilterRule pings{.name = "pings", .where = "here"};
+  pings.events = {"ping"};
+  pings.actions.push_back({FilterAction::Kind::kDrop, {}, "", "", {}, "here"});
+  FilterRule marks{.name = "marks", .where = "here"};
+  marks.events = {"content_block_delta"};
+  marks.actions.push_back({FilterAction::Kind::kSet, "/delta/seen", "true", "", {}, "here"});
+  return {pings, marks};
+}
+
+// What these rules make of an event, told without looking at how they do it. Empty: nothing.
+std::string filtered(const std::string& event) {
+  if (event.starts_with("event: ping\n")) return {};
+  if (!event.starts_with("event: content_block_delta\n")) return event;
+  size_t end = event.rfind("}}");
+  return event.substr(0, end) + ",\"seen\":true" + event.substr(end);
+}
+
 Answer make_answer(LlmScene& scene, const LlmRequest& request) {
   Random& random = scene.world.random;
   Answer answer{.plan = random.chance(scene.fails) ? static_cast<Plan>(random.between(1, 4))
                                                    : Plan::kComplete};
   std::string name = std::to_string(request.number) + "." + std::to_string(request.answers.size());
-  auto& events = answer.events;
+  auto& events = answer.sent;
   events.push_back(event_of("message_start", ",\"message\":{\"id\":\"" + name + "\"}"));
   if (random.chance(0.5)) events.push_back(event_of("ping"));
   if (random.chance(0.7)) events.push_back(event_of("content_block_start", ",\"index\":0"));
   size_t deltas = random.magnitude(0, 8);
-  answer.content = deltas > 0 ? events.size() : SIZE_MAX;
+  answer.content_sent = deltas > 0 ? events.size() : SIZE_MAX;
   for (size_t i = 0; i < deltas; ++i)
     events.push_back(
         event_of("content_block_delta", ",\"delta\":{\"text\":\"" + std::to_string(i) + '/' +
@@ -82,7 +111,15 @@ Answer make_answer(LlmScene& scene, const LlmRequest& request) {
   if (answer.plan == Plan::kFails)
     events.push_back(event_of("error", ",\"error\":{\"type\":\"overloaded_error\"}"));
   if (answer.plan <= Plan::kCut) events.push_back(event_of("message_stop"));
-  answer.content = std::min(answer.content, events.size());
+  answer.content = SIZE_MAX;
+  for (const std::string& sent : answer.sent) {
+    if (&sent - answer.sent.data() == static_cast<ptrdiff_t>(answer.content_sent))
+      answer.content = answer.events.size();
+    std::string event = scene.filtered ? filtered(sent) : sent;
+    if (!event.empty()) answer.events.push_back(std::move(event));
+  }
+  answer.content = std::min(answer.content, answer.events.size());
+  if (random.chance(0.4)) answer.coding = random.chance(0.5) ? "gzip" : "zstd";
   answer.waits = answer.plan != Plan::kCut && deltas > 0 && random.chance(0.5);
   return answer;
 }
@@ -120,18 +157,37 @@ class LlmServer final : public Peer {
       violation("a request is tried too often");
     Random& random = scene_.world.random;
     answer_->wire =
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-    for (size_t i = 0; i < answer_->events.size(); ++i) {
-      add_chunk(answer_->events[i]);
-      if (i == answer_->content) answer_->wire_content = answer_->wire.size() - 2;  // its CRLF
-      if (random.chance(0.1)) add_chunk(": comment\n\n");
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n";
+    if (!answer_->coding.empty()) {
+      packer_ = std::make_unique<BodyPacker>(answer_->coding);
+      answer_->wire.append("content-encoding: ").append(answer_->coding).append("\r\n");
     }
-    if (answer_->plan == Plan::kLate) add_chunk(event_of("content_block_delta", ",\"late\":1"));
-    if (answer_->plan == Plan::kCut)
+    answer_->wire += "\r\n";
+    for (size_t i = 0; i < answer_->sent.size(); ++i) {
+      size_t from = answer_->wire.size();
+      add(answer_->sent[i]);
+      if (i == answer_->content_sent) {
+        answer_->wire_content = answer_->wire.size() - 2;  // its CRLF
+        // What is packed can be read before the end of its flush.
+        answer_->wire_content_from = packer_ ? from : answer_->wire_content;
+      }
+      if (random.chance(0.1)) add(": comment\n\n");
+    }
+    if (answer_->plan == Plan::kLate) add(event_of("content_block_delta", ",\"late\":1"));
+    if (answer_->plan == Plan::kCut) {
       answer_->wire.resize(random.between(0, answer_->wire.size()));
-    else
+    } else {
+      if (packer_) add_chunk(packer_->pack({}, /*ends=*/true));
       answer_->wire += "0\r\n\r\n";
+    }
     scene_.world.after(random.magnitude(1, 100 * kMillisecond), [this] { step(); });
+  }
+
+  void add(std::string_view bytes) {
+    if (packer_)
+      add_chunk(packer_->pack(bytes, /*ends=*/false));
+    else
+      add_chunk(bytes);
   }
 
   void add_chunk(std::string_view bytes) {
@@ -175,6 +231,7 @@ class LlmServer final : public Peer {
   MessageReader reader_{false};
   LlmRequest* request_ = nullptr;
   Answer* answer_ = nullptr;
+  std::unique_ptr<BodyPacker> packer_;
   bool reading_ = false;
   bool closed_ = false;
 };
@@ -192,8 +249,13 @@ class LlmClient final : public Peer {
     reader_.begin(false);
     kernel.connect_client(listener, connection_);
     connection_->write("POST /v1/messages?q" + std::to_string(request.number) +
-                       " HTTP/1.1\r\nHost: sim\r\nContent-Type: application/json\r\n"
+                       " HTTP/1.1\r\nHost: sim\r\nContent-Type: application/json\r\n" +
+                       std::string(random.chance(0.5)   ? ""
+                                   : random.chance(0.5) ? "Accept-Encoding: gzip\r\n"
+                                                        : "Accept-Encoding: zstd, gzip\r\n") +
                        "Content-Length: 15\r\n\r\n{\"stream\":true}");
+    if (random.chance(0.1))
+      scene.world.after(random.magnitude(1, 2 * kSecond), [this] { leave(); });
   }
 
   void on_change() override {
@@ -207,10 +269,26 @@ class LlmClient final : public Peer {
   uint64_t text_bytes() const { return text_bytes_; }
 
  private:
+  void leave() {
+    if (std::exchange(request_.over, true)) return;
+    connection_->close_peer_end();
+  }
+
+  // What can be read of a body, however it comes.
+  void take(std::string_view bytes) {
+    coding_ = reader_.head().find("content-encoding").value_or("");
+    if (coding_.empty()) {
+      body_ += bytes;
+      return;
+    }
+    if (!unpacker_) unpacker_ = std::make_unique<BodyUnpacker>(coding_);
+    if (!unpacker_->unpack(bytes, body_)) violation(name() + " is sent what is no " + coding_);
+  }
+
   void read() {
     reading_ = false;
     if (request_.over) return;
-    reader_.feed(connection_->read(SIZE_MAX), [this](std::string_view bytes) { body_ += bytes; });
+    reader_.feed(connection_->read(SIZE_MAX), [this](std::string_view bytes) { take(bytes); });
     if (reader_.state() == MessageReader::State::kBroken)
       violation("a client was sent " + reader_.what_is_wrong());
     bool started = reader_.state() != MessageReader::State::kHead;
@@ -248,12 +326,12 @@ class LlmClient final : public Peer {
       bool gated =
           scene_.settings.gate == Gate::kContent && scene_.settings.gate_time_ms == kNeverOpensMs;
       bool over = answer_->content == answer_->events.size();
-      if (gated && !early && !over && !answer_->content_written())
+      if (gated && !early && !over && !answer_->content_begun())
         violation(name() + " sees an event before there is content");
       if (events_++ == answer_->content) request_.seen = true;
       constexpr std::string_view kText = "\"text\":\"";
       if (size_t text = event.find(kText); text != event.npos)
-        text_bytes_ += event.rfind('"') - text - kText.size();
+        text_bytes_ += event.find('"', text + kText.size()) - text - kText.size();
     }
   }
 
@@ -268,10 +346,17 @@ class LlmClient final : public Peer {
   void judge_end() const {
     if (!body_.empty() && body_ != "\n" && body_ != ": comment\n")
       violation(name() + " is left within an event: " + body_);
+    if (whole_ && unpacker_ && !unpacker_->at_end())
+      violation(name() + " gets the end of a body, and not of what it is packed in");
+    // zstd's frames may end within a body.
+    if (!whole_ && unpacker_ && unpacker_->at_end() && coding_ == "gzip")
+      violation(name() + " is sent a whole body, and it is aborted");
     bool complete = is_last_of_answer() && answer_->plan <= Plan::kCut;
     bool failed = is_last_of_answer() && answer_->plan == Plan::kFails;
     if (whole_ && !complete && !failed) violation(name() + " takes a part for the whole");
     if (!whole_ && complete) violation(name() + " has all, and its end is an abort");
+    if (!whole_ && answer_ && answer_->ended && answer_->plan < Plan::kCut)
+      violation(name() + " is aborted, though its upstream has said all");
     if (told_ && whole_) violation(name() + " is told of an error, and ends well");
     if (!whole_ && !told_ && !failed && scene_.settings.error_event)
       violation(name() + " is not told why it is aborted");
@@ -299,6 +384,8 @@ class LlmClient final : public Peer {
   std::shared_ptr<Connection> connection_;
   MessageReader reader_{true};
   std::string body_;
+  std::string coding_;
+  std::unique_ptr<BodyUnpacker> unpacker_;
   const Answer* answer_ = nullptr;
   size_t events_ = 0;
   uint64_t text_bytes_ = 0;
@@ -322,6 +409,11 @@ StreamSettings make_settings(Random& random) {
   settings.connect_timeout_ms = settings.first_byte_timeout_ms = 20'000;
   settings.stream_idle_timeout_ms = 60'000;
   settings.usage = random.chance(0.5);
+  // So that what is packed waits where it came in.
+  if (random.chance(0.3))
+    settings.buffer_size = settings.buffer_size_max = random.magnitude(300, 4'000);
+  if (random.chance(0.5)) settings.drain_for_usage_ms = random.magnitude(10, 5'000);
+  if (random.chance(0.6)) settings.compress = {ContentCoding::kZstd, ContentCoding::kGzip};
   return settings;
 }
 
@@ -359,6 +451,15 @@ SimulationReport simulate_dialects(uint64_t seed, bool traced) {
     Address address = *parse_address("127.0.0.1:" + std::to_string(kFirstPort + i), nullptr);
     route.upstreams.push_back({"http://" + address.text(), address.text(), address});
   }
+  bool filtered = random.chance(0.5);
+  if (filtered) {
+    config.filters = filter_rules();
+    std::string wrong;
+    route.filters = std::make_shared<Filters>(
+        config.filters, std::vector<const FilterRule*>{&config.filters[0], &config.filters[1]}, 1,
+        wrong);
+    SLUICE_CHECK(wrong.empty());
+  }
   config.routes.push_back(route);
   config.defaults = route.settings;
   config.listen.push_back(*parse_address("127.0.0.1:8080", nullptr));
@@ -366,7 +467,8 @@ SimulationReport simulate_dialects(uint64_t seed, bool traced) {
   LlmScene scene{.world = world,
                  .settings = route.settings,
                  .servers = route.upstreams.size(),
-                 .fails = random.chance(0.5) ? 0.3 : 0.9};
+                 .fails = random.chance(0.5) ? 0.3 : 0.9,
+                 .filtered = filtered};
   std::vector<std::unique_ptr<LlmServer>> servers;
   kernel.on_connect = [&](uint16_t) -> Kernel::Answer {
     auto connection = std::make_shared<Connection>(world, random.magnitude(1, 10 * kMillisecond),

@@ -1,8 +1,8 @@
 # The simulation: the product's own objects on a fake kernel, in place of sluice_kernel.
-add_library(sluice_sim STATIC sim/body_check.cc sim/checked_gateway.cc sim/client.cc sim/counters.cc sim/dialects.cc
+add_library(sluice_sim STATIC sim/body_check.cc sim/checked_gateway.cc sim/client.cc sim/coded.cc sim/counters.cc sim/dialects.cc
             sim/failover.cc sim/failover_judge.cc sim/failover_peers.cc sim/healing.cc sim/healing_peers.cc sim/http.cc sim/http2_client.cc sim/http2_client_answers.cc sim/http2_fields.cc sim/judge.cc sim/kernel.cc sim/kernel_attempts.cc sim/kernel_state.cc sim/names.cc sim/network.cc
             sim/script.cc sim/seam.cc sim/simulation.cc sim/upstream.cc sim/weather.cc sim/world.cc)
-target_link_libraries(sluice_sim PUBLIC sluice_gateway PRIVATE nghttp2)
+target_link_libraries(sluice_sim PUBLIC sluice_gateway PRIVATE nghttp2 zlib zstd)
 if(SLUICE_UNITY)  # in groups that share no names of their own
   set_target_properties(sluice_sim PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
   set_source_files_properties(sim/failover.cc sim/failover_judge.cc sim/failover_peers.cc PROPERTIES UNITY_GROUP failover)

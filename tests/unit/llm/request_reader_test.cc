@@ -101,6 +101,47 @@ TEST(RequestReader, TellsTheModelAndTheTextThatItIsGiven) {
   EXPECT_FALSE(reader.streams());
 }
 
+// What a request says of its stream and model, whole and cut at each byte.
+TEST(RequestReader, TellsWhetherItStreams) {
+  struct Said {
+    std::string body;
+    bool streams;
+    std::string model = {};
+  };
+  const std::vector<Said> all = {
+      {R"({"model":"gpt-x","messages":[{"role":"user","content":"hi"}],"stream":true})", true,
+       "gpt-x"},
+      {R"({"messages":[{"content":"say \"stream\":false, \\"}],"stream" : true ,"model":"a"})",
+       true, "a"},
+      {"{\n  \"stream\": true,\r\n\t\"model\": \"a/b:c\"\n}\n", true, "a/b:c"},
+      {R"({"stream":"true","model":7})", false},
+      {R"({"stream":true,"stream":false,"model":"a","model":"b"})", false, "b"},
+      {R"({"stream":true,"stream":"true"})", false},
+      {R"({"stream":true,"stream":{"stream":true}})", false},
+      {R"({"metadata":{"stream":true,"model":"x"},"tools":[{"model":"y"},"stream",true]})", false},
+      {R"({"a":"stream","b":"model","model":"stream","stream":true})", true, "stream"},
+      {R"({"model":"with \"quotes\" \\"})", false, R"(with?\"quotes\"?\\)"},
+      {R"({"stream":true)", false},  // cut off behind it: nobody knows what follows
+      {R"({"stream":true,)", true},
+      {"{\"stream" + std::string(200, 'x') + "\":true}", false},
+      {R"([{"stream":true}])", false},
+      {R"("stream")", false},
+      {"stream=true", false},
+      {"null", false},
+      {"}", false},
+  };
+  for (const Said& said : all)
+    for (size_t cut = 0; cut <= said.body.size(); ++cut) {
+      RequestReader reader;
+      std::string_view body = said.body;
+      reader.read(body.substr(0, cut / 2));
+      reader.read(body.substr(cut / 2, cut - cut / 2));
+      reader.read(body.substr(cut));
+      EXPECT_EQ(reader.streams(), said.streams) << body << " cut at " << cut;
+      EXPECT_EQ(reader.model(), said.model) << body << " cut at " << cut;
+    }
+}
+
 TEST(RequestReader, KeepsOfAModelWhatCanBeALabel) {
   RequestReader reader;
   reader.read("{\"model\":\"a b\xff\n" + std::string(100, 'x') + "\"}");

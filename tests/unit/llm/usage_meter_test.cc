@@ -23,22 +23,25 @@ void expect(const UsageMeter& meter, UsageSource source, uint64_t input, uint64_
 }
 
 TEST(UsageMeter, BooksWhatIsReported) {
-  UsageMeter meter;
+  RequestReader request;
+  UsageMeter meter(request);
   meter.on_event(delta(100), 1);
   EXPECT_TRUE(meter.on_event(kUsage, 2).is_usage_alone);
   expect(meter, UsageSource::kReported, 7, 9);
 }
 
 TEST(UsageMeter, EstimatesWhatNobodyHasReported) {
-  UsageMeter meter;
-  meter.request().read(R"({"model":"m","messages":[{"content":"12345678"}]})");
+  RequestReader request;
+  UsageMeter meter(request);
+  request.read(R"({"model":"m","messages":[{"content":"12345678"}]})");
   meter.on_event(delta(10), 1);
   meter.on_event(delta(11), 2);
   expect(meter, UsageSource::kEstimated, 2, 6);
 }
 
 TEST(UsageMeter, EstimatesWhatCameBehindTheLastReport) {
-  UsageMeter meter;
+  RequestReader request;
+  UsageMeter meter(request);
   meter.on_event(R"({"message":{"usage":{"input_tokens":25,"output_tokens":1}}})", 1);
   expect(meter, UsageSource::kReported, 25, 1);
   meter.on_event(R"({"delta":{"text":"12345678"}})", 2);
@@ -49,7 +52,8 @@ TEST(UsageMeter, EstimatesWhatCameBehindTheLastReport) {
 
 // vLLM's running counts: each is of all so far.
 TEST(UsageMeter, TakesUsageInEachChunk) {
-  UsageMeter meter;
+  RequestReader request;
+  UsageMeter meter(request);
   for (int i = 1; i <= 3; ++i)
     meter.on_event(R"({"choices":[{"delta":{"content":"word"}}],"usage":{"prompt_tokens":7,)"
                    R"("completion_tokens":)" +
@@ -59,15 +63,17 @@ TEST(UsageMeter, TakesUsageInEachChunk) {
 }
 
 TEST(UsageMeter, BooksNothingForARequestThatNobodyHasServed) {
-  UsageMeter meter;
-  meter.request().read(R"({"messages":[{"content":"12345678"}]})");
+  RequestReader request;
+  UsageMeter meter(request);
+  request.read(R"({"messages":[{"content":"12345678"}]})");
   UsageMeter::Bill bill = meter.bill(/*served=*/false);
   EXPECT_EQ(bill.source, UsageSource::kNone);
   EXPECT_EQ(bill.usage.told, 0);
 }
 
 TEST(UsageMeter, ReadsBodiesWithUsageAndWithout) {
-  UsageMeter meter;
+  RequestReader request;
+  UsageMeter meter(request);
   meter.on_body(R"({"choices":[{"message":{"content":"123)");
   expect(meter, UsageSource::kEstimated, 0, 0);
   meter.on_body(R"(45"}}],)");
@@ -81,7 +87,8 @@ TEST(UsageMeter, ReadsEventsThatAreTorn) {
                       std::string(1000, 'x') +
                       "\"}],\"usage\":{\"input_tokens\":7,\"output_tokens\":9}}}\n\n";
   for (size_t cut = 0; cut <= event.size(); ++cut) {
-    UsageMeter meter;
+    RequestReader request;
+    UsageMeter meter(request);
     meter.on_event(R"({"delta":"12345678"})", 1);
     meter.on_torn_event(event.substr(0, cut), /*begins=*/true);
     meter.on_torn_event(event.substr(cut), /*begins=*/false);
@@ -90,7 +97,8 @@ TEST(UsageMeter, ReadsEventsThatAreTorn) {
 }
 
 TEST(UsageMeter, MeasuresFromContentToContent) {
-  UsageMeter meter;
+  RequestReader request;
+  UsageMeter meter(request);
   EXPECT_FALSE(meter.on_event(R"({"choices":[{"delta":{"role":"assistant"}}]})", 5).has_content);
   EXPECT_EQ(meter.on_event(delta(1), 10).gap_ns, 0U);
   EXPECT_EQ(meter.on_event(delta(1), 14).gap_ns, 4U);
@@ -102,10 +110,11 @@ TEST(UsageMeter, MeasuresFromContentToContent) {
 }
 
 TEST(UsageMeter, CallsTheModelAsItsClientDoes) {
-  UsageMeter meter;
+  RequestReader request;
+  UsageMeter meter(request);
   meter.on_body(R"({"model":"theirs"})");
   EXPECT_EQ(meter.model(), "theirs");
-  meter.request().read(R"({"model":"ours"})");
+  request.read(R"({"model":"ours"})");
   EXPECT_EQ(meter.model(), "ours");
   EXPECT_EQ(meter.answering_model(), "theirs");
 }

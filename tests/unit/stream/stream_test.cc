@@ -253,6 +253,31 @@ TEST(StreamFailure, AfterTheHeadIsAnAbortThatDeliversWholeEventsOnly) {
   EXPECT_EQ(rig.endings(Ending::kUpstreamReset), 1U);
 }
 
+// The client's half is asked again when it is time for a reset.
+TEST(StreamFailure, IsDueSomeTimeBehindTheLastBytes) {
+  StreamRig rig;
+  rig.open_event_stream();
+  rig.body("data: 1\n\n");
+  rig.stream().on_upstream_lost(Ending::kUpstreamReset, "", false);
+  rig.pass(limits::kAbortDelayMs - 1);
+  EXPECT_FALSE(rig.stream().abort_due());
+  rig.send();
+  rig.pass(limits::kAbortDelayMs - 1);
+  EXPECT_FALSE(rig.stream().abort_due());
+  EXPECT_EQ(rig.client.aborted, 1);
+  rig.pass(1);
+  EXPECT_TRUE(rig.stream().abort_due());
+  EXPECT_EQ(rig.client.aborted, 2);
+}
+
+TEST(StreamFailure, WithoutBytesBeforeItIsDueAtOnce) {
+  StreamRig rig;
+  rig.open_event_stream();
+  rig.pass(limits::kAbortDelayMs);
+  rig.stream().on_upstream_lost(Ending::kUpstreamReset, "", false);
+  EXPECT_TRUE(rig.stream().abort_due());
+}
+
 TEST(StreamFailure, IsToldOnceAndNothingComesAfterIt) {
   StreamRig rig;
   rig.open_event_stream();
