@@ -84,6 +84,9 @@ class HubStore final : public StoreUser {
 
   HubStore(const StreamSettings& settings, std::string file, uint32_t workers,
            std::function<void()> wake);
+  // Another store than SQLite's, which hears from `make` whom it is to tell.
+  HubStore(HubAck ack, const std::function<std::unique_ptr<Store>(StoreUser&)>& make,
+           uint32_t workers, std::function<void()> wake);
   ~HubStore();
 
   // "" or what is wrong, a line.

@@ -96,6 +96,7 @@ struct Kernel::State {
   uint64_t accept_failed_ns = 0;  // the last time
   bool looks_again = false;       // soon, at what was put off
   bool woken = false;             // the wait ends
+  bool waits = true;              // for something to happen
   bool ran_dry = false;
   uint64_t accepts = 0;
   uint64_t connects = 0;
