@@ -150,6 +150,8 @@ void HubSimulation::limit_history(StreamSettings& settings) {
   if (random.chance(0.3)) settings.hub_history_bytes = random.magnitude(2'000, 100'000);
   if (random.chance(0.2)) settings.hub_history_age_ms = random.magnitude(1'000, 10'000);
   if (random.chance(0.3)) settings.hub_stream_events = random.magnitude(1, 20);
+  if (settings.hub_stream_events > 0)
+    judge_.stream_events = std::min(judge_.stream_events, settings.hub_stream_events);
 }
 
 std::unique_ptr<HubExchange> HubSimulation::open_store() {

@@ -127,9 +127,22 @@ void HubJudge::check(const std::string& who, const HubWish& wish, const Claim& c
     if (got.contains(at->first) || !wish.wants(event)) continue;
     bool newer = of.newest.at(event.stream) > at->first;
     if (claim.newest_only && newer) continue;
+    if (claim.told_ns != 0 && let_go(of, at->second, claim.told_ns)) continue;
     violation(who + " has not got event " + text(at->second) + " of " + event.stream +
               ", globally at " + text(at->first));
   }
+}
+
+// So many have followed it in its stream that this did not have to keep it.
+bool HubJudge::let_go(const Life& life, size_t number, uint64_t by_ns) const {
+  const HubEvent& event = events_[number];
+  if (forgets) return true;
+  return std::ranges::any_of(life.places, [&](const auto& other) {
+    const HubEvent& later = events_[other.first];
+    return later.stream == event.stream && later.asked_ns <= by_ns &&
+           other.second.position >= stream_events &&
+           other.second.position - stream_events >= life.places.at(number).position;
+  });
 }
 
 uint64_t HubJudge::last_wanted(size_t life, const HubWish& wish) const {

@@ -80,6 +80,7 @@ class HubJudge {
     uint64_t from;
     uint64_t to;
     bool newest_only;
+    uint64_t told_ns;  // that not all is held: what its stream had let go by then may be missing
   };
   void check(const std::string& who, const HubWish& wish, const Claim& claim,
              const std::unordered_set<uint64_t>& got) const;
@@ -92,6 +93,8 @@ class HubJudge {
 
   // Some of the history may be gone.
   bool evicts = false;
+  // The fewest events that a stream was to keep, in any configuration.
+  uint64_t stream_events = UINT64_MAX;
   // Streams may be forgotten, and begin again.
   bool forgets = false;
   // Nobody is served any more, or not for long.
@@ -105,6 +108,8 @@ class HubJudge {
     std::map<std::pair<std::string, uint64_t>, size_t> by_position;  // of a stream, or its epoch
     std::map<std::string, uint64_t> newest;                          // of each stream: global
   };
+
+  bool let_go(const Life& life, size_t number, uint64_t by_ns) const;
 
   World& world_;
   std::vector<HubEvent> events_;

@@ -196,12 +196,13 @@ void HubPublisher::on_taken(Publish& publish, const HubCaller::Answer& answer) {
 
 void HubPublisher::on_refused(Publish& publish, const HubCaller::Answer& answer) {
   int status = answer.status;
-  bool known = version_ && version_process_ == answer.process;
+  bool known = version_ && version_process_ == answer.process && !scene_.judge.forgets;
   bool excused = answer.excused || scene_.busy;
   bool due = status == 409   ? publish.expected && (publish.wrong_version || !known)
              : status == 429 ? scene_.busy
              : status == 403 ? scene_.judge.forgets || scene_.busy
              : status == 503 ? excused
+             : status == 408 ? answer.slow
              : status == 507 ? scene_.stored && scene_.busy
                              : false;
   if (!due) wrong("is refused with " + std::to_string(status) + ": " + answer.body);

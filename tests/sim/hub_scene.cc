@@ -20,7 +20,7 @@ HubCaller::HubCaller(HubScene& scene, const Request& request, std::function<void
   ++scene.asked;
   answer_.life = scene.judge.life();
   answer_.process = scene.judge.process();
-  slow_ = random.chance(0.2);
+  answer_.slow = random.chance(0.2);
   wire_ = request.method + " " + request.target + " HTTP/1.1\r\nHost: sim\r\n" + request.fields;
   if (request.method == "GET") {
     wire_ += "\r\n";
@@ -47,7 +47,7 @@ void HubCaller::write() {
   if (ended_) return;
   Random& random = scene_.world.random;
   size_t until = std::min(wire_.size(), stops_at_);
-  size_t most = slow_ ? random.magnitude(1, until - written_ + 1) : until - written_;
+  size_t most = answer_.slow ? random.magnitude(1, until - written_ + 1) : until - written_;
   size_t taken = connection_->write(std::string_view(wire_).substr(written_, most));
   written_ += taken;
   if (written_ == wire_.size() && most > 0) whole_();
@@ -64,7 +64,7 @@ void HubCaller::write() {
     return;
   }
   if (written_ < until)
-    scene_.world.after(random.magnitude(1, (slow_ ? 100 : 5) * kMillisecond), [this] { write(); });
+    scene_.world.after(random.magnitude(1, (answer_.slow ? 100 : 5) * kMillisecond), [this] { write(); });
 }
 
 void HubCaller::on_change() {

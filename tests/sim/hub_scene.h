@@ -68,6 +68,7 @@ class HubCaller final : public Peer {
   struct Answer {
     int status = 0;  // 0: there was none
     std::string body = {};
+    bool slow = false;     // its client wrote slowly
     bool excused = false;  // its client has stopped, or the process has ended
     size_t life = 0;
     size_t process = 0;
@@ -92,7 +93,6 @@ class HubCaller final : public Peer {
   size_t written_ = 0;
   size_t stops_at_ = SIZE_MAX;
   Answer answer_;
-  bool slow_;
   bool reading_ = false;
   bool ended_ = false;
 };

@@ -195,6 +195,8 @@ void HubSubscriber::read() {
 void HubSubscriber::on_head() {
   const MessageHead& head = reader_.head();
   headed_ = true;
+  // Who asks for the oldest does not ask for what is not there.
+  if (!last_id_ && start_ == "&position=earliest") told_ns_ = scene_.world.now_ns();
   ++scene_.answered;
   if (head.find("content-type") != "text/event-stream") wrong("gets no event stream");
   if (auto coding = head.find("content-encoding")) {
@@ -254,7 +256,8 @@ void HubSubscriber::on_block(std::string_view block) {
     } else if (line.starts_with("retry: ")) {
       uint64_t ms = parse_decimal(line.substr(7)).value_or(0);
       if (ms < 1'000 || ms > 10'000) wrong("is told to come back " + std::string(line));
-      if (!scene_.judge.draining) wrong("is sent away, and nothing ends");
+      if (!scene_.judge.draining && process_ == scene_.judge.process())
+        wrong("is sent away, and nothing ends");
     } else {
       wrong("a line that is none of a hub's: " + std::string(line));
     }
@@ -289,6 +292,7 @@ void HubSubscriber::on_gap(std::string_view data) {
     wrong("a gap behind another id: " + std::string(data));
   if (next_ && !at_once && got->position < *next_ && (!single_ || epoch_ == got->epoch))
     wrong("a gap that goes back: " + std::string(data));
+  told_ns_ = scene_.world.now_ns();
   newest_only_ = !at_once && slow_ == Slow::kCoalesce;
   if (single_) epoch_.reset();
   next_ = got->position;
@@ -300,11 +304,11 @@ void HubSubscriber::advance(uint64_t to) {
   next_ = to;
   if (single_ || to <= from) return;
   bool goes_on = !claims_.empty() && claims_.back().life == life_ && claims_.back().to == from &&
-                 claims_.back().newest_only == newest_only_;
+                 claims_.back().newest_only == newest_only_ && claims_.back().told_ns == told_ns_;
   if (goes_on)
     claims_.back().to = to;
   else
-    claims_.push_back({life_, from, to, newest_only_});
+    claims_.push_back({life_, from, to, newest_only_, told_ns_});
 }
 
 // An id without an event: all before it are known, or not asked for.

@@ -88,6 +88,7 @@ class HubSubscriber final : public Peer {
   std::optional<uint32_t> epoch_;  // of the one stream that it reads
   std::optional<uint64_t> next_;   // position that is due, of the stream or the hub
   bool newest_only_ = false;       // it is catching up
+  uint64_t told_ns_ = 0;           // that something is missing, the last time
   std::vector<HubJudge::Claim> claims_;
   std::map<size_t, std::unordered_set<uint64_t>> got_;  // global positions, by life
 };
