@@ -417,6 +417,8 @@ void HubSubscriber::on_end(bool cleanly) {
 
 bool HubSubscriber::up_to_date() const {
   if (!live_ || !headed_ || gap_due_ || life_ != scene_.judge.life()) return false;
+  // Of a stream that has been forgotten there is nothing.
+  if (single_ && scene_.judge.forgets && next_.value_or(0) == 0) return true;
   if (single_)
     return static_cast<int64_t>(next_.value_or(0)) >
            scene_.judge.last_in_stream(life_, wish_.streams.front());

@@ -113,6 +113,7 @@ void HubWorkers::end_those_that_are_over() {
     if (!worker.gateway || !worker.gateway->over() || !hubs_->may_end(number)) continue;
     world_.trace("worker %u ends", number);
     enter(worker).stop();
+    worker.gateway->loop().timers().cancel(worker.mail);
     worker.gateway.reset();
   }
 }

@@ -30,10 +30,10 @@ foreach(part RANGE 0 7)
   math(EXPR first "${part} * ${SIM_SEEDS} + 1")
   add_test(NAME sim.${part} COMMAND sim --seed ${first} --seeds ${SIM_SEEDS})
   math(EXPR first "${part} * ${SIM_MODE_SEEDS} + 1")
-  foreach(mode dialects healing failover http2 probed)
+  foreach(mode dialects healing failover http2 hub probed)
     add_test(NAME sim.${mode}.${part} COMMAND sim --${mode} --seed ${first} --seeds ${SIM_MODE_SEEDS})
   endforeach()
-  set_tests_properties(sim.${part} sim.dialects.${part} sim.healing.${part} sim.failover.${part} sim.http2.${part}
+  set_tests_properties(sim.${part} sim.dialects.${part} sim.healing.${part} sim.failover.${part} sim.http2.${part} sim.hub.${part}
                        sim.probed.${part}
                        PROPERTIES LABELS sim TIMEOUT 300)
 endforeach()
