@@ -145,11 +145,11 @@ bool HubJudge::let_go(const Life& life, size_t number, uint64_t by_ns) const {
   });
 }
 
-uint64_t HubJudge::last_wanted(size_t life, const HubWish& wish) const {
+bool HubJudge::is_due(size_t life, const HubWish& wish, uint64_t from, uint64_t told_ns) const {
   const Life& of = lives_[life];
-  for (auto at = of.by_global.rbegin(); at != of.by_global.rend(); ++at)
-    if (wish.wants(events_[at->second])) return at->first;
-  return 0;
+  return std::any_of(of.by_global.lower_bound(from), of.by_global.end(), [&](const auto& one) {
+    return wish.wants(events_[one.second]) && !(told_ns != 0 && let_go(of, one.second, told_ns));
+  });
 }
 
 int64_t HubJudge::last_in_stream(size_t life, const std::string& stream) const {

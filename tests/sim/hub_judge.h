@@ -84,8 +84,9 @@ class HubJudge {
   };
   void check(const std::string& who, const HubWish& wish, const Claim& claim,
              const std::unordered_set<uint64_t>& got) const;
-  // The last one that has been acknowledged; 0, or -1: there is none.
-  uint64_t last_wanted(size_t life, const HubWish& wish) const;
+  // From `from` on there is something that it wants, and that has not been let go by `told_ns`.
+  bool is_due(size_t life, const HubWish& wish, uint64_t from, uint64_t told_ns) const;
+  // -1: there is none.
   int64_t last_in_stream(size_t life, const std::string& stream) const;
 
   // The number in an event's data.

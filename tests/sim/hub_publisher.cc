@@ -181,7 +181,7 @@ void HubPublisher::on_taken(Publish& publish, const HubCaller::Answer& answer) {
     scene_.judge.place(answer.life, publish.events[i],
                        {position - (count - 1 - i), global - (count - 1 - i)}, name_.c_str());
   if (answer.process != scene_.judge.process()) return;
-  if (publish.own && (!version_ || *version_ < static_cast<int64_t>(position))) {
+  if (publish.own && answer.status == 201) {
     version_ = position;
     version_process_ = answer.process;
   }

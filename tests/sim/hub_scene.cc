@@ -39,6 +39,9 @@ HubCaller::HubCaller(HubScene& scene, const Request& request, std::function<void
   }
   if (random.chance(request.stops)) stops_at_ = random.between(0, wire_.size() - 1);
   reader_.begin(false);
+  number_ = scene.asked;
+  scene.world.trace("request %lu: %.150s, of %zu bytes, breaks off at %zd", number_,
+                    request.target.c_str(), wire_.size(), static_cast<ssize_t>(stops_at_));
   connection_ = scene.connect(*this);
   write();
 }
@@ -47,7 +50,8 @@ void HubCaller::write() {
   if (ended_) return;
   Random& random = scene_.world.random;
   size_t until = std::min(wire_.size(), stops_at_);
-  size_t most = answer_.slow ? random.magnitude(1, until - written_ + 1) : until - written_;
+  size_t most = until - written_;
+  if (answer_.slow && most > 1) most = random.magnitude(1, most);
   size_t taken = connection_->write(std::string_view(wire_).substr(written_, most));
   written_ += taken;
   if (written_ == wire_.size() && most > 0) whole_();
@@ -93,6 +97,7 @@ void HubCaller::over() {
   if (std::exchange(ended_, true)) return;
   answer_.excused |= !scene_.workers || scene_.judge.draining ||
                      answer_.process != scene_.judge.process();
+  scene_.world.trace("request %lu: %d %.150s", number_, answer_.status, answer_.body.c_str());
   if (answer_.status != 0) ++scene_.answered;
   // Not from within what may be the constructor.
   scene_.world.after(0, [this] { done_(answer_); });

@@ -92,6 +92,7 @@ class HubCaller final : public Peer {
   std::string wire_;
   size_t written_ = 0;
   size_t stops_at_ = SIZE_MAX;
+  uint64_t number_;
   Answer answer_;
   bool reading_ = false;
   bool ended_ = false;

@@ -422,7 +422,7 @@ bool HubSubscriber::up_to_date() const {
   if (single_)
     return static_cast<int64_t>(next_.value_or(0)) >
            scene_.judge.last_in_stream(life_, wish_.streams.front());
-  return next_.value_or(1) > scene_.judge.last_wanted(life_, wish_);
+  return !scene_.judge.is_due(life_, wish_, next_.value_or(1), told_ns_);
 }
 
 void HubSubscriber::leave() {
