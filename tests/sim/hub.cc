@@ -115,8 +115,8 @@ HubSimulation::HubSimulation(uint64_t seed, bool traced, const Scale* scale)
   config.pool_sse_event = {kSlotBytes, 64};
   config.pool_http_message = {kSlotBytes, 64};
   for (uint64_t i = scale_.reloads; i > 0; --i)
-    planned_.push_back({world_.now_ns() + random.between(1, scale_.within_ns),
-                        Planned::What::kReload});
+    planned_.push_back(
+        {world_.now_ns() + random.between(1, scale_.within_ns), Planned::What::kReload});
   for (uint64_t i = scale_.restarts; i > 0; --i)
     planned_.push_back({world_.now_ns() + random.between(1, scale_.within_ns),
                         random.chance(0.5) ? Planned::What::kEnd : Planned::What::kKill});
@@ -234,8 +234,8 @@ void HubSimulation::check_workers() {
     auto differ = std::ranges::adjacent_find(all, std::not_equal_to(), log_of);
     if (differ == all.end()) return;
     if (world_.now_ns() > until_ns)
-      violation("workers have different logs of a hub: " + std::to_string(differ->events) + " and " +
-                std::to_string((differ + 1)->events) + " events");
+      violation("workers have different logs of a hub: " + std::to_string(differ->events) +
+                " and " + std::to_string((differ + 1)->events) + " events");
   }
 }
 
@@ -295,14 +295,15 @@ SimulationReport simulate_hub(uint64_t seed, bool traced) {
 
 SimulationReport simulate_hub_resume(uint64_t seed, bool traced) {
   constexpr uint64_t kMinutesNs = 600 * kSecond;
-  constexpr Scale kScale{.publishers = 4,
-                         .requests = 300,
-                         .pause_ns_max = 4 * kSecond,
-                         .subscribers = 1000,
-                         .reloads = 10,
-                         .restarts = 6,
-                         .within_ns = kMinutesNs,
-                         .manners = {.rests = 0.01, .cut_per_s = 0.05, .returns_ns_max = 2 * kSecond}};
+  constexpr Scale kScale{
+      .publishers = 4,
+      .requests = 300,
+      .pause_ns_max = 4 * kSecond,
+      .subscribers = 1000,
+      .reloads = 10,
+      .restarts = 6,
+      .within_ns = kMinutesNs,
+      .manners = {.rests = 0.01, .cut_per_s = 0.05, .returns_ns_max = 2 * kSecond}};
   return HubSimulation(seed, traced, &kScale).run();
 }
 

@@ -129,8 +129,7 @@ void HubDiskStore::end_commit() {
 }
 
 void HubDiskStore::refuse() {
-  StoreOutcome outcome =
-      state_ == StoreState::kFull ? StoreOutcome::kFull : StoreOutcome::kFailed;
+  StoreOutcome outcome = state_ == StoreState::kFull ? StoreOutcome::kFull : StoreOutcome::kFailed;
   for (std::unique_ptr<StoreBatch>& batch : std::exchange(waiting_, {}))
     user_.on_appended(std::move(batch), outcome);
 }

@@ -60,8 +60,7 @@ void HubJudge::begin_process(uint32_t epoch, const HubDisk* disk) {
 
 void HubJudge::check_disk(const HubDisk& disk) const {
   for (const auto& [global, number] : lives_.back().by_global) {
-    bool there =
-        global <= disk.events.size() && number_in(disk.events[global - 1].data) == number;
+    bool there = global <= disk.events.size() && number_in(disk.events[global - 1].data) == number;
     if (!there) violation("event " + text(number) + " is not on the disk, though it was shown");
   }
 }
@@ -74,8 +73,8 @@ size_t HubJudge::add(HubEvent event) {
 void HubJudge::place(size_t life, size_t number, HubPlace place, const char* who) {
   Life& of = lives_[life];
   const HubEvent& event = events_[number];
-  std::string what = std::string(who) + ": event " + text(number) + " of " + event.stream +
-                     " at " + text(place.position) + ", globally at " + text(place.global);
+  std::string what = std::string(who) + ": event " + text(number) + " of " + event.stream + " at " +
+                     text(place.position) + ", globally at " + text(place.global);
   if (event.asked_ns == 0) violation(what + ", and nobody has ever published it as a whole");
   if (event.refused) violation(what + ", and its publisher was told that it is not there");
   auto [known, fresh] = of.places.try_emplace(number, place);

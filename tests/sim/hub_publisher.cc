@@ -12,8 +12,7 @@ constexpr size_t kTakenMax = 50;
 
 }  // namespace
 
-HubPublisher::HubPublisher(HubScene& scene, size_t number, uint64_t requests,
-                           uint64_t pause_ns_max)
+HubPublisher::HubPublisher(HubScene& scene, size_t number, uint64_t requests, uint64_t pause_ns_max)
     : scene_(scene),
       name_("publisher-" + std::to_string(number)),
       own_stream_("own-" + std::to_string(number)),
@@ -142,7 +141,10 @@ void HubPublisher::on_answer(Publish publish, const HubCaller::Answer& answer) {
   if (answer.process != scene_.judge.process()) version_.reset();
   if (answer.status == 201 || answer.status == 200) {
     on_taken(publish, answer);
-    next();
+    if (publish.own && random.chance(0.3))
+      read_version();
+    else
+      next();
     return;
   }
   if (answer.status != 0)
@@ -158,8 +160,7 @@ void HubPublisher::on_answer(Publish publish, const HubCaller::Answer& answer) {
     next();
     return;
   }
-  scene_.world.after(random.magnitude(kMillisecond, kSecond),
-                     [this, publish] { send(publish); });
+  scene_.world.after(random.magnitude(kMillisecond, kSecond), [this, publish] { send(publish); });
 }
 
 void HubPublisher::on_taken(Publish& publish, const HubCaller::Answer& answer) {
@@ -223,21 +224,25 @@ void HubPublisher::send_again_what_was_taken() {
   }
   again.request.stops = 0;
   again.expected.reset();
-  ask(again.request, [] {}, [this, again](const HubCaller::Answer& answer) {
-    Publish publish = again;
-    if (answer.status == 200 || (answer.status == 201 && answer.life == again.life))
-      on_taken(publish, answer);
-    else if (answer.status != 0 && answer.status != 201 && answer.status != 503 &&
-             answer.status != 507 && answer.status != 409)
-      wrong("what was sent again is refused with " + std::to_string(answer.status));
-    next();
-  });
+  ask(
+      again.request, [] {},
+      [this, again](const HubCaller::Answer& answer) {
+        Publish publish = again;
+        if (answer.status == 200 || (answer.status == 201 && answer.life == again.life))
+          on_taken(publish, answer);
+        else if (answer.status != 0 && answer.status != 201 && answer.status != 503 &&
+                 answer.status != 507 && answer.status != 409)
+          wrong("what was sent again is refused with " + std::to_string(answer.status));
+        next();
+      });
 }
 
 // Whoever was told of a position on one worker finds it on every other.
 void HubPublisher::read_version() {
-  std::optional<int64_t> least = version_process_ == scene_.judge.process() ? version_ : std::nullopt;
-  ask({.target = "/hub/streams/" + own_stream_ + "/version"}, [] {},
+  std::optional<int64_t> least =
+      version_process_ == scene_.judge.process() ? version_ : std::nullopt;
+  ask(
+      {.target = "/hub/streams/" + own_stream_ + "/version"}, [] {},
       [this, least](const HubCaller::Answer& answer) {
         if (answer.status == 0 && !answer.excused) wrong("a version gets no answer");
         std::optional<int64_t> version = number_member(answer.body, "version");
@@ -257,7 +262,8 @@ void HubPublisher::read_back() {
   bool same = taken.process == scene_.judge.process();
   std::string position = std::to_string(taken.last.position);
   std::string mark = "#" + std::to_string(taken.events.back()) + "#";
-  ask({.target = "/hub/streams/" + taken.stream + "/messages?position=" + position + "&batch=3"},
+  ask(
+      {.target = "/hub/streams/" + taken.stream + "/messages?position=" + position + "&batch=3"},
       [] {},
       [this, same, mark](const HubCaller::Answer& answer) {
         bool there = answer.body.find(mark) != answer.body.npos;
@@ -273,24 +279,28 @@ void HubPublisher::store_position() {
   HubCaller::Request put{.method = "PUT",
                          .target = "/hub/consumers/" + name_,
                          .body = "{\"position\":" + std::to_string(consumed_) + "}"};
-  ask(put, [] {}, [this, stored = consumed_](const HubCaller::Answer& answer) {
-    if (answer.status != 200) {
-      if (!answer.excused && !scene_.busy)
-        wrong("a position is not stored: " + std::to_string(answer.status) + answer.body);
-      next();
-      return;
-    }
-    ask({.target = "/hub/consumers/" + name_}, [] {},
-        [this, stored, process = answer.process](const HubCaller::Answer& read) {
-          bool counts = read.status != 0 && (read.process == process || scene_.durable);
-          if (counts && process != read.process && read.status == 503) counts = false;
-          if (counts && (read.status != 200 || number_member(read.body, "position") !=
-                                                   static_cast<int64_t>(stored)) &&
-              !(read.status == 503 && scene_.busy) && !read.excused)
-            wrong("a position that was stored is read as " + read.body);
+  ask(
+      put, [] {},
+      [this, stored = consumed_](const HubCaller::Answer& answer) {
+        if (answer.status != 200) {
+          if (!answer.excused && !scene_.busy)
+            wrong("a position is not stored: " + std::to_string(answer.status) + answer.body);
           next();
-        });
-  });
+          return;
+        }
+        ask(
+            {.target = "/hub/consumers/" + name_}, [] {},
+            [this, stored, process = answer.process](const HubCaller::Answer& read) {
+              bool counts = read.status != 0 && (read.process == process || scene_.durable);
+              if (counts && process != read.process && read.status == 503) counts = false;
+              if (counts &&
+                  (read.status != 200 ||
+                   number_member(read.body, "position") != static_cast<int64_t>(stored)) &&
+                  !(read.status == 503 && scene_.busy) && !read.excused)
+                wrong("a position that was stored is read as " + read.body);
+              next();
+            });
+      });
 }
 
 }  // namespace sluice::sim

@@ -68,7 +68,8 @@ void HubCaller::write() {
     return;
   }
   if (written_ < until)
-    scene_.world.after(random.magnitude(1, (answer_.slow ? 100 : 5) * kMillisecond), [this] { write(); });
+    scene_.world.after(random.magnitude(1, (answer_.slow ? 100 : 5) * kMillisecond),
+                       [this] { write(); });
 }
 
 void HubCaller::on_change() {
@@ -95,8 +96,8 @@ void HubCaller::read() {
 
 void HubCaller::over() {
   if (std::exchange(ended_, true)) return;
-  answer_.excused |= !scene_.workers || scene_.judge.draining ||
-                     answer_.process != scene_.judge.process();
+  answer_.excused |=
+      !scene_.workers || scene_.judge.draining || answer_.process != scene_.judge.process();
   scene_.world.trace("request %lu: %d %.150s", number_, answer_.status, answer_.body.c_str());
   if (answer_.status != 0) ++scene_.answered;
   // Not from within what may be the constructor.

@@ -21,12 +21,12 @@ struct HubScene {
   HubWorkers* workers = nullptr;  // null: no process serves
   uint64_t key_window_ns = 0;
   bool stored = false;
-  bool durable = false;   // events are shown when they are on the disk
-  bool busy = false;      // publishers may be told to come back
-  bool pads = true;       // events are of different sizes
-  size_t batch_max = 8;   // events of most requests
-  size_t streams = 4;     // that everybody publishes to
-  bool settles = false;   // nobody is cut any more, and all read what they get
+  bool durable = false;  // events are shown when they are on the disk
+  bool busy = false;     // publishers may be told to come back
+  bool pads = true;      // events are of different sizes
+  size_t batch_max = 8;  // events of most requests
+  size_t streams = 4;    // that everybody publishes to
+  bool settles = false;  // nobody is cut any more, and all read what they get
   std::string accepts = {};
   MemoryLimit unlimited = {.bytes_max = UINT64_MAX};
   Decoders decoders{unlimited};
@@ -46,8 +46,8 @@ struct HubScene {
         world, world.random.magnitude(1, 10 * kMillisecond), world.random.magnitude(2000, 200'000));
     connection->peer = &peer;
     if (workers)
-      workers->connect(
-          static_cast<unsigned>(world.random.between(0, workers->count() - 1)), connection);
+      workers->connect(static_cast<unsigned>(world.random.between(0, workers->count() - 1)),
+                       connection);
     else
       connection->close_gateway_end(true);
     return connection;

@@ -104,8 +104,7 @@ void HubSubscriber::connect() {
     for (const std::string& category : wish_.categories) query += "&category=" + category;
   }
   if (poke_) query += "&mode=poke";
-  if (slow_ != Slow::kDisconnect)
-    query += slow_ == Slow::kSkip ? "&slow=skip" : "&slow=coalesce";
+  if (slow_ != Slow::kDisconnect) query += slow_ == Slow::kSkip ? "&slow=skip" : "&slow=coalesce";
   if (wish_.member)
     query += "&member=" + std::to_string(*wish_.member) + "&size=" + std::to_string(wish_.size);
   if (!wish_.correlation.empty()) query += "&correlation=" + wish_.correlation;
@@ -230,7 +229,8 @@ void HubSubscriber::take(std::string_view body) {
     text_ += body;
   }
   uint64_t connection = connections_;
-  for (size_t end; live_ && connection == connections_ && (end = text_.find("\n\n")) != text_.npos;) {
+  for (size_t end;
+       live_ && connection == connections_ && (end = text_.find("\n\n")) != text_.npos;) {
     std::string block = text_.substr(0, end + 2);
     text_.erase(0, end + 2);
     on_block(block);
@@ -343,8 +343,7 @@ void HubSubscriber::on_stream_event(HubId id, const std::string& data) {
   epoch_ = id.epoch;
   if (!next_) next_ = start_ == "&position=earliest" || newest_only_ ? id.position : 0;
   bool jumps = newest_only_ && id.position >= *next_;
-  if (id.position != *next_ && !jumps)
-    wrong(what + ", due is " + std::to_string(*next_));
+  if (id.position != *next_ && !jumps) wrong(what + ", due is " + std::to_string(*next_));
   next_ = id.position + 1;
   if (poke_) {
     if (number_member(data, "position") != static_cast<int64_t>(id.position) ||
@@ -387,10 +386,10 @@ void HubSubscriber::on_hub_event(HubId id, const std::string& data) {
   if (event.json && data.find("\"data\":" + event.data + "}") == data.npos)
     wrong("another data: " + what);
   if (!wish_.wants(event)) wrong("what it does not want: " + what);
-  scene_.judge.place(life_, *number,
-                     {static_cast<uint64_t>(number_member(data, "position").value_or(0)),
-                      id.position},
-                     name_.c_str());
+  scene_.judge.place(
+      life_, *number,
+      {static_cast<uint64_t>(number_member(data, "position").value_or(0)), id.position},
+      name_.c_str());
 }
 
 void HubSubscriber::on_end(bool cleanly) {

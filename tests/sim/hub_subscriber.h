@@ -23,8 +23,8 @@ namespace sluice::sim {
 class HubSubscriber final : public Peer {
  public:
   struct Manners {
-    double rests = 0;               // after a read, for long
-    double cut_per_s = 0;           // how often its connection is cut
+    double rests = 0;      // after a read, for long
+    double cut_per_s = 0;  // how often its connection is cut
     uint64_t returns_ns_max = kSecond;
   };
 
@@ -78,8 +78,8 @@ class HubSubscriber final : public Peer {
   bool has_rested_ = false;
   bool reading_ = false;
   bool left_ = false;
-  bool gap_due_ = false;      // the head has told of one
-  bool any_ = false;          // event on this connection
+  bool gap_due_ = false;  // the head has told of one
+  bool any_ = false;      // event on this connection
 
   std::optional<HubId> last_id_;
   size_t id_life_ = 0;  // in which it got that

@@ -9,6 +9,7 @@ namespace sluice::sim {
 namespace {
 
 constexpr uint64_t kHeap = uint64_t{16} << 20;
+constexpr uint64_t kLateMailNsMax = 30 * kMillisecond;
 constexpr uint64_t kMailNsMax = 300 * kMicrosecond;
 constexpr uint64_t kLagNsMax = 200 * kMillisecond;
 
@@ -58,7 +59,8 @@ CheckedGateway& HubWorkers::enter(Worker& worker) {
 // It travels for a while, and comes in a turn of the worker's.
 bool HubWorkers::post(unsigned number) {
   if (!workers_[number]->gateway) return false;
-  world_.after(world_.random.magnitude(1, kMailNsMax), [this, number] {
+  uint64_t most_ns = options_.lags > 0 ? kLateMailNsMax : kMailNsMax;
+  world_.after(world_.random.magnitude(1, most_ns), [this, number] {
     Worker& worker = *workers_[number];
     if (!worker.gateway) return;
     Loop& loop = worker.gateway->loop();
@@ -119,7 +121,8 @@ void HubWorkers::end_those_that_are_over() {
 }
 
 bool HubWorkers::ended() const {
-  return std::ranges::none_of(workers_, [](const auto& worker) { return worker->gateway != nullptr; });
+  return std::ranges::none_of(workers_,
+                              [](const auto& worker) { return worker->gateway != nullptr; });
 }
 
 void HubWorkers::reload(const Config& config) {

@@ -133,7 +133,8 @@ void Kernel::State::wait(uint64_t timeout_ns, uint64_t gather_ns) {
   progress();
   uint64_t deadline_ns = world.now_ns() + timeout_ns;
   uint64_t gathers_until_ns = world.now_ns() + std::min(gather_ns, timeout_ns);
-  while (waits && timeout_ns > 0 && !woken && (completions.empty() || world.now_ns() < gathers_until_ns)) {
+  while (waits && timeout_ns > 0 && !woken &&
+         (completions.empty() || world.now_ns() < gathers_until_ns)) {
     uint64_t until_ns = completions.empty() ? deadline_ns : gathers_until_ns;
     uint64_t next_ns = std::min(world.next_ns(), until_ns);
     world.advance_to(next_ns);
