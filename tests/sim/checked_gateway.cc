@@ -153,7 +153,8 @@ void CheckedGateway::check_turn() {
   check_pool(http_response_);
   check_exhausted(sse_event_, events_exhausted_);
   check_exhausted(http_response_, others_exhausted_);
-  check_streams();
+  // Where there are very many, not each at every turn.
+  if (turns_ % (1 + gateway_.streams().live() / 64) == 0) check_streams();
   check_groups();
   if (loop_.counters().stale_completions > 0) violation("a completion for nobody");
   if (loop_.operations() != kernel_.operations())

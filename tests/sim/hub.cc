@@ -100,7 +100,7 @@ HubSimulation::HubSimulation(uint64_t seed, bool traced, const Scale* scale)
   if (random.chance(0.3)) disk_traits_.fails = 0.1;
   scene_.streams = random.between(1, 8);
   scene_.pads = random.chance(0.7);
-  scene_.batch_max = random.chance(0.1) ? 1000 : 8;
+  scene_.batch_max = random.chance(0.2) ? 1000 : 8;
   Config& config = options_.config;
   Route route{.path = "/hub", .upstreams = {}, .settings = make_settings()};
   route.hub = "main";
@@ -127,7 +127,7 @@ StreamSettings HubSimulation::make_settings() {
   Random& random = world_.random;
   StreamSettings settings;
   settings.heartbeat_ms = random.chance(0.5) ? random.magnitude(100, 5'000) : 0;
-  settings.buffer_size = 1024 * random.magnitude(1, 16);
+  settings.buffer_size = 1024 * random.magnitude(1, 256);
   settings.buffer_size_max = settings.buffer_size << random.between(0, 4);
   settings.hub_dedup_window_ms = random.magnitude(20'000, 120'000);
   settings.hub_ack = random.chance(0.7) ? HubAck::kDisk : HubAck::kMemory;

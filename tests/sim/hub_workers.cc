@@ -103,7 +103,9 @@ void HubWorkers::turn() {
   Worker& one = *ready[random.between(0, ready.size() - 1)];
   enter(one).turn();
   ++turns_;
-  if (options_.lags > 0 && random.chance(options_.lags))
+  // Not again at once, so that there are bounds for what it owes.
+  bool may_lag = options_.lags > 0 && world_.now_ns() > one.lags_until_ns + kSecond;
+  if (may_lag && random.chance(options_.lags))
     one.lags_until_ns = world_.now_ns() + random.magnitude(1, kLagNsMax);
   if (draining_) end_those_that_are_over();
 }

@@ -100,7 +100,9 @@ void Kernel::State::cancel(Op& op) {
 
 void Kernel::State::progress() {
   std::vector<std::list<Op>::iterator> order;
-  for (auto op = pending.begin(); op != pending.end(); ++op) order.push_back(op);
+  // One of several kernels is looked at often, so the others are left out at once.
+  for (auto op = pending.begin(); op != pending.end(); ++op)
+    if (waits || ready(*op)) order.push_back(op);
   for (size_t i = order.size(); i > 1; --i)
     std::swap(order[i - 1], order[random().between(0, i - 1)]);
   for (auto op : order) {
