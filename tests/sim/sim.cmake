@@ -37,3 +37,8 @@ foreach(part RANGE 0 7)
                        sim.probed.${part}
                        PROPERTIES LABELS sim TIMEOUT 300)
 endforeach()
+# A thousand subscribers for ten minutes of virtual time.
+if(SLUICE_TEST_ALL AND NOT SLUICE_SANITIZE)
+  add_test(NAME sim.hub-resume COMMAND sim --hub-resume)
+  set_tests_properties(sim.hub-resume PROPERTIES LABELS sim TIMEOUT 1800)
+endif()
