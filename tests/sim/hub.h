@@ -8,8 +8,8 @@
 namespace sluice::sim {
 
 SimulationReport simulate_hub(uint64_t seed, bool traced);
-// A thousand subscribers that are cut at random for ten minutes, over reloads and restarts. Some 20
-// seconds of real time for a seed.
+// A thousand subscribers that are cut at random for ten minutes, over reloads and restarts. A seed
+// takes about a minute.
 SimulationReport simulate_hub_resume(uint64_t seed, bool traced);
 
 }  // namespace sluice::sim
