@@ -285,7 +285,8 @@ void CheckedGateway::run_until_idle(uint64_t rounds) {
   // cancelled.
   until_ns = world_.now_ns() + kFdsLeftNsMax;
   while (kernel_.open_fds() > own_fds() && world_.now_ns() < until_ns) turn_or_drive();
-  for (int i = 0; i < kSettlingTurns; ++i) turn_or_drive();
+  // Turns of its own, whoever else turns meanwhile.
+  for (uint64_t until = turns_ + kSettlingTurns; turns_ < until;) turn_or_drive();
   if (sse_event_.leased() + http_response_.leased() > 0)
     violation("slots are leased though nothing is there");
   if (sse_event_.heap_blocks() + http_response_.heap_blocks() > 0)
