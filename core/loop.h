@@ -84,6 +84,7 @@ class Loop {
 
   // Keeps the next turn from waiting: it has work to do.
   void turn_again() { again_ = true; }
+  bool turns_again() const { return again_; }
 
   // Runs turns until stop().
   void run();

@@ -177,6 +177,14 @@ HubStore::HubStore(const StreamSettings& settings, std::string file, uint32_t wo
       pages_(workers),
       store_(std::make_unique<SqliteStore>(options_of(settings, file_, ack_), *this)) {}
 
+HubStore::HubStore(HubAck ack, const std::function<std::unique_ptr<Store>(StoreUser&)>& make,
+                   uint32_t workers, Wake wake)
+    : ack_(ack == HubAck::kDisk ? StoreAck::kDisk : StoreAck::kMemory),
+      workers_(workers),
+      wake_(std::move(wake)),
+      pages_(workers),
+      store_(make(*this)) {}
+
 HubStore::~HubStore() {
   silence();
   store_.reset();

@@ -93,6 +93,9 @@ class HubStore final : public StoreUser {
   using Wake = std::function<void(std::optional<unsigned> worker)>;
 
   HubStore(const StreamSettings& settings, std::string file, uint32_t workers, Wake wake);
+  // Another store than SQLite's, which hears from `make` whom it is to tell.
+  HubStore(HubAck ack, const std::function<std::unique_ptr<Store>(StoreUser&)>& make,
+           uint32_t workers, Wake wake);
   ~HubStore();
 
   // "" or what is wrong, a line.

@@ -30,7 +30,7 @@ FdShares share_fds(uint64_t limit, const FdUsers& users) {
   uint64_t workers = users.workers;
   uint64_t own = kProcessFds + workers * (kFdsPerWorker + users.listeners * kFdsPerListener);
   own += std::min<size_t>(users.probed, limits::kProbesMax);
-  own += users.stores * kFdsPerStore;
+  own += users.stores * kFdsPerStore + users.sources;
   if (users.admin) own += Httpd::kOwnFds + kAdminConnectionsMin;
   if (users.demo) own += Httpd::kOwnFds;
   // A request takes its client's, its upstream's and, where that is the demo, the other end of it.

@@ -15,6 +15,7 @@ struct FdUsers {
   bool demo;
   size_t probed = 0;       // upstreams that have a health check
   size_t stores = 0;       // of hubs
+  size_t sources = 0;      // of hubs, with a connection each
   bool only_hubs = false;  // so no client has an upstream
 };
 

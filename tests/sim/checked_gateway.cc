@@ -44,7 +44,7 @@ LatencyBudget budget_of(const Config& config) {
 
 CheckedGateway::CheckedGateway(World& world, Kernel& kernel, Config config,
                                const Features& features, uint64_t clients_max, uint64_t heap_max,
-                               NamesWeather names)
+                               NamesWeather names, unsigned worker, HubProcess* hubs)
     : world_(world),
       kernel_(kernel),
       config_(std::move(config)),
@@ -59,11 +59,13 @@ CheckedGateway::CheckedGateway(World& world, Kernel& kernel, Config config,
       snapshot_(std::make_shared<ConfigSnapshot>(config_)),
       names_(loop_, names),
       gateway_(loop_, memory_, memory_limit_, snapshot_, {{config_.listen[0].text(), listener_}},
-               messages_, log_, limit_, names_, 0) {
+               messages_, log_, limit_, names_, worker, hubs) {
   loop_.set_latency_budget(budget_of(config_));
   for (const Route& route : config_.routes) {
     window_max_ = std::max(window_max_, route.settings.buffer_size_max);
     hold_max_ = std::max(hold_max_, route.settings.event_hold);
+    // A hub's event leaves as a whole, where there is any room: quoted, and with what it is in.
+    if (!route.hub.empty()) overshoot_ = std::max(overshoot_, 2 * route.settings.hub_event_size);
   }
 }
 
@@ -97,7 +99,7 @@ void CheckedGateway::turn() {
   auto wakes_one = [](const SlotPool& pool) { return pool.has_waiters() && pool.provided() > 0; };
   bool due = wakes_one(sse_event_) || wakes_one(http_response_);
   // At the end nothing is left to wait for.
-  if (gateway_.context().draining && loop_.operations() == 0 && kernel_.open_fds() == 0)
+  if (!drive && gateway_.context().draining && over())
     world_.advance_to(std::min(world_.next_ns(), world_.now_ns() + kSecond));
   else
     loop_.turn(true);
@@ -151,7 +153,8 @@ void CheckedGateway::check_turn() {
   check_pool(http_response_);
   check_exhausted(sse_event_, events_exhausted_);
   check_exhausted(http_response_, others_exhausted_);
-  check_streams();
+  // Where there are very many, not each at every turn.
+  if (turns_ % (1 + gateway_.streams().live() / 64) == 0) check_streams();
   check_groups();
   if (loop_.counters().stale_completions > 0) violation("a completion for nobody");
   if (loop_.operations() != kernel_.operations())
@@ -195,7 +198,7 @@ void CheckedGateway::check_streams() const {
   gateway_.list_streams(streams);
   uint64_t slot = std::max(sse_event_.slot_bytes(), http_response_.slot_bytes());
   for (const StreamInfo& stream : streams) {
-    uint64_t granted_max = window_max_ + slot;
+    uint64_t granted_max = window_max_ + std::max(slot, overshoot_);
     bool holds_events = stream.event_stream || stream.dialect != "none";  // maybe behind a gate
     uint64_t held_max = holds_events ? hold_max_ + granted_max : 0;
     if (stream.backlog > granted_max + held_max)
@@ -276,13 +279,14 @@ size_t CheckedGateway::own_fds() const {
 
 void CheckedGateway::run_until_idle(uint64_t rounds) {
   uint64_t until_ns = world_.now_ns() + all_timeouts_ms() * rounds * kMillisecond;
-  while (connections_left() && world_.now_ns() < until_ns) turn();
+  while (connections_left() && world_.now_ns() < until_ns) turn_or_drive();
   if (connections_left()) violation("a connection without a deadline");
   // An fd may be that of a client whose accept is yet to be told, or of a connect that is
   // cancelled.
   until_ns = world_.now_ns() + kFdsLeftNsMax;
-  while (kernel_.open_fds() > own_fds() && world_.now_ns() < until_ns) turn();
-  for (int i = 0; i < kSettlingTurns; ++i) turn();
+  while (kernel_.open_fds() > own_fds() && world_.now_ns() < until_ns) turn_or_drive();
+  // Turns of its own, whoever else turns meanwhile.
+  for (uint64_t until = turns_ + kSettlingTurns; turns_ < until;) turn_or_drive();
   if (sse_event_.leased() + http_response_.leased() > 0)
     violation("slots are leased though nothing is there");
   if (sse_event_.heap_blocks() + http_response_.heap_blocks() > 0)
@@ -301,7 +305,7 @@ void CheckedGateway::run_until_idle(uint64_t rounds) {
   if (memory_.nodes.in_use() > 0) violation("nodes are in use though nothing is there");
   // A probe that has just ended may have left some that are about to close.
   until_ns = world_.now_ns() + kFdsLeftNsMax;
-  while (kernel_.open_fds() > own_fds() && world_.now_ns() < until_ns) turn();
+  while (kernel_.open_fds() > own_fds() && world_.now_ns() < until_ns) turn_or_drive();
   if (kernel_.open_fds() > own_fds())
     violation(std::to_string(kernel_.open_fds()) + " fds are open, though nothing is there");
 }

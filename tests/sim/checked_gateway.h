@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -19,7 +20,8 @@ namespace sluice::sim {
 class CheckedGateway {
  public:
   CheckedGateway(World& world, Kernel& kernel, Config config, const Features& features,
-                 uint64_t clients_max, uint64_t heap_max, NamesWeather names = {});
+                 uint64_t clients_max, uint64_t heap_max, NamesWeather names = {},
+                 unsigned worker = 0, HubProcess* hubs = nullptr);
   CheckedGateway(const CheckedGateway&) = delete;
   CheckedGateway& operator=(const CheckedGateway&) = delete;
 
@@ -45,6 +47,12 @@ class CheckedGateway {
   void other_leaves();
 
   void turn();
+  // Of a process with several workers: a turn of any of them, in the place of its own.
+  std::function<void()> drive = nullptr;
+  Loop& loop() { return loop_; }
+  Gateway& gateway() { return gateway_; }
+  // No operation is left, nor a socket.
+  bool over() const { return loop_.operations() == 0 && kernel_.open_fds() == 0; }
   // Every connection has a deadline: with time alone, and the peers doing what they do, `rounds`
   // times the sum of all time-outs ends them all, and nothing is in use then.
   void run_until_idle(uint64_t rounds);
@@ -52,6 +60,7 @@ class CheckedGateway {
   void stop();
 
  private:
+  void turn_or_drive() { drive ? drive() : turn(); }
   void check_turn();
   void check_snapshots() const;
   void check_clients();
@@ -95,6 +104,7 @@ class CheckedGateway {
   // The most of what any route allows.
   uint64_t window_max_ = 0;
   uint64_t hold_max_ = 0;
+  uint64_t overshoot_ = 0;  // of one event of a hub
   Exhausted events_exhausted_;
   Exhausted others_exhausted_;
 };

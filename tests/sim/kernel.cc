@@ -20,13 +20,26 @@ Kernel& installed_kernel() {
 
 Kernel::Kernel(World& world, const Liberties& liberties)
     : state_(std::make_unique<State>(world, liberties)) {
-  SLUICE_CHECK(!installed);
-  installed = this;
+  install();
   state_->kernel = this;
 }
 
 Kernel::~Kernel() {
-  installed = nullptr;
+  if (installed == this) installed = nullptr;
+}
+
+void Kernel::install() {
+  installed = this;
+}
+
+void Kernel::never_wait() {
+  state_->waits = false;
+}
+
+bool Kernel::go_on() {
+  state_->submit();
+  state_->progress();
+  return state_->woken || !state_->completions.empty();
 }
 
 void Kernel::wake() {

@@ -3,7 +3,8 @@
 // It does what io_uring may do, not only what it mostly does: completes in any order across
 // operations, late, or in part; ends multishot operations at will; runs out of buffers; answers a
 // cancel with data, or does not find what it names; refuses entries; reports fds that ran out. One
-// kernel at a time, one thread.
+// thread. Workers of one process have a kernel each on one world, as each has a ring of its own;
+// whoever drives them installs the one whose worker runs.
 //
 // It also watches what only a kernel can see: buffers provided twice, sends whose bytes change
 // under them, fds closed under an operation, and how many operations and buffers it holds.
@@ -58,6 +59,13 @@ class Kernel {
     bool silent = false;
   };
   std::function<Answer(uint16_t port)> on_connect;
+
+  // The seam's functions reach it from here on.
+  void install();
+  // Its gateway never waits: whoever drives several turns one only if there is something for it.
+  void never_wait();
+  // What has been submitted goes on as far as it can now. True: the gateway would find something.
+  bool go_on();
 
   // As a message to the worker does: what waits for completions waits no longer.
   void wake();

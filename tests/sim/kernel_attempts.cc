@@ -18,8 +18,10 @@ constexpr uint64_t kAcceptRestNs = 50 * kMillisecond;
 
 }  // namespace
 
-bool Kernel::State::ready(const Op& op) {
-  const Socket& of = socket(op.fd);
+bool Kernel::State::ready(Op& op) {
+  // An fd stays open as long as it has an operation.
+  if (!op.socket) op.socket = &socket(op.fd);
+  const Socket& of = *op.socket;
   switch (op.kind) {
     case Kind::kAccept:
       return of.shut || !of.backlog.empty();

@@ -101,7 +101,9 @@ void Kernel::State::cancel(Op& op) {
 
 void Kernel::State::progress() {
   std::vector<std::list<Op>::iterator> order;
-  for (auto op = pending.begin(); op != pending.end(); ++op) order.push_back(op);
+  // One of several kernels is looked at often, so the others are left out at once.
+  for (auto op = pending.begin(); op != pending.end(); ++op)
+    if (waits || ready(*op)) order.push_back(op);
   for (size_t i = order.size(); i > 1; --i)
     std::swap(order[i - 1], order[random().between(0, i - 1)]);
   for (auto op : order) {
@@ -136,7 +138,8 @@ void Kernel::State::wait(uint64_t timeout_ns, uint64_t gather_ns) {
   progress();
   uint64_t deadline_ns = world.now_ns() + timeout_ns;
   uint64_t gathers_until_ns = world.now_ns() + std::min(gather_ns, timeout_ns);
-  while (timeout_ns > 0 && !woken && (completions.empty() || world.now_ns() < gathers_until_ns)) {
+  while (waits && timeout_ns > 0 && !woken &&
+         (completions.empty() || world.now_ns() < gathers_until_ns)) {
     uint64_t until_ns = completions.empty() ? deadline_ns : gathers_until_ns;
     uint64_t next_ns = std::min(world.next_ns(), until_ns);
     world.advance_to(next_ns);

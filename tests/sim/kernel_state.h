@@ -27,6 +27,8 @@ inline constexpr int kPoison = 0xdb;
 
 enum class Kind : uint8_t { kAccept, kConnect, kRecv, kSend, kPoll, kCancel };
 
+struct Socket;
+
 struct Op {
   uint64_t id = 0;
   Kind kind = Kind::kAccept;
@@ -39,6 +41,7 @@ struct Op {
   uint64_t target = 0;
   std::vector<iovec> pieces;
   std::string bytes;             // of the pieces, when they were given
+  Socket* socket = nullptr;      // of the fd, once it has been looked for
   bool connecting = false;       // the answer is on its way
   uint64_t posted_until_ns = 0;  // its completions stay in order
 };
@@ -96,6 +99,7 @@ struct Kernel::State {
   uint64_t accept_failed_ns = 0;  // the last time
   bool looks_again = false;       // soon, at what was put off
   bool woken = false;             // the wait ends
+  bool waits = true;              // for something to happen
   bool ran_dry = false;
   uint64_t accepts = 0;
   uint64_t connects = 0;
@@ -122,7 +126,7 @@ struct Kernel::State {
   void look_again();
 
   // How each kind of operation goes on (kernel_attempts.cc). Something would come of an attempt:
-  bool ready(const Op& op);
+  bool ready(Op& op);
   // True: the operation has ended, at the latest if it `must`.
   bool attempt(Op& op, bool must);
   bool attempt_accept(Op& op);

@@ -13,6 +13,7 @@
 #include "tests/sim/dialects.h"
 #include "tests/sim/failover.h"
 #include "tests/sim/healing.h"
+#include "tests/sim/hub.h"
 
 // Sanitizers abort where they would exit, so that the seed is named.
 extern "C" const char* __asan_default_options() {  // NOLINT(bugprone-reserved-identifier)
@@ -25,13 +26,15 @@ extern "C" const char* __ubsan_default_options() {  // NOLINT(bugprone-reserved-
 namespace {
 
 constexpr char kUsage[] =
-    "usage: sim [--dialects | --failover | --healing | --http2 | --probed] [--seed N]\n"
-    "           [--seeds COUNT] [--forever] [--trace]\n"
+    "usage: sim [--dialects | --failover | --healing | --http2 | --hub | --hub-resume |\n"
+    "            --probed] [--seed N] [--seeds COUNT] [--forever] [--trace]\n"
     "\n"
     "  --dialects     streams of language models, in place of all others\n"
     "  --failover     groups whose upstreams fail, in place of all others\n"
     "  --healing      streams of upstreams that break, in place of all others\n"
     "  --http2        with clients that speak HTTP/2\n"
+    "  --hub          hubs, on one to three workers, in place of all others\n"
+    "  --hub-resume   the same for ten minutes, with 1,000 subscribers that are cut at random\n"
     "  --probed       with health checks\n"
     "  --seed N       the first seed (default 1)\n"
     "  --seeds COUNT  so many, one after the other (default 1)\n"
@@ -48,7 +51,17 @@ constexpr Mode kModes[] = {{"", sluice::sim::simulate},
                            {" --failover", sluice::sim::simulate_failover},
                            {" --probed", sluice::sim::simulate_probed},
                            {" --http2", sluice::sim::simulate_http2},
-                           {" --dialects", sluice::sim::simulate_dialects}};
+                           {" --dialects", sluice::sim::simulate_dialects},
+                           {" --hub", sluice::sim::simulate_hub},
+                           {" --hub-resume", sluice::sim::simulate_hub_resume}};
+
+// Null: it is no mode's flag.
+const Mode* mode_of(std::string_view flag) {
+  for (const Mode& mode : kModes)
+    if (!flag.empty() && flag == std::string_view(mode.flag).substr(mode.flag[0] == ' ' ? 1 : 0))
+      return &mode;
+  return nullptr;
+}
 
 char replay[4096];  // of the present seed; written out by a signal handler
 
@@ -81,16 +94,8 @@ int main(int argc, char** argv) {
       good = parse(argv[++i], &seeds);
     else if (flag == "--forever")
       forever = true;
-    else if (flag == "--healing")
-      mode = &kModes[1];
-    else if (flag == "--failover")
-      mode = &kModes[2];
-    else if (flag == "--probed")
-      mode = &kModes[3];
-    else if (flag == "--http2")
-      mode = &kModes[4];
-    else if (flag == "--dialects")
-      mode = &kModes[5];
+    else if (const Mode* named = mode_of(flag))
+      mode = named;
     else if (flag == "--trace")
       traced = true;
     else

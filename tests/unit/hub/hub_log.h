@@ -79,6 +79,10 @@ class HubReader {
     }
     return all;
   }
+  Cursor::Step step(const Log::Entry** event) {
+    bind();
+    return cursor.next(hub_.log, from(), event);
+  }
   void skip_lost() { cursor.skip_lost(hub_.log, from()); }
 
   Cursor cursor;
