@@ -20,7 +20,7 @@ namespace sluice {
 namespace {
 
 constexpr size_t kBodyBytesMax = 4UL * 1024 * 1024;
-constexpr size_t kAnswerBytes = 120;        // of what a publisher hears, beside the name
+constexpr size_t kAnswerBytes = 120;  // of what a publisher hears, beside the name
 constexpr uint64_t kRetryLeastMs = 1'000;
 constexpr uint64_t kRetryMostMs = 10'000;
 

@@ -259,15 +259,14 @@ FdShares Server::share_fds_of(const Config& config, uint64_t limit) const {
     if (!route.settings.health.empty()) probed += route.upstreams.size();
     if (!route.hub_store.empty()) stores.insert(route.hub_store);
   }
-  return share_fds(
-      limit, {.workers = worker_count(),
-              .listeners = config.listen.size(),
-              .admin = config_->admin_on,
-              .demo = config_->demo,
-              .probed = probed,
-              .stores = stores.size(),
-              .sources = sources,
-              .only_hubs = only_hubs});
+  return share_fds(limit, {.workers = worker_count(),
+                           .listeners = config.listen.size(),
+                           .admin = config_->admin_on,
+                           .demo = config_->demo,
+                           .probed = probed,
+                           .stores = stores.size(),
+                           .sources = sources,
+                           .only_hubs = only_hubs});
 }
 
 std::string Server::fds_lacking(const FdShares& shares, uint64_t limit) const {

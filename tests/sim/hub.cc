@@ -166,8 +166,9 @@ std::unique_ptr<HubExchange> HubSimulation::open_store() {
     store_ = made.get();
     return made;
   };
-  auto store = std::make_unique<HubStore>(settings.hub_ack, make, options_.workers,
-                                          [&hubs] { (void)hubs.wake(0); });
+  auto store = std::make_unique<HubStore>(
+      settings.hub_ack, make, options_.workers,
+      [&hubs](std::optional<unsigned> worker) { (void)hubs.wake(worker.value_or(0)); });
   std::string error = store->load(settings, world_.now_ns() / kMillisecond);
   if (!error.empty()) violation("a store is not loaded: " + error);
   auto hub = std::make_unique<HubExchange>("main", options_.workers, 0, store->history().seed,

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <iterator>
+#include <memory>
 #include <utility>
+
+#include "net/hub/names.h"
 
 namespace sluice::sim {
 
@@ -13,6 +16,19 @@ bool follows(const StoreBatch& batch, uint64_t last_global) {
 }
 
 }  // namespace
+
+StoredEvent HubDisk::Event::stored() const {
+  return {.stream = stream,
+          .type = type,
+          .data = data,
+          .metadata = metadata,
+          .message_id = message_id,
+          .origin_id = {},
+          .position = position,
+          .global_position = global,
+          .time_us = time_us,
+          .json = json};
+}
 
 HubDiskStore::HubDiskStore(World& world, HubDisk& disk, StoreAck ack, const Traits& traits,
                            StoreUser& user)
@@ -55,16 +71,7 @@ std::optional<StoreHead> HubDiskStore::load(StoreLoad& into, std::string& /*erro
   }
   for (size_t i = 0; i < disk_.events.size(); ++i) {
     const HubDisk::Event& event = disk_.events[i];
-    StoredEvent stored{.stream = event.stream,
-                       .type = event.type,
-                       .data = event.data,
-                       .metadata = event.metadata,
-                       .message_id = event.message_id,
-                       .origin_id = {},
-                       .position = event.position,
-                       .global_position = event.global,
-                       .time_us = event.time_us,
-                       .json = event.json};
+    StoredEvent stored = event.stored();
     if (!event.message_id.empty()) into.on_message_id(stored);
     if (i >= first) into.on_event(stored);
   }
@@ -80,6 +87,57 @@ bool HubDiskStore::append(std::unique_ptr<StoreBatch>& batch) {
   waiting_.push_back(std::move(batch));
   if (committing_.empty() && !killed_) after(0, [this] { begin_commit(); });
   return true;
+}
+
+// The page is what the disk holds at the end of the delay.
+bool HubDiskStore::read(StoreRead wanted) {
+  after(world_.random.magnitude(1, traits_.page_ns_max), [this, wanted = std::move(wanted)] {
+    StorePage page;
+    if (world_.random.chance(traits_.unread))
+      page.outcome = StoreOutcome::kFailed;
+    else
+      page = page_of(wanted);
+    user_.on_page(wanted.id, std::move(page));
+  });
+  return true;
+}
+
+// Global positions are dense from 1, so an event's is its place here.
+StorePage HubDiskStore::page_of(const StoreRead& wanted) const {
+  auto is_wanted = [&](const HubDisk::Event& event) {
+    auto has = [&event](const StoreRead::Source& source) {
+      return source.is_category ? category_of(event.stream) == source.name
+                                : event.stream == source.name;
+    };
+    return wanted.of.empty() || std::ranges::any_of(wanted.of, has);
+  };
+  StorePage page;
+  page.from = wanted.from;
+  page.first = disk_.events.empty() ? 0 : 1;
+  page.last = last_global();
+  if (wanted.since_us) {
+    auto late = [&](const HubDisk::Event& event) { return event.time_us >= *wanted.since_us; };
+    page.from =
+        1 + static_cast<uint64_t>(std::ranges::find_if(disk_.events, late) - disk_.events.begin());
+  }
+  auto texts = std::make_shared<std::deque<HubDisk::Event>>();
+  size_t bytes = 0;
+  page.end = true;
+  for (size_t i = 0; i < disk_.events.size() && page.end; ++i) {
+    const HubDisk::Event& event = disk_.events[wanted.backwards ? disk_.events.size() - 1 - i : i];
+    uint64_t position = wanted.from_position.value_or(0);
+    bool there = wanted.backwards       ? event.position <= position
+                 : wanted.from_position ? event.position >= position
+                                        : event.global >= page.from;
+    if (!there || !is_wanted(event)) continue;
+    bytes += event.data.size() + event.metadata.size();
+    page.end = page.events.size() < wanted.events_max &&
+               (bytes <= wanted.bytes_max || page.events.empty());
+    if (page.end) page.events.push_back(texts->emplace_back(event).stored());
+  }
+  page.through = page.end ? page.last : page.events.back().global_position;
+  page.texts = std::move(texts);
+  return page;
 }
 
 void HubDiskStore::begin_commit() {

@@ -18,6 +18,8 @@ namespace sluice::sim {
 
 struct HubDisk {
   struct Event {
+    StoredEvent stored() const;
+
     std::string stream;
     std::string type;
     std::string data;
@@ -46,6 +48,8 @@ class HubDiskStore final : public Store {
     double fails = 0;  // a commit, so that the store does for a while
     uint64_t commit_ns_max = 5 * kMillisecond;
     uint64_t fails_ns_max = 2 * kSecond;
+    double unread = 0;  // a page
+    uint64_t page_ns_max = 20 * kMillisecond;
   };
 
   HubDiskStore(World& world, HubDisk& disk, StoreAck ack, const Traits& traits, StoreUser& user);
@@ -53,7 +57,7 @@ class HubDiskStore final : public Store {
 
   std::optional<StoreHead> load(StoreLoad& into, std::string& error) override;
   bool append(std::unique_ptr<StoreBatch>& batch) override;
-  bool read(StoreRead) override { return false; }
+  bool read(StoreRead wanted) override;
   StoreState state() const override { return state_; }
 
   // The process is gone, at this moment.
@@ -67,6 +71,7 @@ class HubDiskStore final : public Store {
   void begin_commit();
   void end_commit();
   void write(const StoreBatch& batch);
+  StorePage page_of(const StoreRead& wanted) const;
   void refuse();
   void become(StoreState state);
   uint64_t last_global() const { return disk_.events.empty() ? 0 : disk_.events.back().global; }
