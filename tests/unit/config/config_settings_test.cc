@@ -237,6 +237,7 @@ std::map<std::string, Sample> stream_samples() {
       {"hub-store-events", size(&S::hub_store_events, 5)},
       {"hub-store-bytes", size(&S::hub_store_bytes, 2 << 20)},
       {"hub-store-age", time(&S::hub_store_age_ms)},
+      {"hub-lease", time(&S::hub_lease_ms)},
       {"hub-access", stream_sample("read", "\"read\"", &S::hub_access, HubAccess::kRead)},
       {"hub-cors",
        {"https://a.example", R"(["https://a.example"])",
