@@ -245,6 +245,7 @@ std::map<std::string, Sample> stream_samples() {
       {"hub-source-open",
        stream_sample("always", "\"always\"", &S::hub_source_open, HubSourceOpen::kAlways)},
       {"hub-source-linger", time(&S::hub_source_linger_ms)},
+      {"hub-lease", time(&S::hub_lease_ms)},
       {"hub-access", stream_sample("read", "\"read\"", &S::hub_access, HubAccess::kRead)},
       {"hub-cors",
        {"https://a.example", R"(["https://a.example"])",
