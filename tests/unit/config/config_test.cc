@@ -58,15 +58,15 @@ TEST(Precedence, BadValueOfTheFileIsReportedEvenUnderAFlag) {
 TEST(Demo, LeavesTheDefaultRouteEmpty) {
   Config config = config_of({"--demo", "--heartbeat", "1s"});
   EXPECT_TRUE(config.demo);
-  ASSERT_THAT(paths(config), ElementsAre("/"));
-  EXPECT_TRUE(config.routes[0].upstreams.empty());
-  EXPECT_EQ(config.routes[0].settings.heartbeat_ms, 1000U);
+  ASSERT_THAT(paths(config), ElementsAre("/hub", "/"));
+  EXPECT_TRUE(config.routes[1].upstreams.empty());
+  EXPECT_EQ(config.routes[1].settings.heartbeat_ms, 1000U);
 }
 
 TEST(Demo, StandsBesideRoutes) {
   Config config = config_of({"--demo", "--route", "path=/v1,upstream=http://127.0.0.1:1"});
-  ASSERT_THAT(paths(config), ElementsAre("/v1", "/"));
-  EXPECT_TRUE(config.routes[1].upstreams.empty());
+  ASSERT_THAT(paths(config), ElementsAre("/v1", "/hub", "/"));
+  EXPECT_TRUE(config.routes[2].upstreams.empty());
 }
 
 TEST(Demo, GivesWayToAnUpstream) {
