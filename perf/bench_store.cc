@@ -62,6 +62,7 @@ class Publishers final : public StoreUser, public StoreLoad {
     wake_.notify_one();
   }
   void on_page(uint64_t /*id*/, StorePage /*page*/) override {}
+  void on_origin(std::string_view /*stream*/, std::string_view /*origin_id*/) override {}
   void on_state(StoreState /*state*/, const std::string& /*reason*/) override {}
   void on_stream(std::string_view /*name*/, uint64_t /*version*/) override {}
   void on_key(const StoredKey& /*key*/) override {}

@@ -259,7 +259,9 @@ void add_demo_routes(const Draft& defaults, Config& config) {
     return std::ranges::find(config.routes, path, &Route::path) != config.routes.end();
   };
   if (has("/")) return;
-  if (!has("/hub")) {
+  // A hub of that name is somebody's own, and may say who publishes to it.
+  bool named = std::ranges::find(config.routes, "demo", &Route::hub) != config.routes.end();
+  if (!has("/hub") && !named) {
     Draft hub = defaults;
     hub.route.path = "/hub";
     hub.route.hub = "demo";

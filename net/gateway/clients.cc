@@ -211,10 +211,12 @@ void Clients::drain() {
 // From the back: a client that leaves meanwhile gives its place to the last one, so that clients
 // not yet ended stay in front of ended ones.
 bool Clients::end_some() {
-  constexpr uint64_t kSteps = limits::kEndingMs / limits::kEndingStepMs;
+  constexpr uint64_t kStepsMax = limits::kEndingMs / limits::kEndingStepMs;
+  // An abort takes a moment, also of the last ones.
+  constexpr uint64_t kSteps = kStepsMax - limits::kAbortDelayMs / limits::kEndingStepMs - 2;
   if (ending_steps_ == 0) to_end_ = not_ended_ = clients_.size();
-  if (++ending_steps_ > kSteps) return true;
-  uint64_t ended = (to_end_ * ending_steps_ + kSteps - 1) / kSteps;
+  if (++ending_steps_ > kStepsMax) return true;
+  uint64_t ended = (to_end_ * std::min(ending_steps_, kSteps) + kSteps - 1) / kSteps;
   not_ended_ = std::min(not_ended_, clients_.size());
   while (not_ended_ > to_end_ - ended) clients_[--not_ended_]->shut_down();
   return false;

@@ -297,7 +297,7 @@ void ClientConn::prepare_flush() {
   bool abort_due = !stream_->close_delimited() || stream_->abort_due();  // a FIN overtakes nothing
   if (stream_->aborted() && abort_due && !stream_->response().has_work())
     finish_aborted();
-  else if (stream_->response().complete())
+  else if (!stream_->aborted() && stream_->response().complete())
     finish_response();
 }
 

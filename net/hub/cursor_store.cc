@@ -6,11 +6,7 @@
 
 namespace sluice {
 
-namespace {
-
-constexpr int64_t kUsPerMs = 1000;
-
-}  // namespace
+namespace {}  // namespace
 
 StoreRead Cursor::page_wanted(const Start& start, Subscriptions from) const {
   StoreRead page{.from = at_};

@@ -63,8 +63,11 @@ HubExchange& HubProcess::hub(const std::string& name, uint64_t seed) {
 
 std::string HubProcess::open_stores(const ConfigSnapshot& snapshot, Opened& into) {
   std::map<std::string, const Route*> first;  // of each hub, by path
-  for (const Route& route : snapshot.routes())
+  std::map<std::string, std::vector<std::string>> fed;
+  for (const Route& route : snapshot.routes()) {
     if (!route.hub.empty()) first.try_emplace(route.hub, &route);
+    if (!route.feeds.hub.empty()) fed[route.feeds.hub].push_back(route.feeds.stream);
+  }
   for (const auto& [name, route] : first) {
     std::lock_guard lock(mutex_);
     auto there = hubs_.find(name);
@@ -78,7 +81,7 @@ std::string HubProcess::open_stores(const ConfigSnapshot& snapshot, Opened& into
     auto store = std::make_unique<HubStore>(
         route->settings, route->hub_store, workers_,
         [this](std::optional<unsigned> worker) { (void)wake(worker.value_or(home_)); });
-    std::string error = store->load(route->settings, wall_clock_ms());
+    std::string error = store->load(route->settings, wall_clock_ms(), std::move(fed[name]));
     if (!error.empty()) return "hub-store of hub " + name + ": " + error;
     auto hub = std::make_unique<HubExchange>(name, workers_, home_, store->history().seed, sizes_);
     hub->next.store(store->history().next, std::memory_order_relaxed);

@@ -18,8 +18,6 @@ namespace sluice {
 
 namespace {
 
-using Status = GroupCall::Status;
-
 // Events that one answer looks at to count what members have not done yet.
 constexpr uint64_t kLagScannedMax = 100'000;
 
@@ -121,14 +119,14 @@ void HubRequest::on_group_answer(HomeCall& call) {
     return;
   }
   bool leases = group.kind == GroupCall::Kind::kLease;
-  if (group.status == Status::kDone) {
+  if (group.status == GroupCall::Status::kDone) {
     if (leases)
       on_lease(group);
     else if (group.kind == GroupCall::Kind::kAck)
       answer_ack(group);
     else
       answer_group(group);
-  } else if (leases && group.status == Status::kAllTaken && call_->wait) {
+  } else if (leases && group.status == GroupCall::Status::kAllTaken && call_->wait) {
     stand_by();
   } else {
     no_lease(group);
@@ -165,27 +163,27 @@ void HubRequest::no_lease(const GroupCall& call) {
     return;
   }
   switch (call.status) {
-    case Status::kAllTaken:
+    case GroupCall::Status::kAllTaken:
       problem(409, "All members of the group have owners; wait=yes waits for one.",
               {{"Retry-After", "5"}});
       return;
-    case Status::kOtherSize:
+    case GroupCall::Status::kOtherSize:
       problem(409, "The group has another size. It may change when no member has an owner.");
       return;
-    case Status::kOtherSources:
+    case GroupCall::Status::kOtherSources:
       problem(409, "The group reads other streams or categories.");
       return;
-    case Status::kFenced:
+    case GroupCall::Status::kFenced:
       problem(409, "The token is not that of the member's last lease.");
       return;
-    case Status::kBeyond:
+    case GroupCall::Status::kBeyond:
       problem(400, "The position is beyond the hub's last event.");
       return;
-    case Status::kTooMany:
+    case GroupCall::Status::kTooMany:
       problem(403, "The hub has as many groups or members as it may have.");
       return;
-    case Status::kUnknown:
-    case Status::kDone:
+    case GroupCall::Status::kUnknown:
+    case GroupCall::Status::kDone:
       problem(404, "There is no such group, or no such member of it.");
       return;
   }

@@ -12,7 +12,6 @@ namespace {
 
 // A block holds an event in four forms, so that much less of the file fills the memory of a hub.
 constexpr uint64_t kBytesInMemory = 2;
-constexpr int64_t kUsPerMs = 1000;
 
 SqliteStoreOptions options_of(const StreamSettings& settings, const std::string& file,
                               StoreAck ack) {
@@ -163,6 +162,9 @@ class HubStore::Loading final : public StoreLoad {
   void on_consumer(const StoredConsumer& consumer) override {
     history_.consumers.push_back({std::string(consumer.id), consumer.position, consumer.fence});
   }
+  void on_origin(std::string_view stream, std::string_view origin_id) override {
+    history_.origins.emplace(stream, origin_id);
+  }
 
   HubHistory& history_;
   const uint32_t workers_;
@@ -192,8 +194,10 @@ HubStore::~HubStore() {
     for (Block* block : history_.blocks) block->let_go();
 }
 
-std::string HubStore::load(const StreamSettings& settings, uint64_t wall_ms) {
+std::string HubStore::load(const StreamSettings& settings, uint64_t wall_ms,
+                           std::vector<std::string> fed) {
   Loading loading(history_, workers_);
+  loading.fed = std::move(fed);
   loading.events_max = settings.hub_history_events == 0 ? SIZE_MAX : settings.hub_history_events;
   loading.bytes_max =
       settings.hub_history_bytes == 0 ? SIZE_MAX : settings.hub_history_bytes / kBytesInMemory;

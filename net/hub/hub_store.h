@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -74,7 +75,8 @@ struct HubHistory {
   std::vector<At> streams;
   std::vector<Block*> blocks;  // each has a hold for each worker
   std::vector<Key> keys;
-  std::vector<GroupRow> consumers;  // and what there is of groups
+  std::vector<GroupRow> consumers;             // and what there is of groups
+  std::map<std::string, std::string> origins;  // the last ids of sources, by stream
 };
 
 // A stored event in the forms in which it leaves. `seed`: of the hub's epoch.
@@ -99,7 +101,9 @@ class HubStore final : public StoreUser {
   ~HubStore();
 
   // "" or what is wrong, a line.
-  std::string load(const StreamSettings& settings, uint64_t wall_ms);
+  // `fed`: its streams that have a source.
+  std::string load(const StreamSettings& settings, uint64_t wall_ms,
+                   std::vector<std::string> fed = {});
   const std::string& file() const { return file_; }
   // Events are shown when they are durable.
   bool shows_durable() const { return ack_ == StoreAck::kDisk; }

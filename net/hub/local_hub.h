@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -67,6 +68,11 @@ class LocalHub final : public ChangeSink, public FlushTask {
   void wake(HubRequest& reader);
   void forget(HubRequest& request);
   LeaseHolders& holders() { return holders_; }
+  // The newest id of its source that the store had at the start, for whoever asks first.
+  std::string take_stored_origin(const std::string& stream) {
+    auto there = origins_.extract(stream);
+    return there.empty() ? std::string() : std::move(there.mapped());
+  }
 
   // Looks at what other workers have sent.
   void on_news();
@@ -137,6 +143,7 @@ class LocalHub final : public ChangeSink, public FlushTask {
   IntrusiveQueue<HubRequest, &HubRequest::in_ready> waiting_;
   HubCounts counts_;
   std::set<std::string, std::less<>> fed_;
+  std::map<std::string, std::string> origins_;  // of the streams that were fed, by stream
   FlushTask* source_watcher_ = nullptr;
 };
 

@@ -45,6 +45,7 @@ void LocalHub::restore(HubStore& store) {
       home_->restore_key(key.key, key.outcome, now_ms - std::min(now_ms, age_ms));
     }
     restore_consumers(history);
+    origins_ = history.origins;
     unstored_ = std::make_unique<Unstored>(store);
   }
   pages_ = std::make_unique<PageReads>(context_, store);

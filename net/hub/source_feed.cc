@@ -54,12 +54,14 @@ SourceFeed::SourceFeed(WorkerContext& context, Streams& streams, Hubs& hubs, con
   reload(route);
   const LogStream* stream = hub_.log().stream(feeds_.stream);
   size_t held = stream ? stream->events.size() : 0;
+  std::string restored = hub_.take_stored_origin(feeds_.stream);
   for (size_t i = held; i > 0 && held - i < kRestoredEvents; --i) {
     const Log::Entry* entry = hub_.log().at(stream->events[i - 1]);
     if (!entry || entry->block->origin_id().empty()) continue;
-    reader_.restore(entry->block->origin_id());
+    restored = entry->block->origin_id();
     break;
   }
+  if (!restored.empty()) reader_.restore(restored);
 }
 
 SourceFeed::~SourceFeed() {

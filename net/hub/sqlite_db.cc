@@ -10,7 +10,7 @@ namespace sluice {
 namespace {
 
 // A writer waits this long for a lock that another program holds; readers, for a recovery.
-constexpr int kBusyMs = 1000;
+constexpr int kStoreBusyMs = 1000;
 
 sqlite3* of(void* handle) {
   return static_cast<sqlite3*>(handle);
@@ -40,7 +40,7 @@ std::unique_ptr<SqliteDb> SqliteDb::open(const std::string& file, Mode mode, con
     return nullptr;
   }
   sqlite3_extended_result_codes(handle, 1);
-  sqlite3_busy_timeout(handle, kBusyMs);
+  sqlite3_busy_timeout(handle, kStoreBusyMs);
   // Else the last one to close would write the log into the file, and swallow the errors.
   sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   // A hook takes the place of automatic checkpoints, whose errors a commit would not tell. (PRAGMA

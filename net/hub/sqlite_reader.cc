@@ -341,7 +341,20 @@ SqliteResult load_sqlite(SqliteDb& db, StoreLoad& into, StoreHead& head) {
     into.on_consumer({consumers.text(0), static_cast<uint64_t>(consumers.integer(1)),
                       static_cast<uint64_t>(consumers.integer(2))});
   }
-  return result;
+  if (result != SqliteResult::kDone) return result;
+
+  SqliteStatement origin(db,
+                         "SELECT origin_id FROM (SELECT e.origin_id, e.position FROM events e"
+                         " JOIN streams s ON s.id = e.stream_id WHERE s.name = ?1"
+                         " ORDER BY e.position DESC LIMIT 10000)"
+                         " WHERE origin_id <> '' ORDER BY position DESC LIMIT 1");
+  for (const std::string& stream : into.fed) {
+    result = origin.bind(1, stream).step();
+    if (result == SqliteResult::kRow) into.on_origin(stream, origin.text(0));
+    origin.reset();
+    if (result != SqliteResult::kRow && result != SqliteResult::kDone) return result;
+  }
+  return SqliteResult::kDone;
 }
 
 }  // namespace sluice

@@ -21,6 +21,9 @@
 
 namespace sluice {
 
+// A store's times are in microseconds, the hub's in milliseconds.
+inline constexpr int64_t kUsPerMs = 1000;
+
 // Which life of the hub a position belongs to: positions of one epoch never name two events. 128
 // random bits.
 struct HubEpoch {
@@ -143,7 +146,8 @@ class StoreUser {
 };
 
 // What a hub begins with. It is told on the thread that calls load(), within that call: streams
-// first, then keys, then events, each behind its id, then consumers. Texts last for the call.
+// first, then keys, then events, each behind its id, then consumers and origins. Texts last for the
+// call.
 class StoreLoad {
  public:
   // How much of history and how many ids are wanted.
@@ -151,6 +155,7 @@ class StoreLoad {
   size_t bytes_max = 0;
   size_t ids_max = 0;
   int64_t ids_since_us = 0;
+  std::vector<std::string> fed;  // streams that have a source
 
   // `version`: the position of its last event.
   virtual void on_stream(std::string_view name, uint64_t version) = 0;
@@ -161,6 +166,8 @@ class StoreLoad {
   // One of the newest events, oldest first.
   virtual void on_event(const StoredEvent& event) = 0;
   virtual void on_consumer(const StoredConsumer& consumer) = 0;
+  // Of a stream that has a source: the newest id of that one's, among the last events.
+  virtual void on_origin(std::string_view stream, std::string_view origin_id) = 0;
 
  protected:
   ~StoreLoad() = default;

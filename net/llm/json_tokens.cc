@@ -13,7 +13,6 @@ void JsonTokens::keep(std::string_view bytes) {
 
 bool JsonTokens::next(std::string_view& piece, Token& token) {
   while (!piece.empty()) {
-    if (state_ == State::kTooDeep) break;
     if (state_ == State::kScalar) {
       if (in_scalar(piece, token)) return true;
       continue;
@@ -60,13 +59,12 @@ bool JsonTokens::begin_or_end(char bracket, Token& token) {
   bool object = bracket == '{' || bracket == '}';
   if (bracket == '{' || bracket == '[') {
     token = told(Kind::kBegin);
-    if (depth_ == kDepthMax) {
-      state_ = State::kTooDeep;
-      return false;
+    if (depth_ < kDepthMax) {
+      uint64_t bit = uint64_t{1} << depth_;
+      objects_ = object ? objects_ | bit : objects_ & ~bit;
     }
-    uint64_t bit = uint64_t{1} << depth_++;
-    objects_ = object ? objects_ | bit : objects_ & ~bit;
-    name_is_due_ = object;
+    ++depth_;
+    name_is_due_ = in_object();
   } else {
     if (depth_ == 0) return false;
     --depth_;

@@ -15,7 +15,7 @@ class JsonTokens {
  public:
   // Of a token that is longer, only so many bytes are told.
   static constexpr size_t kTextBytesMax = 64;
-  // A text with more containers inside one another has no further tokens.
+  // Inside more containers than this names are told as strings.
   static constexpr unsigned kDepthMax = 64;
 
   enum class Kind : uint8_t { kName, kString, kScalar, kBegin, kEnd };
@@ -33,7 +33,7 @@ class JsonTokens {
   bool next(std::string_view& piece, Token& token);
 
  private:
-  enum class State : uint8_t { kBetween, kString, kEscape, kScalar, kTooDeep };
+  enum class State : uint8_t { kBetween, kString, kEscape, kScalar };
 
   bool begin_or_end(char bracket, Token& token);
   bool in_string(std::string_view& piece, Token& token);
@@ -42,7 +42,9 @@ class JsonTokens {
   Token told(Kind kind) const {
     return {.kind = kind, .depth = depth_, .text = {text_.data(), kept_}, .size = size_};
   }
-  bool in_object() const { return depth_ > 0 && (objects_ >> (depth_ - 1) & 1) != 0; }
+  bool in_object() const {
+    return depth_ > 0 && depth_ <= kDepthMax && (objects_ >> (depth_ - 1) & 1) != 0;
+  }
 
   uint64_t objects_ = 0;  // a bit for each container around: it is an object
   uint64_t size_ = 0;     // of the text being read

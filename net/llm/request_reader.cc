@@ -21,7 +21,8 @@ std::optional<RequestReader::Insertion> RequestReader::read(std::string_view pie
   using Kind = JsonTokens::Kind;
   std::optional<Insertion> insertion;
   JsonTokens::Token token;
-  for (std::string_view rest = piece; tokens_.next(rest, token);) {
+  for (std::string_view rest = piece; !done_ && tokens_.next(rest, token);) {
+    done_ = token.depth == 0 && (token.kind != Kind::kBegin || !token.object);
     switch (token.kind) {
       case Kind::kName:
         take_name(token);

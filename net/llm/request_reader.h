@@ -56,6 +56,7 @@ class RequestReader {
   bool says_ = false;  // include_usage is there, whatever its value
   bool asks_ = false;
   bool inserted_ = false;
+  bool done_ = false;  // its object has ended, or it is none
   KeptText model_;
   uint64_t text_bytes_ = 0;
 };

@@ -133,9 +133,10 @@ void render_usage(Page& page, const ConfigSnapshot& snapshot, const Workers& wor
                  total.time_to_first_content);
   page.histogram("sluice_llm_content_gap_seconds", "Between the events with content of a stream.",
                  total.content_gap);
-  page.quantiles("sluice_llm_content_gap_quantile_seconds",
-                 "The same since the start, within 7 %, where the buckets are too coarse.",
-                 total.content_gap);
+  page.quantiles(
+      "sluice_llm_content_gap_quantile_seconds",
+      "The same since the start, within 7 % from 1 us on, where the buckets are too coarse.",
+      total.content_gap);
   page.histogram("sluice_llm_time_per_output_token_seconds",
                  "Of a stream, from its first content to its last, for each output token but one.",
                  total.time_per_token);

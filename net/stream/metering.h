@@ -22,8 +22,11 @@ struct Metering {
   ~Metering() { memory.charge(&charged, 0); }
   Metering(const Metering&) = delete;
   Metering& operator=(const Metering&) = delete;
-  // False: there is no memory for it.
-  bool charge() { return memory.charge(&charged, sizeof(Metering) + sizeof(RequestReader)); }
+  // False: there is no memory for it. A quarter of the heap's part is left for heads.
+  bool charge() {
+    constexpr uint32_t kBytes = sizeof(Metering) + sizeof(RequestReader);
+    return memory.heap + kBytes <= memory.heap_max / 4 * 3 && memory.charge(&charged, kBytes);
+  }
 
   MemoryLimit& memory;
   uint32_t charged = 0;

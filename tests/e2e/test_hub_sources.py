@@ -305,7 +305,8 @@ def test_reloads(rig, tmp_path):
     assert subscriber.data(1) == ['"ours"']
 
 
-def test_a_restart_goes_on_behind_what_the_store_has(rig, tmp_path):
+@pytest.mark.parametrize("memory", [[], ["hub-history-events=1"]], ids=["in memory", "on the disk"])
+def test_a_restart_goes_on_behind_what_the_store_has(rig, tmp_path, memory):
     upstream = rig.upstream()
     store = f"hub-store=sqlite:{tmp_path / 'hub'}"
     gateway = source_gateway(rig, upstream, store)
@@ -316,7 +317,7 @@ def test_a_restart_goes_on_behind_what_the_store_has(rig, tmp_path):
     assert subscriber.data(3) == ["1", "2", "without"]
     gateway.kill()
     rig.gateways.remove(gateway)
-    gateway = source_gateway(rig, upstream, store)
+    gateway = source_gateway(rig, upstream, store, *memory)
     subscriber = subscribe(rig, gateway)
     server, request = accept(upstream)
     assert request.get("last-event-id") == "y"

@@ -97,6 +97,13 @@ TEST(HubSettings, TheDemoHasOne) {
   EXPECT_THAT(config.routes[1].upstreams, IsEmpty());
 }
 
+TEST(HubSettings, TheDemoOpensNoHubOfAnother) {
+  Config config = config_of({"--demo", "--route", "path=/mine,hub=demo,hub-access=read"});
+  ASSERT_EQ(config.routes.size(), 2U);
+  EXPECT_EQ(config.routes[0].path, "/mine");
+  EXPECT_EQ(config.routes[1].path, "/");
+}
+
 TEST(HubSettings, TheDemoTakesNoPathOfAnother) {
   Config config = config_of({"--demo", "--route", "path=/hub,hub=mine"});
   ASSERT_EQ(config.routes.size(), 2U);

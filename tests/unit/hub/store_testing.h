@@ -179,8 +179,12 @@ struct Loaded final : StoreLoad {
   void on_consumer(const StoredConsumer& consumer) override {
     consumers[std::string(consumer.id)] = {consumer.position, consumer.fence};
   }
+  void on_origin(std::string_view stream, std::string_view origin_id) override {
+    origins[std::string(stream)] = origin_id;
+  }
 
   std::map<std::string, uint64_t> versions;
+  std::map<std::string, std::string> origins;
   std::vector<std::string> ids;
   std::map<std::string, std::vector<uint64_t>> keys;
   std::vector<Event> events;

@@ -61,10 +61,18 @@ TEST(JsonTokens, TellTheSizeOfALongStringAndItsBegin) {
   EXPECT_EQ(token.text.size(), JsonTokens::kTextBytesMax);
 }
 
-TEST(JsonTokens, EndWhereTheTextIsTooDeep) {
-  std::string deep(JsonTokens::kDepthMax, '[');
-  EXPECT_EQ(words_of({deep}).size(), JsonTokens::kDepthMax);
-  EXPECT_EQ(words_of({deep + "[1,2]]" + deep}).size(), JsonTokens::kDepthMax);
+TEST(JsonTokens, GoOnBehindWhatIsTooDeep) {
+  std::string open;
+  std::string close;
+  for (unsigned i = 0; i < JsonTokens::kDepthMax + 10; ++i) {
+    open += R"([{"a":)";
+    close += "}]";
+  }
+  std::vector<std::string> words = words_of({R"({"b":)" + open + "1" + close + R"(,"c":true})"});
+  size_t count = words.size();
+  ASSERT_GT(count, 3U);
+  EXPECT_EQ(words[count - 3], words_of({R"({"c":true})"})[1]);
+  EXPECT_EQ(words[count - 2], words_of({R"({"c":true})"})[2]);
 }
 
 TEST(JsonTokens, OfWhatIsNoJsonDoNoHarm) {

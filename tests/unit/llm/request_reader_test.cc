@@ -142,6 +142,22 @@ TEST(RequestReader, TellsWhetherItStreams) {
     }
 }
 
+TEST(RequestReader, ReadsOneObjectAndNothingElse) {
+  for (const char* body : {R"({"stream":false}{"stream":true})", R"(x=1&y={"stream":true})",
+                           R"([1]{"stream":true})", R"([{"stream":true}])", R"("a"{"stream":true})",
+                           "--x\r\n\r\n{\"stream\": true}\r\n--x--"}) {
+    Spliced spliced = splice({body});
+    EXPECT_FALSE(spliced.reader.streams()) << body;
+    EXPECT_EQ(spliced.text, body);
+  }
+  EXPECT_TRUE(splice({R"( {"stream":true} x)"}).reader.streams());
+}
+
+TEST(RequestReader, ReadsWhatStandsBehindDeepOnes) {
+  std::string deep = std::string(70, '[') + std::string(70, ']');
+  EXPECT_TRUE(splice({R"({"messages":)" + deep + R"(,"stream":true})"}).reader.streams());
+}
+
 TEST(RequestReader, KeepsOfAModelWhatCanBeALabel) {
   RequestReader reader;
   reader.read("{\"model\":\"a b\xff\n" + std::string(100, 'x') + "\"}");
