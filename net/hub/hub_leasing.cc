@@ -66,18 +66,21 @@ GroupSources read_sources(std::string_view text, Log& log) {
 
 struct Lag {
   std::vector<uint64_t> events;  // by member
-  bool whole = true;             // all of them have been counted
+  bool whole = true;             // all of them have been counted, and none has left the memory
 };
 
 Lag lag_of(const GroupSources& sources, const std::vector<MemberState>& members, const Log& log) {
   Lag lag{.events = std::vector<uint64_t>(members.size())};
   uint64_t least = UINT64_MAX;
   for (const MemberState& member : members) least = std::min(least, member.position);
+  lag.whole = least + 1 >= log.first();
   uint64_t scanned = 0;
   for (const Series* series : sources.series) {
     for (size_t i = series->find(least + 1); i < series->size(); ++i) {
-      lag.whole = ++scanned <= kLagScannedMax;
-      if (!lag.whole) return lag;
+      if (++scanned > kLagScannedMax) {
+        lag.whole = false;
+        return lag;
+      }
       uint64_t global = (*series)[i];
       const Log::Entry* event = log.at(global);
       if (!event || !event->stream->group) continue;

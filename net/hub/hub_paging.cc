@@ -128,6 +128,7 @@ bool HubRequest::pass_on(const Blocks& blocks) {
     do {
       const Block& block = *blocks[i++];
       cursor_.go_to(block.global() + 1);
+      if (lease_) lease_->delivered = block.global();
       if (form_ == Form::kMessage) {
         append_message(text, block);
       } else {
@@ -164,7 +165,7 @@ void HubRequest::find_last(const StorePage& page) {
 
 void HubRequest::on_no_page() {
   ++hub_.counts().store_unread;
-  if (call_) {
+  if (call_ && state_ != State::kStandby) {  // that one's head has left
     problem(503, "The hub's history cannot be read now.", {{"Retry-After", "5"}});
     return;
   }

@@ -18,7 +18,7 @@ void LocalHub::serve_group(HomeCall& call) {
       return;
     }
   }
-  groups_->answer(group, {log_.first(), log_.next()}, context_.loop.now_ms());
+  groups_->answer(group, {pages_ ? 1 : log_.first(), log_.next()}, context_.loop.now_ms());
   call.stored = group.status == GroupCall::Status::kDone;
   if (group.kind == GroupCall::Kind::kLease && call.stored) ++counts_.leases_granted;
   if (group.status == GroupCall::Status::kFenced) ++counts_.acks_fenced;

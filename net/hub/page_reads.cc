@@ -8,6 +8,7 @@ namespace sluice {
 namespace {
 
 constexpr size_t kUnderWayMax = 4;
+constexpr unsigned kFailuresMax = 4;
 // A reader that has got no page for so long ends.
 constexpr uint64_t kPatienceMs = 6'000;
 
@@ -80,7 +81,8 @@ void PageReads::take(uint64_t ticket, StorePage& page) {
   under_way_.erase(found);
   charge();
   bool failed = page.outcome != StoreOutcome::kDurable;
-  rests_ = rests_ || failed;
+  failures_ = failed ? failures_ + 1 : 0;
+  rests_ = failures_ >= kFailuresMax;
   if (!reader) return;
   reader->page_wait = PageWait::kNone;
   if (failed)
@@ -93,6 +95,7 @@ void PageReads::tick() {
   on_news();
   end_late(context_.loop.now_ms());
   rests_ = false;
+  failures_ = 0;
   while (HubRequest* reader = later_.front()) {
     later_.remove(*reader);
     reader->page_wait = PageWait::kQueued;

@@ -57,7 +57,8 @@ class PageReads {
   std::vector<UnderWay> under_way_;
   uint64_t tickets_ = 0;
   uint32_t charged_ = 0;
-  bool rests_ = false;  // the disk has just failed
+  unsigned failures_ = 0;  // one after the other
+  bool rests_ = false;     // since the disk seems to fail, and not one place of it
 };
 
 }  // namespace sluice

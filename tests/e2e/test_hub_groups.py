@@ -453,3 +453,13 @@ def pending(gateway, member):
     lease = member.lease
     target = f"/hub/categories/a/messages?member={lease['member']}&size={lease['size']}&position={member.seen + 1}"
     return len(ask(gateway, target)[1])
+
+
+def test_a_group_gets_what_is_on_the_disk_alone_and_its_lease_ends_for_that(rig, tmp_path):
+    gateway = start(rig, f"hub-store=sqlite:{tmp_path / 'hub'}", "hub-history-events=10", "hub-lease=1s")
+    last = publish(gateway, "a-1", 300)
+    member = join(rig, gateway, 1)
+    assert member.lease["position"] == 0
+    assert [position for _, position in member.events(300)] == list(range(1, last + 1))
+    assert not group(gateway)["lagIsWhole"]
+    assert member.block()["event"] == "sluice.lease-over"
