@@ -10,7 +10,7 @@ endif()
 
 set(E2E_FEATURES defer-taskrun single-issuer registered-ring-fd multishot-accept multishot-recv
   recv-budget min-wait fixed-buffers huge-pages)
-set(E2E_SMOKE prompt_forwarding large_events client_disconnect slow_reader keep_alive big_bodies)
+set(E2E_SMOKE prompt_forwarding large_events client_disconnect keep_alive big_bodies)
 
 # These again with TLS on both sides, named e2e.<file>.tls.
 set(E2E_TLS prompt_forwarding truncated_upstream slow_reader large_events client_disconnect keep_alive big_bodies
