@@ -116,16 +116,23 @@ void hide_secrets(const SSL* /*ssl*/, const char* line) {
   }
 }
 
-__attribute__((no_sanitize("address"))) unsigned found_between(const volatile uint8_t* begin,
-                                                               const volatile uint8_t* end) {
+// By their first eight bytes, so that it is quick in a sanitized build, too.
+__attribute__((no_sanitize("address", "undefined"), optimize("O2"))) unsigned found_between(
+    const char* begin, const char* end) {
   unsigned found = 0;
   constexpr size_t kSize = sizeof hidden[0];
-  for (; begin + kSize <= end; ++begin)
-    for (const std::array<uint8_t, kSize>& secret : hidden) {
-      size_t same = 0;
-      while (same < kSize && (begin[same] ^ kMask) == secret[same]) ++same;
-      if (same == kSize) ++found;
+  constexpr uint64_t kMasks = 0x0101010101010101 * uint64_t{kMask};
+  const auto* secrets = hidden.data();
+  const size_t count = hidden.size();
+  for (; begin + kSize <= end; ++begin) {
+    uint64_t here = 0;
+    __builtin_memcpy(&here, begin, sizeof here);
+    for (size_t i = 0; i < count; ++i) {
+      uint64_t first = 0;
+      __builtin_memcpy(&first, secrets + i, sizeof first);
+      if ((here ^ kMasks) == first) ++found;
     }
+  }
   return found;
 }
 
@@ -141,8 +148,8 @@ unsigned found_in_process() {
     char rights[5] = {};
     if (std::sscanf(line, "%lx-%lx %4s", &begin, &end, rights) != 3) continue;
     if (std::string_view(rights) != "rw-p" || end - begin > kShadowBytes) continue;
-    found += found_between(reinterpret_cast<const uint8_t*>(begin),
-                           reinterpret_cast<const uint8_t*>(end));
+    found +=
+        found_between(reinterpret_cast<const char*>(begin), reinterpret_cast<const char*>(end));
   }
   (void)std::fclose(maps);
   return found;
