@@ -11,6 +11,7 @@
 #include <cinttypes>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -184,7 +185,7 @@ class Fanout {
       while (opened < std::min(allowed, subscribers_.size())) open(subscribers_[opened++]);
       turn(kNsPerMs);
     }
-    if (open_ < subscribers_.size()) die("not all subscribers could be opened");
+    if (open_ < subscribers_.size()) die("not all subscribers could be opened: " + why_closed_);
     // Last, since a hub waits only so long for a first request.
     for (Publisher& publisher : publishers_) open(publisher);
   }
@@ -267,7 +268,7 @@ class Fanout {
     // A request is small, and the one before has been answered: the socket has room for it.
     if (::send(publisher.fd, request_.data(), request_.size(), MSG_NOSIGNAL) !=
         static_cast<ssize_t>(request_.size()))
-      close_peer(publisher);
+      close_peer(publisher, "a request could not be sent");
   }
 
   void on_answer(Publisher& publisher) {
@@ -302,8 +303,8 @@ class Fanout {
     if (epoll_ctl(epoll_, operation, peer.fd, &event) != 0) die("epoll_ctl", errno);
   }
 
-  void close_peer(Peer& peer) {
-    ++report_.closed;
+  void close_peer(Peer& peer, std::string_view why) {
+    if (report_.closed++ == 0) why_closed_ = why;
     close(peer.fd);
     peer.fd = -1;
     peer.state = State::kClosed;
@@ -321,7 +322,7 @@ class Fanout {
     int error = 0;
     socklen_t size = sizeof error;
     getsockopt(peer.fd, SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error != 0) return close_peer(peer);
+    if (error != 0) return close_peer(peer, std::strerror(error));
     peer.state = State::kHead;
     watch(peer, EPOLL_CTL_MOD, EPOLLIN);
     if (peer.publishes) return;
@@ -329,13 +330,13 @@ class Fanout {
                                 " HTTP/1.1\r\nHost: perf\r\nAccept: text/event-stream\r\n\r\n";
     if (::send(peer.fd, request.data(), request.size(), MSG_NOSIGNAL) !=
         static_cast<ssize_t>(request.size()))
-      close_peer(peer);
+      close_peer(peer, "a request could not be sent");
   }
 
   void read(Peer& peer) {
     const ssize_t count = recv(peer.fd, buffer_.get(), kReadBytes, 0);
     if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (count <= 0) return close_peer(peer);
+    if (count <= 0) return close_peer(peer, count < 0 ? std::strerror(errno) : "the hub ended it");
     std::string_view bytes(buffer_.get(), static_cast<size_t>(count));
     const uint64_t now = monotonic_ns();
     if (peer.state == State::kBody) return take_body(peer, bytes, now);
@@ -344,9 +345,8 @@ class Fanout {
     if (size == 0) return;
     const std::string rest = peer.head.substr(size);
     peer.head.resize(size);
-    const bool good = take_head(peer);
+    if (!take_head(peer)) return close_peer(peer, peer.head.substr(0, peer.head.find('\r')));
     peer.head.clear();
-    if (!good) return close_peer(peer);
     take_body(peer, rest, now);
   }
 
@@ -373,12 +373,12 @@ class Fanout {
         },
         [] {});
     if (measuring_) report_.deliveries += report_.counts.deliveries - before;
-    if (peer.body.failed()) return close_peer(peer);
+    if (peer.body.failed()) return close_peer(peer, "its body is damaged");
     if (!peer.body.done()) return;
     if (peer.publishes)
       on_answer(static_cast<Publisher&>(peer));
     else
-      close_peer(peer);
+      close_peer(peer, "its body has ended");
   }
 
   // --- the end ---
@@ -413,6 +413,7 @@ class Fanout {
   std::string request_;
   std::array<char, kEventBytesMax> event_{};
   std::unique_ptr<char[]> buffer_ = std::make_unique<char[]>(kReadBytes);
+  std::string why_closed_;  // the first one
   Report report_;
 };
 

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import pathlib
+import random
 import resource
 import signal
 import socket
@@ -30,9 +31,12 @@ def raise_file_limit():
 
 
 def quiet_ports():
-    """Those below the range that the kernel takes for outgoing connections."""
+    """Those below the range that the kernel takes for outgoing connections, from any of them on: scripts that run at
+    the same time would else choose the same one, before a server listens there, or while it is down."""
     first = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    return range(first - 1, 10_000, -1)
+    ports = range(10_000, first)
+    start = random.randrange(len(ports))
+    return [*ports[start:], *ports[:start]]
 
 
 def free_port():

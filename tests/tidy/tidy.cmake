@@ -20,7 +20,7 @@ if(TARGET perf_load)
 endif()
 if(TARGET perf_fanout AND TARGET sluice)
   add_test(NAME perf.hub COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/perf/hub_test.py)
-  set_tests_properties(perf.hub PROPERTIES LABELS perf TIMEOUT 120 RUN_SERIAL ON
+  set_tests_properties(perf.hub PROPERTIES LABELS perf TIMEOUT 120
     ENVIRONMENT "SLUICE_BUILD=${CMAKE_BINARY_DIR}")
 endif()
 if(TARGET perf_load AND TARGET sluice)
