@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "perf/blocks.h"
 #include "perf/event.h"
 #include "perf/histogram.h"
 #include "perf/stream_spec.h"
@@ -60,34 +61,22 @@ class EventChecker {
     last_sent_ns_ = 0;
     done_ = false;
     split_ = false;
-    partial_.clear();
+    blocks_.clear();
     missing_.clear();
   }
 
   // Body bytes that were read at read_ns. Times are recorded if `times` is not null.
   void feed(std::string_view body, uint64_t read_ns, EventCounts& counts, EventTimes* times) {
-    if (!partial_.empty()) {
-      const bool closed_by_first = partial_.back() == '\n' && body.starts_with('\n');
-      const size_t end = closed_by_first ? 1 : end_of_event(body);
-      partial_.append(body.substr(0, end));
-      if (end == std::string_view::npos) return bound_partial(counts);
-      on_block(partial_, read_ns, counts, times);
-      partial_.clear();
-      body.remove_prefix(end);
-    }
-    for (size_t end; (end = end_of_event(body)) != std::string_view::npos;) {
-      on_block(body.substr(0, end), read_ns, counts, times);
-      body.remove_prefix(end);
-    }
-    partial_.assign(body);
+    blocks_.feed(body, [&](std::string_view block) { on_block(block, read_ns, counts, times); });
+    bound_partial(counts);
   }
 
   // A chunk of the chunked coding ends here.
-  void on_chunk_end() { split_ = split_ || !partial_.empty(); }
+  void on_chunk_end() { split_ = split_ || blocks_.partial_bytes() > 0; }
 
   // The response has ended cleanly: everything that the origin was to send must be here.
   void finish_clean(EventCounts& counts) {
-    if (!partial_.empty()) ++counts.torn;
+    if (blocks_.partial_bytes() > 0) ++counts.torn;
     if (spec_.count > next_) counts.lost += spec_.count - next_;
     if (spec_.shape == StreamSpec::Shape::kLlm && !done_) ++counts.lost;
   }
@@ -96,17 +85,11 @@ class EventChecker {
   // Events of a stream that can be late at once; beyond it a late one counts as duplicated.
   static constexpr size_t kMissingMax = 4096;
 
-  // Just past the first blank line, or npos. Events of the origin end in two LF.
-  static size_t end_of_event(std::string_view bytes) {
-    const size_t blank = bytes.find("\n\n");
-    return blank == std::string_view::npos ? blank : blank + 2;
-  }
-
   // Something that never ends must not grow without bound.
   void bound_partial(EventCounts& counts) {
-    if (partial_.size() <= 2 * size_t{kEventBytesMax}) return;
+    if (blocks_.partial_bytes() <= 2 * size_t{kEventBytesMax}) return;
     ++counts.torn;
-    partial_.clear();
+    blocks_.clear();
   }
 
   void on_block(std::string_view block, uint64_t read_ns, EventCounts& counts, EventTimes* times) {
@@ -192,7 +175,7 @@ class EventChecker {
   uint64_t last_sent_ns_ = 0;
   bool done_ = false;   // data: [DONE] has come
   bool split_ = false;  // a chunk ended inside the unfinished event
-  std::string partial_;
+  Blocks blocks_;
   std::vector<uint64_t> missing_;
 };
 

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "perf/blocks.h"
 #include "perf/event.h"
 #include "perf/histogram.h"
 
@@ -63,29 +64,11 @@ class FanoutChecker {
 
   // Latencies are recorded if `latency` is not null.
   void feed(std::string_view body, uint64_t read_ns, FanoutCounts& counts, Histogram* latency) {
-    if (!partial_.empty()) {
-      const bool closed_by_first = partial_.back() == '\n' && body.starts_with('\n');
-      const size_t end = closed_by_first ? 1 : end_of_block(body);
-      partial_.append(body.substr(0, end));
-      if (end == std::string_view::npos) return;
-      on_block(partial_, read_ns, counts, latency);
-      partial_.clear();
-      body.remove_prefix(end);
-    }
-    for (size_t end; (end = end_of_block(body)) != std::string_view::npos;) {
-      on_block(body.substr(0, end), read_ns, counts, latency);
-      body.remove_prefix(end);
-    }
-    partial_.assign(body);
+    blocks_.feed(body, [&](std::string_view block) { on_block(block, read_ns, counts, latency); });
   }
 
  private:
   static constexpr std::string_view kData = "data: ";
-
-  static size_t end_of_block(std::string_view bytes) {
-    const size_t blank = bytes.find("\n\n");
-    return blank == std::string_view::npos ? blank : blank + 2;
-  }
 
   void on_block(std::string_view block, uint64_t read_ns, FanoutCounts& counts,
                 Histogram* latency) {
@@ -153,7 +136,7 @@ class FanoutChecker {
   Reads reads_;
   uint64_t next_ = 0;  // the number that is due
   uint64_t seen_ = 0;
-  std::string partial_;
+  Blocks blocks_;
 };
 
 }  // namespace sluice::perf

@@ -1,4 +1,5 @@
 import os
+import subprocess
 
 import pytest
 
@@ -38,3 +39,15 @@ def network():
     with rig.middle:
         yield rig
         rig.finish()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder with room for 40 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", folder], capture_output=True,
+                      check=False).returncode != 0:
+        pytest.skip("a tmpfs cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)

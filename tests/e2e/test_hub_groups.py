@@ -1,6 +1,5 @@
 """Groups whose members the hub deals out: leases, acknowledgements, fencing, and what is kept."""
 
-import http.client
 import json
 import os
 import random
@@ -10,25 +9,14 @@ import subprocess
 
 import pytest
 
-from harness.wire import DEADLINE_S, wait_until
-from test_hub_store import small_disk  # noqa: F401, a fixture
+from harness.hub import ask
+from harness.wire import wait_until
 
 JSON = "application/json"
 
 
 def start(rig, *settings, threads="1", flags=()):
     return rig.gateway(None, "--route", ",".join(["path=/hub", "hub=main", *settings]), "--threads", threads, *flags)
-
-
-def ask(gateway, target, method="GET", body=None, **fields):
-    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=DEADLINE_S)
-    try:
-        connection.request(method, target, body, {name.replace("_", "-"): value for name, value in fields.items()})
-        response = connection.getresponse()
-        text = response.read()
-        return response.status, json.loads(text) if text else None
-    finally:
-        connection.close()
 
 
 def publish(gateway, stream, count=1):
@@ -385,7 +373,7 @@ def test_positions_and_tokens_survive_a_kill(rig, tmp_path, threads, ack_mode):
     assert got >= {(f"a-{i}", i + 1) for i in range(6, 20)}
 
 
-def test_a_full_disk_gives_no_lease_and_who_waits_gets_one_later(rig, small_disk):  # noqa: F811
+def test_a_full_disk_gives_no_lease_and_who_waits_gets_one_later(rig, small_disk):
     gateway = start(rig, f"hub-store=sqlite:{small_disk / 'hub.db'}", "heartbeat=200ms")
     publish(gateway, "a-1", 5)
     first = join(rig, gateway, 1)

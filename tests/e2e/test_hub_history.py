@@ -1,6 +1,5 @@
 """History that is in a hub's store and not in its memory any more: readers get it from there, and join what is live."""
 
-import http.client
 import json
 import re
 import signal
@@ -9,6 +8,7 @@ import threading
 
 import pytest
 
+from harness.hub import Subscriber, ask
 from harness.wire import DEADLINE_S, wait_until
 
 PAGE_BYTES = 4096  # of the file
@@ -20,18 +20,6 @@ def start(rig, file, *settings, threads="1", flags=()):
     memory = [] if any(setting.startswith("hub-history") for setting in settings) else ["hub-history-events=50"]
     route = ",".join(["path=/hub", "hub=main", f"hub-store=sqlite:{file}", *memory, *settings])
     return rig.gateway(None, "--route", route, "--threads", threads, *flags)
-
-
-def ask(gateway, target, method="GET", body=None, **fields):
-    """The status and the JSON of an answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=DEADLINE_S)
-    try:
-        connection.request(method, target, body, {name.replace("_", "-"): value for name, value in fields.items()})
-        response = connection.getresponse()
-        text = response.read()
-        return response.status, json.loads(text) if text else None
-    finally:
-        connection.close()
 
 
 def publish(gateway, stream, *data):
@@ -50,29 +38,6 @@ def publish_many(gateway, stream, first, count, batch=500):
         publish(gateway, stream, *range(at, min(at + batch, first + count)))
 
 
-class Subscriber:
-    """Reads whole events, and goes on elsewhere from the id of the last one."""
-
-    def __init__(self, rig, gateway, target, last_id=None, **options):
-        self.client = rig.client(gateway, **options)
-        fields = ["Accept: text/event-stream"] + ([f"Last-Event-ID: {last_id}"] if last_id else [])
-        self.client.get(target, *fields)
-        self.head = self.client.read_head()
-        assert self.head.status == 200
-        self.last_id = last_id
-
-    def event(self):
-        while True:
-            block = self.client.body.event()
-            fields = dict(line.split(": ", 1) for line in block.decode().split("\n") if ": " in line)
-            self.last_id = fields.get("id", self.last_id)
-            if "data" in fields:
-                return fields
-
-    def data(self, count):
-        return [json.loads(self.event()["data"]) for _ in range(count)]
-
-
 @pytest.mark.parametrize("ack", ["disk", "memory"])
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_all_of_it_comes_once_and_in_order_while_publishing_goes_on(rig, tmp_path, threads, ack):
@@ -85,14 +50,14 @@ def test_all_of_it_comes_once_and_in_order_while_publishing_goes_on(rig, tmp_pat
     several = Subscriber(rig, gateway, "/hub/subscribe?stream=a-1&category=a&stream=none-1&position=1&mode=poke")
     assert categories[0].head.get("sluice-replay") == "complete"
     for single in singles:
-        assert single.data(20_000) == list(range(20_000))
+        assert single.values(20_000) == list(range(20_000))
     for category in [*categories, several]:
-        assert [message["globalPosition"] for message in category.data(20_000)] == list(range(1, 20_001))
+        assert [message["globalPosition"] for message in category.values(20_000)] == list(range(1, 20_001))
     publisher.join()
     # And what is live from there on, from memory.
     publish(gateway, "a-1", 20_000)
-    assert [single.data(1) for single in singles] == [[20_000]] * 4
-    assert [category.data(1)[0]["position"] for category in [*categories, several]] == [20_000] * 3
+    assert [single.values(1) for single in singles] == [[20_000]] * 4
+    assert [category.values(1)[0]["position"] for category in [*categories, several]] == [20_000] * 3
     assert gateway.metrics().sum("sluice_hub_gaps_total") == 0
     assert gateway.metrics().sum("sluice_hub_store_pages_total") > 0
 
@@ -104,7 +69,7 @@ def test_a_subscriber_comes_back_behind_a_restart_from_long_ago(rig, tmp_path, t
     publish_many(first, "b-1", 0, 10)
     single = Subscriber(rig, first, "/hub/streams/a-1?position=0")
     category = Subscriber(rig, first, "/hub/categories/a?position=0")
-    assert single.data(30) == list(range(30)) and len(category.data(20)) == 20
+    assert single.values(30) == list(range(30)) and len(category.values(20)) == 20
     publish_many(first, "b-1", 10, 3000)
     publish_many(first, "a-1", 100, 100)
     first.stop()
@@ -114,14 +79,14 @@ def test_a_subscriber_comes_back_behind_a_restart_from_long_ago(rig, tmp_path, t
         category_again = Subscriber(rig, second, "/hub/categories/a", category.last_id)
         for again in (single_again, category_again):
             assert again.head.get("sluice-replay") == "complete"
-        assert single_again.data(170) == list(range(30, 200))
-        assert [message["data"] for message in category_again.data(180)] == list(range(20, 200))
+        assert single_again.values(170) == list(range(30, 200))
+        assert [message["data"] for message in category_again.values(180)] == list(range(20, 200))
     # One who is cut before its first event comes back to the same place: its id came before.
     cut = Subscriber(rig, second, "/hub/streams/a-1?position=40")
     place = cut.client.body.event().decode()
     assert place.startswith("id: ") and place.endswith(".39\n\n")
     publish(second, "a-1", 200)
-    assert single_again.data(1) == [200] and category_again.data(1)[0]["data"] == 200
+    assert single_again.values(1) == [200] and category_again.values(1)[0]["data"] == 200
     assert second.metrics().sum("sluice_hub_gaps_total") == 0
 
 
@@ -166,7 +131,7 @@ def test_since_a_time_that_is_in_the_store(rig, tmp_path):
     for target in ("streams/a-1?", "categories/a?", "subscribe?stream=a-1&stream=b-1&"):
         subscriber = Subscriber(rig, gateway, f"/hub/{target}since={time}")
         assert subscriber.head.get("sluice-replay") == "complete"
-        data = [one if target.startswith("streams") else one["data"] for one in subscriber.data(300 - first)]
+        data = [one if target.startswith("streams") else one["data"] for one in subscriber.values(300 - first)]
         assert data == list(range(first, 300))
 
 
@@ -182,10 +147,10 @@ def test_what_the_store_has_let_go_is_a_gap(rig, tmp_path):
         gap = subscriber.event()
         assert gap["event"] == "sluice.gap"
         assert json.loads(gap["data"])["got"].endswith(f".{oldest if subscriber is single else oldest + 1}")
-    assert single.data(3000 - oldest) == list(range(oldest, 3000))
-    assert [message["data"] for message in category.data(3000 - oldest)] == list(range(oldest, 3000))
+    assert single.values(3000 - oldest) == list(range(oldest, 3000))
+    assert [message["data"] for message in category.values(3000 - oldest)] == list(range(oldest, 3000))
     earliest = Subscriber(rig, gateway, "/hub/streams/a-1?position=earliest")
-    assert earliest.data(3000 - oldest) == list(range(oldest, 3000))
+    assert earliest.values(3000 - oldest) == list(range(oldest, 3000))
     status, _ = ask(gateway, "/hub/streams/a-1?position=5&require=complete", Accept="text/event-stream")
     assert status == 412
     assert gateway.metrics().sum("sluice_hub_gaps_total") == 3
@@ -201,11 +166,11 @@ def test_slow_clients_hold_up_nobody_and_get_all(rig, tmp_path):
     live = Subscriber(rig, gateway, "/hub/streams/b-1")
     for i in range(100):
         publish(gateway, "b-1", i)
-    assert live.data(100) == list(range(100))
+    assert live.values(100) == list(range(100))
     for subscriber in leaving:
         subscriber.client.close()
     for subscriber in slow[:5]:
-        assert [int(one.split()[0]) for one in subscriber.data(4000)] == list(range(4000))
+        assert [int(one.split()[0]) for one in subscriber.values(4000)] == list(range(4000))
     assert gateway.metrics().sum("sluice_hub_slow_ended_total") == 0
 
 
@@ -219,7 +184,7 @@ def test_clients_that_leave_while_their_page_is_read(rig, tmp_path):
         for client in leaving:
             client.close()
     gateway.wait_metric("sluice_hub_subscribers", 0)
-    assert Subscriber(rig, gateway, "/hub/streams/a-1?position=0").data(2000) == list(range(2000))
+    assert Subscriber(rig, gateway, "/hub/streams/a-1?position=0").values(2000) == list(range(2000))
 
 
 @pytest.mark.parametrize("http2", [False, True])
@@ -288,11 +253,11 @@ def test_a_disk_that_fails_is_waited_for(rig, tmp_path):
     disk.fail()
     live = Subscriber(rig, gateway, "/hub/streams/a-1")
     reader = Subscriber(rig, gateway, "/hub/streams/a-1?position=earliest")
-    begun = reader.data(1000)
+    begun = reader.values(1000)
     publish(gateway, "a-1", 20_000)
-    assert live.data(1) == [20_000]
+    assert live.values(1) == [20_000]
     disk.work()
-    assert begun + reader.data(19_001) == list(range(20_001))
+    assert begun + reader.values(19_001) == list(range(20_001))
 
 
 def test_a_disk_that_fails_for_long_ends_its_readers_alone(rig, tmp_path):
@@ -304,7 +269,7 @@ def test_a_disk_that_fails_for_long_ends_its_readers_alone(rig, tmp_path):
     disk.fail()
     live = Subscriber(rig, gateway, "/hub/streams/a-1")
     reader = Subscriber(rig, gateway, "/hub/streams/a-1?position=earliest")
-    begun = reader.data(1000)
+    begun = reader.values(1000)
     refused = []
     asking = threading.Thread(
         target=lambda: refused.append(ask(gateway, "/hub/streams/a-1?position=5000", Accept="text/event-stream")[0]))
@@ -317,7 +282,21 @@ def test_a_disk_that_fails_for_long_ends_its_readers_alone(rig, tmp_path):
     assert begun == list(range(len(begun))) and len(begun) < 20_000
     wait_until(lambda: gateway.metrics().sum("sluice_hub_store_unread_total") == 2, "the count")
     publish(gateway, "a-1", 20_000)
-    assert live.data(1) == [20_000]
+    assert live.values(1) == [20_000]
     disk.work()
     again = Subscriber(rig, gateway, "/hub/streams/a-1", last_id)
-    assert begun + again.data(20_001 - len(begun)) == list(range(20_001))
+    assert begun + again.values(20_001 - len(begun)) == list(range(20_001))
+
+
+def test_a_bad_place_on_the_disk_holds_up_only_who_reads_there(rig, tmp_path):
+    first = start(rig, tmp_path / "hub.db")
+    publish_many(first, "a-1", 0, 20_000)
+    first.stop()
+    disk = Disk(tmp_path / "hub.db")
+    gateway = start(rig, tmp_path / "hub.db")
+    disk.fail()
+    stuck = Subscriber(rig, gateway, "/hub/streams/a-1?position=earliest")
+    stuck.values(1000)
+    assert Subscriber(rig, gateway, "/hub/streams/a-1?position=12000").values(8000) == list(range(12_000, 20_000))
+    assert gateway.metrics().sum("sluice_hub_store_unread_total") == 0, "the other one has been given up before"
+    disk.work()

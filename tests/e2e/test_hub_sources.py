@@ -9,7 +9,6 @@ import pytest
 
 from harness.wire import wait_until
 from test_hub import Subscriber, ask, hub_gateway, publish
-from test_hub_store import small_disk  # noqa: F401
 
 
 def source_gateway(rig, upstream, *settings, target="/events?all", **options):
@@ -327,7 +326,7 @@ def test_a_restart_goes_on_behind_what_the_store_has(rig, tmp_path, memory):
     assert [m.get("originId") for m in ask(rig, gateway, "/hub/streams/news/messages")[2]] == ["x", "y", None, "z"]
 
 
-def test_a_full_disk_makes_the_upstream_wait(rig, small_disk):  # noqa: F811
+def test_a_full_disk_makes_the_upstream_wait(rig, small_disk):
     upstream = rig.upstream()
     gateway = source_gateway(rig, upstream, f"hub-store=sqlite:{small_disk / 'hub'}")
     subscriber = subscribe(rig, gateway)

@@ -12,6 +12,7 @@ import threading
 import pytest
 
 from harness.gateway import binary
+from harness.hub import Subscriber, ask
 from harness.wire import DEADLINE_S, wait_until
 
 
@@ -26,18 +27,6 @@ def kill(rig, gateway):
     rig.gateways.remove(gateway)
 
 
-def ask(gateway, target, method="GET", body=None, **fields):
-    """The status and the JSON of an answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=DEADLINE_S)
-    try:
-        connection.request(method, target, body, {name.replace("_", "-"): value for name, value in fields.items()})
-        response = connection.getresponse()
-        text = response.read()
-        return response.status, json.loads(text) if text else None
-    finally:
-        connection.close()
-
-
 def publish(gateway, stream, *events, query="", **fields):
     return ask(gateway, f"/hub/streams/{stream}{query}", "POST", json.dumps(list(events)),
                Content_Type="application/json", **fields)
@@ -47,29 +36,6 @@ def messages(gateway, of, query=""):
     status, answer = ask(gateway, f"/hub/{of}/messages?batch=-1{query}")
     assert status == 200
     return answer
-
-
-class Subscriber:
-    """Reads whole events, and goes on elsewhere from the id of the last one."""
-
-    def __init__(self, rig, gateway, target, last_id=None):
-        self.client = rig.client(gateway)
-        fields = ["Accept: text/event-stream"] + ([f"Last-Event-ID: {last_id}"] if last_id else [])
-        self.client.get(target, *fields)
-        self.head = self.client.read_head()
-        assert self.head.status == 200
-        self.last_id = last_id
-
-    def event(self):
-        while True:
-            block = self.client.body.event()
-            fields = dict(line.split(": ", 1) for line in block.decode().split("\n") if ": " in line)
-            self.last_id = fields.get("id", self.last_id)
-            if "data" in fields:
-                return fields
-
-    def data(self, count):
-        return [self.event()["data"] for _ in range(count)]
 
 
 @pytest.mark.parametrize("ack", ["disk", "memory"])
@@ -205,17 +171,6 @@ def test_people_read_it_with_sqlite_while_it_runs(rig, tmp_path):
     with sqlite3.connect(f"file:{tmp_path}/hub.db?mode=ro", uri=True) as db:
         rows = db.execute("SELECT global_position, position, stream_name, type, data, id FROM messages").fetchall()
     assert rows == [(1, 0, "account-1", "Paid", '{"a": 1}', "936da01f-9abd-4d9d-80c7-02af85c822a8")]
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", folder], capture_output=True,
-                      check=False).returncode != 0:
-        pytest.skip("a tmpfs cannot be mounted here")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
 
 
 def test_a_full_disk_is_told_and_over_when_there_is_room(rig, small_disk):

@@ -127,39 +127,33 @@ bool HubWorkers::ended() const {
                               [](const auto& worker) { return worker->gateway != nullptr; });
 }
 
-void HubWorkers::reload(const Config& config) {
+// All that serve.
+template <typename Tell>
+void HubWorkers::tell_all(Tell tell) {
   for (auto& worker : workers_) {
     if (!worker->gateway) continue;
-    enter(*worker).reload(config);
+    tell(enter(*worker));
     worker->kernel->wake();
   }
+}
+
+void HubWorkers::reload(const Config& config) {
+  tell_all([&config](CheckedGateway& gateway) { gateway.reload(config); });
 }
 
 void HubWorkers::drain() {
   draining_ = true;
-  for (auto& worker : workers_) {
-    if (!worker->gateway) continue;
-    enter(*worker).drain();
-    worker->kernel->wake();
-  }
+  tell_all([](CheckedGateway& gateway) { gateway.drain(); });
 }
 
 void HubWorkers::end_all() {
   draining_ = true;
-  for (auto& worker : workers_) {
-    if (!worker->gateway) continue;
-    enter(*worker).end_all();
-    worker->kernel->wake();
-  }
+  tell_all([](CheckedGateway& gateway) { gateway.end_all(); });
 }
 
 void HubWorkers::abort_all() {
   draining_ = true;
-  for (auto& worker : workers_) {
-    if (!worker->gateway) continue;
-    enter(*worker).gateway().abort_all();
-    worker->kernel->wake();
-  }
+  tell_all([](CheckedGateway& gateway) { gateway.gateway().abort_all(); });
 }
 
 void HubWorkers::run_until_idle() {

@@ -66,6 +66,8 @@ class HubWorkers {
   };
 
   CheckedGateway& enter(Worker& worker);
+  template <typename Tell>
+  void tell_all(Tell tell);
   bool post(unsigned number);
   bool has_work(Worker& worker);
   void end_those_that_are_over();

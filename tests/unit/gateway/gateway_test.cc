@@ -467,6 +467,9 @@ TEST_F(GatewayTest, EndsItsClientsSpreadOverASecond) {
   for (size_t i = 1; i < left.size(); ++i) EXPECT_LE(left[i - 1] - left[i], 1U) << i;
   EXPECT_NEAR(static_cast<double>(left[left.size() / 2]), kClients / 2.0, 1);
   EXPECT_EQ(left.back(), 0U);
+  size_t last = static_cast<size_t>(std::ranges::find(left, 0U) - left.begin());
+  EXPECT_LE(last * limits::kEndingStepMs + limits::kAbortDelayMs, limits::kEndingMs)
+      << "the last one has time for an abort, too";
   EXPECT_EQ(gateway().metrics().endings[static_cast<unsigned>(Ending::kShutdown)], kClients);
 }
 

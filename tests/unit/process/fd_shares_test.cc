@@ -54,6 +54,13 @@ TEST(FdShares, StoresOfHubsAreSetAside) {
   EXPECT_EQ(clients - share_fds(2000, users).clients, 8U) << "eight each, of two a client";
 }
 
+TEST(FdShares, SourcesOfHubsAreSetAside) {
+  FdUsers users{.workers = 1, .listeners = 1, .admin = false, .demo = false, .only_hubs = true};
+  uint64_t clients = share_fds(2000, users).clients;
+  users.sources = 3;
+  EXPECT_EQ(clients - share_fds(2000, users).clients, 3U);
+}
+
 TEST(FdShares, AHubsSubscribersHaveNoUpstream) {
   FdUsers users{.workers = 1, .listeners = 1, .admin = false, .demo = false};
   FdShares with_upstreams = share_fds(2000, users);
