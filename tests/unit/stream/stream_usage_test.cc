@@ -49,7 +49,7 @@ TEST(StreamUsage, OccupiesMemoryThatIsLimited) {
   rig.next_stream();
   rig.rig().loop.turn(false);
   EXPECT_EQ(limit.heap, before);
-  limit.heap_max = before + taken;  // room for all of it, but a quarter is for heads
+  limit.heap_max = before + taken * 5 / 4;  // room for all of it, but a quarter is for heads
   ask(rig);
   EXPECT_THAT(rig.send(), StartsWith("HTTP/1.1 503 "));
   EXPECT_EQ(rig.stream().ending(), Ending::kOverloaded);
