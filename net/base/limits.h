@@ -264,6 +264,8 @@ inline constexpr uint32_t kUsageDrainsMax = 100;
 inline constexpr uint64_t kUsageDrainBytes = uint64_t{16} << 20;
 // An answer that is no stream is held up to this size, so that its head can tell of its usage.
 inline constexpr size_t kUsageAnswerBytes = size_t{64} << 10;
+// Of an answer that its client gets packed, so many bytes are unpacked to be read for its usage.
+inline constexpr uint64_t kUsageUnpackedBytes = uint64_t{8} << 20;
 // Models that a worker counts by name, over all routes; the rest are "other" on their route.
 inline constexpr size_t kUsageModelsMax = 100;
 }  // namespace sluice::limits

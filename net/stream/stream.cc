@@ -168,7 +168,7 @@ void Stream::on_response_body(const Lease& lease, std::string_view bytes) {
 void Stream::append_body(const Lease& lease, std::string_view bytes) {
   adapt_window(bytes.size());
   if (attempt_.late_bom > 0) bytes = without_late_bom(bytes);
-  if (metered()) meter_body(bytes);
+  if (metered()) meter_body(lease, bytes);
   if (held_answer() && append_held_answer(bytes)) return;
   if (receives_events()) {
     append_event_bytes(lease, bytes);

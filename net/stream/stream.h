@@ -191,8 +191,8 @@ class Stream final : public TimerOwner {
     return inspection_ && inspection_->llm ? inspection_->llm->dialect : Dialect::kNone;
   }
   bool stalled() const { return stalled_since_ns_ != 0; }
-  // Null where nobody counts it.
-  const UsageMeter* usage() const { return metered() ? &inspection_->metering->meter : nullptr; }
+  // Null where nothing is to be booked for it.
+  const UsageMeter* usage() const;
   // What is to be booked for it.
   UsageMeter::Bill bill() const;
   // Bytes of an event that is not complete, kept from the client.
@@ -333,12 +333,12 @@ class Stream final : public TimerOwner {
 
   // What a request to a model costs (stream_usage.cc).
   bool metered() const { return inspection_ && inspection_->metering; }
-  bool choose_usage(const Head& head);
+  bool choose_usage(const Head& head, std::string_view path);
   void append_request(const Lease& lease, std::string_view bytes);
   void append_asking_for_usage(const Lease& lease, std::string_view bytes);
   void pad_request();
   void begin_metering(const Head& response);
-  void meter_body(std::string_view bytes);
+  void meter_body(const Lease& lease, std::string_view bytes);
   bool meter_event(std::string_view data);
   void meter_torn(const Pieces& bytes, bool begins);
   void meter_run(uint32_t events);
