@@ -255,6 +255,9 @@ inline constexpr uint64_t kScriptLogCost = 100;
 inline constexpr uint64_t kScriptCountCost = 20;
 // So far a request's body is read for whether it wants a stream, where nobody counts its usage.
 inline constexpr uint64_t kLlmRequestBytes = uint64_t{4} << 20;
+// So long behind the last event of its dialect an upstream may take to end its response, so that
+// its connection can be kept; then the client's is ended.
+inline constexpr uint64_t kLastEventMs = 250;
 // Of events without content, held by a content gate; it opens then.
 inline constexpr size_t kGateBytes = size_t{64} << 10;
 

@@ -388,9 +388,9 @@ void Stream::on_over() {
 }
 
 // Paced reads: what comes until the next one leaves together. Neither the first event nor the rest
-// of one waits for it.
+// of one waits for it, nor does the upstream's end behind the last one.
 void Stream::on_read_dry() {
-  if (settings().pace_ms == 0 || !hears_upstream() || events_ == 0 ||
+  if (settings().pace_ms == 0 || !hears_upstream() || events_ == 0 || is_late() ||
       !attempt_.framer.at_boundary())
     return;
   uint64_t until_ms = loop().now_ms() + settings().pace_ms;

@@ -321,6 +321,10 @@ class Stream final : public TimerOwner {
   // What comes now comes behind the last event, and is not passed on.
   bool is_late() const { return is_over() && inspection_->llm->acts; }
   bool lacks_last_event() const;
+  void await_end_behind_last_event();
+  bool end_behind_last_event_due() const {
+    return is_late() && llm()->end_due_ms != 0 && loop().now_ms() >= llm()->end_due_ms;
+  }
   void end_behind_last_event(Ending ending);
   bool can_tell_error() const;
   void tell_error(Ending ending);

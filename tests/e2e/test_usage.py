@@ -495,6 +495,19 @@ def test_an_upstream_may_finish_without_its_client(rig, tmp_path, http2):
     assert usage.gateway.metrics().sum("sluice_llm_usage_drains_total", outcome="complete") == 1
 
 
+def test_a_drain_ends_behind_the_last_event(rig, tmp_path):
+    """Its upstream leaves the response open."""
+    usage = Usage(rig, tmp_path, "--drain-for-usage", "60s")
+    client, server = usage.stream(delta("Hello"))
+    assert client.body.event() == delta("Hello")
+    client.close()
+    wait_until(lambda: usage.gateway.metrics().sum("sluice_client_connections") == 0, "the client is gone")
+    server.chunk(STOP + USAGE + DONE)
+    server.wait_closed()
+    assert tokens(usage.record()) == TOKENS
+    assert usage.gateway.metrics().sum("sluice_llm_usage_drains_total", outcome="complete") == 1
+
+
 def test_a_client_that_did_not_wait_for_the_head(rig, tmp_path):
     usage = Usage(rig, tmp_path, "--drain-for-usage", "60s")
     client, server = usage.ask()
