@@ -424,7 +424,8 @@ TEST_F(TransformConnsTest, WhereMemoryIsShortStreamsWaitAndLoseNothing) {
   };
   std::vector<OneStream> all;
   for (int i = 0; i < 40; ++i) {
-    OneStream& one = all.emplace_back(exchange(test::get("/"), 4096));
+    all.push_back({exchange(test::get("/"), 4096), {}, {}});
+    OneStream& one = all.back();
     for (int n = 0; one.events.size() < 60'000; ++n)
       one.events +=
           "data: " + std::to_string(n) + std::string(random.between(0, 300), 'e') + "\n\n";

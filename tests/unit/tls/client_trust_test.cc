@@ -149,7 +149,7 @@ TEST_F(TrustOfClients, ASessionEndsWithItsCertificate) {
 }
 
 TEST_F(TrustOfClients, SaysWhatIsWrongWithItsFile) {
-  auto wrong_with = [this](const std::string& file) {
+  auto wrong_with = [](const std::string& file) {
     Handle<SSL_CTX> context{SSL_CTX_new(TLS_server_method())};
     return trust_clients(context.get(), {.ca_file = file});
   };
