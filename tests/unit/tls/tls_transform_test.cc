@@ -19,6 +19,16 @@ std::string text(size_t bytes) {
   return text.substr(0, bytes);
 }
 
+// OpenSSL's objects of connections that are alive.
+int ssl_objects = 0;
+void count_made(void*, void*, CRYPTO_EX_DATA*, int, long, void*) {
+  ++ssl_objects;
+}
+void count_freed(void*, void*, CRYPTO_EX_DATA*, int, long, void*) {
+  --ssl_objects;
+}
+const int kCounts = SSL_get_ex_new_index(0, nullptr, count_made, nullptr, count_freed);
+
 // The sizes of a wire's records, without their headers.
 std::vector<size_t> records(std::string_view wire) {
   std::vector<size_t> sizes;
@@ -67,6 +77,26 @@ TEST_P(TlsTransformTest, ShakesHandsAndCarriesBytes) {
   EXPECT_EQ(server_count(TlsResult::kFull, TlsVersion::k13), 1U);
   EXPECT_EQ(client_count(TlsResult::kFull, TlsVersion::k13), 1U);
   EXPECT_EQ(server_counters_.records.connections, GetParam() ? 1U : 0U);
+}
+
+TEST_P(TlsTransformTest, AClientThatHasSaidNothingCostsNoObject) {
+  ASSERT_GE(kCounts, 0);
+  RawPeer client(TLS_client_method());
+  client.begin(false);
+  {
+    TlsEnd server = accept();
+    std::string hello = client.say();
+    server.hear(std::string_view(hello).substr(0, hello.size() - 1));
+    EXPECT_EQ(ssl_objects, 1) << "the client's own";
+    server.hear(std::string_view(hello).substr(hello.size() - 1));
+    EXPECT_EQ(ssl_objects, 2);
+    talk(client, server);
+    EXPECT_EQ(ssl_objects, GetParam() ? 1 : 2);
+    accept();  // and leaves
+  }
+  EXPECT_EQ(ssl_objects, 1);
+  EXPECT_EQ(server_count(TlsResult::kFull, TlsVersion::k13), 1U);
+  EXPECT_EQ(server_count(TlsResult::kAbandoned), 1U);
 }
 
 TEST_P(TlsTransformTest, AHandshakeMayBeCutAnywhere) {
