@@ -116,7 +116,7 @@ class TlsTransform final : public Transform {
     return broken_ ? Opened{.kind = Opened::Kind::kBroken} : std::move(opened);
   }
   bool ready() const override { return ready_; }
-  bool has_output() const override { return !own_.empty(); }
+  bool has_output() const override { return !own_.empty() && !own_may_wait_; }
   Sealed seal(std::span<const iovec> plain, std::span<char> into) override;
   void end() override {
     if (!ready_ || broken_) return;
@@ -173,11 +173,12 @@ class TlsTransform final : public Transform {
   RecordSizes sizes_{kOverheadBytes};
   uint64_t records_ = 0;  // sealed under this key
   const char* failure_ = "";
-  ssl_ctx_st* const server_;  // null: this end is the client
+  ssl_ctx_st* const server_;  // until the handshake is done; null: this end is the client
   bool begun_ = false;        // a client that got no connection has not
   bool ready_ = false;
   bool broken_ = false;
-  bool handed_over_ = false;  // its keys live on
+  bool handed_over_ = false;   // its keys live on
+  bool own_may_wait_ = false;  // for plain bytes that it leaves with: a ticket
 };
 
 void TlsTransform::use(Handle<ssl_st> ssl) {
@@ -231,6 +232,7 @@ int TlsTransform::bio_write(BIO* bio, const char* bytes, int size) {
     self.out_ = self.out_.subspan(count);
   } else {
     self.own_.append(bytes, count);
+    self.own_may_wait_ = false;
   }
   return size;
 }
@@ -278,8 +280,12 @@ void TlsTransform::note_ready() {
   bool is_13 = SSL_version(ssl_.get()) == TLS1_3_VERSION;
   ++counters_.of(SSL_session_reused(ssl_.get()) == 1 ? TlsResult::kResumed : TlsResult::kFull,
                  is_13 ? TlsVersion::k13 : TlsVersion::k12);
-  // A server's callbacks are done. A client gets its tickets later.
-  if (server_) settings_.reset();
+  // A client gets its tickets later.
+  if (!server_) return;
+  settings_.reset();  // the callbacks are done
+  // A TLS 1.3 client that is done has all but the ticket, which is of use once it comes again. So
+  // that needs no send of its own.
+  own_may_wait_ = is_13;
 }
 
 // The records that a server has sealed under its new keys are those of the step that ended the
@@ -332,6 +338,7 @@ Transform::Opened TlsTransform::broken() {
                  ? certificate_failure(SSL_get_verify_result(ssl_.get()))
                  : tls_result_name(result);
   if (result == TlsResult::kPlainHttp) own_ = kPlainHttpAnswer;
+  own_may_wait_ = false;
   ERR_clear_error();
   return {.kind = Opened::Kind::kBroken};
 }

@@ -161,10 +161,31 @@ TEST_P(TlsTransformTest, AWholeRecordIsOpenedInItsPlace) {
   EXPECT_EQ(client.opened_in_place, 2U);
 }
 
+// It needs no send of its own.
+TEST_P(TlsTransformTest, ATicketLeavesWithTheFirstResponse) {
+  for (bool responds : {true, false}) {
+    RawPeer client(TLS_client_method());
+    client.begin(false);
+    TlsEnd server = accept();
+    talk(client, server);
+    Handle<SSL_SESSION> session(SSL_get1_session(client.ssl));
+    EXPECT_FALSE(server.transform->has_output() || SSL_SESSION_is_resumable(session.get()));
+    if (!responds) server.transform->end();
+    std::string wire = server.say(responds ? "response" : "");
+    EXPECT_EQ(records(wire).size(), 2U);
+    client.hear(wire);
+    EXPECT_EQ(client.plain, responds ? "response" : "");
+    session.reset(SSL_get1_session(client.ssl));
+    EXPECT_TRUE(SSL_SESSION_is_resumable(session.get()));
+  }
+}
+
 TEST_P(TlsTransformTest, WhatLeavesTogetherSharesARecord) {
   TlsEnd client = connect();
   TlsEnd server = accept();
   talk(client, server);
+  client.hear(server.say("x"));  // and a ticket
+  client.plain.clear();
   std::string size = "64\r\n";
   std::string event = text(100);
   std::vector<iovec> pieces;
