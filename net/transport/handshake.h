@@ -33,8 +33,10 @@ class Handshake final : public AcceptedConn {
   void shut_down() override { close(CloseMode::kOrderly); }
   void drop() override { close(CloseMode::kOrderly); }
 
-  // For its keeper, while it waits for its turn.
+  // For its keeper, while it waits for its turn; it does not change meanwhile whether it goes
+  // ahead.
   ListLink<Handshake> in_queue;
+  bool goes_ahead() const { return steps_ > 0 && steps_ < limits::kHandshakeStepsAhead; }
 
   // TimerOwner
   void on_timer() override {
@@ -55,7 +57,10 @@ class Handshake final : public AcceptedConn {
     step_began_ns_ = thread_cpu_ns();
     return true;
   }
-  void on_greeted() override { keeper_.handshake_stepped(thread_cpu_ns() - step_began_ns_); }
+  void on_greeted() override {
+    steps_ += steps_ < limits::kHandshakeStepsAhead ? 1 : 0;
+    keeper_.handshake_stepped(thread_cpu_ns() - step_began_ns_);
+  }
   void on_connected(int error) override {
     if (error == 0)
       leave();
@@ -78,6 +83,7 @@ class Handshake final : public AcceptedConn {
   AcceptedKeeper& keeper_;
   const uint64_t until_ms_;
   uint64_t step_began_ns_ = 0;  // in CPU time
+  uint8_t steps_ = 0;           // as many as matter
 };
 
 }  // namespace sluice
