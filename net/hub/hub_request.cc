@@ -417,7 +417,10 @@ void HubRequest::let_go() {
   Stream* stream = std::exchange(stream_, nullptr);
   if (!stream) return;
   state_ = State::kOver;
-  if (asked_) asked_->asker = nullptr;
+  if (asked_) {
+    asked_->asker = nullptr;
+    asked_->charged = std::exchange(charged_, 0);
+  }
   hub_.forget(*this);
   hub_.holders().forget(*this);
   for (size_t i = 0; i < sources_; ++i) hub_.leave(subscriptions_[i], stays_);

@@ -366,6 +366,7 @@ void LocalHub::on_news() {
 
 void LocalHub::answer(std::unique_ptr<HomeCall> call) {
   --asked_;
+  context_.memory_limit.charge(&call->charged, 0);
   if (call->asker)
     call->asker->on_home_answer(*call);
   else if (call->group)

@@ -114,6 +114,26 @@ TEST_F(AskingWorker, AClientThatLeavesIsNotAnswered) {
   EXPECT_THAT(next.receive_through("}\n"), StartsWith("HTTP/1.1 201 "));
 }
 
+// Its body lies in the call, so it counts until that has come back.
+TEST_F(AskingWorker, CountsTheBodyOfAClientThatHasLeft) {
+  const std::string body(50'000, '7');
+  auto charged = [](Gateway& gateway) { return gateway.context().memory_limit.heap; };
+  auto clients = [](Gateway& gateway) {
+    WorkerSnapshot now;
+    gateway.snapshot(now);
+    return now.client_connections;
+  };
+  Wire client = worker_.connect();
+  client.send("POST /hub/streams/account-1 HTTP/1.1\r\nhost: test\r\ncontent-length: " +
+              std::to_string(body.size()) + "\r\n\r\n" + body);
+  std::unique_ptr<HomeCall> call = next_call();
+  client.reset();
+  while (worker_.ask(clients) > 0) std::this_thread::yield();
+  EXPECT_GE(worker_.ask(charged), body.size());
+  answer(std::move(call));
+  while (worker_.ask(charged) > 0) std::this_thread::yield();
+}
+
 // It has to hear of an event first that the home has appended already.
 TEST_F(AskingWorker, EndsASubscriberThatBeginsToReadWhileItDrains) {
   hub().next.store(2);
