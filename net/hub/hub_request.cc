@@ -250,8 +250,13 @@ void HubRequest::serve() {
   if (hub_.behind()) {
     waits_for_ = hub_.exchange().next.load(std::memory_order_acquire);
     hub_.wait(*this);
-    return;
+  } else {
+    serve_now();
   }
+}
+
+// What has been appended since it came is not waited for: there may always be more.
+void HubRequest::serve_now() {
   switch (call_->what) {
     case HubCall::What::kSubscribe:
     case HubCall::What::kMessages:

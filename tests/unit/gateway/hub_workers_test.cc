@@ -151,6 +151,23 @@ TEST_F(AskingWorker, EndsASubscriberThatBeginsToReadWhileItDrains) {
   EXPECT_THAT(subscriber.receive_to_end(), HasSubstr("retry: "));
 }
 
+// Else a hub that takes events all the time would keep its readers waiting.
+TEST_F(AskingWorker, ServesAReaderWithoutWhatCameAfterIt) {
+  hub().next.store(2);
+  Wire subscriber = worker_.connect();
+  subscriber.send(
+      "GET /hub/streams/account-1 HTTP/1.1\r\nhost: test\r\naccept: text/event-stream\r\n\r\n");
+  auto streams = [](Gateway& gateway) { return gateway.streams().live(); };
+  while (worker_.ask(streams) == 0) std::this_thread::yield();
+  std::string scratch;
+  EventPlace place{.stream = "account-1", .position = 0, .global = 1};
+  Block* block = Block::make({.data = "7"}, place, /*holders=*/1, scratch);
+  EXPECT_TRUE(lane().down.push({.kind = HubChange::Kind::kAppend, .block = block}));
+  hub().next.store(3);
+  EXPECT_TRUE(worker_.tell_hub_news());
+  EXPECT_THAT(subscriber.receive_through("id: "), StartsWith("HTTP/1.1 200 "));
+}
+
 // Both are workers.
 class HomeAndOther : public ::testing::Test {
  protected:
