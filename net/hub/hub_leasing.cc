@@ -27,7 +27,7 @@ std::string sources_text(const HubCall& call) {
   for (const HubCall::Source& source : call.sources)
     lines.push_back((source.is_category ? 'c' : 's') + source.name);
   std::ranges::sort(lines);
-  lines.erase(std::ranges::unique(lines).begin(), lines.end());
+  lines.erase(std::unique(lines.begin(), lines.end()), lines.end());
   std::string text;
   for (const std::string& line : lines) text.append(text.empty() ? "" : "\n").append(line);
   return text;

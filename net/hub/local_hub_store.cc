@@ -1,7 +1,6 @@
 // A hub's home and its store: what was there at the start, what goes to the store, and what has
 // become of it.
 #include <algorithm>
-#include <ranges>
 #include <string>
 #include <utility>
 #include <vector>
@@ -141,8 +140,8 @@ void LocalHub::on_not_stored(StoreOutcome outcome) {
   while (std::unique_ptr<HomeCall> call = unstored_->next_answered(UINT64_MAX, worker))
     refused.emplace_back(std::move(call), worker);
   // The last one first, so that a consumer is left with what it had before all of them.
-  for (auto& [call, its_worker] : refused | std::views::reverse) {
-    if (!takes_back) break;
+  for (auto last = refused.rbegin(); takes_back && last != refused.rend(); ++last) {
+    const std::unique_ptr<HomeCall>& call = last->first;
     if (call->kind == HomeCall::Kind::kStoreConsumer)
       home_->take_back_consumer(call->consumer, call->before);
     if (call->group) groups_->take_back(*call->group, context_.loop.now_ms());
