@@ -82,7 +82,7 @@ std::string HubProcess::open_stores(const ConfigSnapshot& snapshot, Opened& into
         route->settings, route->hub_store, workers_,
         [this](std::optional<unsigned> worker) { (void)wake(worker.value_or(home_)); });
     std::string error = store->load(route->settings, wall_clock_ms(), std::move(fed[name]));
-    if (!error.empty()) return "hub-store of hub " + name + ": " + error;
+    if (!error.empty()) return error.insert(0, "hub-store of hub " + name + ": ");
     auto hub = std::make_unique<HubExchange>(name, workers_, home_, store->history().seed, sizes_);
     hub->next.store(store->history().next, std::memory_order_relaxed);
     hub->store = std::move(store);

@@ -55,8 +55,10 @@ struct HomeCall {
   bool disk = false;  // the answer waits until it is durable, be it shown before or not
   PublishResult result = {};
   std::unique_ptr<GroupCall> group = {};
-  // Whoever waits for the answer; null: nobody any more. Its own worker's to touch.
+  // Whoever waits for the answer; null: nobody any more. Its own worker's to touch, as is what that
+  // worker's memory is charged with for the body of one that has gone.
   HomeAsker* asker = nullptr;
+  uint32_t charged = 0;
 };
 
 // Who hears of a call's answer.

@@ -250,8 +250,13 @@ void HubRequest::serve() {
   if (hub_.behind()) {
     waits_for_ = hub_.exchange().next.load(std::memory_order_acquire);
     hub_.wait(*this);
-    return;
+  } else {
+    serve_now();
   }
+}
+
+// What has been appended since it came is not waited for: there may always be more.
+void HubRequest::serve_now() {
   switch (call_->what) {
     case HubCall::What::kSubscribe:
     case HubCall::What::kMessages:
@@ -417,7 +422,10 @@ void HubRequest::let_go() {
   Stream* stream = std::exchange(stream_, nullptr);
   if (!stream) return;
   state_ = State::kOver;
-  if (asked_) asked_->asker = nullptr;
+  if (asked_) {
+    asked_->asker = nullptr;
+    asked_->charged = std::exchange(charged_, 0);
+  }
   hub_.forget(*this);
   hub_.holders().forget(*this);
   for (size_t i = 0; i < sources_; ++i) hub_.leave(subscriptions_[i], stays_);

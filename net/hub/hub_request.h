@@ -67,7 +67,7 @@ class HubRequest final : public UpstreamHalf, public HomeAsker {
   // Reads on.
   void pump();
   // The worker has heard of all that the home had appended when it was asked.
-  void on_caught_up() { serve(); }
+  void on_caught_up() { serve_now(); }
   uint64_t waits_for() const { return waits_for_; }
   void on_home_answer(HomeCall& call) override;
   // Subscribers are told to come back, each at another time.
@@ -104,6 +104,7 @@ class HubRequest final : public UpstreamHalf, public HomeAsker {
   void ask_home(std::unique_ptr<HomeCall> call);
   void answer_publish(const HomeCall& call);
   void serve();
+  void serve_now();
   void serve_info();
   void serve_last();
   void start_reading();

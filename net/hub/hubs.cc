@@ -40,10 +40,8 @@ Hubs::Hubs(WorkerContext& context, HubProcess* process)
 }
 
 Hubs::~Hubs() {
-  while (HubRequest* request = requests_.front()) {
-    requests_.remove(*request);
-    delete request;
-  }
+  while (HubRequest* request = requests_.front()) bury(*request);
+  graveyard_.clear();
   process_.leave(context_.number);
 }
 

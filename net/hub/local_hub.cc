@@ -305,8 +305,9 @@ void LocalHub::forget(const std::string& stream) {
   for (unsigned worker = 0; worker < process_.workers(); ++worker) {
     HubExchange::Lane* lane = exchange_.lanes[worker].get();
     if (!lane) continue;
-    HubChange change{.kind = HubChange::Kind::kForget, .stream = new std::string(stream)};
-    if (!lane->down.push(change)) delete change.stream;
+    auto name = std::make_unique<std::string>(stream);
+    if (lane->down.push({.kind = HubChange::Kind::kForget, .stream = name.get()}))
+      (void)name.release();
   }
   drop_stream(stream);
 }
@@ -366,6 +367,7 @@ void LocalHub::on_news() {
 
 void LocalHub::answer(std::unique_ptr<HomeCall> call) {
   --asked_;
+  context_.memory_limit.charge(&call->charged, 0);
   if (call->asker)
     call->asker->on_home_answer(*call);
   else if (call->group)

@@ -1,7 +1,6 @@
 // A hub's home and its store: what was there at the start, what goes to the store, and what has
 // become of it.
 #include <algorithm>
-#include <ranges>
 #include <string>
 #include <utility>
 #include <vector>
