@@ -53,7 +53,7 @@ void HubRequest::request_ready() {
   read_body();
   in_read_ = false;
   if (!stream_) return;
-  bool whole = stream_->request().finished() && stream_->request().backlog() == 0;
+  bool whole = stream_->request_arrived() && stream_->request_backlog() == 0;
   // A fault with a body need not be waited for: what still comes is dropped.
   bool faulty = call_->status != 0 && has_body_;
   if (whole || faulty) dispatch();
@@ -61,9 +61,9 @@ void HubRequest::request_ready() {
 
 void HubRequest::read_body() {
   std::array<iovec, 16> pieces;
-  if (body_.empty()) body_.reserve(stream_->request().backlog() + JsonCheck::kPadding);
-  while (stream_ && stream_->request().backlog() > 0) {
-    size_t used = stream_->request().build(pieces);
+  if (body_.empty()) body_.reserve(stream_->request_backlog() + JsonCheck::kPadding);
+  while (stream_ && stream_->request_backlog() > 0) {
+    size_t used = stream_->request()->build(pieces);
     size_t bytes = 0;
     for (const iovec& piece : std::span(pieces).first(used)) {
       bytes += piece.iov_len;
@@ -80,7 +80,7 @@ void HubRequest::read_body() {
       call_->detail = "There is no memory for the body now.";
     }
     if (call_->status != 0) body_ = {};
-    stream_->on_request_sent(stream_->request().sent(bytes));
+    stream_->on_request_sent(stream_->request()->sent(bytes));
   }
 }
 

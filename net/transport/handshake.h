@@ -19,11 +19,10 @@ class Handshake final : public AcceptedConn {
  public:
   // It closes when it takes longer than `timeout_ms`; 0: it may take its time. Where others wait, a
   // client that has been silent for limits::kSilentHandshakeMs is not waited for either.
-  Handshake(Loop& loop, Memory& memory, AcceptedKeeper& keeper, ConnStart start,
-            uint64_t timeout_ms)
-      : AcceptedConn(loop, memory, std::move(start)),
+  Handshake(Memory& memory, AcceptedKeeper& keeper, ConnStart start, uint64_t timeout_ms)
+      : AcceptedConn(memory, std::move(start)),
         keeper_(keeper),
-        until_ms_(timeout_ms == 0 ? UINT64_MAX : loop.now_ms() + timeout_ms) {
+        until_ms_(timeout_ms == 0 ? UINT64_MAX : loop().now_ms() + timeout_ms) {
     schedule_look();
     wake();
   }
@@ -40,8 +39,8 @@ class Handshake final : public AcceptedConn {
 
   // TimerOwner
   void on_timer() override {
-    bool silent = loop_.now_ms() >= waiting_since_ms() + limits::kSilentHandshakeMs;
-    if (loop_.now_ms() >= until_ms_ || (silent && keeper_.handshakes_are_crowded()))
+    bool silent = loop().now_ms() >= waiting_since_ms() + limits::kSilentHandshakeMs;
+    if (loop().now_ms() >= until_ms_ || (silent && keeper_.handshakes_are_crowded()))
       close(CloseMode::kOrderly);
     else
       schedule_look();
@@ -49,8 +48,8 @@ class Handshake final : public AcceptedConn {
 
  private:
   void schedule_look() {
-    loop_.timers().schedule(timer_,
-                            std::min(until_ms_, loop_.now_ms() + limits::kSilentHandshakeMs));
+    loop().timers().schedule(timer_,
+                             std::min(until_ms_, loop().now_ms() + limits::kSilentHandshakeMs));
   }
   bool may_greet() override {
     if (!keeper_.handshake_may_step(*this)) return false;
