@@ -25,13 +25,6 @@ bool is_request_id(std::string_view text) {
   return visible && !text.empty() && text.size() <= limits::kRequestIdBytes;
 }
 
-// A query may hold secrets (keys, tokens), so it is not even kept unless it is to be shown.
-std::string shown_target(std::string_view target, bool with_query) {
-  size_t question = target.find('?');
-  if (with_query || question == target.npos) return std::string(target);
-  return std::string(target.substr(0, question)) + "?***";
-}
-
 }  // namespace
 
 void Stream::on_request_head(std::unique_ptr<Head> arrived, bool keep_alive) {
@@ -75,16 +68,23 @@ void Stream::on_request_head(std::unique_ptr<Head> arrived, bool keep_alive) {
 
 void Stream::keep_facts(const Head& head) {
   method_is_head_ = head.method() == "HEAD";
-  std::string target = shown_target(head.target(), snapshot_->config().log_query);
   RequestFacts::Texts texts{
-      .method = head.method(), .target = target, .protocol = client_->protocol()};
+      .method = head.method(), .target = head.target(), .protocol = client_->protocol()};
   std::string client = client_->client_ip();
   if (client_->client_trusted())
     client = forwarded_client(head, client, snapshot_->config().trusted_proxies);
   texts.client = client;
-  std::string own_id;
+  std::string& own = context().scratch();
   texts.id = head.find("x-request-id").value_or("");
-  if (!is_request_id(texts.id)) texts.id = own_id = own_request_id();
+  bool has_id = is_request_id(texts.id);
+  if (!has_id) append_own_request_id(own);
+  size_t id_size = own.size();
+  // A query may hold secrets (keys, tokens), so it is not even kept unless it is to be shown.
+  size_t path_size = texts.target.find('?');
+  bool hides = path_size != texts.target.npos && !snapshot_->config().log_query;
+  if (hides) own.append(texts.target.substr(0, path_size)) += "?***";
+  if (!has_id) texts.id = std::string_view(own).substr(0, id_size);
+  if (hides) texts.target = std::string_view(own).substr(id_size);
   if (context().logs_requests()) {
     texts.host = head.find("host").value_or("");
     texts.user_agent = head.find("user-agent").value_or("");
@@ -93,10 +93,10 @@ void Stream::keep_facts(const Head& head) {
 }
 
 // For a request that came without one.
-std::string Stream::own_request_id() const {
+void Stream::append_own_request_id(std::string& out) const {
   std::array<char, 16> hex{};
   char* end = std::to_chars(hex.data(), hex.data() + hex.size(), id_, 16).ptr;
-  return snapshot_->config().instance + '-' + std::string(hex.data(), end);
+  out.append(snapshot_->config().instance).append("-").append(hex.data(), end);
 }
 
 // Answers a request that never reaches an upstream; true if this is one.
