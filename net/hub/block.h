@@ -2,7 +2,8 @@
 // of them stands between the lines of a chunk, so that it leaves in one piece over HTTP/1. The
 // worker that is the hub's home makes a block; from then on nobody changes it, and all workers
 // share it. Each worker that indexes it holds one count, and gives it back when it has evicted the
-// event and no client of its own is being sent it. The last one frees the block, on its thread.
+// event and no client of its own is being sent it. With the last one the block's memory goes back
+// to where it came from.
 #pragma once
 
 #include <atomic>
@@ -17,13 +18,13 @@ namespace sluice {
 
 // An event as it was published. The views are of the publisher's body.
 struct EventDraft {
-  std::string type = {};
+  std::string_view type = {};
   std::string_view data = {};
   std::string_view metadata = {};  // JSON; empty: none
-  std::string message_id = {};
-  std::string origin_id = {};    // which the hub's source gave to it; empty: none
-  std::string correlation = {};  // the category that its metadata correlates it with
-  bool json = true;              // the data is; else it is text, of one line or several
+  std::string_view message_id = {};
+  std::string_view origin_id = {};  // which the hub's source gave to it; empty: none
+  std::string correlation = {};     // the category that its metadata correlates it with
+  bool json = true;                 // the data is; else it is text, of one line or several
 };
 
 // Where an event stands; the home decides it.
@@ -36,11 +37,14 @@ struct EventPlace {
   uint32_t hub_epoch = 0;
 };
 
+class BlockMemory;
+
 class Block {
  public:
-  // `scratch` is a text to build in. `holders`: the workers that will index it.
+  // `scratch` is a text to build in. `holders`: the workers that will index it. `memory`: null is
+  // the heap.
   static Block* make(const EventDraft& draft, const EventPlace& place, uint32_t holders,
-                     std::string& scratch);
+                     std::string& scratch, BlockMemory* memory = nullptr);
   void let_go() {
     if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
   }
@@ -91,6 +95,7 @@ class Block {
 
   std::atomic<uint32_t> refs_{0};
   uint32_t stream_epoch_ = 0;
+  BlockMemory* memory_ = nullptr;
   uint64_t position_ = 0;
   uint64_t global_ = 0;
   uint64_t time_ms_ = 0;
@@ -100,8 +105,5 @@ class Block {
   uint32_t text_size_ = 0;
   uint32_t message_begin_ = 0;  // within envelope_event()
 };
-
-// "2026-11-27T03:11:42.123Z"
-void append_time(std::string& out, uint64_t time_ms);
 
 }  // namespace sluice

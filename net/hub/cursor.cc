@@ -160,7 +160,7 @@ bool Cursor::wants(const Block& event, const LogStream& its_stream) const {
 }
 
 Cursor::Step Cursor::next(const Log& log, Subscriptions from, const Log::Entry** event) {
-  if (at_ >= end_) return Step::kEnd;
+  if (at_ >= std::min(end_, log.next())) return Step::kEnd;  // nor is anything lost there
   Lost lost = lost_of(log, from);
   if (loses(lost, at_)) return Step::kLost;
   for (unsigned scanned = 0; scanned < kScannedMax; ++scanned) {

@@ -9,6 +9,19 @@
 
 namespace sluice {
 
+// All that is not named here begins anew, so that nothing of one request can get into another.
+void HomeCall::clear() {
+  HomeCall kept;
+  if (body.capacity() <= limits::kHubKeptBodyBytes) kept.body = std::move(body);
+  if (publish.events.capacity() <= limits::kHubKeptEvents)
+    kept.publish.events = std::move(publish.events);
+  kept.publish.stream = std::move(publish.stream);
+  kept.body.clear();
+  kept.publish.events.clear();
+  kept.publish.stream.clear();
+  *this = std::move(kept);
+}
+
 int64_t HubPresence::add(const std::string& key, int64_t change) {
   std::lock_guard lock(mutex_);
   total_ += change;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "net/hub/block.h"
+#include "net/hub/block_memory.h"
 #include "net/hub/key_window.h"
 #include "net/hub/log.h"
 
@@ -56,11 +57,10 @@ class ChangeSink {
 
 struct PublishRequest {
   std::string stream = {};
-  std::string body = {};  // that the events are views of
   std::vector<EventDraft> events = {};
   std::optional<int64_t> expected_version = {};  // -1: the stream has no event
   std::string key = {};                          // names the request; empty: none does
-  uint64_t fingerprint = 0;                      // of its body
+  uint64_t fingerprint = 0;                      // with a key: of its body
 };
 
 struct PublishResult {
@@ -87,7 +87,7 @@ struct PublishResult {
 class Home {
  public:
   // `seed` makes the epoch.
-  Home(Log& log, ChangeSink& changes, uint64_t seed, uint32_t holders);
+  Home(Log& log, ChangeSink& changes, BlockMemory& memory, uint64_t seed, uint32_t holders);
 
   void set_limits(const HubLimits& limits) { limits_ = limits; }
   // All of its events, or none.
@@ -143,6 +143,7 @@ class Home {
 
   Log& log_;
   ChangeSink& changes_;
+  BlockMemory& memory_;
   HubLimits limits_;
   const uint64_t seed_;
   const uint32_t epoch_;

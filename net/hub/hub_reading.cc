@@ -59,7 +59,7 @@ void HubRequest::begin_reading(bool gap, HubId next) {
     }
   }
   slow_ = call.slow;
-  Fields fields{{"Cache-Control", subscribes ? "no-cache" : "no-store"}};
+  Fields fields;
   std::string lease_field = lease_ ? lease_fields() : "";
   if (lease_) fields.emplace_back("Sluice-Lease", lease_field);
   if (tells_gaps()) fields.emplace_back("Sluice-Replay", gap ? "gap" : "complete");
@@ -166,7 +166,7 @@ void HubRequest::pump() {
         cursor_.advance();
         ++hub_.counts().delivered;
         if (lease_) lease_->delivered = event->block->global();
-        stream_->on_response_body(event->lease, form_of(*event->block));
+        stream_->on_response_event(event->lease, form_of(*event->block));
         if (!stream_) return;
         break;
       case Cursor::Step::kLost:

@@ -99,9 +99,10 @@ class HubRequest final : public UpstreamHalf, public HomeAsker {
   enum class State : uint8_t { kArriving, kServing, kStandby, kReading, kOver };
 
   void read_body();
+  HomeCall& asks();
   void dispatch();
   void publish();
-  void ask_home(std::unique_ptr<HomeCall> call);
+  void ask_home();
   void answer_publish(const HomeCall& call);
   void serve();
   void serve_now();
@@ -148,7 +149,7 @@ class HubRequest final : public UpstreamHalf, public HomeAsker {
   bool pass_on(const Blocks& blocks);
   void find_last(const StorePage& page);
 
-  // `fields` end up in the head.
+  // `fields` end up in the head, with what caches are to do.
   using Fields = std::vector<std::pair<std::string_view, std::string_view>>;
   void head(int status, std::string_view type, BodyKind body, uint64_t length,
             const Fields& fields = {});
@@ -165,7 +166,8 @@ class HubRequest final : public UpstreamHalf, public HomeAsker {
   LocalHub& hub_;
   Stream* stream_;                 // null once it has been let go
   std::unique_ptr<HubCall> call_;  // null once it is being read
-  std::string body_;
+  std::unique_ptr<HomeCall>
+      asks_;  // what the home is to be asked, with the body as far as it has come
   HomeCall* asked_ = nullptr;
   std::unique_ptr<Subscription[]> subscriptions_;
   std::unique_ptr<MemberLease> lease_;  // null: it is no member of a group

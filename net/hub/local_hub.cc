@@ -13,6 +13,7 @@ namespace {
 
 // Readers that read on in one turn.
 constexpr unsigned kReadersATurn = 1024;
+constexpr size_t kHomeCallsKept = 16;
 
 }  // namespace
 
@@ -22,11 +23,13 @@ LocalHub::LocalHub(WorkerContext& context, HubProcess& process, HubExchange& exc
       process_(process),
       exchange_(exchange),
       epoch_(Home::epoch_of(exchange.seed)),
-      log_(slots) {
+      log_(slots),
+      calls_(kHomeCallsKept) {
   counts_.name = exchange.name;
   if (is_home()) {
     ChangeSink& changes = *this;
-    home_ = std::make_unique<Home>(log_, changes, exchange.seed, process.workers());
+    home_ =
+        std::make_unique<Home>(log_, changes, exchange.memory, exchange.seed, process.workers());
     groups_ = std::make_unique<Groups>(wall_clock_ms());
   }
   if (exchange.store) restore(*exchange.store);
@@ -320,6 +323,7 @@ void LocalHub::tick() {
   tell_of_groups();
   home_->trim(context_.loop.now_ms(), wall_clock_ms());
   tell_evicted();
+  exchange_.memory.sort_returned();
 }
 
 void LocalHub::wake_workers() {
@@ -372,6 +376,7 @@ void LocalHub::answer(std::unique_ptr<HomeCall> call) {
     call->asker->on_home_answer(*call);
   else if (call->group)
     holders_.on_unwanted(*call);
+  calls_.release(std::move(call));
 }
 
 }  // namespace sluice

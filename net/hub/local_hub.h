@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "core/loop.h"
+#include "core/spares.h"
 #include "net/base/hub_counts.h"
 #include "net/context/worker_context.h"
 #include "net/hub/block_slots.h"
@@ -53,6 +54,8 @@ class LocalHub final : public ChangeSink, public FlushTask {
   void set_source_watcher(FlushTask* watcher) { source_watcher_ = watcher; }
   bool is_fed(std::string_view stream) const { return fed_.contains(stream); }
 
+  // To ask the home with, empty.
+  std::unique_ptr<HomeCall> new_call() { return calls_.acquire(); }
   // Asks the home; the asker hears of it, maybe at once. False: it cannot be asked, or has stopped,
   // and nobody hears of it.
   bool ask(std::unique_ptr<HomeCall> call);
@@ -135,8 +138,9 @@ class LocalHub final : public ChangeSink, public FlushTask {
   LeaseHolders holders_{*this};
   std::unique_ptr<Unstored> unstored_;  // null: nothing is stored
   std::unique_ptr<PageReads> pages_;    // null: there is no store
-  size_t asked_ = 0;                    // calls of this worker that have no answer yet
-  bool changed_ = false;                // other workers are to be woken
+  Spares<HomeCall> calls_;
+  size_t asked_ = 0;      // calls of this worker that have no answer yet
+  bool changed_ = false;  // other workers are to be woken
   uint64_t evicted_ = 0;  // through there, of which they have not been told; 0: they have
   std::unordered_map<std::string, std::unique_ptr<Topic>> topics_;  // by kind and name
   IntrusiveQueue<HubRequest, &HubRequest::in_ready> ready_;

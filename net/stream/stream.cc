@@ -155,13 +155,29 @@ void Stream::promise(const WrittenHead& written) {
 void Stream::on_response_body(const Lease& lease, std::string_view bytes) {
   if (answer_arrives()) append_answer(bytes);
   if (!hears_upstream()) return;
-  if (phase_ == Phase::kFirstEvent) phase_ = Phase::kStreaming;
-  last_upstream_ms_ = loop().now_ms();
-  response_body_bytes_ += bytes.size();
+  note_body(bytes.size());
   if (unpacking())
     unpack(lease, bytes);
   else
     append_body(lease, bytes);
+}
+
+void Stream::on_response_event(const Lease& lease, std::string_view event) {
+  bool plain = framed_ && !inspection_ && !resumes_;
+  if (!plain) {
+    on_response_body(lease, event);
+    return;
+  }
+  if (!hears_upstream()) return;
+  note_body(event.size());
+  adapt_window(event.size());
+  append_run(lease, event, 1);
+}
+
+void Stream::note_body(size_t bytes) {
+  if (phase_ == Phase::kFirstEvent) phase_ = Phase::kStreaming;
+  last_upstream_ms_ = loop().now_ms();
+  response_body_bytes_ += bytes;
 }
 
 void Stream::append_body(const Lease& lease, std::string_view bytes) {

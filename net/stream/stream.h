@@ -101,6 +101,9 @@ class Stream final : public TimerOwner {
   // A response head, interim ones too.
   void on_response_head(const Head& head);
   void on_response_body(const Lease& lease, std::string_view bytes);
+  // The same of one whole event, where the upstream's half knows it for one: nobody looks for its
+  // end.
+  void on_response_event(const Lease& lease, std::string_view event);
   // All bytes that the upstream had sent have been read.
   void on_read_dry();
   void on_response_end();
@@ -301,6 +304,7 @@ class Stream final : public TimerOwner {
   std::unique_ptr<Packer> packer_for(const Head& response);
   bool varies(const Head& response) const;
   void promise(const WrittenHead& written);
+  void note_body(size_t bytes);
   void append_response(const Lease& lease, std::string_view bytes);
   void append_event_bytes(const Lease& lease, std::string_view bytes);
   void append_run(const Lease& lease, std::string_view run, uint32_t events);

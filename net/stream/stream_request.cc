@@ -25,13 +25,6 @@ bool is_request_id(std::string_view text) {
   return visible && !text.empty() && text.size() <= limits::kRequestIdBytes;
 }
 
-// A query may hold secrets (keys, tokens), so it is not even kept unless it is to be shown.
-std::string shown_target(std::string_view target, bool with_query) {
-  size_t question = target.find('?');
-  if (with_query || question == target.npos) return std::string(target);
-  return std::string(target.substr(0, question)) + "?***";
-}
-
 }  // namespace
 
 void Stream::on_request_head(std::unique_ptr<Head> arrived, bool keep_alive) {
@@ -76,13 +69,18 @@ void Stream::on_request_head(std::unique_ptr<Head> arrived, bool keep_alive) {
 
 void Stream::keep_facts(const Head& head) {
   method_is_head_ = head.method() == "HEAD";
-  std::string target = shown_target(head.target(), snapshot_->config().log_query);
   RequestFacts::Texts texts{
-      .method = head.method(), .target = target, .protocol = client_->protocol()};
+      .method = head.method(), .target = head.target(), .protocol = client_->protocol()};
   std::string client = client_->client_ip();
   if (client_->client_trusted())
     client = forwarded_client(head, client, snapshot_->config().trusted_proxies);
   texts.client = client;
+  // A query may hold secrets (keys, tokens), so it is not even kept unless it is to be shown.
+  size_t path_size = texts.target.find('?');
+  if (path_size != texts.target.npos && !snapshot_->config().log_query) {
+    std::string& shown = context().scratch();
+    texts.target = shown.append(texts.target.substr(0, path_size)) += "?***";
+  }
   texts.id = head.find("x-request-id").value_or("");
   if (!is_request_id(texts.id)) texts.id = {};
   if (context().logs_requests()) {

@@ -49,7 +49,8 @@ struct Published {
 
 class World final : public ChangeSink {
  public:
-  explicit World(uint64_t seed) : random(seed), home(first.log, *this, seed, /*holders=*/2) {
+  explicit World(uint64_t seed)
+      : random(seed), home(first.log, *this, memory, seed, /*holders=*/2) {
     has_store = random.between(0, 1) == 1;
     pace = random.between(0, 1) == 0 ? 3 : 60;
     if (has_store) home.use_store(/*shows_durable=*/false);
@@ -143,6 +144,7 @@ class World final : public ChangeSink {
   uint64_t pace = 0;     // of the store
   uint64_t stored = 0;   // the last one that it has
   uint64_t trimmed = 0;  // the last one that it has no more
+  BlockMemory memory;
   BlockSlots slots;
   Replica first{slots};
   Replica second{slots};
