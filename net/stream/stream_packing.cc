@@ -21,8 +21,9 @@ std::unique_ptr<Packer> Stream::packer_for(const Head& response) {
   if (!unpacking() && !may_be_encoded(response)) return {};
   Memory& memory = context().memory;
   ContentCoding coding = coding_;
-  auto packer = std::make_unique<Packer>(streams_.encoders(), coding,
-                                         /*each_send=*/has_event_stream_type(response), memory,
+  Packer::Way way =
+      has_event_stream_type(response) ? Packer::Way::kEachSend : Packer::Way::kWhenDry;
+  auto packer = std::make_unique<Packer>(streams_.encoders(), coding, way, memory,
                                          framed_ ? memory.sse_event : memory.http_message);
   if (packer->has_state()) return packer;
   ++streams_.encoders().metrics().refused;
