@@ -113,6 +113,7 @@ struct HubExchange {
   const std::string name;
   const uint64_t seed;
   const HubLaneSizes sizes;
+  std::atomic<uint64_t> coded_bytes{0};      // of coded forms; blocks in the lanes may have some
   std::vector<std::unique_ptr<Lane>> lanes;  // by worker; null for the home
   // The global position of the home's next event: a worker whose log is shorter has not heard all.
   std::atomic<uint64_t> next{1};

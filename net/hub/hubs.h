@@ -76,6 +76,7 @@ class Hubs final : public UpstreamSource, public TurnHook, public TimerOwner {
   Random random_;
   Timer timer_;
   BlockSlots slots_;
+  TextCoder coder_;
   std::map<std::string, std::unique_ptr<LocalHub>> hubs_;
   IntrusiveList<HubRequest, &HubRequest::in_all> requests_;
   std::vector<std::unique_ptr<HubRequest>> graveyard_;

@@ -100,6 +100,13 @@ class Stream final : public TimerOwner {
   // A response head, interim ones too.
   void on_response_head(const Head& head);
   void on_response_body(const Lease& lease, std::string_view bytes);
+  // Whole events are to come as on_coded_events(), in TextCoder's coding.
+  bool takes_coded() const;
+  // What the coded events were called that the client gets right before; 0: it gets something else.
+  uint64_t coded_before() const { return response_.packer()->last_coded(); }
+  // Whole events, by reference or, without a lease, to be copied. `plain`: what they are.
+  void on_coded_events(const Lease& lease, const CodedText& coded, std::string_view plain,
+                       uint32_t events, uint64_t name);
   // All bytes that the upstream had sent have been read.
   void on_read_dry();
   void on_response_end();
@@ -285,6 +292,7 @@ class Stream final : public TimerOwner {
   // Whether and how its body is packed (stream_packing.cc).
   void choose_coding(const Head& request);
   std::unique_ptr<Packer> packer_for(const Head& response);
+  bool shares_coded_events() const;
   bool varies(const Head& response) const;
   void promise(const WrittenHead& written);
   void append_response(const Lease& lease, std::string_view bytes);
