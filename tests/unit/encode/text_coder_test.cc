@@ -47,7 +47,7 @@ class CodedBody : public testing::Test {
 };
 
 TEST_F(CodedBody, EachTextCanBeReadAtOnceAndTheBodyHasAnEnd) {
-  for (size_t size : {1UL, 100UL, 2048UL, 4096UL, 20'000UL}) {
+  for (size_t size : {1UL, 100UL, 2048UL}) {
     append(noise(size));
     read();
     append(std::string(size, 'x'));
