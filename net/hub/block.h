@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "net/hub/coded_form.h"
 #include "net/hub/hub_id.h"
 
 namespace sluice {
@@ -61,12 +62,17 @@ class Block {
   std::string_view message_id() const { return part(3); }
   std::string_view origin_id() const { return part(4); }
   // Whole events, for a subscriber of its stream alone, or of categories and several streams.
-  std::string_view event() const { return part(5); }
-  std::string_view poke() const { return part(6); }
-  std::string_view envelope_event() const { return part(7); }
-  std::string_view envelope_poke() const { return part(8); }
+  std::string_view event() const { return part(kFirstForm); }
+  std::string_view poke() const { return part(kFirstForm + 1); }
+  std::string_view envelope_event() const { return part(kFirstForm + 2); }
+  std::string_view envelope_poke() const { return part(kFirstForm + 3); }
   // As JSON, on one line.
   std::string_view message() const;
+  std::string_view form(BlockForm form) const {
+    return form == BlockForm::kMessage ? message() : part(kFirstForm + static_cast<size_t>(form));
+  }
+  // Whole events in content codings, as far as anybody has asked for them.
+  CodedForms& coded() { return coded_; }
 
   // Where the parts lie, for leases.
   char* text() { return reinterpret_cast<char*>(this + 1); }
@@ -104,6 +110,7 @@ class Block {
   uint8_t gaps_[kParts] = {};  // between each part and the one before it
   uint32_t text_size_ = 0;
   uint32_t message_begin_ = 0;  // within envelope_event()
+  CodedForms coded_;
 };
 
 }  // namespace sluice

@@ -124,6 +124,7 @@ struct HubExchange {
   const uint64_t seed;
   const HubLaneSizes sizes;
   BlockMemory memory;                        // before all that has blocks
+  std::atomic<uint64_t> coded_bytes{0};      // of coded forms; blocks in the lanes may have some
   std::vector<std::unique_ptr<Lane>> lanes;  // by worker; null for the home
   // The global position of the home's next event: a worker whose log is shorter has not heard all.
   std::atomic<uint64_t> next{1};

@@ -204,6 +204,7 @@ bool Home::over_limits(uint64_t wall_ms) const {
   if (limits_.history_events != 0 && log_.events() > limits_.history_events) return true;
   if (log_.holes() > limits_.holes) return true;
   uint64_t bytes = log_.bytes() + (holders_ - 1) * log_.index_bytes();
+  if (more_bytes_) bytes += more_bytes_->load(std::memory_order_relaxed);
   if (limits_.history_bytes != 0 && bytes > limits_.history_bytes) return true;
   if (limits_.history_age_ms == 0) return false;
   const Log::Entry* oldest = log_.at(log_.first());

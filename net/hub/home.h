@@ -5,6 +5,7 @@
 // thread.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -90,6 +91,8 @@ class Home {
   Home(Log& log, ChangeSink& changes, BlockMemory& memory, uint64_t seed, uint32_t holders);
 
   void set_limits(const HubLimits& limits) { limits_ = limits; }
+  // Bytes that the events take beyond their blocks, counted by all workers. It outlives the home.
+  void count_also(const std::atomic<uint64_t>& bytes) { more_bytes_ = &bytes; }
   // All of its events, or none.
   PublishResult publish(const PublishRequest& request, uint64_t now_ms, uint64_t wall_ms);
   // Evicts what is over the limits, age too.
@@ -148,6 +151,7 @@ class Home {
   const uint64_t seed_;
   const uint32_t epoch_;
   const uint32_t holders_;
+  const std::atomic<uint64_t>* more_bytes_ = nullptr;
   KeyWindow keys_{limits::kHubKeysMax};
   std::unordered_map<std::string, uint64_t> consumers_;
   uint64_t last_wall_ms_ = 0;

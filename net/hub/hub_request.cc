@@ -287,7 +287,7 @@ void HubRequest::serve_info() {
     append_member(body, "streams", log.streams());
     append_member(body, "categories", log.categories());
     append_member(body, "events", log.events());
-    append_member(body, "bytes", log.bytes());
+    append_member(body, "bytes", hub_.bytes());
     append_member(body, "firstGlobalPosition", log.first());
     append_member(body, "globalPosition", log.next() - 1);
     append_member(body, "subscribers", hub_.exchange().presence.total());

@@ -94,7 +94,6 @@ class HubRequest final : public UpstreamHalf, public HomeAsker {
   PageWait page_wait = PageWait::kNone;
 
  private:
-  enum class Form : uint8_t { kEvent, kPoke, kEnvelope, kEnvelopePoke, kMessage };
   // kStandby: it waits to be a member of its group.
   enum class State : uint8_t { kArriving, kServing, kStandby, kReading, kOver };
 
@@ -124,7 +123,7 @@ class HubRequest final : public UpstreamHalf, public HomeAsker {
   HubId go_to_next();
   void read_messages();
   void append_message(std::string& text, const Block& block);
-  std::string_view form_of(const Block& block) const;
+  void deliver(const Log::Entry& event);
   // net/hub/hub_leasing.cc
   void ask_of_group();
   void on_group_answer(HomeCall& call);
@@ -147,6 +146,7 @@ class HubRequest final : public UpstreamHalf, public HomeAsker {
   Blocks blocks_of(const StorePage& page, uint64_t end) const;
   HubId next_id(const StorePage& page, const Blocks& blocks) const;
   bool pass_on(const Blocks& blocks);
+  bool write_events(std::string_view text, uint32_t events);
   void find_last(const StorePage& page);
 
   // `fields` end up in the head, with what caches are to do.
@@ -178,7 +178,7 @@ class HubRequest final : public UpstreamHalf, public HomeAsker {
   uint32_t charged_ = 0;        // for the body
   uint8_t sources_ = 0;
   State state_ = State::kArriving;
-  Form form_ = Form::kEvent;
+  BlockForm form_ = BlockForm::kEvent;
   SlowPolicy slow_ = SlowPolicy::kDisconnect;
   const bool has_body_;
   bool in_read_ = false;   // of the body, which may come again from within

@@ -64,7 +64,7 @@ LocalHub& Hubs::hub(const std::string& name) {
   std::unique_ptr<LocalHub>& place = hubs_[name];
   if (!place)
     place = std::make_unique<LocalHub>(
-        context_, process_, process_.hub(name, seed_of(context_.config(), name)), slots_);
+        context_, process_, process_.hub(name, seed_of(context_.config(), name)), slots_, coder_);
   return *place;
 }
 

@@ -86,6 +86,7 @@ class Hubs final : public UpstreamSource, public TurnHook, public TimerOwner {
   BlockSlots slots_;
   std::string scratch_;
   Spares<HubCall> calls_;  // before the requests, which give back to it
+  TextCoder coder_;
   std::map<std::string, std::unique_ptr<LocalHub>> hubs_;
   IntrusiveList<HubRequest, &HubRequest::in_all> requests_;
   std::vector<std::unique_ptr<HubRequest>> graveyard_;

@@ -18,18 +18,20 @@ constexpr size_t kHomeCallsKept = 16;
 }  // namespace
 
 LocalHub::LocalHub(WorkerContext& context, HubProcess& process, HubExchange& exchange,
-                   BlockSlots& slots)
+                   BlockSlots& slots, TextCoder& coder)
     : context_(context),
       process_(process),
       exchange_(exchange),
       epoch_(Home::epoch_of(exchange.seed)),
       log_(slots),
+      coder_(log_, slots, coder, exchange.coded_bytes),
       calls_(kHomeCallsKept) {
   counts_.name = exchange.name;
   if (is_home()) {
     ChangeSink& changes = *this;
     home_ =
         std::make_unique<Home>(log_, changes, exchange.memory, exchange.seed, process.workers());
+    home_->count_also(exchange.coded_bytes);
     groups_ = std::make_unique<Groups>(wall_clock_ms());
   }
   if (exchange.store) restore(*exchange.store);
@@ -55,7 +57,8 @@ HubCounts LocalHub::snapshot() const {
   HubCounts counts = counts_;
   counts.streams = log_.streams();
   counts.events = log_.events();
-  counts.bytes = log_.bytes();
+  counts.bytes = bytes();
+  counts.coded = coder_.made();
   counts.global_position = log_.next() - 1;
   if (groups_) {
     counts.groups = groups_->size();

@@ -21,6 +21,7 @@
 #include "net/context/worker_context.h"
 #include "net/hub/block_slots.h"
 #include "net/hub/cursor.h"
+#include "net/hub/event_coder.h"
 #include "net/hub/exchange.h"
 #include "net/hub/groups.h"
 #include "net/hub/hub_request.h"
@@ -33,7 +34,8 @@ namespace sluice {
 
 class LocalHub final : public ChangeSink, public FlushTask {
  public:
-  LocalHub(WorkerContext& context, HubProcess& process, HubExchange& exchange, BlockSlots& slots);
+  LocalHub(WorkerContext& context, HubProcess& process, HubExchange& exchange, BlockSlots& slots,
+           TextCoder& coder);
   ~LocalHub() override;
   LocalHub(const LocalHub&) = delete;
   LocalHub& operator=(const LocalHub&) = delete;
@@ -43,6 +45,11 @@ class LocalHub final : public ChangeSink, public FlushTask {
   uint32_t epoch() const { return epoch_; }
   HubExchange& exchange() { return exchange_; }
   HubCounts& counts() { return counts_; }
+  EventCoder& coder() { return coder_; }
+  // Of its history, coded forms too.
+  uint64_t bytes() const {
+    return log_.bytes() + exchange_.coded_bytes.load(std::memory_order_relaxed);
+  }
   // Of its store; null: the hub is in memory alone.
   PageReads* pages() { return pages_.get(); }
   HubCounts snapshot() const;
@@ -132,6 +139,7 @@ class LocalHub final : public ChangeSink, public FlushTask {
   HubExchange& exchange_;
   const uint32_t epoch_;
   Log log_;
+  EventCoder coder_;
   std::unique_ptr<Home> home_;      // null: it is another worker's
   std::unique_ptr<Groups> groups_;  // the same
   uint64_t lease_ms_ = 0;

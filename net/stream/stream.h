@@ -104,6 +104,13 @@ class Stream final : public TimerOwner {
   // The same of one whole event, where the upstream's half knows it for one: nobody looks for its
   // end.
   void on_response_event(const Lease& lease, std::string_view event);
+  // Whole events are to come as on_coded_events(), in TextCoder's coding.
+  bool takes_coded() const;
+  // What the coded events were called that the client gets right before; 0: it gets something else.
+  uint64_t coded_before() const { return response_.packer()->last_coded(); }
+  // Whole events, by reference or, without a lease, to be copied. `plain`: what they are.
+  void on_coded_events(const Lease& lease, const CodedText& coded, std::string_view plain,
+                       uint32_t events, uint64_t name);
   // All bytes that the upstream had sent have been read.
   void on_read_dry();
   void on_response_end();
@@ -302,6 +309,7 @@ class Stream final : public TimerOwner {
   // Whether and how its body is packed (stream_packing.cc).
   void choose_coding(const Head& request);
   std::unique_ptr<Packer> packer_for(const Head& response);
+  bool shares_coded_events() const;
   bool varies(const Head& response) const;
   void promise(const WrittenHead& written);
   void note_body(size_t bytes);
