@@ -4,9 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <cstdio>
 #include <cstring>
-#include <ctime>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -312,14 +310,24 @@ void LogWriter::write_out(int fd, Lines& lines) {
 }
 
 void append_timestamp(std::string& out, uint64_t wall_ms) {
-  auto seconds = static_cast<time_t>(wall_ms / 1000);
-  tm parts{};
-  gmtime_r(&seconds, &parts);
-  std::array<char, 40> text{};
-  int size = std::snprintf(text.data(), text.size(), "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ",
-                           parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
-                           parts.tm_min, parts.tm_sec, static_cast<unsigned>(wall_ms % 1000));
-  out.append(text.data(), static_cast<size_t>(size));
+  using std::chrono::milliseconds;
+  std::chrono::sys_time<milliseconds> time{milliseconds(wall_ms)};
+  auto day = std::chrono::floor<std::chrono::days>(time);
+  std::chrono::year_month_day date(day);
+  std::chrono::hh_mm_ss clock(time - day);
+  size_t at = out.size();
+  out += "0000-00-00T00:00:00.000Z";
+  auto put = [&](size_t digits, uint64_t value) {
+    for (size_t i = digits; i > 0; value /= 10) out[at + --i] = static_cast<char>('0' + value % 10);
+    at += digits + 1;
+  };
+  put(4, static_cast<uint64_t>(static_cast<int>(date.year())));
+  put(2, static_cast<unsigned>(date.month()));
+  put(2, static_cast<unsigned>(date.day()));
+  put(2, static_cast<uint64_t>(clock.hours().count()));
+  put(2, static_cast<uint64_t>(clock.minutes().count()));
+  put(2, static_cast<uint64_t>(clock.seconds().count()));
+  put(3, wall_ms % 1000);
 }
 
 void print_message(std::string_view text) {

@@ -16,6 +16,9 @@ uint64_t make_id(OpKind kind, uint32_t generation, uint32_t index) {
 }
 
 constexpr uint64_t kLongestWaitNs = 60'000'000'000;
+// Room for 32,000 streams with two connections each. A table that grows by doubling leaves as much
+// garbage as it holds; one that was reserved takes memory only as far as it has been used.
+constexpr size_t kTargetsReserved = 1 << 16;
 
 }  // namespace
 
@@ -23,7 +26,9 @@ Loop::Loop(Ring& ring)
     : ring_(ring),
       now_ns_(monotonic_ns()),
       timers_(now_ns_ / 1'000'000),
-      reaped_(limits::kReapBatch) {}
+      reaped_(limits::kReapBatch) {
+  targets_.reserve(kTargetsReserved);
+}
 
 uint32_t Loop::attach(OpTarget* target) {
   if (first_free_ == UINT32_MAX) {
@@ -58,11 +63,10 @@ uint64_t Loop::id_of(uint32_t index, OpKind kind) const {
 }
 
 void Loop::flush_later(FlushTask& task) {
-  if (task.queued_) return;
-  task.queued_ = true;
-  task.next_ = nullptr;
-  *flush_tail_ = &task;
-  flush_tail_ = &task.next_;
+  if (task.next_) return;
+  task.next_ = &task;
+  (flush_first_ ? flush_last_->next_ : flush_first_) = &task;
+  flush_last_ = &task;
 }
 
 void Loop::run() {
@@ -124,10 +128,9 @@ void Loop::dispatch(const Completion& completion) {
 }
 
 void Loop::flush() {
-  while (FlushTask* task = flush_head_) {
-    flush_head_ = task->next_;
-    if (!flush_head_) flush_tail_ = &flush_head_;
-    task->queued_ = false;
+  while (FlushTask* task = flush_first_) {
+    flush_first_ = task->next_ == task ? nullptr : task->next_;
+    task->next_ = nullptr;
     task->on_flush();
   }
 }

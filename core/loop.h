@@ -34,8 +34,7 @@ class FlushTask {
 
  private:
   friend class Loop;
-  FlushTask* next_ = nullptr;
-  bool queued_ = false;
+  FlushTask* next_ = nullptr;  // null: it is not queued; the last one's is itself
 };
 
 // Called at the end of every turn, after the flush phase and before submission.
@@ -109,8 +108,8 @@ class Loop {
   std::vector<TargetEntry> targets_;
   uint32_t first_free_ = UINT32_MAX;
   uint64_t operations_ = 0;
-  FlushTask* flush_head_ = nullptr;
-  FlushTask** flush_tail_ = &flush_head_;
+  FlushTask* flush_first_ = nullptr;
+  FlushTask* flush_last_ = nullptr;
   std::vector<TurnHook*> hooks_;
   std::vector<std::unique_ptr<OpTarget>> doomed_;
   std::vector<Completion> reaped_;

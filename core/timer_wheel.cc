@@ -5,27 +5,22 @@
 
 namespace sluice {
 
-Timer::~Timer() {
-  if (wheel_) wheel_->cancel(*this);
-}
-
 void TimerWheel::schedule(Timer& timer, uint64_t deadline) {
-  if (timer.wheel_) cancel(timer);
-  timer.deadline_ = deadline;
+  cancel(timer);
+  timer.deadline_ = std::min(deadline, kFarthest);
   link(timer);
 }
 
 void TimerWheel::cancel(Timer& timer) {
-  if (!timer.wheel_) return;
-  slots_[timer.slot_].remove(timer);
+  if (!timer.scheduled()) return;
+  Timer::Slot::remove(timer);
   if (slots_[timer.slot_].empty())
     occupied_[timer.slot_ / kSlots] &= ~(uint64_t{1} << (timer.slot_ % kSlots));
-  timer.wheel_ = nullptr;
 }
 
 void TimerWheel::link(Timer& timer) {
   // At least one tick ahead: the current tick's slot has been fired.
-  uint64_t due = std::max(timer.deadline_, current_ + 1);
+  uint64_t due = std::max<uint64_t>(timer.deadline_, current_ + 1);
   constexpr uint64_t kSpan = uint64_t{1} << (kSlotBits * kLevels);
   due = std::min(due, current_ + kSpan - 1);
   uint64_t ahead = due - current_;
@@ -37,7 +32,6 @@ void TimerWheel::link(Timer& timer) {
 void TimerWheel::link_into(Timer& timer, unsigned level, unsigned slot) {
   timer.slot_ = static_cast<uint16_t>(level * kSlots + slot);
   slots_[timer.slot_].push_front(timer);
-  timer.wheel_ = this;
   occupied_[level] |= uint64_t{1} << slot;
 }
 
@@ -75,6 +69,7 @@ void TimerWheel::cascade(unsigned level) {
       link(*timer);
     }
   }
+  occupied_[level] &= ~(uint64_t{1} << slot);
 }
 
 void TimerWheel::fire_slot(unsigned slot) {
@@ -82,6 +77,7 @@ void TimerWheel::fire_slot(unsigned slot) {
     cancel(*timer);
     timer->owner_->on_timer();
   }
+  occupied_[0] &= ~(uint64_t{1} << slot);
 }
 
 }  // namespace sluice

@@ -1,8 +1,9 @@
 // Deadlines of one thread: a hierarchical hashed wheel of intrusive timers, O(1) to schedule and
 // cancel, no allocation. All times are ticks, as long as the wheel's owner likes: the loop's are
 // milliseconds. A timer belongs to its owner and unlinks itself when destroyed; one timer has one
-// deadline. A worker's timers are lazy: activity only moves a time stamp, and a timer that fires
-// early is scheduled anew, so that nothing touches the wheel per event.
+// deadline, and none beyond kFarthest. A worker's timers are lazy: activity only moves a time
+// stamp, and a timer that fires early is scheduled anew, so that nothing touches the wheel per
+// event.
 #pragma once
 
 #include <array>
@@ -26,26 +27,31 @@ class TimerOwner {
 class Timer {
  public:
   explicit Timer(TimerOwner* owner) : owner_(owner) {}
-  ~Timer();
+  ~Timer() {
+    if (scheduled()) Slot::remove(*this);
+  }
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
 
-  bool scheduled() const { return wheel_ != nullptr; }
+  bool scheduled() const { return in_slot_.linked(); }
   uint64_t deadline() const { return deadline_; }
 
  private:
   friend class TimerWheel;
 
   TimerOwner* owner_;
-  class TimerWheel* wheel_ = nullptr;
   ListLink<Timer> in_slot_;
-  uint64_t deadline_ = 0;
-  uint16_t slot_ = 0;
+  // In one word, since every connection and every stream has a timer.
+  uint64_t deadline_ : 48 = 0;
+  uint64_t slot_ : 16 = 0;
+
+  using Slot = IntrusiveList<Timer, &Timer::in_slot_>;
 };
 
 class TimerWheel {
  public:
   static constexpr uint64_t kNever = UINT64_MAX;
+  static constexpr uint64_t kFarthest = (uint64_t{1} << 48) - 1;
 
   explicit TimerWheel(uint64_t now) : current_(now) {}
 
@@ -75,8 +81,10 @@ class TimerWheel {
   void cascade(unsigned level);
 
   uint64_t current_;
+  // A bit for each slot with a timer, and for some that have lost theirs: a timer that is destroyed
+  // leaves its bit until that time.
   std::array<uint64_t, kLevels> occupied_{};
-  std::array<IntrusiveList<Timer, &Timer::in_slot_>, size_t{kLevels} * kSlots> slots_;
+  std::array<Timer::Slot, size_t{kLevels} * kSlots> slots_;
 };
 
 }  // namespace sluice

@@ -1,7 +1,7 @@
 // What TLS costs towards a client, with OpenSSL's records and with lean ones: sealing a 220-byte
 // event for one connection (warm) and for each of 3,000 in turn (cold), 1,390 bytes at once (a
 // small record), a slot in bulk; opening a small record; memory of an idle connection, both ends'
-// transforms alone; the server's part of a handshake, and of that
+// transforms alone; the server's part of a handshake, full and resumed, and of that
 // the keys. ns_per_event is the figure to watch.
 #include <algorithm>
 #include <array>
@@ -78,9 +78,10 @@ class Rig {
     SSL* client = nullptr;
     uint64_t server_ns = 0;  // what its handshake cost
   };
-  Pair connect(const char* suite) {
+  Pair connect(const char* suite, SSL_SESSION* session = nullptr) {
     Pair pair;
     pair.client = SSL_new(client_);
+    if (session) SSL_set_session(pair.client, session);
     SSL_set_ciphersuites(pair.client, suite);
     SSL_set_bio(pair.client, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     SSL_set_connect_state(pair.client);
@@ -202,18 +203,37 @@ void memory(benchmark::State& state, bool lean) {
   state.counters["bytes_per_connection"] = bytes;
 }
 
+// The session of a handshake, with the ticket that comes with the first response.
+SSL_SESSION* session_of(Rig& rig) {
+  Rig::Pair pair = rig.connect(kAes256);
+  std::array<char, kSlotBytes> wire;
+  char response = 'x';
+  iovec piece{&response, 1};
+  size_t size = pair.server->seal({&piece, 1}, wire).wire;
+  BIO_write(SSL_get_rbio(pair.client), wire.data(), static_cast<int>(size));
+  SSL_read(pair.client, &response, 1);
+  SSL_SESSION* session = SSL_get1_session(pair.client);
+  SSL_set_shutdown(pair.client, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+  SSL_free(pair.client);
+  return session;
+}
+
 // From accept to close, since the SSL object goes at either time.
-void handshake(benchmark::State& state, bool lean) {
+void handshake(benchmark::State& state, bool lean, bool resumed) {
   Rig rig(lean);
+  SSL_SESSION* session = resumed ? session_of(rig) : nullptr;
   uint64_t spent_ns = 0;
   for (auto _ : state) {
-    Rig::Pair pair = rig.connect(kAes256);
-    if (!pair.server->ready()) state.SkipWithError("no handshake");
+    Rig::Pair pair = rig.connect(kAes256, session);
+    if (!pair.server->ready() || (SSL_session_reused(pair.client) == 1) != resumed)
+      state.SkipWithError("no such handshake");
     uint64_t began_ns = thread_cpu_ns();
     pair.server.reset();  // lean records have let go of most of it already
     spent_ns += pair.server_ns + (thread_cpu_ns() - began_ns);
+    SSL_set_shutdown(pair.client, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(pair.client);
   }
+  SSL_SESSION_free(session);
   state.counters["us_per_handshake"] =
       static_cast<double>(spent_ns) / 1'000 / static_cast<double>(state.iterations());
 }
@@ -263,7 +283,8 @@ BENCHMARK(update_keys);
     benchmark::RegisterBenchmark(("open/aes256" + records).c_str(), open, lean, kAes256);
     benchmark::RegisterBenchmark(("open/chacha" + records).c_str(), open, lean, kChaCha);
     benchmark::RegisterBenchmark(("memory" + records).c_str(), memory, lean)->Iterations(1);
-    benchmark::RegisterBenchmark(("handshake" + records).c_str(), handshake, lean);
+    benchmark::RegisterBenchmark(("handshake/full" + records).c_str(), handshake, lean, false);
+    benchmark::RegisterBenchmark(("handshake/resumed" + records).c_str(), handshake, lean, true);
   }
   return true;
 }();

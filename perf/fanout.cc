@@ -152,12 +152,12 @@ class Fanout {
 
   const Report& run() {
     open_all();
-    std::fprintf(stderr, "fanout: all %zu subscribers open\n", subscribers_.size());
+    (void)std::fprintf(stderr, "fanout: all %zu subscribers open\n", subscribers_.size());
     turn_until(monotonic_ns() + options_.settle_ns);
     begun_ns_ = monotonic_ns();
     report_.measured_from_ns = begun_ns_ + options_.warmup_ns;
     turn_until(report_.measured_from_ns);
-    std::fprintf(stderr, "fanout: measuring\n");
+    (void)std::fprintf(stderr, "fanout: measuring\n");
     measuring_ = true;
     turn_until(begun_ns_ + options_.duration_ns);
     measuring_ = false;
@@ -418,23 +418,23 @@ class Fanout {
 };
 
 void print_times(const char* name, const Histogram& times, std::FILE* out) {
-  std::fprintf(out,
-               "  \"%s_ns\": {\"count\": %" PRIu64 ", \"mean\": %.0f, \"p50\": %" PRIu64
-               ", \"p99\": %" PRIu64 ", \"p999\": %" PRIu64 ", \"max\": %" PRIu64 "},\n",
-               name, times.count(), times.mean(), times.quantile(0.5), times.quantile(0.99),
-               times.quantile(0.999), times.max());
+  (void)std::fprintf(out,
+                     "  \"%s_ns\": {\"count\": %" PRIu64 ", \"mean\": %.0f, \"p50\": %" PRIu64
+                     ", \"p99\": %" PRIu64 ", \"p999\": %" PRIu64 ", \"max\": %" PRIu64 "},\n",
+                     name, times.count(), times.mean(), times.quantile(0.5), times.quantile(0.99),
+                     times.quantile(0.999), times.max());
 }
 
 void print_report(const Report& report, std::FILE* out) {
   const double seconds =
       static_cast<double>(report.measured_until_ns - report.measured_from_ns) / 1e9;
   const auto field = [&](const char* name, uint64_t value) {
-    std::fprintf(out, "  \"%s\": %" PRIu64 ",\n", name, value);
+    (void)std::fprintf(out, "  \"%s\": %" PRIu64 ",\n", name, value);
   };
-  std::fprintf(out, "{\n  \"measured_s\": %.3f,\n", seconds);
-  std::fprintf(out, "  \"publishes_per_s\": %.1f,\n  \"deliveries_per_s\": %.1f,\n",
-               static_cast<double>(report.published) / seconds,
-               static_cast<double>(report.deliveries) / seconds);
+  (void)std::fprintf(out, "{\n  \"measured_s\": %.3f,\n", seconds);
+  (void)std::fprintf(out, "  \"publishes_per_s\": %.1f,\n  \"deliveries_per_s\": %.1f,\n",
+                     static_cast<double>(report.published) / seconds,
+                     static_cast<double>(report.deliveries) / seconds);
   field("published", report.published_in_all);
   field("deliveries", report.counts.deliveries);
   field("lost", report.counts.lost);
@@ -446,7 +446,7 @@ void print_report(const Report& report, std::FILE* out) {
   field("behind_max", report.behind_max);
   print_times("latency", report.latency, out);
   print_times("answer", report.answer, out);
-  std::fprintf(out, "  \"passed\": %s\n}\n", report.passed() ? "true" : "false");
+  (void)std::fprintf(out, "  \"passed\": %s\n}\n", report.passed() ? "true" : "false");
 }
 
 Options read_options(int argc, char** argv) {
@@ -487,8 +487,8 @@ Options read_options(int argc, char** argv) {
 int run(int argc, char** argv) {
   const Options options = read_options(argc, argv);
   raise_file_limit();
-  std::signal(SIGINT, on_signal);
-  std::signal(SIGTERM, on_signal);
+  (void)std::signal(SIGINT, on_signal);
+  (void)std::signal(SIGTERM, on_signal);
   auto fanout = std::make_unique<Fanout>(options);
   const Report& report = fanout->run();
   std::FILE* out = options.json.empty() ? stdout : std::fopen(options.json.c_str(), "w");

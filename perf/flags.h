@@ -75,7 +75,7 @@ class Flags {
     for (int i = 1; i < argc; ++i) {
       std::string_view arg = argv[i];
       if (arg == "--help" || arg == "-h") {
-        std::fputs(usage_, stdout);
+        (void)std::fputs(usage_, stdout);
         std::exit(0);
       }
       const size_t equals = arg.find('=');
@@ -96,9 +96,9 @@ class Flags {
   [[noreturn]] void fail(std::string_view what, std::string_view which) const {
     const std::string_view usage = usage_;
     const std::string_view first = usage.substr(0, usage.find('\n'));
-    std::fprintf(stderr, "%.*s %.*s\n%.*s\n", static_cast<int>(what.size()), what.data(),
-                 static_cast<int>(which.size()), which.data(), static_cast<int>(first.size()),
-                 first.data());
+    (void)std::fprintf(stderr, "%.*s %.*s\n%.*s\n", static_cast<int>(what.size()), what.data(),
+                       static_cast<int>(which.size()), which.data(), static_cast<int>(first.size()),
+                       first.data());
     std::exit(2);
   }
 

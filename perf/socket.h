@@ -21,8 +21,8 @@
 namespace sluice::perf {
 
 [[noreturn]] inline void die(const std::string& what, int error = 0) {
-  std::fprintf(stderr, "%s%s%s\n", what.c_str(), error != 0 ? ": " : "",
-               error != 0 ? std::strerror(error) : "");
+  (void)std::fprintf(stderr, "%s%s%s\n", what.c_str(), error != 0 ? ": " : "",
+                     error != 0 ? std::strerror(error) : "");
   std::exit(2);
 }
 

@@ -43,13 +43,14 @@ class ChainNodes {
   std::vector<std::unique_ptr<ChainNode[]>> blocks_;
 };
 
-// The material of a worker's chains.
+// The material of a worker's chains, and the loop that they live by.
 struct Memory {
   SlotPool& sse_event;
   SlotPool& http_message;
   ChainNodes nodes = {};
   // What filters write, and copies of streams that have them. Null where there are none.
   SlotPool* json = nullptr;
+  Loop& loop = http_message.loop();
 };
 
 class Chain {

@@ -121,6 +121,7 @@ class SlotPool final : public TurnHook {
 
   void on_turn_end() override;
 
+  Loop& loop() const { return loop_; }
   MemoryLimit& memory_limit() { return memory_limit_; }
   const PoolCounters& counters() const { return counters_; }
   uint32_t slots() const { return slots_; }        // current size

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <arpa/inet.h>
+#include <charconv>
 #include <cstddef>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <netdb.h>
 #include <span>
@@ -151,9 +153,17 @@ Address Ip::address() const {
 std::string Address::ip() const {
   std::span<const uint8_t> bytes = ip_bytes(*this);
   char text[INET6_ADDRSTRLEN];
-  ::inet_ntop(bytes.size() == sizeof(in_addr) ? AF_INET : AF_INET6, bytes.data(), text,
-              sizeof text);
-  return text;
+  if (bytes.size() != sizeof(in_addr)) {
+    ::inet_ntop(AF_INET6, bytes.data(), text, sizeof text);
+    return text;
+  }
+  // Not by inet_ntop(), which takes a tenth of a short request's time: it prints with a format.
+  char* end = text;
+  for (uint8_t byte : bytes) {
+    if (end != text) *end++ = '.';
+    end = std::to_chars(end, std::end(text), byte).ptr;
+  }
+  return {text, end};
 }
 
 std::string Address::text() const {

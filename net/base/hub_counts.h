@@ -35,6 +35,7 @@ struct HubCounts {
   uint64_t duplicates = 0;      // requests that were not appended again
   uint64_t refused = 0;         // requests to publish
   uint64_t delivered = 0;       // events to subscribers
+  uint64_t coded = 0;           // forms of events in gzip, made for all subscribers
   uint64_t gaps = 0;            // that subscribers were told of
   uint64_t store_waiting =
       0;  // events that are not on the disk yet; at the home, as are the others

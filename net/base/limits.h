@@ -58,6 +58,9 @@ inline constexpr uint64_t kSilentHandshakeMs = 1'000;
 // Handshakes get half of a worker's time. What they have not used of it they may use later, up to
 // half of this at once.
 inline constexpr uint64_t kHandshakeBurstNs = 1'000'000;
+// A handshake that has begun goes before those that have not, up to this step. Few need more, and
+// nobody stays in front by saying little at a time.
+inline constexpr uint8_t kHandshakeStepsAhead = 6;
 // The bytes that an idle upstream connection may receive unasked: enough to see a close.
 inline constexpr size_t kIdleReceiveBytes = 4096;
 // The least time by which Linux delays an ACK (TCP_DELACK_MIN), and the number of reads within that

@@ -13,12 +13,12 @@ constexpr uint32_t kWindowBits = 14;
 
 class BrotliEncoder final : public Encoder {
  public:
-  BrotliEncoder() { begin(); }
+  BrotliEncoder() { BrotliEncoder::begin({}); }
   ~BrotliEncoder() override { BrotliEncoderDestroyInstance(state_); }
   BrotliEncoder(const BrotliEncoder&) = delete;
   BrotliEncoder& operator=(const BrotliEncoder&) = delete;
 
-  void begin() override {
+  void begin(std::string_view /*history*/) override {
     BrotliEncoderDestroyInstance(state_);
     state_ = BrotliEncoderCreateInstance(nullptr, nullptr, nullptr);
     SLUICE_CHECK(state_);

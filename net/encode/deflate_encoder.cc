@@ -24,7 +24,13 @@ class DeflateEncoder final : public Encoder {
   DeflateEncoder& operator=(const DeflateEncoder&) = delete;
 
   bool ok() const { return ok_; }
-  void begin() override { deflateReset(&stream_); }
+  void begin(std::string_view history) override {
+    deflateReset(&stream_);
+    if (history.empty()) return;
+    int result = deflateSetDictionary(&stream_, reinterpret_cast<const Bytef*>(history.data()),
+                                      static_cast<uInt>(history.size()));
+    SLUICE_CHECK(result == Z_OK);
+  }
 
   Step encode(std::string_view plain, Then then, std::span<char> into) override {
     stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(plain.data()));
@@ -63,6 +69,14 @@ uint32_t gzip_check(uint32_t before, std::string_view bytes) {
   if (bytes.empty()) return before;  // without an address, zlib begins anew
   return static_cast<uint32_t>(
       crc32(before, reinterpret_cast<const Bytef*>(bytes.data()), static_cast<uInt>(bytes.size())));
+}
+
+uint32_t gzip_shift(size_t bytes) {
+  return static_cast<uint32_t>(crc32_combine_gen(static_cast<z_off_t>(bytes)));
+}
+
+uint32_t gzip_join(uint32_t before, uint32_t check, uint32_t shift) {
+  return static_cast<uint32_t>(crc32_combine_op(before, check, shift));
 }
 
 }  // namespace sluice

@@ -18,5 +18,8 @@ std::unique_ptr<Encoder> make_deflate_encoder();
 
 // gzip's check sum of `before`'s bytes and these (RFC 1952 section 8). It begins with 0.
 uint32_t gzip_check(uint32_t before, std::string_view bytes);
+// The sum of `before`'s bytes and of others whose sum is `check` and whose number has that shift.
+uint32_t gzip_join(uint32_t before, uint32_t check, uint32_t shift);
+uint32_t gzip_shift(size_t bytes);
 
 }  // namespace sluice

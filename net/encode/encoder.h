@@ -27,8 +27,9 @@ class Encoder {
   };
 
   virtual ~Encoder() = default;
-  // Forgets everything: another body begins.
-  virtual void begin() = 0;
+  // Forgets everything: another body begins, or goes on. `history`: plain bytes that its decoder
+  // has right before; only deflate makes use of them.
+  virtual void begin(std::string_view history) = 0;
   // `into` has room for at least kRoomLeast bytes.
   virtual Step encode(std::string_view plain, Then then, std::span<char> into) = 0;
 

@@ -26,7 +26,7 @@ EncoderState* Encoders::take(ContentCoding coding, Packer& holder) {
     state = one.spare.back();
     one.spare.pop_back();
     one.spare_least = std::min(one.spare_least, one.spare.size());
-    state->encoder->begin();
+    state->encoder->begin({});
   }
   state->holder = &holder;
   ++metrics_.of(coding).states_in_use;

@@ -47,13 +47,12 @@ void append(Chain& packed, std::string_view bytes) {
 
 }  // namespace
 
-Packer::Packer(Encoders& encoders, ContentCoding coding, bool each_send, Memory& memory,
-               SlotPool& spill)
+Packer::Packer(Encoders& encoders, ContentCoding coding, Way way, Memory& memory, SlotPool& spill)
     : encoders_(encoders),
-      state_(encoders.take(coding, *this)),
+      state_(way == Way::kElsewhere ? nullptr : encoders.take(coding, *this)),
       plain_(memory, spill),
       coding_(coding),
-      each_send_(each_send) {
+      way_(way) {
   rest();
 }
 
@@ -67,7 +66,7 @@ void Packer::pack(Chain& packed, bool finished) {
   uint64_t packed_before = packed.bytes();
   if (state_)
     encoders_.wake(*state_);
-  else if ((state_ = encoders_.take(coding_, *this)) && in_frame_ &&
+  else if (way_ != Way::kElsewhere && (state_ = encoders_.take(coding_, *this)) && in_frame_ &&
            coding_ == ContentCoding::kZstd) {
     append(packed, kZstdLast);  // a state begins with a frame of its own
     in_frame_ = false;
@@ -77,7 +76,8 @@ void Packer::pack(Chain& packed, bool finished) {
   uint64_t taken = 0;
   bool settled = false;  // flushed or ended with the last bytes
   auto full = [&] {
-    return taken >= limits::kSendBatchBytes && (each_send_ || packed.bytes() > packed_since);
+    return taken >= limits::kSendBatchBytes &&
+           (way_ == Way::kEachSend || packed.bytes() > packed_since);
   };
   while (!plain_.empty() && !full()) {
     std::array<iovec, 8> pieces;
@@ -98,7 +98,7 @@ void Packer::pack(Chain& packed, bool finished) {
   }
   if (!settled && finished && plain_.empty())
     write({}, Then::kEnd, packed);
-  else if (!settled && each_send_)
+  else if (!settled && way_ == Way::kEachSend)
     write({}, Then::kFlush, packed);
   EncodingCounts& counts = encoders_.metrics().of(coding_);
   counts.plain_bytes += taken;
@@ -108,6 +108,23 @@ void Packer::pack(Chain& packed, bool finished) {
     encoders_.give_back(std::exchange(state_, nullptr));
   else if (flushed_)
     rest();
+}
+
+bool Packer::append_coded(const CodedText& text, const Lease& lease, uint64_t name, Chain& packed) {
+  while (!plain_.empty()) pack(packed, /*finished=*/false);
+  uint64_t packed_before = packed.bytes();
+  if (!begun_) begin(packed);
+  if (lease)
+    packed.append(lease, text.bytes);
+  else if (!packed.append_block(text.bytes, /*ours=*/false))
+    return false;
+  check_ = gzip_join(check_, text.check, text.shift);
+  plain_bytes_ += text.plain_bytes;
+  last_coded_ = name;
+  EncodingCounts& counts = encoders_.metrics().of(coding_);
+  counts.plain_bytes += text.plain_bytes;
+  counts.packed_bytes += packed.bytes() - packed_before;
+  return true;
 }
 
 // All that its state has taken in has come out. Brotli cannot go on without it.
@@ -122,6 +139,7 @@ void Packer::begin(Chain& packed) {
 }
 
 void Packer::write(std::string_view plain, Then then, Chain& packed) {
+  if (!plain.empty()) last_coded_ = 0;
   if (coding_ == ContentCoding::kGzip) check_ = gzip_check(check_, plain);
   plain_bytes_ += static_cast<uint32_t>(plain.size());
   if (state_)

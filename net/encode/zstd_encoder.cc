@@ -45,7 +45,9 @@ class ZstdEncoder final : public Encoder {
         !ZSTD_isError(ZSTD_CCtx_setParametersUsingCCtxParams(context_, parameters().get())));
   }
 
-  void begin() override { ZSTD_CCtx_reset(context_, ZSTD_reset_session_only); }
+  void begin(std::string_view /*history*/) override {
+    ZSTD_CCtx_reset(context_, ZSTD_reset_session_only);
+  }
 
   Step encode(std::string_view plain, Then then, std::span<char> into) override {
     ZSTD_inBuffer in{plain.data(), plain.size(), 0};

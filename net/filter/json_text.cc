@@ -141,21 +141,24 @@ bool string_equals(std::string_view raw, std::string_view text) {
 
 void append_escaped(std::string& out, std::string_view text) {
   constexpr std::string_view kHex = "0123456789abcdef";
-  for (char c : text) {
+  size_t copied = 0;
+  for (size_t at = 0; at < text.size(); ++at) {
+    char c = text[at];
     auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (c == '\n') {
-      out += "\\n";
+    if (byte >= 0x20 && c != '"' && c != '\\') continue;
+    out.append(text.substr(copied, at - copied)) += '\\';
+    copied = at + 1;
+    if (c == '\n') {
+      out += 'n';
     } else if (byte < 0x20) {
-      out += "\\u00";
+      out += "u00";
       out += kHex[byte >> 4];
       out += kHex[byte & 0xf];
     } else {
       out += c;
     }
   }
+  out += text.substr(copied);
 }
 
 }  // namespace sluice

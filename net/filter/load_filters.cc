@@ -13,6 +13,7 @@ namespace {
 std::string unknown(const Route& route, const std::string& name,
                     const std::vector<FilterRule>& rules) {
   std::vector<std::string> names;
+  names.reserve(rules.size());
   for (const FilterRule& rule : rules) names.push_back(rule.name);
   std::string near = closest_name(name, names);
   return route.filters_where + ": no [[filter]] of the file is called '" + name + "'" +

@@ -12,8 +12,17 @@
 
 namespace sluice {
 
+namespace {
+
+// As the loop's table of targets has it (core/loop.cc).
+constexpr size_t kClientsReserved = 1 << 15;
+
+}  // namespace
+
 Clients::Clients(Streams& streams, ClientLimit& limit, CloseWatcher& watcher)
-    : ClientKeeper(streams), limit_(limit), watcher_(watcher), pace_(context().loop) {}
+    : ClientKeeper(streams), limit_(limit), watcher_(watcher), pace_(context().loop) {
+  clients_.reserve(kClientsReserved);
+}
 
 Clients::~Clients() {
   SLUICE_CHECK(clients_.empty());
@@ -73,7 +82,7 @@ void Clients::accepted(int fd, const ListenOptions& options) {
   ConnStart start{.fd = fd, .arrival = {.redirect_port = options.redirect_port}};
   if (options.tls) handshake_began();
   if (options.proxy_protocol)
-    keep(*new ProxyConn(context().loop, context().memory, *this, std::move(start),
+    keep(*new ProxyConn(context().memory, *this, std::move(start),
                         context().default_settings().header_timeout_ms, options.tls));
   else
     keep(begin(std::move(start), options.tls ? make_tls() : nullptr));
@@ -93,7 +102,7 @@ AcceptedConn& Clients::begin(ConnStart start, std::unique_ptr<Transform> transfo
     std::ranges::copy(first, block.data());
     start.wire->received(block, {block.data(), first.size()});
   }
-  return *new Handshake(context().loop, context().memory, *this, std::move(start),
+  return *new Handshake(context().memory, *this, std::move(start),
                         context().config().tls_handshake_timeout_ms);
 }
 

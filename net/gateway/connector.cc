@@ -8,7 +8,7 @@ namespace sluice {
 
 // It deletes itself when it has closed.
 PooledConn& UpstreamConnector::connect(UpstreamPool& pool) {
-  return *new UpstreamConn(context_, pool, wire(pool.tls()));
+  return *new UpstreamConn(pool, wire(pool.tls()));
 }
 
 const RequestWriter& UpstreamConnector::writer() const {

@@ -20,13 +20,13 @@ std::string request_of(const HealthCheck& check) {
 
 Probe::Probe(WorkerContext& context, ProbeOwner& owner, const HealthCheck& check,
              std::vector<Address> addresses, std::unique_ptr<WireQueue> wire)
-    : Conn(context.loop, context.memory, {-1, std::move(wire)}),
+    : Conn(context.memory, {-1, std::move(wire)}),
       context_(context),
       owner_(owner),
       id_(check.upstream->id),
       request_(request_of(check)),
       parser_(Http1Parser::Role::kResponse, context.head_limits()) {
-  loop_.timers().schedule(timer_, loop_.now_ms() + check.settings->health_timeout_ms);
+  loop().timers().schedule(timer_, loop().now_ms() + check.settings->health_timeout_ms);
   ConnectRace::Owner& racer = *this;
   race_ = std::make_unique<ConnectRace>(context.loop, racer, std::move(addresses), SocketShape{});
   if (!race_->start()) on_race_lost();

@@ -21,11 +21,10 @@ ClientConn::RouteTraits ClientConn::RouteTraits::of(const StreamSettings& settin
 }
 
 ClientConn::ClientConn(ClientKeeper& keeper, ConnStart start, std::string_view first)
-    : AcceptedConn(keeper.streams().context().loop, keeper.streams().context().memory,
-                   std::move(start)),
+    : AcceptedConn(keeper.streams().context().memory, std::move(start)),
       keeper_(keeper),
-      state_since_ms_(loop_.now_ms()),
-      route_(RouteTraits::of(context().default_settings())) {
+      route_(RouteTraits::of(context().default_settings())),
+      state_since_ms_(loop().now_ms()) {
   schedule(state_since_ms_ + route_.header_timeout_ms);
   context().metrics.bytes_from_clients += first.size();
   read_ahead(first);
@@ -35,7 +34,7 @@ ClientConn::ClientConn(ClientKeeper& keeper, ConnStart start, std::string_view f
 ClientConn::~ClientConn() = default;
 
 void ClientConn::schedule(uint64_t deadline_ms) {
-  loop_.timers().schedule_earlier(timer_, deadline_ms);
+  loop().timers().schedule_earlier(timer_, deadline_ms);
 }
 
 // --- reading requests ---
@@ -56,8 +55,8 @@ void ClientConn::on_bytes(const Lease& lease, std::string_view bytes, uint64_t /
 // In their own size: a slot for each client that sends a byte too early would be a slot too many.
 void ClientConn::read_ahead(std::string_view bytes) {
   if (bytes.empty() || lost_ahead_) return;
-  if (!ahead_) ahead_ = std::make_unique<std::string>();
-  ahead_->append(bytes);
+  if (!ahead_) ahead_ = std::make_unique<ReadAhead>();
+  ahead_->bytes.append(bytes);
 }
 
 // What lies here and in no slot counts towards --pool-max. Where that is used up, a request that is
@@ -68,11 +67,10 @@ void ClientConn::account() {
     (void)charge(0);
     return;
   }
-  size_t head_bytes = head_ ? head_->bytes_held() : 0;
-  if (charge(head_bytes + (ahead_ ? ahead_->capacity() : 0))) return;
+  size_t head_bytes = arriving_head() ? arriving_head()->bytes_held() : 0;
+  if (charge(head_bytes + (ahead_ ? ahead_->bytes.capacity() : 0))) return;
   if (ahead_) {
     ahead_.reset();
-    ahead_used_ = 0;
     lost_ahead_ = true;
     if (charge(head_bytes)) return;
   }
@@ -83,20 +81,27 @@ void ClientConn::account() {
   charge(0);
 }
 
+ClientConn::Arriving::Arriving(WorkerContext& context)
+    : parser(Http1Parser::Role::kRequest, context.head_limits()), head(context.heads.acquire()) {
+  parser.begin(head.get());
+}
+
+void ClientConn::release_head() {
+  if (arriving_head()) context().heads.release(std::move(arriving_->head));
+}
+
 // Feeds requests to the parser up to the end of one; returns the bytes used. They lie in the
 // lease's slot, or in none.
 size_t ClientConn::feed(const Lease& lease, std::string_view bytes, BodyRun body) {
   size_t size = bytes.size();
   bool more = true;
   while (more && reads_requests()) {
-    if (state_ == State::kIdle && !head_) {
+    if (state_ == State::kIdle && !arriving_) {
       if (bytes.empty()) break;
-      head_ = context().heads.acquire();
-      parser_ = std::make_unique<Http1Parser>(Http1Parser::Role::kRequest, context().head_limits());
-      parser_->begin(head_.get());
+      arriving_ = std::make_unique<Arriving>(context());
       http10_ = false;
     }
-    Http1Parser::Step step = parser_->feed(bytes, body);
+    Http1Parser::Step step = arriving_->parser.feed(bytes, body);
     bytes.remove_prefix(step.consumed);
     if (std::string_view run = body.take(); !run.empty()) stream_->on_request_body(lease, run);
     if (may_become_http2()) {
@@ -104,11 +109,11 @@ size_t ClientConn::feed(const Lease& lease, std::string_view bytes, BodyRun body
       become_http2();
       break;
     }
-    if (!stream_ && !parser_->idle()) {
+    if (!stream_ && !arriving_->parser.idle()) {
       stream_ = keeper_.streams().make(*this);
       client_ip();  // while there is a peer to ask about
       state_ = State::kHead;
-      state_since_ms_ = loop_.now_ms();
+      state_since_ms_ = loop().now_ms();
       schedule(state_since_ms_ + route_.header_timeout_ms);
     }
     on_step(step.event);
@@ -120,7 +125,8 @@ size_t ClientConn::feed(const Lease& lease, std::string_view bytes, BodyRun body
 
 // Only a connection's first bytes say so.
 bool ClientConn::may_become_http2() const {
-  return !stream_ && !served_ && parser_->reads_http2_preface() && context().config().http2;
+  return !stream_ && !served_ && arriving_->parser.reads_http2_preface() &&
+         context().config().http2;
 }
 
 void ClientConn::become_http2() {
@@ -129,9 +135,9 @@ void ClientConn::become_http2() {
 }
 
 void ClientConn::on_handed_over(ConnStart start) {
-  if (head_) context().heads.release(std::move(head_));
+  release_head();
   std::string first(kHttp2PrefaceStart);  // which has been parsed
-  if (ahead_) first += std::string_view(*ahead_).substr(ahead_used_);
+  if (ahead_) first += ahead_->rest();
   keeper_.http2_began(*this, std::move(start), first);
 }
 
@@ -140,17 +146,17 @@ void ClientConn::on_step(Http1Parser::Event event) {
     case Http1Parser::Event::kNeedMore:
       break;
     case Http1Parser::Event::kHead:
-      SLUICE_CHECK(stream_ && head_);
+      SLUICE_CHECK(stream_ && arriving_head());
       state_ = State::kBody;
-      http10_ = head_->version_minor() == 0;
-      stream_->on_request_head(std::move(head_), parser_->keep_alive());
+      http10_ = arriving_head()->version_minor() == 0;
+      stream_->on_request_head(std::move(arriving_->head), arriving_->parser.keep_alive());
       if (stream_->has_route()) apply_route(stream_->settings());
       break;
     case Http1Parser::Event::kEnd:
       SLUICE_CHECK(stream_);
       state_ = State::kResponding;
-      state_since_ms_ = loop_.now_ms();
-      parser_.reset();
+      state_since_ms_ = loop().now_ms();
+      arriving_.reset();
       stream_->on_request_end();
       break;
     case Http1Parser::Event::kError:
@@ -160,8 +166,8 @@ void ClientConn::on_step(Http1Parser::Event event) {
 }
 
 void ClientConn::apply_route(const StreamSettings& settings) {
-  if (settings.write_timeout_ms > 0) schedule(loop_.now_ms() + settings.write_timeout_ms / 2);
-  if (settings.body_timeout_ms > 0) schedule(loop_.now_ms() + settings.body_timeout_ms);
+  if (settings.write_timeout_ms > 0) schedule(loop().now_ms() + settings.write_timeout_ms / 2);
+  if (settings.body_timeout_ms > 0) schedule(loop().now_ms() + settings.body_timeout_ms);
   RouteTraits route = RouteTraits::of(settings);
   if (route.sndbuf != route_.sndbuf) set_send_buffer(fd(), route.sndbuf);
   if (route.notsent_lowat != route_.notsent_lowat) set_unsent_low_water(fd(), route.notsent_lowat);
@@ -171,7 +177,7 @@ void ClientConn::apply_route(const StreamSettings& settings) {
 }
 
 void ClientConn::refuse_bytes() {
-  ParseError error = parser_->error();
+  ParseError error = arriving_->parser.error();
   ++context().metrics.bad_requests[static_cast<unsigned>(error)];
   if (!stream_) stream_ = keeper_.streams().make(*this);
   stop_reading();
@@ -181,21 +187,16 @@ void ClientConn::refuse_bytes() {
 
 void ClientConn::stop_reading() {
   state_ = State::kRefused;
-  if (head_) {
-    stream_->keep_facts(*head_);  // what of it has arrived
-    context().heads.release(std::move(head_));
-  }
+  if (arriving_head()) stream_->keep_facts(*arriving_head());  // what of it has arrived
+  release_head();
   stream_->forbid_keep_alive();
 }
 
 // Pipelined requests that were read ahead, once their turn has come.
 void ClientConn::feed_ahead() {
   while (ahead_ && reads_requests()) {
-    std::string_view rest = std::string_view(*ahead_).substr(ahead_used_);
-    ahead_used_ += static_cast<uint32_t>(feed({}, rest, BodyRun(ahead_->data())));
-    if (ahead_used_ < ahead_->size()) continue;
-    ahead_.reset();
-    ahead_used_ = 0;
+    ahead_->used += feed({}, ahead_->rest(), BodyRun(ahead_->bytes.data()));
+    if (ahead_->rest().empty()) ahead_.reset();
   }
   account();
 }
@@ -261,7 +262,7 @@ void ClientConn::on_send_error(int) {
 }
 
 void ClientConn::client_gone(Ending ending) {
-  if (stream_ && head_) stream_->keep_facts(*head_);
+  if (stream_ && arriving_head()) stream_->keep_facts(*arriving_head());
   if (stream_) stream_->on_client_gone(ending);
   // It may have shut down its sending side only, and read on: what the connection delimits must not
   // end in order for it.
@@ -277,7 +278,7 @@ void ClientConn::drop() {
 }
 
 void ClientConn::on_closed() {
-  if (head_) context().heads.release(std::move(head_));
+  release_head();
   ahead_.reset();
   if (stream_) stream_->client_released();
   stream_ = nullptr;
@@ -344,7 +345,7 @@ void ClientConn::finish_response() {
   }
   state_ = State::kIdle;
   served_ = true;
-  state_since_ms_ = loop_.now_ms();
+  state_since_ms_ = loop().now_ms();
   if (route_.keepalive_timeout_ms > 0) schedule(state_since_ms_ + route_.keepalive_timeout_ms);
   if (ahead_) wake();
 }
@@ -378,7 +379,7 @@ void ClientConn::refuse_late(Refusal refusal, std::string_view detail) {
 }
 
 void ClientConn::on_timer() {
-  uint64_t now_ms = loop_.now_ms();
+  uint64_t now_ms = loop().now_ms();
   if (lingering()) {
     check_linger();
     return;

@@ -81,6 +81,21 @@ class ClientConn final : public AcceptedConn, public ClientHalf {
     kLeaving,     // for HTTP/2
   };
 
+  // A request, from its first byte to its last.
+  struct Arriving {
+    explicit Arriving(WorkerContext& context);
+
+    Http1Parser parser;
+    std::unique_ptr<Head> head;  // null: it is complete
+  };
+  // Requests that have come before their turn.
+  struct ReadAhead {
+    std::string bytes;
+    size_t used = 0;
+
+    std::string_view rest() const { return std::string_view(bytes).substr(used); }
+  };
+
   void on_bytes(const Lease& lease, std::string_view bytes, uint64_t after_ms) override;
   void on_receive_end(int error) override;
   void on_sent(uint64_t bytes) override;
@@ -97,6 +112,8 @@ class ClientConn final : public AcceptedConn, public ClientHalf {
   SlotPool& send_pool() override;
   uint32_t watch_events() override;
 
+  Head* arriving_head() const { return arriving_ ? arriving_->head.get() : nullptr; }
+  void release_head();
   bool reads_requests() const;
   bool reusable() const;
   size_t feed(const Lease& lease, std::string_view bytes, BodyRun body);
@@ -125,13 +142,11 @@ class ClientConn final : public AcceptedConn, public ClientHalf {
   bool served_ : 1 = false;      // has answered a request before
   bool lost_ahead_ : 1 = false;  // there was no room for what was read ahead
   bool http10_ : 1 = false;      // the request that is being answered came in HTTP/1.0
-  uint32_t ahead_used_ = 0;      // bytes of what was read ahead that have been parsed
-  uint64_t state_since_ms_;
   RouteTraits route_;
-  // While a request arrives; a stream that is being answered has neither.
-  std::unique_ptr<Http1Parser> parser_;
-  std::unique_ptr<Head> head_;
-  std::unique_ptr<std::string> ahead_;  // requests read ahead, where there are any
+  uint64_t state_since_ms_;
+  // A stream that is being answered has neither.
+  std::unique_ptr<Arriving> arriving_;
+  std::unique_ptr<ReadAhead> ahead_;
 };
 
 }  // namespace sluice

@@ -12,16 +12,14 @@
 
 namespace sluice {
 
-UpstreamConn::UpstreamConn(WorkerContext& context, UpstreamPool& pool,
-                           std::unique_ptr<WireQueue> wire)
-    : Conn(context.loop, context.memory, {-1, std::move(wire)}),
-      context_(context),
+UpstreamConn::UpstreamConn(UpstreamPool& pool, std::unique_ptr<WireQueue> wire)
+    : Conn(pool.context().memory, {-1, std::move(wire)}),
       pool_(pool),
-      parser_(Http1Parser::Role::kResponse, context.head_limits()),
+      parser_(Http1Parser::Role::kResponse, pool.context().head_limits()),
       made_by_(pool.tls_changes()) {
   ConnectRace::Owner& owner = *this;
-  race_ = std::make_unique<ConnectRace>(context.loop, owner, pool.addresses_to_try(),
-                                        pool.socket_shape());
+  race_ =
+      std::make_unique<ConnectRace>(loop(), owner, pool.addresses_to_try(), pool.socket_shape());
   (void)race_->start();  // assign() finds out
 }
 
@@ -29,7 +27,7 @@ UpstreamConn::~UpstreamConn() = default;
 
 void UpstreamConn::assign(Stream& stream, bool reused) {
   SLUICE_CHECK(!stream_);
-  loop_.timers().cancel(timer_);
+  loop().timers().cancel(timer_);
   stream_ = &stream;
   in_message_ = head_done_ = sent_some_ = false;
   stream.on_upstream(*this, reused);
@@ -42,7 +40,7 @@ bool UpstreamConn::usable() const {
 }
 
 void UpstreamConn::rest(uint64_t until_ms) {
-  loop_.timers().schedule(timer_, until_ms);
+  loop().timers().schedule(timer_, until_ms);
 }
 
 void UpstreamConn::on_timer() {
@@ -63,20 +61,20 @@ void UpstreamConn::on_race_won(int fd, const Address& to) {
 void UpstreamConn::on_race_lost() {
   if (closing()) return;
   int error = race_->error();
-  ++context_.metrics.upstream_connect_errors;
+  ++context().metrics.upstream_connect_errors;
   if (!race_->no_socket()) {
     lose(error == ETIMEDOUT ? Ending::kUpstreamConnectTimeout : Ending::kUpstreamRefused,
          error_name(error));
     return;
   }
-  context_.warn("no socket for " + pool_.url() + ": " + std::strerror(error));
+  context().warn("no socket for " + pool_.url() + ": " + std::strerror(error));
   lose(Ending::kUnavailable, "no_socket");
 }
 
 // An error is the handshake's: the request has not left, whatever is under way.
 void UpstreamConn::on_connected(int error) {
   if (error != 0) {
-    ++context_.metrics.upstream_connect_errors;
+    ++context().metrics.upstream_connect_errors;
     const char* reason = tls_reason(error);
     if (stream_) stream_->on_upstream_lost(Ending::kUpstreamTls, reason, /*nothing_sent=*/true);
     close(CloseMode::kOrderly);
@@ -104,13 +102,13 @@ SlotPool& UpstreamConn::receive_pool() {
   // slots as long as most of these are free.
   bool event_stream = stream_ && head_done_ && stream_->receives_events();
   const SlotPool& large = memory_.http_message;
-  bool plenty = large.leased() * 2 < large.slots() && !context_.memory_tight();
+  bool plenty = large.leased() * 2 < large.slots() && !context().memory_tight();
   if (event_stream && !(stream_->wide() && plenty)) return memory_.sse_event;
   return memory_.http_message;
 }
 
 void UpstreamConn::on_bytes(const Lease& lease, std::string_view bytes, uint64_t after_ms) {
-  context_.metrics.bytes_from_upstreams += bytes.size();
+  context().metrics.bytes_from_upstreams += bytes.size();
   bool socket_is_empty = bytes.size() < lease.size();
   delay_acks_if_quick(after_ms);
   if (!stream_) {
@@ -121,8 +119,8 @@ void UpstreamConn::on_bytes(const Lease& lease, std::string_view bytes, uint64_t
   bool more = true;
   while (more && stream_ && !closing()) {
     if (!in_message_) {
-      head_ = context_.heads.acquire();
-      parser_.limit(context_.head_limits());
+      head_ = context().heads.acquire();
+      parser_.limit(context().head_limits());
       parser_.begin(head_.get(), stream_->method_is_head());
       in_message_ = true;
       stream_->on_response_begun();
@@ -139,7 +137,7 @@ void UpstreamConn::on_bytes(const Lease& lease, std::string_view bytes, uint64_t
         interim_ = head_->status() < 200;
         head_done_ = !interim_;
         stream_->on_response_head(*head_);
-        context_.heads.release(std::move(head_));
+        context().heads.release(std::move(head_));
         more = true;  // a message without a body ends in one more step
         break;
       case Http1Parser::Event::kEnd:
@@ -150,7 +148,7 @@ void UpstreamConn::on_bytes(const Lease& lease, std::string_view bytes, uint64_t
         }
         break;
       case Http1Parser::Event::kError:
-        ++context_.metrics.bad_responses[static_cast<unsigned>(parser_.error())];
+        ++context().metrics.bad_responses[static_cast<unsigned>(parser_.error())];
         lose(Ending::kUpstreamBadResponse, parse_error_name(parser_.error()));
         break;
     }
@@ -171,7 +169,7 @@ void UpstreamConn::delay_acks_if_quick(uint64_t after_ms) {
 
 void UpstreamConn::finish_response(bool bytes_left_over) {
   Stream& stream = *stream_;
-  bool reusable = parser_.keep_alive() && stream.request().complete() && !send_in_flight() &&
+  bool reusable = parser_.keep_alive() && stream.request_sent() && !send_in_flight() &&
                   !sends_no_more_ && !bytes_left_over && !receive_ended();
   stream.on_response_end();
   if (reusable && !closing()) {
@@ -203,7 +201,7 @@ void UpstreamConn::prepare_flush() {
 // A unix socket that is reset in the middle of a send says how much it had sent, and then no more
 // of the reset: where a part of the request has not left, what reads as a FIN is taken for one.
 int UpstreamConn::reset_behind_fin() const {
-  bool part_left = pool_.is_unix() && stream_ && stream_->request().has_work();
+  bool part_left = pool_.is_unix() && stream_ && stream_->request_has_work();
   return reset_heard_ == 0 && part_left ? ECONNRESET : reset_heard_;
 }
 
@@ -231,7 +229,7 @@ void UpstreamConn::on_send_error(int error) {
 
 void UpstreamConn::on_sent(uint64_t bytes) {
   sent_some_ = true;
-  if (stream_) stream_->on_request_sent(stream_->request().sent(bytes));
+  if (stream_) stream_->on_request_sent(stream_->request()->sent(bytes));
 }
 
 void UpstreamConn::lose(Ending ending, const char* reason) {
@@ -242,7 +240,7 @@ void UpstreamConn::lose(Ending ending, const char* reason) {
 void UpstreamConn::on_closed() {
   if (race_) race_->give_up();
   race_.reset();
-  if (head_) context_.heads.release(std::move(head_));
+  if (head_) context().heads.release(std::move(head_));
   Stream* stream = stream_;
   stream_ = nullptr;
   // First the stream: if it is to try again, the place that becomes free is its own.

@@ -16,14 +16,10 @@
 
 namespace sluice {
 
-class UpstreamConn final : public Conn,
-                           public UpstreamHalf,
-                           public PooledConn,
-                           public ConnectRace::Owner {
+class UpstreamConn final : public Conn, public PooledConn, public ConnectRace::Owner {
  public:
   // Starts to connect.
-  UpstreamConn(WorkerContext& context, UpstreamPool& pool,
-               std::unique_ptr<WireQueue> wire = nullptr);
+  explicit UpstreamConn(UpstreamPool& pool, std::unique_ptr<WireQueue> wire = nullptr);
   ~UpstreamConn() override;
 
   // PooledConn
@@ -57,8 +53,8 @@ class UpstreamConn final : public Conn,
   void on_send_error(int error) override;
   void on_closed() override;
   void prepare_flush() override;
-  bool has_output() override { return stream_ && !sends_no_more_ && stream_->request().has_work(); }
-  size_t build_batch(std::span<iovec> pieces) override { return stream_->request().build(pieces); }
+  bool has_output() override { return stream_ && !sends_no_more_ && stream_->request_has_work(); }
+  size_t build_batch(std::span<iovec> pieces) override { return stream_->request()->build(pieces); }
   uint64_t receive_credit() override;
   SlotPool& receive_pool() override;
 
@@ -69,7 +65,8 @@ class UpstreamConn final : public Conn,
   void finish_response(bool bytes_left_over);
   void lose(Ending ending, const char* reason);
 
-  WorkerContext& context_;
+  WorkerContext& context() const { return pool_.context(); }
+
   UpstreamPool& pool_;
   Http1Parser parser_;
   std::unique_ptr<ConnectRace> race_;  // null: it has a socket

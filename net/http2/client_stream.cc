@@ -61,8 +61,7 @@ void Http2Stream::open_window() {
   uint64_t room = gone_ ? limits::kRequestWindow : stream_->request_credit();
   // An update leaves only for half a window or more. So as much stays open where nothing waits, or
   // nobody would open it again.
-  if (!gone_ && stream_->request().backlog() == 0)
-    room = std::max(room, limits::kRequestWindow / 2);
+  if (!gone_ && stream_->request_backlog() == 0) room = std::max(room, limits::kRequestWindow / 2);
   uint64_t closed = limits::kRequestWindow - std::min<uint64_t>(room, limits::kRequestWindow);
   if (unconsumed_ <= closed) return;
   conn_.session().open_stream_window(id_, unconsumed_ - closed);

@@ -49,15 +49,15 @@ bool is_provoked(uint32_t code) {
 
 Http2ClientConn::Http2ClientConn(AcceptedKeeper& keeper, Streams& streams, ConnStart start,
                                  std::string_view first)
-    : AcceptedConn(streams.context().loop, streams.context().memory, std::move(start)),
+    : AcceptedConn(streams.context().memory, std::move(start)),
       keeper_(keeper),
       streams_(streams),
       session_(*this, limits_of(streams.context())),
-      guard_(loop_.now_ms()),
-      idle_since_ms_(loop_.now_ms()) {
+      guard_(loop().now_ms()),
+      idle_since_ms_(loop().now_ms()) {
   ++context().metrics.http2_connections;
   if (uint64_t timeout_ms = context().default_settings().header_timeout_ms; timeout_ms > 0)
-    schedule(loop_.now_ms() + timeout_ms);
+    schedule(loop().now_ms() + timeout_ms);
   if (!first.empty()) feed({}, first);
   wake();
 }
@@ -144,7 +144,7 @@ void Http2ClientConn::on_frame_forbidden(Http2Code code) {
 }
 
 void Http2ClientConn::flood(Http2Flood kind) {
-  if (given_up_ || guard_.allow(loop_.now_ms())) return;
+  if (given_up_ || guard_.allow(loop().now_ms())) return;
   ++context().metrics.http2_floods[static_cast<unsigned>(kind)];
   give_up(Http2Code::kEnhanceYourCalm);
 }
@@ -152,7 +152,7 @@ void Http2ClientConn::flood(Http2Flood kind) {
 // Says why, if the client takes it in time, and hears nothing more.
 void Http2ClientConn::give_up(Http2Code code) {
   given_up_ = true;
-  given_up_ms_ = loop_.now_ms();
+  given_up_ms_ = loop().now_ms();
   schedule(given_up_ms_ + limits::kLingerMs);
   touched_ = true;
   session_.terminate(code);
@@ -164,7 +164,7 @@ void Http2ClientConn::on_head_begun(int32_t /*id*/, bool trailers) {
   head_.reset();
   if (trailers) return;
   head_ = std::make_unique<Http2RequestHead>(context().head_limits());
-  head_since_ms_ = loop_.now_ms();
+  head_since_ms_ = loop().now_ms();
   if (uint64_t timeout_ms = context().default_settings().header_timeout_ms; timeout_ms > 0)
     schedule(head_since_ms_ + timeout_ms);
 }
@@ -213,7 +213,7 @@ void Http2ClientConn::on_head(int32_t id, bool ends) {
   // As answers in HTTP/1 say that their connection ends.
   if (context().says_close()) drain();
   uint64_t next_ms = UINT64_MAX;
-  check_stream(half, loop_.now_ms(), &next_ms);
+  check_stream(half, loop().now_ms(), &next_ms);
   if (next_ms != UINT64_MAX) schedule(next_ms);
 }
 
@@ -280,7 +280,7 @@ size_t Http2ClientConn::build_batch(std::span<iovec> pieces) {
 
 void Http2ClientConn::frame_batch() {
   touched_ = false;
-  batch_since_ms_ = loop_.now_ms();
+  batch_since_ms_ = loop().now_ms();
   batch_bytes_ = batch_pieces_ = 0;
   framing_.swap(ready_);
   for (Http2Stream* stream : framing_) stream->ready = false;
@@ -371,7 +371,7 @@ void Http2ClientConn::parts_left() {
 
 void Http2ClientConn::has_orphans() {
   orphans_ = true;
-  schedule(loop_.now_ms() + kOrphansEveryMs);
+  schedule(loop().now_ms() + kOrphansEveryMs);
 }
 
 // As a stream that takes nothing is shed for its slots (Stream::relieve_memory()). Those of streams
@@ -396,7 +396,7 @@ void Http2ClientConn::release(Http2Stream& stream) {
   all_[its_place]->place = its_place;
   all_.pop_back();
   if (!all_.empty() || closing()) return;
-  idle_since_ms_ = loop_.now_ms();
+  idle_since_ms_ = loop().now_ms();
   if (uint64_t timeout_ms = context().default_settings().keepalive_timeout_ms; timeout_ms > 0)
     schedule(idle_since_ms_ + timeout_ms);
   wake();
@@ -437,7 +437,7 @@ void Http2ClientConn::drain() {
   }
   if (closing() || given_up_ || drain_ != Drain::kNone) return;
   drain_ = Drain::kNoticed;
-  noticed_ms_ = loop_.now_ms();
+  noticed_ms_ = loop().now_ms();
   session_.announce_end();
   touched_ = true;
   schedule(noticed_ms_ + limits::kHttp2NoticeMs);
@@ -475,7 +475,7 @@ void Http2ClientConn::on_timer() {
     check_linger();
     return;
   }
-  uint64_t now_ms = loop_.now_ms();
+  uint64_t now_ms = loop().now_ms();
   uint64_t next_ms = UINT64_MAX;
   // True if it is time; else the timer comes back then.
   auto due = [&](uint64_t since_ms, uint64_t timeout_ms) {

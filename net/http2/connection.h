@@ -46,7 +46,7 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
 
   WorkerContext& context() const { return streams_.context(); }
   Http2Session& session() { return session_; }
-  uint64_t now_ms() const { return loop_.now_ms(); }
+  uint64_t now_ms() const { return loop().now_ms(); }
   // It has something to frame.
   void has_work(Http2Stream& stream);
   void release(Http2Stream& stream);
@@ -113,7 +113,7 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
   void leave_all(Ending ending);
   void refuse_further();
   void check_stream(Http2Stream& stream, uint64_t now_ms, uint64_t* next_ms);
-  void schedule(uint64_t deadline_ms) { loop_.timers().schedule_earlier(timer_, deadline_ms); }
+  void schedule(uint64_t deadline_ms) { loop().timers().schedule_earlier(timer_, deadline_ms); }
 
   AcceptedKeeper& keeper_;
   Streams& streams_;

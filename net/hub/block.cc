@@ -3,23 +3,18 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <ctime>
 #include <new>
 
+#include "core/log.h"
 #include "core/text.h"
 #include "net/filter/json_text.h"
 #include "net/http/chunk.h"
+#include "net/hub/block_memory.h"
+#include "sse/lines.h"
 
 namespace sluice {
 
 namespace {
-
-void append_padded(std::string& out, uint64_t value, size_t digits) {
-  size_t begin = out.size();
-  append_number(out, value);
-  size_t written = out.size() - begin;
-  if (written < digits) out.insert(begin, digits - written, '0');
-}
 
 void append_id_line(std::string& out, HubId id) {
   out += "id: ";
@@ -29,20 +24,19 @@ void append_id_line(std::string& out, HubId id) {
 
 // A line of its own for each of the text's.
 void append_data_lines(std::string& out, std::string_view data) {
-  while (true) {
-    size_t end = data.find_first_of("\r\n");
-    out.append("data: ").append(data.substr(0, end)) += '\n';
-    if (end == data.npos) return;
-    bool pair = data.substr(end, 2) == "\r\n";
-    data.remove_prefix(end + (pair ? 2 : 1));
-  }
+  LineReader lines(data);
+  Pieces line;
+  Pieces rest = data;
+  for (; lines.next(line); rest = lines.rest()) out.append("data: ").append(line.first()) += '\n';
+  out.append("data: ").append(rest.first()) += '\n';
 }
 
 // Between values a line end of JSON is a blank as any other.
 void append_on_one_line(std::string& out, std::string_view json) {
   size_t begin = out.size();
   out += json;
-  for (size_t at = begin; (at = out.find_first_of("\r\n", at)) != out.npos;) out[at] = ' ';
+  for (char line_end : {'\r', '\n'})
+    for (size_t at = begin; (at = out.find(line_end, at)) != out.npos;) out[at] = ' ';
 }
 
 void append_string(std::string& out, std::string_view text) {
@@ -74,7 +68,7 @@ void append_message(std::string& out, const EventDraft& draft, const EventPlace&
     append_string(out, draft.origin_id);
   }
   out += ",\"time\":\"";
-  append_time(out, place.time_ms);
+  append_timestamp(out, place.time_ms);
   out += '"';
   if (!draft.metadata.empty()) {
     out += ",\"metadata\":";
@@ -96,26 +90,6 @@ void append_poke(std::string& out, HubId id, const EventPlace& place) {
 }
 
 }  // namespace
-
-void append_time(std::string& out, uint64_t time_ms) {
-  auto seconds = static_cast<time_t>(time_ms / 1000);
-  std::tm utc{};
-  gmtime_r(&seconds, &utc);
-  append_padded(out, static_cast<uint64_t>(utc.tm_year) + 1900, 4);
-  out += '-';
-  append_padded(out, static_cast<uint64_t>(utc.tm_mon) + 1, 2);
-  out += '-';
-  append_padded(out, static_cast<uint64_t>(utc.tm_mday), 2);
-  out += 'T';
-  append_padded(out, static_cast<uint64_t>(utc.tm_hour), 2);
-  out += ':';
-  append_padded(out, static_cast<uint64_t>(utc.tm_min), 2);
-  out += ':';
-  append_padded(out, static_cast<uint64_t>(utc.tm_sec), 2);
-  out += '.';
-  append_padded(out, time_ms % 1000, 3);
-  out += 'Z';
-}
 
 // Where the parts of a block end, while its text is built.
 class Block::Parts {
@@ -153,7 +127,7 @@ class Block::Parts {
 };
 
 Block* Block::make(const EventDraft& draft, const EventPlace& place, uint32_t holders,
-                   std::string& scratch) {
+                   std::string& scratch, BlockMemory* memory) {
   HubId own{place.stream_epoch, place.position};
   HubId global{place.hub_epoch, place.global};
   Parts parts(scratch);
@@ -191,8 +165,9 @@ Block* Block::make(const EventDraft& draft, const EventPlace& place, uint32_t ho
   append_poke(scratch, global, place);
   parts.end_form();
 
-  void* memory = ::operator new(sizeof(Block) + scratch.size());
-  auto* block = new (memory) Block;
+  size_t bytes = sizeof(Block) + scratch.size();
+  auto* block = new (memory ? memory->take(bytes) : ::operator new(bytes)) Block;
+  block->memory_ = memory;
   block->refs_.store(holders, std::memory_order_relaxed);
   block->stream_epoch_ = place.stream_epoch;
   block->position_ = place.position;
@@ -209,8 +184,13 @@ std::string_view Block::message() const {
 }
 
 void Block::destroy() {
+  BlockMemory* memory = memory_;
+  size_t size = bytes();
   this->~Block();
-  ::operator delete(this);
+  if (memory)
+    memory->give_back(this, size);
+  else
+    ::operator delete(this);
 }
 
 }  // namespace sluice

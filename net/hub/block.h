@@ -2,7 +2,8 @@
 // of them stands between the lines of a chunk, so that it leaves in one piece over HTTP/1. The
 // worker that is the hub's home makes a block; from then on nobody changes it, and all workers
 // share it. Each worker that indexes it holds one count, and gives it back when it has evicted the
-// event and no client of its own is being sent it. The last one frees the block, on its thread.
+// event and no client of its own is being sent it. With the last one the block's memory goes back
+// to where it came from.
 #pragma once
 
 #include <atomic>
@@ -11,19 +12,20 @@
 #include <string>
 #include <string_view>
 
+#include "net/hub/coded_form.h"
 #include "net/hub/hub_id.h"
 
 namespace sluice {
 
 // An event as it was published. The views are of the publisher's body.
 struct EventDraft {
-  std::string type = {};
+  std::string_view type = {};
   std::string_view data = {};
   std::string_view metadata = {};  // JSON; empty: none
-  std::string message_id = {};
-  std::string origin_id = {};    // which the hub's source gave to it; empty: none
-  std::string correlation = {};  // the category that its metadata correlates it with
-  bool json = true;              // the data is; else it is text, of one line or several
+  std::string_view message_id = {};
+  std::string_view origin_id = {};  // which the hub's source gave to it; empty: none
+  std::string correlation = {};     // the category that its metadata correlates it with
+  bool json = true;                 // the data is; else it is text, of one line or several
 };
 
 // Where an event stands; the home decides it.
@@ -36,11 +38,14 @@ struct EventPlace {
   uint32_t hub_epoch = 0;
 };
 
+class BlockMemory;
+
 class Block {
  public:
-  // `scratch` is a text to build in. `holders`: the workers that will index it.
+  // `scratch` is a text to build in. `holders`: the workers that will index it. `memory`: null is
+  // the heap.
   static Block* make(const EventDraft& draft, const EventPlace& place, uint32_t holders,
-                     std::string& scratch);
+                     std::string& scratch, BlockMemory* memory = nullptr);
   void let_go() {
     if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
   }
@@ -57,12 +62,17 @@ class Block {
   std::string_view message_id() const { return part(3); }
   std::string_view origin_id() const { return part(4); }
   // Whole events, for a subscriber of its stream alone, or of categories and several streams.
-  std::string_view event() const { return part(5); }
-  std::string_view poke() const { return part(6); }
-  std::string_view envelope_event() const { return part(7); }
-  std::string_view envelope_poke() const { return part(8); }
+  std::string_view event() const { return part(kFirstForm); }
+  std::string_view poke() const { return part(kFirstForm + 1); }
+  std::string_view envelope_event() const { return part(kFirstForm + 2); }
+  std::string_view envelope_poke() const { return part(kFirstForm + 3); }
   // As JSON, on one line.
   std::string_view message() const;
+  std::string_view form(BlockForm form) const {
+    return form == BlockForm::kMessage ? message() : part(kFirstForm + static_cast<size_t>(form));
+  }
+  // Whole events in content codings, as far as anybody has asked for them.
+  CodedForms& coded() { return coded_; }
 
   // Where the parts lie, for leases.
   char* text() { return reinterpret_cast<char*>(this + 1); }
@@ -91,6 +101,7 @@ class Block {
 
   std::atomic<uint32_t> refs_{0};
   uint32_t stream_epoch_ = 0;
+  BlockMemory* memory_ = nullptr;
   uint64_t position_ = 0;
   uint64_t global_ = 0;
   uint64_t time_ms_ = 0;
@@ -99,9 +110,7 @@ class Block {
   uint8_t gaps_[kParts] = {};  // between each part and the one before it
   uint32_t text_size_ = 0;
   uint32_t message_begin_ = 0;  // within envelope_event()
+  CodedForms coded_;
 };
-
-// "2026-11-27T03:11:42.123Z"
-void append_time(std::string& out, uint64_t time_ms);
 
 }  // namespace sluice

@@ -25,21 +25,21 @@ unsigned hex_value(char c) {
   return static_cast<unsigned>(is_digit(c) ? c - '0' : ascii_lower(c) - 'a' + 10);
 }
 
-// '+' stays what it is: it is a part of names, and blanks are of none. nullopt: a % has no two hex
+// '+' stays what it is: it is a part of names, and blanks are of none. False: a % has no two hex
 // digits.
-std::optional<std::string> percent_decoded(std::string_view text) {
-  std::string plain;
+bool percent_decode(std::string_view text, std::string& into) {
+  into.clear();
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '%') {
-      plain += text[i];
+      into += text[i];
       continue;
     }
     if (i + 2 >= text.size() || !is_hex_digit(text[i + 1]) || !is_hex_digit(text[i + 2]))
-      return std::nullopt;
-    plain += static_cast<char>(hex_value(text[i + 1]) << 4 | hex_value(text[i + 2]));
+      return false;
+    into += static_cast<char>(hex_value(text[i + 1]) << 4 | hex_value(text[i + 2]));
     i += 2;
   }
-  return plain;
+  return true;
 }
 
 // A time as "2026-11-27T03:11:42Z", or in milliseconds since 1970.
@@ -97,6 +97,7 @@ class CallReader {
 
   bool read_path(std::string_view path) {
     std::array<std::string, 4> parts;
+    parts[1].swap(call_.name_room);
     size_t count = 0;
     while (path.starts_with('/')) path.remove_prefix(1);
     while (!path.empty()) {
@@ -276,10 +277,7 @@ class CallReader {
   // --- values ---
 
   bool decode(std::string_view text, std::string& into) {
-    std::optional<std::string> plain = percent_decoded(text);
-    if (!plain) return refuse(400, "The target has a % without two hex digits.");
-    into = std::move(*plain);
-    return true;
+    return percent_decode(text, into) || refuse(400, "The target has a % without two hex digits.");
   }
 
   bool take_number(std::string_view name, std::string_view text, std::optional<uint64_t>& into) {
@@ -436,10 +434,18 @@ class CallReader {
 
 }  // namespace
 
-HubCall read_hub_call(const Head& head, const Route& route) {
-  HubCall call;
-  (void)CallReader(head, route, call).read();
-  return call;
+// All that is not named here begins anew, so that nothing of one request can get into another.
+void HubCall::clear() {
+  HubCall kept;
+  if (!sources.empty()) kept.name_room = std::move(sources.front().name);
+  kept.name_room.clear();
+  kept.sources = std::move(sources);
+  kept.sources.clear();
+  *this = std::move(kept);
+}
+
+void read_hub_call(const Head& head, const Route& route, HubCall& into) {
+  (void)CallReader(head, route, into).read();
 }
 
 }  // namespace sluice

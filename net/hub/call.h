@@ -69,6 +69,10 @@ struct HubCall {
   std::string origin = {};       // of the web page, where it may read the answer
   int status = 0;                // a fault; 0: there is none
   std::string detail = {};
+  std::string name_room = {};  // memory for the next name
+
+  // Keeps the memory of what most requests have.
+  void clear();
 
   // One stream alone; ids are its own then.
   bool single() const { return sources.size() == 1 && !sources.front().is_category; }
@@ -78,6 +82,7 @@ struct HubCall {
   bool joins_group() const { return what == What::kSubscribe && !group.empty(); }
 };
 
-HubCall read_hub_call(const Head& head, const Route& route);
+// Into a call that is new, or cleared.
+void read_hub_call(const Head& head, const Route& route, HubCall& into);
 
 }  // namespace sluice

@@ -9,6 +9,35 @@ namespace {
 // Events that one call passes over.
 constexpr unsigned kScannedMax = 1024;
 
+// Of a series, by global position: the first event of that time or later, and the one before it;
+// 0: there is none.
+struct Since {
+  uint64_t first = UINT64_MAX;
+  uint64_t before = 0;
+};
+
+Since since_in(const Series& series, uint64_t time_ms, const Log& log) {
+  Since since;
+  size_t low = 0;
+  size_t high = series.size();
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    // What its stream has let go of has no time any more.
+    size_t held = middle;
+    while (held < high && !log.at(series[held])) ++held;
+    if (held == high) {
+      high = middle;
+    } else if (log.at(series[held])->block->time_ms() < time_ms) {
+      since.before = series[held];
+      low = held + 1;
+    } else {
+      since.first = series[held];
+      high = middle;
+    }
+  }
+  return since;
+}
+
 }  // namespace
 
 Cursor::Lost Cursor::lost_of(const Log& log, Subscriptions from) {
@@ -48,7 +77,6 @@ bool Cursor::begin(const Start& start, const Log& log, Subscriptions from, uint3
     case Start::At::kSince:
       whole = begin_since(start.number, log, from);
       awaits_page_ = has_store && !whole;
-      if (awaits_page_) at_ = 1;
       break;
     case Start::At::kPosition:
     case Start::At::kId: {
@@ -107,27 +135,17 @@ bool Cursor::begin_in_hub(const Start& start, const Log& log, Subscriptions from
   return wanted <= log.next() && !awaits_page_;
 }
 
-// Events are in the order of their times. Where the oldest that is held is wanted, others that have
-// been evicted may have been, too.
+// Events are in the order of their times. Whatever is gone behind the last one that is too early
+// may have been wanted.
 bool Cursor::begin_since(uint64_t time_ms, const Log& log, Subscriptions from) {
   at_ = log.next();
   bool whole = true;
   for (const Subscription& one : from) {
     const Series* series = one.topic->series;
-    if (!series) continue;
-    size_t low = 0;
-    size_t high = series->size();
-    while (low < high) {
-      size_t middle = low + (high - low) / 2;
-      const Log::Entry* event = log.at((*series)[middle]);
-      // One that its stream has let go of lies before others of the same time or later.
-      if (!event || event->block->time_ms() < time_ms)
-        low = middle + 1;
-      else
-        high = middle;
-    }
-    if (low < series->size()) at_ = std::min(at_, (*series)[low]);
-    whole = whole && (low > 0 || series->lost_through() == 0);
+    Since since = series ? since_in(*series, time_ms, log) : Since{};
+    at_ = std::min(at_, since.first);
+    uint64_t lost = series ? series->lost_through() : log.forgotten_through();
+    whole = whole && lost <= since.before;
   }
   return whole;
 }
@@ -142,7 +160,7 @@ bool Cursor::wants(const Block& event, const LogStream& its_stream) const {
 }
 
 Cursor::Step Cursor::next(const Log& log, Subscriptions from, const Log::Entry** event) {
-  if (at_ >= end_) return Step::kEnd;
+  if (at_ >= std::min(end_, log.next())) return Step::kEnd;  // nor is anything lost there
   Lost lost = lost_of(log, from);
   if (loses(lost, at_)) return Step::kLost;
   for (unsigned scanned = 0; scanned < kScannedMax; ++scanned) {

@@ -6,8 +6,6 @@
 
 namespace sluice {
 
-namespace {}  // namespace
-
 StoreRead Cursor::page_wanted(const Start& start, Subscriptions from) const {
   StoreRead page{.from = at_};
   for (const Subscription& one : from)
@@ -26,6 +24,9 @@ Cursor::Entered Cursor::enter(const StorePage& page, const Start& start, const L
   uint64_t at = std::max(at_, page.first);
   bool lost = page.first > at_;
   if (awaits_page_ && start.at == Start::At::kSince) {
+    // A store that lags behind the log may have nothing that late yet.
+    bool none = std::max<uint64_t>(page.from, 1) > page.last;
+    if (none && page.last + 1 < at_) return Entered::kTooEarly;
     // Where the oldest that is kept is wanted, others may have been, too.
     at = page.from;
     lost = page.from <= page.first && page.first > 1;

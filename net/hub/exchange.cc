@@ -9,6 +9,19 @@
 
 namespace sluice {
 
+// All that is not named here begins anew, so that nothing of one request can get into another.
+void HomeCall::clear() {
+  HomeCall kept;
+  if (body.capacity() <= limits::kHubKeptBodyBytes) kept.body = std::move(body);
+  if (publish.events.capacity() <= limits::kHubKeptEvents)
+    kept.publish.events = std::move(publish.events);
+  kept.publish.stream = std::move(publish.stream);
+  kept.body.clear();
+  kept.publish.events.clear();
+  kept.publish.stream.clear();
+  *this = std::move(kept);
+}
+
 int64_t HubPresence::add(const std::string& key, int64_t change) {
   std::lock_guard lock(mutex_);
   total_ += change;
@@ -82,7 +95,7 @@ std::string HubProcess::open_stores(const ConfigSnapshot& snapshot, Opened& into
         route->settings, route->hub_store, workers_,
         [this](std::optional<unsigned> worker) { (void)wake(worker.value_or(home_)); });
     std::string error = store->load(route->settings, wall_clock_ms(), std::move(fed[name]));
-    if (!error.empty()) return "hub-store of hub " + name + ": " + error;
+    if (!error.empty()) return error.insert(0, "hub-store of hub " + name + ": ");
     auto hub = std::make_unique<HubExchange>(name, workers_, home_, store->history().seed, sizes_);
     hub->next.store(store->history().next, std::memory_order_relaxed);
     hub->store = std::move(store);

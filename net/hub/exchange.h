@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "core/spsc_ring.h"
+#include "net/hub/block_memory.h"
 #include "net/hub/groups.h"
 #include "net/hub/home.h"
 
@@ -32,6 +33,9 @@ namespace limits {
 inline constexpr size_t kHubLaneChanges = 16'384;
 // Requests of one worker to the home that have no answer yet, wherever they are.
 inline constexpr size_t kHubLaneCalls = 4'096;
+// Of a call that is kept for the next request.
+inline constexpr size_t kHubKeptBodyBytes = 64UL * 1024;
+inline constexpr size_t kHubKeptEvents = 128;
 }  // namespace limits
 
 // Of a lane; powers of two.
@@ -47,6 +51,7 @@ struct HomeCall {
   enum class Kind : uint8_t { kPublish, kReadConsumer, kStoreConsumer, kGroup };
 
   Kind kind = Kind::kPublish;
+  std::string body = {};  // of the request; events that are published are views of it
   PublishRequest publish = {};
   std::string consumer = {};
   std::optional<uint64_t> position = {};  // of the consumer
@@ -55,8 +60,13 @@ struct HomeCall {
   bool disk = false;  // the answer waits until it is durable, be it shown before or not
   PublishResult result = {};
   std::unique_ptr<GroupCall> group = {};
-  // Whoever waits for the answer; null: nobody any more. Its own worker's to touch.
+  // Whoever waits for the answer; null: nobody any more. Its own worker's to touch, as is what that
+  // worker's memory is charged with for the body of one that has gone.
   HomeAsker* asker = nullptr;
+  uint32_t charged = 0;
+
+  // Keeps the memory, where that is not much.
+  void clear();
 };
 
 // Who hears of a call's answer.
@@ -113,6 +123,8 @@ struct HubExchange {
   const std::string name;
   const uint64_t seed;
   const HubLaneSizes sizes;
+  BlockMemory memory;                        // before all that has blocks
+  std::atomic<uint64_t> coded_bytes{0};      // of coded forms; blocks in the lanes may have some
   std::vector<std::unique_ptr<Lane>> lanes;  // by worker; null for the home
   // The global position of the home's next event: a worker whose log is shorter has not heard all.
   std::atomic<uint64_t> next{1};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "core/text.h"
 
@@ -121,7 +122,7 @@ Groups::Status Groups::resize(GroupCall& call, Group& group) {
   uint64_t least = UINT64_MAX;
   for (const MemberState& member : group.members) least = std::min(least, member.position);
   call.undo.resized = true;
-  call.undo.members = std::move(group.members);
+  call.undo.members = std::exchange(group.members, {});
   members_ -= call.undo.members.size();
   fill(call, group, least);
   return Status::kDone;

@@ -22,8 +22,13 @@ std::string key_of(char kind, std::string_view stream, std::string_view name) {
 
 }  // namespace
 
-Home::Home(Log& log, ChangeSink& changes, uint64_t seed, uint32_t holders)
-    : log_(log), changes_(changes), seed_(seed), epoch_(upper_half(mix(seed))), holders_(holders) {}
+Home::Home(Log& log, ChangeSink& changes, BlockMemory& memory, uint64_t seed, uint32_t holders)
+    : log_(log),
+      changes_(changes),
+      memory_(memory),
+      seed_(seed),
+      epoch_(upper_half(mix(seed))),
+      holders_(holders) {}
 
 uint32_t Home::epoch_of(uint64_t seed) {
   return upper_half(mix(seed));
@@ -114,7 +119,7 @@ PublishResult Home::publish(const PublishRequest& request, uint64_t now_ms, uint
     const EventDraft& draft = request.events[i];
     place.global = next_global();
     // The store holds it, too.
-    Block* block = Block::make(draft, place, holders_ + (stored_ ? 1 : 0), scratch_);
+    Block* block = Block::make(draft, place, holders_ + (stored_ ? 1 : 0), scratch_, &memory_);
     uint64_t held = place.position + 1 - first;
     if (limits_.stream_events != 0 && held > limits_.stream_events)
       first = place.position + 1 - limits_.stream_events;
@@ -146,11 +151,12 @@ PublishResult Home::publish(const PublishRequest& request, uint64_t now_ms, uint
 // Those of its events that have been appended within the window, or are there twice. Empty: none of
 // them has an id.
 std::vector<bool> Home::known_messages(const PublishRequest& request, PublishResult& result) const {
-  if (std::ranges::all_of(request.events, &std::string::empty, &EventDraft::message_id)) return {};
+  auto has_none = [](const EventDraft& draft) { return draft.message_id.empty(); };
+  if (std::ranges::all_of(request.events, has_none)) return {};
   std::vector<bool> known(request.events.size());
   std::unordered_set<std::string_view> seen;
   for (size_t i = 0; i < known.size(); ++i) {
-    const std::string& id = request.events[i].message_id;
+    std::string_view id = request.events[i].message_id;
     if (id.empty()) continue;
     const KeyWindow::Outcome* before = keys_.find(key_of('m', request.stream, id));
     if (before) {
@@ -198,6 +204,7 @@ bool Home::over_limits(uint64_t wall_ms) const {
   if (limits_.history_events != 0 && log_.events() > limits_.history_events) return true;
   if (log_.holes() > limits_.holes) return true;
   uint64_t bytes = log_.bytes() + (holders_ - 1) * log_.index_bytes();
+  if (more_bytes_) bytes += more_bytes_->load(std::memory_order_relaxed);
   if (limits_.history_bytes != 0 && bytes > limits_.history_bytes) return true;
   if (limits_.history_age_ms == 0) return false;
   const Log::Entry* oldest = log_.at(log_.first());

@@ -5,6 +5,7 @@
 // thread.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "net/hub/block.h"
+#include "net/hub/block_memory.h"
 #include "net/hub/key_window.h"
 #include "net/hub/log.h"
 
@@ -56,11 +58,10 @@ class ChangeSink {
 
 struct PublishRequest {
   std::string stream = {};
-  std::string body = {};  // that the events are views of
   std::vector<EventDraft> events = {};
   std::optional<int64_t> expected_version = {};  // -1: the stream has no event
   std::string key = {};                          // names the request; empty: none does
-  uint64_t fingerprint = 0;                      // of its body
+  uint64_t fingerprint = 0;                      // with a key: of its body
 };
 
 struct PublishResult {
@@ -87,9 +88,11 @@ struct PublishResult {
 class Home {
  public:
   // `seed` makes the epoch.
-  Home(Log& log, ChangeSink& changes, uint64_t seed, uint32_t holders);
+  Home(Log& log, ChangeSink& changes, BlockMemory& memory, uint64_t seed, uint32_t holders);
 
   void set_limits(const HubLimits& limits) { limits_ = limits; }
+  // Bytes that the events take beyond their blocks, counted by all workers. It outlives the home.
+  void count_also(const std::atomic<uint64_t>& bytes) { more_bytes_ = &bytes; }
   // All of its events, or none.
   PublishResult publish(const PublishRequest& request, uint64_t now_ms, uint64_t wall_ms);
   // Evicts what is over the limits, age too.
@@ -143,10 +146,12 @@ class Home {
 
   Log& log_;
   ChangeSink& changes_;
+  BlockMemory& memory_;
   HubLimits limits_;
   const uint64_t seed_;
   const uint32_t epoch_;
   const uint32_t holders_;
+  const std::atomic<uint64_t>* more_bytes_ = nullptr;
   KeyWindow keys_{limits::kHubKeysMax};
   std::unordered_map<std::string, uint64_t> consumers_;
   uint64_t last_wall_ms_ = 0;

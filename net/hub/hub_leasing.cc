@@ -27,7 +27,7 @@ std::string sources_text(const HubCall& call) {
   for (const HubCall::Source& source : call.sources)
     lines.push_back((source.is_category ? 'c' : 's') + source.name);
   std::ranges::sort(lines);
-  lines.erase(std::ranges::unique(lines).begin(), lines.end());
+  lines.erase(std::unique(lines.begin(), lines.end()), lines.end());
   std::string text;
   for (const std::string& line : lines) text.append(text.empty() ? "" : "\n").append(line);
   return text;
@@ -97,16 +97,16 @@ Lag lag_of(const GroupSources& sources, const std::vector<MemberState>& members,
 
 void HubRequest::ask_lease() {
   if (!stream_) return;
-  auto call = std::make_unique<HomeCall>();
-  call->kind = HomeCall::Kind::kGroup;
-  call->group = std::make_unique<GroupCall>();
-  call->group->kind = GroupCall::Kind::kLease;
-  call->group->group = call_->group;
-  call->group->sources = sources_text(*call_);
-  call->group->size = call_->size;
-  call->group->start = call_->start;
-  call->group->owner = stream_->client_ip();
-  ask_home(std::move(call));
+  HomeCall& call = asks();
+  call.kind = HomeCall::Kind::kGroup;
+  call.group = std::make_unique<GroupCall>();
+  call.group->kind = GroupCall::Kind::kLease;
+  call.group->group = call_->group;
+  call.group->sources = sources_text(*call_);
+  call.group->size = call_->size;
+  call.group->start = call_->start;
+  call.group->owner = stream_->client_ip();
+  ask_home();
 }
 
 void HubRequest::on_group_answer(HomeCall& call) {
@@ -151,7 +151,7 @@ void HubRequest::on_lease(GroupCall& call) {
 // Its head goes out, and heartbeats follow, so that nobody takes it for dead.
 void HubRequest::stand_by() {
   if (state_ != State::kStandby) {
-    head(200, "text/event-stream", BodyKind::kChunked, 0, {{"Cache-Control", "no-cache"}});
+    head(200, "text/event-stream", BodyKind::kChunked, 0);
     if (!stream_) return;
     state_ = State::kStandby;
   }
@@ -224,13 +224,13 @@ void HubRequest::on_lease_over() {
 // --- the others ---
 
 void HubRequest::ask_of_group() {
-  auto call = std::make_unique<HomeCall>();
-  call->kind = HomeCall::Kind::kGroup;
-  call->group = std::make_unique<GroupCall>();
-  GroupCall& group = *call->group;
+  HomeCall& call = asks();
+  call.kind = HomeCall::Kind::kGroup;
+  call.group = std::make_unique<GroupCall>();
+  GroupCall& group = *call.group;
   group.group = call_->group;
   if (call_->what == HubCall::What::kAck) {
-    std::optional<uint64_t> position = read_position(body_, hubs_.json_check());
+    std::optional<uint64_t> position = read_position(call.body, hubs_.json_check());
     if (!position) {
       problem(400, "The body is {\"position\": N}, with a whole number from 0 on.");
       return;
@@ -244,7 +244,7 @@ void HubRequest::ask_of_group() {
     group.token = *call_->token;
     group.position = *position;
   }
-  ask_home(std::move(call));
+  ask_home();
 }
 
 void HubRequest::answer_ack(const GroupCall& call) {

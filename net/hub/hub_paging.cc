@@ -67,7 +67,7 @@ void HubRequest::go_on_in_log() {
     begin_in_log(cursor_.begin(call_->start, hub_.log(), from(), hub_.epoch(), only_stream()));
     return;
   }
-  if (form_ == Form::kMessage)
+  if (form_ == BlockForm::kMessage)
     cursor_.skip_lost(hub_.log(), from());
   else if (!on_lost())
     return;
@@ -77,7 +77,7 @@ void HubRequest::go_on_in_log() {
 // `lost`: there was more before the page. False: it goes no further, for now or for good.
 bool HubRequest::go_through(const StorePage& page, bool lost) {
   bool begins = call_ != nullptr;
-  bool told = lost && (begins ? tells_gaps() : form_ != Form::kMessage);
+  bool told = lost && (begins ? tells_gaps() : form_ != BlockForm::kMessage);
   if (told && !begins && !goes_on_behind_gap()) return false;
   uint64_t end = cursor_.end_of(page, hub_.log());
   Blocks blocks = blocks_of(page, end);
@@ -109,7 +109,7 @@ HubRequest::Blocks HubRequest::blocks_of(const StorePage& page, uint64_t end) co
 
 // Of the first event that it gets of the page, or behind it.
 HubId HubRequest::next_id(const StorePage& page, const Blocks& blocks) const {
-  bool single = form_ == Form::kEvent || form_ == Form::kPoke;
+  bool single = form_ == BlockForm::kEvent || form_ == BlockForm::kPoke;
   if (!blocks.empty() && single)
     return {blocks.front()->stream_epoch(), blocks.front()->position()};
   if (!blocks.empty()) return {hub_.epoch(), blocks.front()->global()};
@@ -125,20 +125,29 @@ bool HubRequest::pass_on(const Blocks& blocks) {
   for (size_t i = 0; i < blocks.size() && left_ > 0;) {
     if (stream_->response_credit() == 0) return false;
     std::string text;
+    uint32_t events = 0;
     do {
       const Block& block = *blocks[i++];
       cursor_.go_to(block.global() + 1);
       if (lease_) lease_->delivered = block.global();
-      if (form_ == Form::kMessage) {
+      if (form_ == BlockForm::kMessage) {
         append_message(text, block);
       } else {
-        text += form_of(block);
-        ++hub_.counts().delivered;
+        text += block.form(form_);
+        ++events;
       }
     } while (i < blocks.size() && left_ > 0 && text.size() < limits::kHubTextBytes);
-    if (!write(text)) return false;
+    hub_.counts().delivered += events;
+    if (!write_events(text, events)) return false;
   }
   return true;
+}
+
+// `events`: that the text consists of. False: the stream is gone.
+bool HubRequest::write_events(std::string_view text, uint32_t events) {
+  if (!stream_->takes_coded()) return write(text);
+  stream_->on_coded_events({}, hub_.coder().code(text), text, events, /*name=*/0);
+  return stream_ != nullptr;
 }
 
 // Newest first.

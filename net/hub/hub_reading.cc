@@ -27,9 +27,9 @@ void HubRequest::start_reading() {
   }
   stays_ = counted;
   if (counted) ++hub_.counts().subscribers;
-  form_ = !subscribes     ? Form::kMessage
-          : call.single() ? (call.poke ? Form::kPoke : Form::kEvent)
-                          : (call.poke ? Form::kEnvelopePoke : Form::kEnvelope);
+  form_ = !subscribes     ? BlockForm::kMessage
+          : call.single() ? (call.poke ? BlockForm::kPoke : BlockForm::kEvent)
+                          : (call.poke ? BlockForm::kEnvelopePoke : BlockForm::kEnvelope);
   bool whole = cursor_.begin(call.start, hub_.log(), from(), hub_.epoch(), only_stream(),
                              /*has_store=*/hub_.pages() != nullptr);
   if (call.filter.member || !call.filter.correlation.empty())
@@ -59,7 +59,7 @@ void HubRequest::begin_reading(bool gap, HubId next) {
     }
   }
   slow_ = call.slow;
-  Fields fields{{"Cache-Control", subscribes ? "no-cache" : "no-store"}};
+  Fields fields;
   std::string lease_field = lease_ ? lease_fields() : "";
   if (lease_) fields.emplace_back("Sluice-Lease", lease_field);
   if (tells_gaps()) fields.emplace_back("Sluice-Replay", gap ? "gap" : "complete");
@@ -111,7 +111,7 @@ const LogStream* HubRequest::only_stream() const {
 
 // Of the first event at the cursor or behind it, which may be yet to come.
 HubId HubRequest::next_id() const {
-  bool single = form_ == Form::kEvent || form_ == Form::kPoke;
+  bool single = form_ == BlockForm::kEvent || form_ == BlockForm::kPoke;
   if (!single) return {hub_.epoch(), cursor_.at()};
   const LogStream* stream = only_stream();
   if (!stream) return {0, 0};
@@ -136,25 +136,19 @@ std::string HubRequest::gap_text(HubId next) const {
   return text += "\"}\n\n";
 }
 
-std::string_view HubRequest::form_of(const Block& block) const {
-  switch (form_) {
-    case Form::kEvent:
-      return block.event();
-    case Form::kPoke:
-      return block.poke();
-    case Form::kEnvelope:
-      return block.envelope_event();
-    case Form::kEnvelopePoke:
-      return block.envelope_poke();
-    case Form::kMessage:
-      break;
+void HubRequest::deliver(const Log::Entry& event) {
+  std::string_view text = event.block->form(form_);
+  if (!stream_->takes_coded()) {
+    stream_->on_response_event(event.lease, text);
+    return;
   }
-  return block.message();
+  EventCoder::Coded coded = hub_.coder().code(event, {form_, stream_->coded_before()});
+  stream_->on_coded_events(coded.lease, coded.text, text, /*events=*/1, event.block->global());
 }
 
 void HubRequest::pump() {
   if (state_ != State::kReading || !stream_ || page_wait != PageWait::kNone) return;
-  if (form_ == Form::kMessage) {
+  if (form_ == BlockForm::kMessage) {
     read_messages();
     return;
   }
@@ -166,7 +160,7 @@ void HubRequest::pump() {
         cursor_.advance();
         ++hub_.counts().delivered;
         if (lease_) lease_->delivered = event->block->global();
-        stream_->on_response_body(event->lease, form_of(*event->block));
+        deliver(*event);
         if (!stream_) return;
         break;
       case Cursor::Step::kLost:

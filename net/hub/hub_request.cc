@@ -20,7 +20,7 @@ namespace sluice {
 namespace {
 
 constexpr size_t kBodyBytesMax = 4UL * 1024 * 1024;
-constexpr size_t kAnswerBytes = 120;  // of what a publisher hears, beside the name
+constexpr std::string_view kEventStream = "text/event-stream";
 constexpr uint64_t kRetryLeastMs = 1'000;
 constexpr uint64_t kRetryMostMs = 10'000;
 
@@ -30,7 +30,9 @@ HubRequest::HubRequest(Hubs& hubs, LocalHub& hub, Stream& stream, std::unique_pt
                        bool has_body)
     : hubs_(hubs), hub_(hub), stream_(&stream), call_(std::move(call)), has_body_(has_body) {}
 
-HubRequest::~HubRequest() = default;
+HubRequest::~HubRequest() {
+  if (call_) hubs_.give_back(std::move(call_));
+}
 
 void HubRequest::begin() {
   in_read_ = true;  // nothing is answered before the stream awaits it
@@ -53,34 +55,40 @@ void HubRequest::request_ready() {
   read_body();
   in_read_ = false;
   if (!stream_) return;
-  bool whole = stream_->request().finished() && stream_->request().backlog() == 0;
+  bool whole = stream_->request_arrived() && stream_->request_backlog() == 0;
   // A fault with a body need not be waited for: what still comes is dropped.
   bool faulty = call_->status != 0 && has_body_;
   if (whole || faulty) dispatch();
 }
 
+HomeCall& HubRequest::asks() {
+  if (!asks_) asks_ = hub_.new_call();
+  return *asks_;
+}
+
 void HubRequest::read_body() {
   std::array<iovec, 16> pieces;
-  if (body_.empty()) body_.reserve(stream_->request().backlog() + JsonCheck::kPadding);
-  while (stream_ && stream_->request().backlog() > 0) {
-    size_t used = stream_->request().build(pieces);
+  while (stream_ && stream_->request_backlog() > 0) {
+    bool wanted = call_->status == 0;
+    std::string* body = wanted ? &asks().body : nullptr;
+    if (wanted && body->empty()) body->reserve(stream_->request_backlog() + JsonCheck::kPadding);
+    size_t used = stream_->request()->build(pieces);
     size_t bytes = 0;
     for (const iovec& piece : std::span(pieces).first(used)) {
       bytes += piece.iov_len;
-      if (call_->status == 0) body_.append(static_cast<const char*>(piece.iov_base), piece.iov_len);
+      if (wanted) body->append(static_cast<const char*>(piece.iov_base), piece.iov_len);
     }
     if (bytes == 0) return;
-    if (call_->status == 0 && body_.size() > kBodyBytesMax) {
+    MemoryLimit& memory = hubs_.context().memory_limit;
+    if (wanted && body->size() > kBodyBytesMax) {
       call_->status = 413;
       call_->detail = "The body is larger than 4 MiB.";
-    }
-    MemoryLimit& memory = hubs_.context().memory_limit;
-    if (call_->status == 0 && !memory.charge(&charged_, static_cast<uint32_t>(body_.capacity()))) {
+    } else if (wanted && !memory.charge(&charged_, static_cast<uint32_t>(body->capacity()))) {
       call_->status = 503;
       call_->detail = "There is no memory for the body now.";
     }
-    if (call_->status != 0) body_ = {};
-    stream_->on_request_sent(stream_->request().sent(bytes));
+    if (call_->status != 0) asks_.reset();
+    stream_->on_request_sent(stream_->request()->sent(bytes));
   }
 }
 
@@ -100,18 +108,18 @@ void HubRequest::dispatch() {
       return;
     case HubCall::What::kReadConsumer:
     case HubCall::What::kStoreConsumer: {
-      auto call = std::make_unique<HomeCall>();
-      call->consumer = call_->consumer;
-      call->kind = HomeCall::Kind::kReadConsumer;
+      HomeCall& call = asks();
+      call.consumer = call_->consumer;
+      call.kind = HomeCall::Kind::kReadConsumer;
       if (call_->what == HubCall::What::kStoreConsumer) {
-        call->kind = HomeCall::Kind::kStoreConsumer;
-        call->position = read_position(body_, hubs_.json_check());
-        if (!call->position) {
+        call.kind = HomeCall::Kind::kStoreConsumer;
+        call.position = read_position(call.body, hubs_.json_check());
+        if (!call.position) {
           problem(400, "The body is {\"position\": N}, with a whole number from 0 on.");
           return;
         }
       }
-      ask_home(std::move(call));
+      ask_home();
       return;
     }
     case HubCall::What::kAck:
@@ -127,7 +135,6 @@ void HubRequest::dispatch() {
 }
 
 void HubRequest::publish() {
-  auto call = std::make_unique<HomeCall>();
   if (hub_.is_fed(call_->sources.front().name)) {
     ++hub_.counts().refused;
     problem(403, "The stream is fed from a source (hub-source), and takes no other events.");
@@ -138,32 +145,30 @@ void HubRequest::publish() {
     problem(400, "ack=disk: this hub has no store (hub-store).");
     return;
   }
-  call->disk = call_->disk;
-  PublishRequest& request = call->publish;
+  HomeCall& call = asks();
+  call.disk = call_->disk;
+  PublishRequest& request = call.publish;
   request.stream = call_->sources.front().name;
   request.expected_version = call_->expected_version;
   request.key = call_->key;
-  request.fingerprint = hash_text(body_);
-  request.body = std::move(body_);
+  if (!request.key.empty()) request.fingerprint = hash_text(call.body);
   PublishRules rules{.event_bytes_max = stream_->settings().hub_event_size,
-                     .events_max = limits::kHubBatchMax};
+                     .events_max = limits::kHubBatchMax,
+                     .type = call_->type,
+                     .message_id = call_->message_id};
   if (PublishFault fault =
-          read_publish_body(request.body, call_->form, rules, hubs_.json_check(), request.events)) {
+          read_publish_body(call.body, call_->form, rules, hubs_.json_check(), request.events)) {
     ++hub_.counts().refused;
     problem(fault.status, fault.detail);
     return;
   }
-  if (call_->form == BodyForm::kText) {
-    request.events.front().type = call_->type;
-    request.events.front().message_id = call_->message_id;
-  }
-  ask_home(std::move(call));
+  ask_home();
 }
 
-void HubRequest::ask_home(std::unique_ptr<HomeCall> call) {
-  call->asker = this;
-  asked_ = call.get();
-  if (hub_.ask(std::move(call))) return;
+void HubRequest::ask_home() {
+  asks().asker = this;
+  asked_ = asks_.get();
+  if (hub_.ask(std::move(asks_))) return;
   asked_ = nullptr;
   if (state_ == State::kStandby) {
     hub_.holders().stand_by(*this, /*soon=*/true);
@@ -206,8 +211,8 @@ void HubRequest::answer_publish(const HomeCall& call) {
   switch (result.status) {
     case Status::kAppended:
     case Status::kDuplicate: {
-      std::string body = "{";
-      body.reserve(kAnswerBytes + call.publish.stream.size());
+      std::string& body = hubs_.scratch();
+      body = "{";
       append_member(body, "stream", call.publish.stream);
       append_member(body, "position", result.position);
       append_member(body, "globalPosition", result.global);
@@ -250,8 +255,13 @@ void HubRequest::serve() {
   if (hub_.behind()) {
     waits_for_ = hub_.exchange().next.load(std::memory_order_acquire);
     hub_.wait(*this);
-    return;
+  } else {
+    serve_now();
   }
+}
+
+// What has been appended since it came is not waited for: there may always be more.
+void HubRequest::serve_now() {
   switch (call_->what) {
     case HubCall::What::kSubscribe:
     case HubCall::What::kMessages:
@@ -277,7 +287,7 @@ void HubRequest::serve_info() {
     append_member(body, "streams", log.streams());
     append_member(body, "categories", log.categories());
     append_member(body, "events", log.events());
-    append_member(body, "bytes", log.bytes());
+    append_member(body, "bytes", hub_.bytes());
     append_member(body, "firstGlobalPosition", log.first());
     append_member(body, "globalPosition", log.next() - 1);
     append_member(body, "subscribers", hub_.exchange().presence.total());
@@ -337,7 +347,10 @@ void HubRequest::head(int status, std::string_view type, BodyKind body, uint64_t
   if (!stream_) return;
   std::unique_ptr<Head> head = hubs_.context().heads.acquire();
   HeadBuilder builder(*head, status);
-  if (!type.empty()) builder.field("Content-Type", type);
+  if (!type.empty()) {
+    builder.field("Content-Type", type);
+    builder.field("Cache-Control", type == kEventStream ? "no-cache" : "no-store");
+  }
   for (const auto& [name, value] : fields) builder.field(name, value);
   const Route& route = stream_->route();
   if (!call_->origin.empty()) {
@@ -356,9 +369,7 @@ void HubRequest::head(int status, std::string_view type, BodyKind body, uint64_t
 
 void HubRequest::answer(int status, std::string_view body, const Fields& fields,
                         std::string_view type) {
-  Fields all = fields;
-  all.emplace_back("Cache-Control", "no-store");
-  head(status, type, BodyKind::kLength, body.size(), all);
+  head(status, type, BodyKind::kLength, body.size(), fields);
   if (!stream_) return;
   if (!stream_->method_is_head() && !write(body)) return;
   finish();
@@ -417,7 +428,10 @@ void HubRequest::let_go() {
   Stream* stream = std::exchange(stream_, nullptr);
   if (!stream) return;
   state_ = State::kOver;
-  if (asked_) asked_->asker = nullptr;
+  if (asked_) {
+    asked_->asker = nullptr;
+    asked_->charged = std::exchange(charged_, 0);
+  }
   hub_.forget(*this);
   hub_.holders().forget(*this);
   for (size_t i = 0; i < sources_; ++i) hub_.leave(subscriptions_[i], stays_);

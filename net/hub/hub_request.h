@@ -67,7 +67,7 @@ class HubRequest final : public UpstreamHalf, public HomeAsker {
   // Reads on.
   void pump();
   // The worker has heard of all that the home had appended when it was asked.
-  void on_caught_up() { serve(); }
+  void on_caught_up() { serve_now(); }
   uint64_t waits_for() const { return waits_for_; }
   void on_home_answer(HomeCall& call) override;
   // Subscribers are told to come back, each at another time.
@@ -94,16 +94,17 @@ class HubRequest final : public UpstreamHalf, public HomeAsker {
   PageWait page_wait = PageWait::kNone;
 
  private:
-  enum class Form : uint8_t { kEvent, kPoke, kEnvelope, kEnvelopePoke, kMessage };
   // kStandby: it waits to be a member of its group.
   enum class State : uint8_t { kArriving, kServing, kStandby, kReading, kOver };
 
   void read_body();
+  HomeCall& asks();
   void dispatch();
   void publish();
-  void ask_home(std::unique_ptr<HomeCall> call);
+  void ask_home();
   void answer_publish(const HomeCall& call);
   void serve();
+  void serve_now();
   void serve_info();
   void serve_last();
   void start_reading();
@@ -122,7 +123,7 @@ class HubRequest final : public UpstreamHalf, public HomeAsker {
   HubId go_to_next();
   void read_messages();
   void append_message(std::string& text, const Block& block);
-  std::string_view form_of(const Block& block) const;
+  void deliver(const Log::Entry& event);
   // net/hub/hub_leasing.cc
   void ask_of_group();
   void on_group_answer(HomeCall& call);
@@ -145,9 +146,10 @@ class HubRequest final : public UpstreamHalf, public HomeAsker {
   Blocks blocks_of(const StorePage& page, uint64_t end) const;
   HubId next_id(const StorePage& page, const Blocks& blocks) const;
   bool pass_on(const Blocks& blocks);
+  bool write_events(std::string_view text, uint32_t events);
   void find_last(const StorePage& page);
 
-  // `fields` end up in the head.
+  // `fields` end up in the head, with what caches are to do.
   using Fields = std::vector<std::pair<std::string_view, std::string_view>>;
   void head(int status, std::string_view type, BodyKind body, uint64_t length,
             const Fields& fields = {});
@@ -164,7 +166,8 @@ class HubRequest final : public UpstreamHalf, public HomeAsker {
   LocalHub& hub_;
   Stream* stream_;                 // null once it has been let go
   std::unique_ptr<HubCall> call_;  // null once it is being read
-  std::string body_;
+  std::unique_ptr<HomeCall>
+      asks_;  // what the home is to be asked, with the body as far as it has come
   HomeCall* asked_ = nullptr;
   std::unique_ptr<Subscription[]> subscriptions_;
   std::unique_ptr<MemberLease> lease_;  // null: it is no member of a group
@@ -175,7 +178,7 @@ class HubRequest final : public UpstreamHalf, public HomeAsker {
   uint32_t charged_ = 0;        // for the body
   uint8_t sources_ = 0;
   State state_ = State::kArriving;
-  Form form_ = Form::kEvent;
+  BlockForm form_ = BlockForm::kEvent;
   SlowPolicy slow_ = SlowPolicy::kDisconnect;
   const bool has_body_;
   bool in_read_ = false;   // of the body, which may come again from within

@@ -29,11 +29,11 @@ SqliteStoreOptions options_of(const StreamSettings& settings, const std::string&
 }  // namespace
 
 Block* make_block(const StoredEvent& event, uint64_t seed, uint32_t holders, std::string& scratch) {
-  EventDraft draft{.type = std::string(event.type),
+  EventDraft draft{.type = event.type,
                    .data = event.data,
                    .metadata = event.metadata,
-                   .message_id = std::string(event.message_id),
-                   .origin_id = std::string(event.origin_id),
+                   .message_id = event.message_id,
+                   .origin_id = event.origin_id,
                    .correlation = correlation_of(event.metadata),
                    .json = event.json};
   EventPlace place{.stream = event.stream,

@@ -5,13 +5,13 @@
 #include <utility>
 
 #include "core/text.h"
-#include "net/hub/call.h"
 
 namespace sluice {
 
 namespace {
 
 constexpr uint64_t kTickMs = 1000;
+constexpr size_t kHubCallsKept = 16;
 constexpr size_t kJsonBytes = 64UL * 1024;  // of texts that the checker has room for at first
 
 // What goes to a hub is read as it is, so no head is written for it.
@@ -33,17 +33,16 @@ Hubs::Hubs(WorkerContext& context, HubProcess* process)
       own_process_(process ? nullptr : std::make_unique<HubProcess>(1, context.number)),
       process_(process ? *process : *own_process_),
       random_(seed_of(context.config(), "drain") + context.number),
-      timer_(this) {
+      timer_(this),
+      calls_(kHubCallsKept) {
   context.loop.add_turn_hook(*this);
   process_.join(context.number);
   reload();
 }
 
 Hubs::~Hubs() {
-  while (HubRequest* request = requests_.front()) {
-    requests_.remove(*request);
-    delete request;
-  }
+  while (HubRequest* request = requests_.front()) bury(*request);
+  graveyard_.clear();
   process_.leave(context_.number);
 }
 
@@ -65,7 +64,7 @@ LocalHub& Hubs::hub(const std::string& name) {
   std::unique_ptr<LocalHub>& place = hubs_[name];
   if (!place)
     place = std::make_unique<LocalHub>(
-        context_, process_, process_.hub(name, seed_of(context_.config(), name)), slots_);
+        context_, process_, process_.hub(name, seed_of(context_.config(), name)), slots_, coder_);
   return *place;
 }
 
@@ -76,7 +75,9 @@ void Hubs::on_timer() {
 
 void Hubs::on_request_head(const Stream& stream, const Head& head) {
   called_stream_ = stream.id();
-  call_ = std::make_unique<HubCall>(read_hub_call(head, stream.route()));
+  if (call_) give_back(std::move(call_));
+  call_ = calls_.acquire();
+  read_hub_call(head, stream.route(), *call_);
   call_has_body_ = head.body() != BodyKind::kNone;
 }
 

@@ -14,11 +14,13 @@
 
 #include "core/loop.h"
 #include "core/random.h"
+#include "core/spares.h"
 #include "core/timer_wheel.h"
 #include "net/base/hub_counts.h"
 #include "net/context/worker_context.h"
 #include "net/filter/json_check.h"
 #include "net/hub/block_slots.h"
+#include "net/hub/call.h"
 #include "net/hub/exchange.h"
 #include "net/hub/hub_request.h"
 #include "net/hub/local_hub.h"
@@ -67,6 +69,12 @@ class Hubs final : public UpstreamSource, public TurnHook, public TimerOwner {
   WorkerContext& context() { return context_; }
   Random& random() { return random_; }
   JsonCheck& json_check();
+  // An empty string for building an answer in; the next caller's.
+  std::string& scratch() {
+    scratch_.clear();
+    return scratch_;
+  }
+  void give_back(std::unique_ptr<HubCall> call) { calls_.release(std::move(call)); }
   void bury(HubRequest& request);
 
  private:
@@ -76,6 +84,9 @@ class Hubs final : public UpstreamSource, public TurnHook, public TimerOwner {
   Random random_;
   Timer timer_;
   BlockSlots slots_;
+  std::string scratch_;
+  Spares<HubCall> calls_;  // before the requests, which give back to it
+  TextCoder coder_;
   std::map<std::string, std::unique_ptr<LocalHub>> hubs_;
   IntrusiveList<HubRequest, &HubRequest::in_all> requests_;
   std::vector<std::unique_ptr<HubRequest>> graveyard_;

@@ -74,7 +74,7 @@ void LeaseHolders::tick() {
 }
 
 bool LeaseHolders::send(GroupCall call) {
-  auto ask = std::make_unique<HomeCall>();
+  std::unique_ptr<HomeCall> ask = hub_.new_call();
   ask->kind = HomeCall::Kind::kGroup;
   ask->group = std::make_unique<GroupCall>(std::move(call));
   return hub_.ask(std::move(ask));

@@ -13,20 +13,25 @@ namespace {
 
 // Readers that read on in one turn.
 constexpr unsigned kReadersATurn = 1024;
+constexpr size_t kHomeCallsKept = 16;
 
 }  // namespace
 
 LocalHub::LocalHub(WorkerContext& context, HubProcess& process, HubExchange& exchange,
-                   BlockSlots& slots)
+                   BlockSlots& slots, TextCoder& coder)
     : context_(context),
       process_(process),
       exchange_(exchange),
       epoch_(Home::epoch_of(exchange.seed)),
-      log_(slots) {
+      log_(slots),
+      coder_(log_, slots, coder, exchange.coded_bytes),
+      calls_(kHomeCallsKept) {
   counts_.name = exchange.name;
   if (is_home()) {
     ChangeSink& changes = *this;
-    home_ = std::make_unique<Home>(log_, changes, exchange.seed, process.workers());
+    home_ =
+        std::make_unique<Home>(log_, changes, exchange.memory, exchange.seed, process.workers());
+    home_->count_also(exchange.coded_bytes);
     groups_ = std::make_unique<Groups>(wall_clock_ms());
   }
   if (exchange.store) restore(*exchange.store);
@@ -52,7 +57,8 @@ HubCounts LocalHub::snapshot() const {
   HubCounts counts = counts_;
   counts.streams = log_.streams();
   counts.events = log_.events();
-  counts.bytes = log_.bytes();
+  counts.bytes = bytes();
+  counts.coded = coder_.made();
   counts.global_position = log_.next() - 1;
   if (groups_) {
     counts.groups = groups_->size();
@@ -305,8 +311,9 @@ void LocalHub::forget(const std::string& stream) {
   for (unsigned worker = 0; worker < process_.workers(); ++worker) {
     HubExchange::Lane* lane = exchange_.lanes[worker].get();
     if (!lane) continue;
-    HubChange change{.kind = HubChange::Kind::kForget, .stream = new std::string(stream)};
-    if (!lane->down.push(change)) delete change.stream;
+    auto name = std::make_unique<std::string>(stream);
+    if (lane->down.push({.kind = HubChange::Kind::kForget, .stream = name.get()}))
+      (void)name.release();
   }
   drop_stream(stream);
 }
@@ -319,6 +326,7 @@ void LocalHub::tick() {
   tell_of_groups();
   home_->trim(context_.loop.now_ms(), wall_clock_ms());
   tell_evicted();
+  exchange_.memory.sort_returned();
 }
 
 void LocalHub::wake_workers() {
@@ -366,10 +374,12 @@ void LocalHub::on_news() {
 
 void LocalHub::answer(std::unique_ptr<HomeCall> call) {
   --asked_;
+  context_.memory_limit.charge(&call->charged, 0);
   if (call->asker)
     call->asker->on_home_answer(*call);
   else if (call->group)
     holders_.on_unwanted(*call);
+  calls_.release(std::move(call));
 }
 
 }  // namespace sluice

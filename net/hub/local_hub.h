@@ -16,10 +16,12 @@
 #include <utility>
 
 #include "core/loop.h"
+#include "core/spares.h"
 #include "net/base/hub_counts.h"
 #include "net/context/worker_context.h"
 #include "net/hub/block_slots.h"
 #include "net/hub/cursor.h"
+#include "net/hub/event_coder.h"
 #include "net/hub/exchange.h"
 #include "net/hub/groups.h"
 #include "net/hub/hub_request.h"
@@ -32,7 +34,8 @@ namespace sluice {
 
 class LocalHub final : public ChangeSink, public FlushTask {
  public:
-  LocalHub(WorkerContext& context, HubProcess& process, HubExchange& exchange, BlockSlots& slots);
+  LocalHub(WorkerContext& context, HubProcess& process, HubExchange& exchange, BlockSlots& slots,
+           TextCoder& coder);
   ~LocalHub() override;
   LocalHub(const LocalHub&) = delete;
   LocalHub& operator=(const LocalHub&) = delete;
@@ -42,6 +45,11 @@ class LocalHub final : public ChangeSink, public FlushTask {
   uint32_t epoch() const { return epoch_; }
   HubExchange& exchange() { return exchange_; }
   HubCounts& counts() { return counts_; }
+  EventCoder& coder() { return coder_; }
+  // Of its history, coded forms too.
+  uint64_t bytes() const {
+    return log_.bytes() + exchange_.coded_bytes.load(std::memory_order_relaxed);
+  }
   // Of its store; null: the hub is in memory alone.
   PageReads* pages() { return pages_.get(); }
   HubCounts snapshot() const;
@@ -53,6 +61,8 @@ class LocalHub final : public ChangeSink, public FlushTask {
   void set_source_watcher(FlushTask* watcher) { source_watcher_ = watcher; }
   bool is_fed(std::string_view stream) const { return fed_.contains(stream); }
 
+  // To ask the home with, empty.
+  std::unique_ptr<HomeCall> new_call() { return calls_.acquire(); }
   // Asks the home; the asker hears of it, maybe at once. False: it cannot be asked, or has stopped,
   // and nobody hears of it.
   bool ask(std::unique_ptr<HomeCall> call);
@@ -129,14 +139,16 @@ class LocalHub final : public ChangeSink, public FlushTask {
   HubExchange& exchange_;
   const uint32_t epoch_;
   Log log_;
+  EventCoder coder_;
   std::unique_ptr<Home> home_;      // null: it is another worker's
   std::unique_ptr<Groups> groups_;  // the same
   uint64_t lease_ms_ = 0;
   LeaseHolders holders_{*this};
   std::unique_ptr<Unstored> unstored_;  // null: nothing is stored
   std::unique_ptr<PageReads> pages_;    // null: there is no store
-  size_t asked_ = 0;                    // calls of this worker that have no answer yet
-  bool changed_ = false;                // other workers are to be woken
+  Spares<HomeCall> calls_;
+  size_t asked_ = 0;      // calls of this worker that have no answer yet
+  bool changed_ = false;  // other workers are to be woken
   uint64_t evicted_ = 0;  // through there, of which they have not been told; 0: they have
   std::unordered_map<std::string, std::unique_ptr<Topic>> topics_;  // by kind and name
   IntrusiveQueue<HubRequest, &HubRequest::in_ready> ready_;

@@ -1,7 +1,6 @@
 // A hub's home and its store: what was there at the start, what goes to the store, and what has
 // become of it.
 #include <algorithm>
-#include <ranges>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,10 +17,10 @@ namespace {
 constexpr uint64_t kUnstoredBytesMax = uint64_t{32} << 20;
 constexpr size_t kUnstoredEventsMax = 8192;
 
-using Status = PublishResult::Status;
+using PublishStatus = PublishResult::Status;
 
-Status refused_with(StoreOutcome outcome) {
-  return outcome == StoreOutcome::kFull ? Status::kStoreFull : Status::kStoreFailed;
+PublishStatus refused_with(StoreOutcome outcome) {
+  return outcome == StoreOutcome::kFull ? PublishStatus::kStoreFull : PublishStatus::kStoreFailed;
 }
 
 }  // namespace
@@ -52,15 +51,15 @@ void LocalHub::restore(HubStore& store) {
   store.taken();
 }
 
-std::optional<Status> LocalHub::refusal() const {
+std::optional<PublishStatus> LocalHub::refusal() const {
   if (!unstored_) return std::nullopt;
   StoreState state = unstored_->store().store().state();
-  if (state == StoreState::kFull) return Status::kStoreFull;
-  if (state != StoreState::kReady) return Status::kStoreFailed;
+  if (state == StoreState::kFull) return PublishStatus::kStoreFull;
+  if (state != StoreState::kReady) return PublishStatus::kStoreFailed;
   bool behind = unstored_->bytes() > kUnstoredBytesMax ||
                 unstored_->events() > kUnstoredEventsMax ||
                 unstored_->calls() >= limits::kHubLaneCalls;
-  if (behind) return Status::kStoreFailed;
+  if (behind) return PublishStatus::kStoreFailed;
   return std::nullopt;
 }
 
@@ -72,8 +71,8 @@ bool LocalHub::waits_for_store(const HomeCall& call) const {
   if (call.kind == HomeCall::Kind::kStoreConsumer) return wants && call.stored;
   if (call.group)
     return wants && call.group->changes() && call.group->status == GroupCall::Status::kDone;
-  return wants &&
-         (call.result.status == Status::kAppended || call.result.status == Status::kDuplicate);
+  return wants && (call.result.status == PublishStatus::kAppended ||
+                   call.result.status == PublishStatus::kDuplicate);
 }
 
 void LocalHub::store_event(Block& block, const EventDraft& draft) {
@@ -94,7 +93,7 @@ void LocalHub::store_rest(const HomeCall& call) {
     context_.loop.flush_later(*this);
   }
   bool named = call.kind == HomeCall::Kind::kPublish && !call.publish.key.empty() &&
-               call.result.status == Status::kAppended;
+               call.result.status == PublishStatus::kAppended;
   if (!named) return;
   unstored_->open().add_key(
       Home::request_key(call.publish.stream, call.publish.key),
@@ -141,14 +140,14 @@ void LocalHub::on_not_stored(StoreOutcome outcome) {
   while (std::unique_ptr<HomeCall> call = unstored_->next_answered(UINT64_MAX, worker))
     refused.emplace_back(std::move(call), worker);
   // The last one first, so that a consumer is left with what it had before all of them.
-  for (auto& [call, its_worker] : refused | std::views::reverse) {
-    if (!takes_back) break;
+  for (auto last = refused.rbegin(); takes_back && last != refused.rend(); ++last) {
+    const std::unique_ptr<HomeCall>& call = last->first;
     if (call->kind == HomeCall::Kind::kStoreConsumer)
       home_->take_back_consumer(call->consumer, call->before);
     if (call->group) groups_->take_back(*call->group, context_.loop.now_ms());
   }
   for (auto& [call, its_worker] : refused) {
-    if (call->result.status == Status::kAppended) counts_.appended -= call->result.count;
+    if (call->result.status == PublishStatus::kAppended) counts_.appended -= call->result.count;
     call->result.status = refused_with(outcome);
     answer_from_home(std::move(call), its_worker);
   }

@@ -26,7 +26,8 @@ LogStream::LogStream(std::string its_name, LogCategory& its_category, uint32_t i
 
 Log::~Log() {
   evict_through(next_ - 1);
-  while (LogStream* stream = empty_.front()) empty_.remove(*stream);
+  for (const auto& [name, stream] : streams_)
+    if (stream->in_empty.linked()) empty_.remove(*stream);
 }
 
 LogStream* Log::stream(std::string_view name) {

@@ -1,6 +1,7 @@
 #include "net/hub/publish_body.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "core/text.h"
@@ -23,9 +24,8 @@ bool is_string(std::string_view value) {
   return value.starts_with('"');
 }
 
-std::string text_of(std::string_view string) {
-  std::string room;
-  return std::string(unescaped(string.substr(1, string.size() - 2), room));
+std::string_view without_quotes(std::string_view string) {
+  return string.substr(1, string.size() - 2);
 }
 
 JsonPlace whole(std::string_view json) {
@@ -37,26 +37,32 @@ JsonPlace whole(std::string_view json) {
 
 class BodyReader {
  public:
-  BodyReader(std::string_view body, const PublishRules& rules, JsonCheck& check,
+  BodyReader(std::string& body, const PublishRules& rules, JsonCheck& check,
              std::vector<EventDraft>& events)
       : body_(body), rules_(rules), check_(check), events_(events) {}
 
   PublishFault read_text() {
     if (body_.size() > rules_.event_bytes_max) return too_large();
     if (!JsonCheck::is_utf8(body_)) return bad("The body is not UTF-8.");
+    size_t size = body_.size();
+    body_.append(rules_.type).append(rules_.message_id);
+    std::string_view rest = body_;
     EventDraft& event = events_.emplace_back();
-    event.data = body_;
+    event.data = rest.substr(0, size);
+    event.type = rest.substr(size, rules_.type.size());
+    event.message_id = rest.substr(size + rules_.type.size());
     event.json = false;
     return {};
   }
 
   PublishFault read_json() {
     if (!check_.valid(body_)) return bad("The body is not JSON.");
-    JsonPlace place = whole(body_);
-    if (body_[place.begin] != '[') return add(body_.substr(place.begin, place.end - place.begin));
-    JsonItems items(body_, place);
+    std::string_view body = body_;
+    JsonPlace place = whole(body);
+    if (body[place.begin] != '[') return add(body.substr(place.begin, place.end - place.begin));
+    JsonItems items(body, place);
     for (JsonPlace item; items.next(item);)
-      if (PublishFault fault = add(body_.substr(item.begin, item.end - item.begin))) return fault;
+      if (PublishFault fault = add(body.substr(item.begin, item.end - item.begin))) return fault;
     return {};
   }
 
@@ -96,7 +102,21 @@ class BodyReader {
     return {};
   }
 
-  static PublishFault take(EventDraft& event, std::string_view name, std::string_view value) {
+  // What the string means. It is no longer than its bytes, so that it has room in their place.
+  std::string_view text_of(std::string_view string) {
+    std::string_view raw = without_quotes(string);
+    if (raw.find('\\') == raw.npos) return raw;
+    char* text = body_.data() + (raw.data() - body_.data());
+    size_t size = 0;
+    for (JsonStringReader reader(raw); !reader.done();) {
+      std::string_view character = reader.next();
+      std::memmove(text + size, character.data(), character.size());
+      size += character.size();
+    }
+    return {text, size};
+  }
+
+  PublishFault take(EventDraft& event, std::string_view name, std::string_view value) {
     if (string_equals(name, "data")) {
       event.data = value;
       return {};
@@ -125,7 +145,7 @@ class BodyReader {
                "\"; it has \"type\", \"data\", \"metadata\" and \"id\".");
   }
 
-  const std::string_view body_;
+  std::string& body_;
   const PublishRules& rules_;
   JsonCheck& check_;
   std::vector<EventDraft>& events_;
@@ -136,12 +156,14 @@ class BodyReader {
 // Message DB's correlationStreamName.
 std::string correlation_of(std::string_view metadata) {
   std::string category;
+  std::string room;
   if (metadata.empty()) return category;
   JsonItems items(metadata, whole(metadata));
   for (JsonPlace item; items.next(item);) {
     if (!items.is_called(item, "correlationStreamName")) continue;
     std::string_view value = metadata.substr(item.begin, item.end - item.begin);
-    category = is_string(value) ? std::string(category_of(text_of(value))) : "";
+    std::string_view text = is_string(value) ? unescaped(without_quotes(value), room) : "";
+    category = category_of(text);
   }
   return category;
 }

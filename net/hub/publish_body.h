@@ -28,9 +28,13 @@ struct PublishFault {
 struct PublishRules {
   size_t event_bytes_max;
   size_t events_max;
+  // Of a text, which has none within.
+  std::string_view type = {};
+  std::string_view message_id = {};
 };
 
-// `body` is given room behind its end for the checker, and `events` are views of it.
+// `events` become views of `body`, which is given room behind its end for the checker. What escapes
+// stand for takes their place in it, and what a text has no place for follows behind it.
 PublishFault read_publish_body(std::string& body, BodyForm form, const PublishRules& rules,
                                JsonCheck& check, std::vector<EventDraft>& events);
 

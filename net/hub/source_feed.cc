@@ -257,10 +257,10 @@ void SourceFeed::pump() {
 
 // False: it cannot be asked now.
 bool SourceFeed::publish() {
-  auto call = std::make_unique<HomeCall>();
+  std::unique_ptr<HomeCall> call = hub_.new_call();
   call->publish.stream = feeds_.stream;
-  call->publish.body = batch_.text;
-  call->publish.events = batch_.drafts(call->publish.body);
+  call->publish.events =
+      batch_.drafts();  // the home is here, and is done with them when it returns
   call->asker = this;
   asked_ = call.get();
   if (hub_.ask(std::move(call))) return true;

@@ -26,13 +26,13 @@ bool may_be_json(std::string_view data) {
 
 }  // namespace
 
-std::vector<EventDraft> SourceBatch::drafts(std::string_view body) const {
+std::vector<EventDraft> SourceBatch::drafts() const {
   std::vector<EventDraft> drafts;
   drafts.reserve(events.size());
   for (const Event& event : events) {
     EventDraft& draft = drafts.emplace_back();
     draft.type = event.type;
-    draft.data = body.substr(event.begin, event.size);
+    draft.data = std::string_view(text).substr(event.begin, event.size);
     draft.origin_id = event.origin_id;
     draft.json = event.json;
   }

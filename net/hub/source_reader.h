@@ -38,8 +38,8 @@ struct SourceBatch {
     text.clear();
     events.clear();
   }
-  // As events of `body`, which is a copy of its text.
-  std::vector<EventDraft> drafts(std::string_view body) const;
+  // As views of what it has.
+  std::vector<EventDraft> drafts() const;
 };
 
 class SourceReader {

@@ -156,8 +156,7 @@ SqliteResult SqliteReader::Connection::find_places(const StoreRead& wanted, uint
   }
   if (wanted.of.size() == 1) return SqliteResult::kDone;
   std::ranges::sort(places);
-  auto twice = std::ranges::unique(places);
-  places.erase(twice.begin(), twice.end());
+  places.erase(std::unique(places.begin(), places.end()), places.end());
   places.resize(std::min(places.size(), count));
   return SqliteResult::kDone;
 }

@@ -23,7 +23,7 @@ void Unstored::send() {
 
 void Unstored::wait(std::unique_ptr<HomeCall> call, unsigned worker) {
   std::vector<EventDraft>().swap(call->publish.events);
-  std::string().swap(call->publish.body);
+  std::string().swap(call->body);
   waiting_.push_back({std::move(call), worker, open_ ? sent_ + 1 : sent_});
 }
 

@@ -48,7 +48,7 @@ void AccessLog::format_text(const Stream& stream, uint64_t now_ns) {
   append_number(line_, stream.events());
   line_ += " first_event_ms=";
   if (stream.events() > 0)
-    append_ms(line_, stream.first_event_ns() - stream.started_ns());
+    append_ms(line_, stream.first_event_after_ns());
   else
     line_ += '-';
   line_ += " time_ms=";
@@ -56,7 +56,7 @@ void AccessLog::format_text(const Stream& stream, uint64_t now_ns) {
   line_ += " upstream=";
   append_or_dash(line_, stream.upstream_url());
   line_ += " request_id=";
-  append_or_dash(line_, stream.facts().id());
+  append_or_dash(line_, stream.request_id());
   line_ += " host=";
   append_or_dash(line_, stream.facts().host());
   line_ += " agent=\"";
@@ -80,7 +80,7 @@ void AccessLog::format_json(const Stream& stream, uint64_t now_ns) {
   append_timestamp(started, wall_clock_ms() - (now_ns - stream.started_ns()) / 1'000'000);
   line.text("time", started);
   line.number("id", stream.id());
-  line.text("request_id", stream.facts().id());
+  line.text("request_id", stream.request_id());
   line.text("client", stream.client_ip());
   line.text("method", stream.facts().method());
   line.text("target", stream.facts().target());
@@ -94,7 +94,7 @@ void AccessLog::format_json(const Stream& stream, uint64_t now_ns) {
   line.number("bytes_out", stream.response_body_bytes());
   line.number("events", stream.events());
   if (stream.events() > 0)
-    line.ms("first_event_ms", stream.first_event_ns() - stream.started_ns());
+    line.ms("first_event_ms", stream.first_event_after_ns());
   else
     line.null("first_event_ms");
   line.ms("time_ms", now_ns - stream.started_ns());

@@ -39,6 +39,8 @@ constexpr HubFamily kCounted[] = {
     {"sluice_hub_refused", "Requests to publish that a hub has refused.", &HubCounts::refused},
     {"sluice_hub_delivered_events", "Events passed on to subscribers, one for each of them.",
      &HubCounts::delivered},
+    {"sluice_hub_coded_events", "Times that an event was compressed for all its subscribers.",
+     &HubCounts::coded},
     {"sluice_hub_gaps", "Gaps that subscribers were told of.", &HubCounts::gaps},
     {"sluice_hub_store_failures", "Times that a hub's store has begun to take no events.",
      &HubCounts::store_failures},

@@ -62,7 +62,7 @@ void StreamEndings::tell_operator(const Stream& stream) {
     if (address != upstream->host) text += " (" + address + ')';
   }
   text += ", request ";
-  append_json_escaped(text, stream.facts().id());
+  append_json_escaped(text, stream.request_id());
   text += ", after " + std::to_string(stream.events()) + " events";
   context_.messages.write(level, context_.loop.now_ms(), text);
 }

@@ -14,7 +14,7 @@ void list_streams(const Streams& streams, std::vector<StreamInfo>& into) {
   for (const Stream* stream = streams.first(); stream && listed < limits::kStreamsListed;
        stream = Streams::next(*stream), ++listed) {
     into.push_back({.id = stream->id(),
-                    .request_id = std::string(stream->facts().id()),
+                    .request_id = stream->request_id(),
                     .worker = streams.context().number,
                     .route = stream->has_route() ? stream->route().path : "",
                     .upstream = std::string(stream->upstream_url()),

@@ -47,7 +47,7 @@ void write_usage_line(const Stream& stream, uint64_t now_ns, std::string& out) {
   append_timestamp(ended, wall_clock_ms());
   line.text("time", ended);
   line.number("id", stream.id());
-  line.text("request_id", stream.facts().id());
+  line.text("request_id", stream.request_id());
   line.text("route", stream.route().path);
   line.text("upstream", stream.upstream_url());
   append_usage(stream, line);
@@ -57,7 +57,7 @@ void write_usage_line(const Stream& stream, uint64_t now_ns, std::string& out) {
   line.number("bytes_in", stream.request_body_bytes());
   line.number("bytes_out", stream.response_body_bytes());
   line.number("events", stream.events());
-  if (stream.events() > 0) line.ms("first_event_ms", stream.first_event_ns() - stream.started_ns());
+  if (stream.events() > 0) line.ms("first_event_ms", stream.first_event_after_ns());
   line.ms("time_ms", now_ns - stream.started_ns());
   out += '}';
 }

@@ -7,6 +7,7 @@
 //
 // Where the body is to be packed (a content coding), what is appended waits plain in the packer's
 // chain, and is packed when a batch begins: so an event leaves with the send that it is packed for.
+// What was coded elsewhere goes behind all that, and is packed no more.
 //
 // All that is appended may leave: what has to wait for the rest of its event is not here, but
 // staged (net/stream/staging.h). Everything a batch points at lives until it has left.
@@ -60,6 +61,11 @@ class Outbox {
   void spill_to(SlotPool& spill) { body().spill_to(spill); }
   // The body, of which nothing has been appended yet, leaves packed.
   void pack(std::unique_ptr<Packer> packer) { packer_ = std::move(packer); }
+  const Packer* packer() const { return packer_.get(); }
+  // Where its packer takes such a text; see there.
+  [[nodiscard]] bool append_coded(const CodedText& text, const Lease& lease, uint64_t name) {
+    return packer_->append_coded(text, lease, name, chain_);
+  }
 
   // Drops everything: nobody will send it.
   void abandon();

@@ -9,7 +9,6 @@
 #include "core/intrusive_list.h"
 #include "net/base/ending.h"
 #include "net/base/failure.h"
-#include "net/http/head.h"
 #include "net/stream/healing.h"
 #include "net/stream/kept_answer.h"
 
@@ -22,7 +21,6 @@ struct Recovery {
 
   Stream& stream;
   ListLink<Recovery> in_wait;            // for the worker's HealingWaits
-  std::unique_ptr<Head> head;            // of the request, to write it anew
   std::unique_ptr<Healing> healing;      // null until an id has come
   std::optional<uint64_t> retry_ms;      // as the upstream gave it for reconnects
   uint64_t tried = 0;                    // upstreams of the group, as bits

@@ -10,7 +10,7 @@
 
 namespace sluice {
 
-static_assert(sizeof(Stream) <= 512, "the allocator's next class is 640 bytes");
+static_assert(sizeof(Stream) <= 384, "the allocator's next class is 448 bytes");
 
 namespace {
 
@@ -27,7 +27,6 @@ Stream::Stream(Streams& streams, ClientHalf& client, uint64_t id)
       response_(context().memory, context().memory.sse_event),
       phase_since_ms_(loop().now_ms()),
       timer_(this),
-      request_(context().memory, context().memory.http_message),
       snapshot_(context().snapshot),
       id_(id),
       started_ns_(loop().now_ns()) {}
@@ -41,7 +40,7 @@ Loop& Stream::loop() const {
 }
 
 Stream::~Stream() {
-  SLUICE_CHECK(!in_live.linked() && !in_queue.linked());
+  SLUICE_CHECK(!in_live.linked());
   SLUICE_CHECK(!recovery_ || !recovery_->in_wait.linked());
 }
 
@@ -56,8 +55,8 @@ void Stream::set_phase(Phase phase) {
 
 void Stream::on_response_begun() {
   attempt_.response_begun = true;
-  if (!keeps_request() || request_.kept_body_bytes() > kept_body_max())
-    request_.keep_for_replay(false);
+  if (!outgoing_) return;
+  if (!keeps_request() || outgoing_->bytes.kept_body_bytes() > kept_body_max()) keep_no_request();
 }
 
 void Stream::on_response_head(const Head& head) {
@@ -114,7 +113,7 @@ void Stream::commit_response(const Head& head) {
   framed_ = has_body && event_stream;
   no_transform_ |= has_no_transform(head);
   // An answer before the request is complete: what is still to come cannot be told from the next.
-  if (context().says_close() || !request_.finished()) keep_alive_ = false;
+  if (context().says_close() || !request_arrived_) keep_alive_ = false;
   ResponseRewrite rewrite;
   rewrite.keep_alive = keep_alive_;
   rewrite.event_stream = event_stream;
@@ -156,13 +155,29 @@ void Stream::promise(const WrittenHead& written) {
 void Stream::on_response_body(const Lease& lease, std::string_view bytes) {
   if (answer_arrives()) append_answer(bytes);
   if (!hears_upstream()) return;
-  if (phase_ == Phase::kFirstEvent) phase_ = Phase::kStreaming;
-  last_upstream_ms_ = loop().now_ms();
-  response_body_bytes_ += bytes.size();
+  note_body(bytes.size());
   if (unpacking())
     unpack(lease, bytes);
   else
     append_body(lease, bytes);
+}
+
+void Stream::on_response_event(const Lease& lease, std::string_view event) {
+  bool plain = framed_ && !inspection_ && !resumes_;
+  if (!plain) {
+    on_response_body(lease, event);
+    return;
+  }
+  if (!hears_upstream()) return;
+  note_body(event.size());
+  adapt_window(event.size());
+  append_run(lease, event, 1);
+}
+
+void Stream::note_body(size_t bytes) {
+  if (phase_ == Phase::kFirstEvent) phase_ = Phase::kStreaming;
+  last_upstream_ms_ = loop().now_ms();
+  response_body_bytes_ += bytes;
 }
 
 void Stream::append_body(const Lease& lease, std::string_view bytes) {
@@ -236,7 +251,7 @@ void Stream::append_run(const Lease& lease, std::string_view run, uint32_t event
   if (notes_ids_) tell_late_gap();
   if (events > 0) note_events(events);
   // An upstream that gives ids does so from the first events on.
-  if (notes_ids_ && !recovery_->healing && events_ > limits::kEventsWithoutIdMax) {
+  if (notes_ids_ && !healing() && events_ > limits::kEventsWithoutIdMax) {
     notes_ids_ = false;
     give_head_back();
   }
@@ -291,7 +306,7 @@ Chain& Stream::staged() {
 }
 
 void Stream::relieve_memory(const SlotPool& pool) {
-  if (!retry_ && request_.keeps_in(pool)) request_.keep_for_replay(false);
+  if (!retry_ && outgoing_ && outgoing_->bytes.keeps_in(pool)) keep_no_request();
   if (gate_holds() && llm()->held && llm()->held->bytes.holds_in(pool) &&
       !open_gate(GateOutcome::kBytes))
     return;
@@ -307,8 +322,8 @@ bool Stream::waits_for_client(const SlotPool& pool) const {
 }
 
 bool Stream::waits_for_upstream(const SlotPool& pool) const {
-  return request_.backlog() > 0 && request_.holds_in(pool) &&
-         low_bits(loop().now_ms()) - request_moved_ms_ >= limits::kShedAfterMs;
+  return request_backlog() > 0 && outgoing_->bytes.holds_in(pool) &&
+         low_bits(loop().now_ms()) - outgoing_->moved_ms >= limits::kShedAfterMs;
 }
 
 // A client that still waits for its answer is told; one that does not read is not waited for.
@@ -346,7 +361,8 @@ void Stream::note_events(uint32_t count) {
   Metrics& metrics = context().metrics;
   metrics.events += count;
   if (events_ == 0) {
-    first_event_ns_ = now_ns;
+    uint64_t after_us = (now_ns - started_ns_) / 1000;
+    first_event_us_ = static_cast<uint32_t>(std::min<uint64_t>(after_us, UINT32_MAX));
     metrics.time_to_first_event.add(now_ns - started_ns_);
   } else {
     metrics.event_gap.add(now_ns - last_event_ns_);
@@ -498,7 +514,7 @@ void Stream::refuse(int status, std::string_view detail, Ending ending, const ch
     return;
   }
   reason_ = reason;
-  if (!request_.finished() && phase_ != Phase::kRequest) keep_alive_ = false;
+  if (!request_arrived_ && phase_ != Phase::kRequest) keep_alive_ = false;
   std::string& text = context().scratch();
   ProblemResponse problem{.status = status, .detail = detail, .close = !keep_alive_};
   problem.head_only = method_is_head_;
@@ -546,7 +562,7 @@ void Stream::discard_unfinished() {
 
 void Stream::on_client_gone(Ending ending) {
   if (ended_ || (ending == Ending::kClientLeft && begin_drain())) return;
-  if (in_queue.linked() || attempt_.upstream) {
+  if (waits_for_connection() || attempt_.upstream) {
     ++context().metrics.upstream_cancels[static_cast<unsigned>(phase_)];
     bool had_some = attempt_.response_begun || response_body_bytes_ > 0;
     if (!had_some) ++context().metrics.cancelled_before_first_byte;

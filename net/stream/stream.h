@@ -26,6 +26,7 @@
 #include "net/stream/halves.h"
 #include "net/stream/inspection.h"
 #include "net/stream/outbox.h"
+#include "net/stream/outgoing_request.h"
 #include "net/stream/recovery.h"
 #include "net/stream/request_facts.h"
 
@@ -100,6 +101,16 @@ class Stream final : public TimerOwner {
   // A response head, interim ones too.
   void on_response_head(const Head& head);
   void on_response_body(const Lease& lease, std::string_view bytes);
+  // The same of one whole event, where the upstream's half knows it for one: nobody looks for its
+  // end.
+  void on_response_event(const Lease& lease, std::string_view event);
+  // Whole events are to come as on_coded_events(), in TextCoder's coding.
+  bool takes_coded() const;
+  // What the coded events were called that the client gets right before; 0: it gets something else.
+  uint64_t coded_before() const { return response_.packer()->last_coded(); }
+  // Whole events, by reference or, without a lease, to be copied. `plain`: what they are.
+  void on_coded_events(const Lease& lease, const CodedText& coded, std::string_view plain,
+                       uint32_t events, uint64_t name);
   // All bytes that the upstream had sent have been read.
   void on_read_dry();
   void on_response_end();
@@ -126,7 +137,14 @@ class Stream final : public TimerOwner {
   // Bytes to receive from the upstream now; 0 = the client has to catch up first.
   uint64_t response_credit();
 
-  Outbox& request() { return request_; }
+  // Null: all of it that this attempt's upstream is to have has left.
+  Outbox* request() { return outgoing_ ? &outgoing_->bytes : nullptr; }
+  bool request_has_work() const { return outgoing_ && outgoing_->bytes.has_work(); }
+  uint64_t request_backlog() const { return outgoing_ ? outgoing_->bytes.backlog() : 0; }
+  // All of it has come from the client.
+  bool request_arrived() const { return request_arrived_; }
+  // And has left.
+  bool request_sent() const { return !outgoing_ || outgoing_->bytes.complete(); }
   bool method_is_head() const { return method_is_head_; }
   bool event_stream() const { return framed_; }
   // The same of what its upstream sends, which the client may not know yet.
@@ -170,12 +188,15 @@ class Stream final : public TimerOwner {
   uint64_t events() const { return events_; }
   uint64_t window() const { return window_; }
   const RequestFacts& facts() const { return facts_; }
+  // The one that it came with, or was given; empty: its head has not come.
+  std::string request_id() const;
   int status() const { return status_; }
   Ending ending() const { return ending_; }
   // Why a request was refused or failed, beyond its ending; may be empty.
   std::string_view reason() const { return reason_; }
   uint64_t started_ns() const { return started_ns_; }
-  uint64_t first_event_ns() const { return first_event_ns_; }
+  // Behind that.
+  uint64_t first_event_after_ns() const { return uint64_t{first_event_us_} * 1000; }
   uint64_t request_body_bytes() const { return request_body_bytes_; }
   uint64_t response_body_bytes() const { return response_body_bytes_; }
   // Behind trusted proxies the one that they name.
@@ -198,29 +219,32 @@ class Stream final : public TimerOwner {
   // Bytes of an event that is not complete, kept from the client.
   uint64_t held() const { return attempt_.staged ? attempt_.staged->bytes.bytes() : 0; }
 
-  // For the list of live streams and an upstream pool's queue.
-  ListLink<Stream> in_live;
-  ListLink<Stream> in_queue;
+  // For an upstream pool's queue: from when its connection is asked for.
+  bool waits_for_connection() const { return outgoing_ && outgoing_->in_queue.linked(); }
+  OutgoingRequest& outgoing() { return *outgoing_; }
+  const OutgoingRequest& outgoing() const { return *outgoing_; }
+  ListLink<Stream> in_live;  // for the list of live streams
   // Sending the request twice does no harm, or its route says so.
   bool repeatable() const { return repeatable_; }
-  uint8_t upstream_index = 0;    // within the route's group
-  bool needs_fresh : 1 = false;  // no kept-alive connection, in that queue
+  uint8_t upstream_index = 0;  // within the route's group
 
  private:
   WorkerContext& context() const;
   Loop& loop() const;
-  std::string own_request_id() const;
   bool is_ours() const { return client_ && !client_->own_route().empty(); }
   bool refused_by_head(const Head& head);
   bool write_request(const Head& head);
-  void keep_head(std::unique_ptr<Head> head);
+  void keep_head(const Head& head);
   void give_head_back();
-  bool owns_head() const { return recovery_ && recovery_->head; }
+  bool owns_head() const { return facts_.has_head(); }
+  bool write_request_anew();
   Recovery& recovery() {
     if (!recovery_) recovery_ = std::make_unique<Recovery>(*this);
     return *recovery_;
   }
   bool keeps_request() const { return keeps_request_ || keeps_until_content_; }
+  void keep_no_request();
+  void drop_request_if_sent();
   void set_phase(Phase phase);
   void ask_for_upstream(bool fresh);
   void begin_next_attempt();
@@ -235,7 +259,8 @@ class Stream final : public TimerOwner {
   bool without_content() const {
     return !head_queued_ || (early_head_ && response_body_bytes_ == 0) || gate_holds();
   }
-  bool may_heal(const Head& head) const;
+  // Of a request without a body.
+  bool may_heal() const;
   uint64_t kept_body_max() const;
   // The whole of the request can be sent to another upstream.
   bool at_hand() const;
@@ -257,9 +282,9 @@ class Stream final : public TimerOwner {
   bool waits_for_pace();
   void end_wait();
   std::optional<uint32_t> another_upstream(uint64_t tried);
-  bool healing_waits() const {
-    return recovery_ && recovery_->healing && recovery_->healing->waits();
-  }
+  // Null until an id has come.
+  Healing* healing() const { return recovery_ ? recovery_->healing.get() : nullptr; }
+  bool healing_waits() const { return healing() && healing()->waits(); }
   void settle_request();
   void on_comeback(const Head& head);
   void on_over();
@@ -276,8 +301,7 @@ class Stream final : public TimerOwner {
   void note_place(const Pieces& id, bool delivered, bool is_last);
   void tell_gap(Gap gap, std::string_view first_id);
   void tell_late_gap() {
-    Healing* healing = recovery_->healing.get();
-    if (healing && std::exchange(healing->came_by, false)) tell_gap(Gap::kReplayed, {});
+    if (healing() && std::exchange(healing()->came_by, false)) tell_gap(Gap::kReplayed, {});
   }
   // News from the upstream counts; none does once its attempt has been given up.
   bool hears_upstream() const { return !ended_ && phase_ != Phase::kDraining && !retry_; }
@@ -285,8 +309,10 @@ class Stream final : public TimerOwner {
   // Whether and how its body is packed (stream_packing.cc).
   void choose_coding(const Head& request);
   std::unique_ptr<Packer> packer_for(const Head& response);
+  bool shares_coded_events() const;
   bool varies(const Head& response) const;
   void promise(const WrittenHead& written);
+  void note_body(size_t bytes);
   void append_response(const Lease& lease, std::string_view bytes);
   void append_event_bytes(const Lease& lease, std::string_view bytes);
   void append_run(const Lease& lease, std::string_view run, uint32_t events);
@@ -425,8 +451,9 @@ class Stream final : public TimerOwner {
   static uint32_t low_bits(uint64_t ms) { return static_cast<uint32_t>(ms); }
 
   // In the order of use: what every event touches comes first, on as few cache lines as may be, and
-  // without holes, so that a stream stays within an allocator's class of 512 bytes.
-  bool ended_ : 1 = false;      // in one byte with needs_fresh
+  // without holes, so that a stream stays within an allocator's class of 384 bytes.
+  bool ended_ : 1 = false;
+  bool request_arrived_ : 1 = false;
   bool notes_ids_ : 1 = false;  // of what is delivered, since the stream may have to be resumed
   bool resumes_ : 1 = false;    // nothing new has come yet: what was delivered is dropped
   bool keeps_until_content_ : 1 = false;                 // the request, for another upstream
@@ -471,17 +498,15 @@ class Stream final : public TimerOwner {
   bool awaits_go_ahead_ : 1 = false;  // the client sends no body before it is told to (Expect)
   bool told_to_go_on_ : 1 = false;    // and has sent none since it was
 
-  // Of the loop's time the low 32 bits, for differences.
-  uint32_t request_moved_ms_ = 0;  // since its oldest byte that has not left waits, at most
-  uint32_t window_since_ms_ = 0;
+  uint32_t window_since_ms_ = 0;  // of the loop's time the low 32 bits, for differences
+  uint32_t first_event_us_ = 0;   // behind the start; of one after 71 minutes no more than that
   uint64_t phase_since_ms_;
   Timer timer_;
-  Outbox request_;
-  std::unique_ptr<Recovery> recovery_;  // null until there is something to recover from
+  std::unique_ptr<OutgoingRequest> outgoing_;  // null until its head is written
+  std::unique_ptr<Recovery> recovery_;         // null until there is something to recover from
   ConfigRef snapshot_;
   uint64_t id_;
   uint64_t started_ns_;
-  uint64_t first_event_ns_ = 0;
   uint64_t request_body_bytes_ = 0;
   const char* reason_ = "";
   RequestFacts facts_;

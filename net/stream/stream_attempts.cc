@@ -2,34 +2,41 @@
 // and when one does.
 #include <utility>
 
+#include "core/check.h"
 #include "net/stream/stream.h"
 #include "net/stream/streams.h"
 
 namespace sluice {
 
-// A head is large. Without room for it another attempt gets the request as it was first written.
-void Stream::keep_head(std::unique_ptr<Head> head) {
+// Without room for the head another attempt gets the request as it was first written.
+void Stream::keep_head(const Head& head) {
+  if (!keeps_request() || head.body() != BodyKind::kNone || !facts_.keep_head(head)) return;
   uint32_t charged = 0;
-  bool needed = keeps_request() && head->body() == BodyKind::kNone;
-  if (needed &&
-      context().memory_limit.charge(&charged, static_cast<uint32_t>(head->bytes_used()))) {
-    // A copy, in its own size: those of the pool have room for the largest that they have held.
-    recovery().head = std::make_unique<Head>(*head);
-  }
-  context().heads.release(std::move(head));
+  if (!context().memory_limit.charge(&charged, static_cast<uint32_t>(facts_.head_bytes())))
+    facts_.drop_head();
 }
 
 void Stream::give_head_back() {
   if (!owns_head()) return;
-  auto charged = static_cast<uint32_t>(recovery_->head->bytes_used());
+  auto charged = static_cast<uint32_t>(facts_.head_bytes());
   context().memory_limit.charge(&charged, 0);
-  recovery_->head.reset();
+  facts_.drop_head();
+}
+
+// False: it has been refused, or waits.
+bool Stream::write_request_anew() {
+  std::unique_ptr<Head> head = context().heads.acquire();
+  facts_.restore_head(*head);
+  bool written = write_request(*head);
+  context().heads.release(std::move(head));
+  return written;
 }
 
 void Stream::ask_for_upstream(bool fresh) {
   if (!upstream_asked_) streams_.retry_budget().request_begins(upstream().id);
   upstream_asked_ = true;
   attempt_.under_way = true;
+  SLUICE_CHECK(outgoing_);
   streams_.upstreams().acquire(*this, fresh);
 }
 
@@ -44,7 +51,7 @@ void Stream::on_resolving() {
 void Stream::on_upstream(UpstreamHalf& upstream, bool reused) {
   attempt_.upstream = &upstream;
   attempt_.reused = reused;
-  request_.keep_for_replay((reused && repeatable_) || (keeps_request() && !owns_head()));
+  outgoing_->bytes.keep_for_replay((reused && repeatable_) || (keeps_request() && !owns_head()));
   set_phase(reused ? Phase::kAwaitingHead : Phase::kConnecting);
   upstream.request_ready();
 }
@@ -54,7 +61,7 @@ void Stream::on_upstream_connected() {
 }
 
 void Stream::on_no_upstream(Ending ending, const char* reason) {
-  if (!request_.finished()) keep_alive_ = false;  // what is still to come will not be read
+  if (!request_arrived_) keep_alive_ = false;  // what is still to come will not be read
   lose_attempt(ending, reason, /*nothing_sent=*/true);
 }
 
@@ -67,7 +74,7 @@ void Stream::on_upstream_lost(Ending ending, const char* reason, bool nothing_se
   if (!hears_upstream()) return;
   end_attempt(ending);
   if (attempt_.reused && !attempt_.response_begun && !retried_) {
-    retry_ = nothing_sent || (repeatable_ && request_.kept_for_replay());
+    retry_ = nothing_sent || (repeatable_ && outgoing_ && outgoing_->bytes.kept_for_replay());
     if (retry_) return;
     if (!repeatable_) reason = "not_idempotent";
   }
@@ -88,7 +95,7 @@ void Stream::upstream_released() {
   }
   // Nobody is left to send it, unless what waits packed has yet to show that another upstream is to
   // be asked.
-  if (!has_packed() || !at_hand()) request_.abandon();
+  if (!has_packed() || !at_hand()) outgoing_.reset();
   delete_if_unused();
 }
 
@@ -107,7 +114,7 @@ bool Stream::replace_attempt(Ending because) {
 void Stream::leave_attempt() {
   if (llm()) drop_held(GateOutcome::kFailedOver);
   discard_unfinished();
-  if (in_queue.linked()) streams_.upstreams().forget(*this);
+  if (waits_for_connection()) streams_.upstreams().forget(*this);
   retry_ = attempt_.upstream != nullptr;
   if (!retry_)
     await_attempt();
@@ -130,10 +137,10 @@ void Stream::begin_next_attempt() {
   clear_attempt();
   if (fails_over && !begin_retry()) return;
   if (owns_head()) {
-    request_.abandon();
-    if (!write_request(*recovery_->head)) return;
-  } else if (request_.kept_for_replay()) {
-    request_.rewind();
+    outgoing_.reset();
+    if (!write_request_anew()) return;
+  } else if (outgoing_->bytes.kept_for_replay()) {
+    outgoing_->bytes.rewind();
   }
   ask_for_upstream(true);
 }
@@ -149,7 +156,7 @@ void Stream::let_go_of_upstream(Ending ending) {
   if (llm()) drop_held(GateOutcome::kEnded);
   end_attempt(ending);
   end_wait();
-  if (in_queue.linked()) streams_.upstreams().forget(*this);
+  if (waits_for_connection()) streams_.upstreams().forget(*this);
   retry_ = false;
   if (attempt_.upstream) attempt_.upstream->cancel();
 }

@@ -32,7 +32,7 @@ bool Stream::refused_as_encoded() {
   warning += "an event stream is encoded, so it passes unfiltered: upstream ";
   warning += upstream_url();
   warning += ", request ";
-  append_json_escaped(warning, facts_.id());
+  append_json_escaped(warning, request_id());
   context().warn(warning);
   return false;
 }

@@ -68,15 +68,15 @@ bool Stream::note_field(const Field& field) {
   }
   if (field.kind == FieldKind::kRetry) {
     std::array<char, 20> room;
-    recovery_->retry_ms = parse_decimal(shown(field.value, room)).value_or(UINT32_MAX);
+    recovery().retry_ms = parse_decimal(shown(field.value, room)).value_or(UINT32_MAX);
   }
   return false;
 }
 
 void Stream::note_id(const Pieces& id) {
-  if (!recovery_->healing) {
+  if (!healing()) {
     if (id.empty()) return;
-    recovery_->healing = std::make_unique<Healing>(context().memory_limit, settings().heal_ids);
+    recovery().healing = std::make_unique<Healing>(context().memory_limit, settings().heal_ids);
   }
   Healing& healing = *recovery_->healing;
   // It would have been dropped if the ring reached back to where the upstream began.
@@ -112,7 +112,7 @@ bool Stream::may_tear() {
       return false;
     }
   }
-  if (!note_ids(part) && recovery_->healing) recovery_->healing->ids.lose_track();
+  if (!note_ids(part) && healing()) healing()->ids.lose_track();
   return true;
 }
 
@@ -189,7 +189,7 @@ void Stream::tell_gap(Gap gap, std::string_view first_id) {
   warning += "a resumed stream begins elsewhere: " + facts + ", upstream ";
   warning += upstream_url();
   warning += ", request ";
-  append_json_escaped(warning, facts_.id());
+  append_json_escaped(warning, request_id());
   context().warn(warning);
   if (!settings().gap_event) return;
   std::string event = "event: sluice.gap\ndata: " + facts + "\n\n";

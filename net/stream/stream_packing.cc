@@ -21,12 +21,38 @@ std::unique_ptr<Packer> Stream::packer_for(const Head& response) {
   if (!unpacking() && !may_be_encoded(response)) return {};
   Memory& memory = context().memory;
   ContentCoding coding = coding_;
-  auto packer = std::make_unique<Packer>(streams_.encoders(), coding,
-                                         /*each_send=*/has_event_stream_type(response), memory,
+  Packer::Way way = shares_coded_events()             ? Packer::Way::kElsewhere
+                    : has_event_stream_type(response) ? Packer::Way::kEachSend
+                                                      : Packer::Way::kWhenDry;
+  auto packer = std::make_unique<Packer>(streams_.encoders(), coding, way, memory,
                                          framed_ ? memory.sse_event : memory.http_message);
-  if (packer->has_state()) return packer;
+  if (packer->has_state() || packer->takes_coded()) return packer;
   ++streams_.encoders().metrics().refused;
   return {};
+}
+
+// A hub's subscriber for whom nothing changes events: it can have what all others get.
+bool Stream::shares_coded_events() const {
+  return framed_ && !route_->hub.empty() && coding_ == TextCoder::kCoding && !filtered();
+}
+
+bool Stream::takes_coded() const {
+  const Packer* packer = response_.packer();
+  return packer && packer->takes_coded();
+}
+
+void Stream::on_coded_events(const Lease& lease, const CodedText& coded, std::string_view plain,
+                             uint32_t events, uint64_t name) {
+  if (!hears_upstream()) return;
+  note_body(plain.size());
+  adapt_window(coded.bytes.size());
+  if (tapped()) copy_own_to_taps(plain);
+  if (!response_.append_coded(coded, lease, name)) {
+    fail(Ending::kOverloaded);
+    return;
+  }
+  note_events(events);
+  response_grew();
 }
 
 // Another request for the same might be answered in another coding.

@@ -11,9 +11,9 @@
 
 namespace sluice {
 
-bool Stream::may_heal(const Head& head) const {
+bool Stream::may_heal() const {
   return settings().heal != Heal::kOff && settings().framing == EventFraming::kEvent &&
-         head.method() == "GET" && head.body() == BodyKind::kNone;
+         facts_.method() == "GET";
 }
 
 // What a stale connection may have to send again has a bound of its own.
@@ -24,9 +24,10 @@ uint64_t Stream::kept_body_max() const {
 }
 
 bool Stream::at_hand() const {
-  bool kept = keeps_request_ ||
-              (keeps_until_content_ && request_.kept_body_bytes() <= settings().retry_buffer);
-  return owns_head() || (kept && request_.kept_for_replay());
+  if (owns_head()) return true;
+  if (!outgoing_ || !outgoing_->bytes.kept_for_replay()) return false;
+  return keeps_request_ ||
+         (keeps_until_content_ && outgoing_->bytes.kept_body_bytes() <= settings().retry_buffer);
 }
 
 void Stream::lose_attempt(Ending ending, const char* reason, bool nothing_sent) {
@@ -76,7 +77,7 @@ bool Stream::fail_over(Failure failure, Ending ending, bool nothing_sent, const 
   recovery_->lost_by = failure == Failure::kStatus ? Ending::kUnavailable : ending;
   recovery_->next_attempt_ms = attempt_.upstream ? 0 : loop().now_ms() + 1;
   end_attempt(ending);
-  if (in_queue.linked()) streams_.upstreams().forget(*this);
+  if (waits_for_connection()) streams_.upstreams().forget(*this);
   if (answer) keep_answer(*answer);
   upstream_index = *other;
   leave_attempt();
@@ -102,7 +103,7 @@ bool Stream::has_better_answer(int status) const {
 void Stream::keep_answer(const Head& head) {
   if (recovery_->answered == 0 || answer_rank(head.status()) >= answer_rank(recovery_->answered))
     recovery_->answered = static_cast<uint16_t>(head.status());
-  if (head_queued_ || has_better_answer(head.status()) || !request_.finished()) return;
+  if (head_queued_ || has_better_answer(head.status()) || !request_arrived_) return;
   uint64_t until_ms = loop().now_ms() + limits::kKeptAnswerMs;
   recovery_->arriving = KeptAnswer::of(context().memory_limit, head, upstream_index, until_ms);
   if (recovery_->arriving) loop().timers().schedule_earlier(timer_, until_ms);
@@ -156,7 +157,7 @@ bool Stream::begin_retry() {
 // There is content now, or will be: what was kept for another upstream goes, unless the stream may
 // be resumed.
 void Stream::settle_request() {
-  notes_ids_ = framed_ && owns_head() && may_heal(*recovery_->head);
+  notes_ids_ = framed_ && owns_head() && may_heal();
   if (recovery_) {
     recovery_->tried = 0;
     recovery_->kept.reset();
@@ -164,7 +165,7 @@ void Stream::settle_request() {
   bool kept = keeps_until_content_ && !keeps_request_;
   keeps_until_content_ = false;
   if (!kept) return;
-  request_.keep_for_replay(false);
+  keep_no_request();
   if (!notes_ids_) give_head_back();
 }
 
@@ -173,8 +174,9 @@ void Stream::settle_request() {
 // False: it cannot be resumed, or no longer.
 bool Stream::heal(Failure failure, Ending ending, std::optional<uint64_t> retry_after_ms) {
   if (!notes_ids_ || !heals(failure) || attempt_.torn) return false;
-  if (!owns_head() || !recovery_->healing || !recovery_->healing->can_ask()) return false;
-  Healing& healing = *recovery_->healing;
+  Healing* known = healing();
+  if (!owns_head() || !known || !known->can_ask()) return false;
+  Healing& healing = *known;
   Metrics& metrics = context().metrics;
   uint64_t now_ms = loop().now_ms();
   healing.breaks(now_ms, ending);
@@ -206,7 +208,7 @@ void Stream::give_up_healing() {
 // It may be long until then. A head that is written anew need not hold a slot as long.
 void Stream::await_attempt() {
   clear_attempt();
-  if (owns_head()) request_.abandon();
+  if (owns_head()) outgoing_.reset();
   if (healing_waits() && recovery_->not_before_ms < recovery_->next_attempt_ms)
     streams_.healing_waits().add(upstream().id, *recovery_);
   set_phase(Phase::kHealing);

@@ -25,13 +25,6 @@ bool is_request_id(std::string_view text) {
   return visible && !text.empty() && text.size() <= limits::kRequestIdBytes;
 }
 
-// A query may hold secrets (keys, tokens), so it is not even kept unless it is to be shown.
-std::string shown_target(std::string_view target, bool with_query) {
-  size_t question = target.find('?');
-  if (with_query || question == target.npos) return std::string(target);
-  return std::string(target.substr(0, question)) + "?***";
-}
-
 }  // namespace
 
 void Stream::on_request_head(std::unique_ptr<Head> arrived, bool keep_alive) {
@@ -67,24 +60,29 @@ void Stream::on_request_head(std::unique_ptr<Head> arrived, bool keep_alive) {
   streams_.upstreams().choose(*this, 0);
   bool others = settings().retries > 0 && route_->upstreams.size() > 1;
   bool kept = head.body() == BodyKind::kNone || settings().retry_buffer > 0;
-  keeps_until_content_ = (others && kept) || may_heal(head);
+  keeps_until_content_ = (others && kept) || (head.body() == BodyKind::kNone && may_heal());
   bool written = write_request(head);
-  keep_head(std::move(arrived));
+  keep_head(head);
+  context().heads.release(std::move(arrived));
   if (written) ask_for_upstream(false);
 }
 
 void Stream::keep_facts(const Head& head) {
   method_is_head_ = head.method() == "HEAD";
-  std::string target = shown_target(head.target(), snapshot_->config().log_query);
   RequestFacts::Texts texts{
-      .method = head.method(), .target = target, .protocol = client_->protocol()};
+      .method = head.method(), .target = head.target(), .protocol = client_->protocol()};
   std::string client = client_->client_ip();
   if (client_->client_trusted())
     client = forwarded_client(head, client, snapshot_->config().trusted_proxies);
   texts.client = client;
-  std::string own_id;
+  // A query may hold secrets (keys, tokens), so it is not even kept unless it is to be shown.
+  size_t path_size = texts.target.find('?');
+  if (path_size != texts.target.npos && !snapshot_->config().log_query) {
+    std::string& shown = context().scratch();
+    texts.target = shown.append(texts.target.substr(0, path_size)) += "?***";
+  }
   texts.id = head.find("x-request-id").value_or("");
-  if (!is_request_id(texts.id)) texts.id = own_id = own_request_id();
+  if (!is_request_id(texts.id)) texts.id = {};
   if (context().logs_requests()) {
     texts.host = head.find("host").value_or("");
     texts.user_agent = head.find("user-agent").value_or("");
@@ -92,8 +90,9 @@ void Stream::keep_facts(const Head& head) {
   facts_.keep(texts);
 }
 
-// For a request that came without one.
-std::string Stream::own_request_id() const {
+// One of our own for a request that came without.
+std::string Stream::request_id() const {
+  if (!facts_.known() || !facts_.id().empty()) return std::string(facts_.id());
   std::array<char, 16> hex{};
   char* end = std::to_chars(hex.data(), hex.data() + hex.size(), id_, 16).ptr;
   return snapshot_->config().instance + '-' + std::string(hex.data(), end);
@@ -153,12 +152,13 @@ bool Stream::write_request(const Head& head) {
   rewrite.via = context().via;
   rewrite.received_protocol = client_->protocol();
   rewrite.default_host = upstream().host;
-  rewrite.request_id = facts_.id();
+  std::string id = request_id();
+  rewrite.request_id = id;
   if (metered()) rewrite.body_growth = inspection_->metering->growth_left;
   // Who has to see events cannot read packed ones. Those of other bodies nobody has to see.
-  bool may_resume = wants_event_stream_ && may_heal(head);
+  bool may_resume = wants_event_stream_ && head.body() == BodyKind::kNone && may_heal();
   rewrite.identity = inspection_ || coding_ != ContentCoding::kIdentity || may_resume;
-  if (recovery_ && recovery_->healing) rewrite.last_event_id = recovery_->healing->ids.last();
+  if (Healing* known = healing()) rewrite.last_event_id = known->ids.last();
   std::string& text = context().scratch();
   const BodyFraming* framing = streams_.upstreams().writer(*this).write_head(head, rewrite, text);
   if (text.size() > context().head_limits().head_bytes_max) {
@@ -169,21 +169,24 @@ bool Stream::write_request(const Head& head) {
            parse_error_name(ParseError::kHeadTooLarge));
     return false;
   }
-  if (!request_.append_head(text)) {
+  if (!outgoing_) outgoing_ = std::make_unique<OutgoingRequest>(*this, context().memory);
+  if (!outgoing_->bytes.append_head(text)) {
     // A stream that has its client's time tries again later.
     if (healing_waits() && heal(Failure::kOverload, Ending::kOverloaded)) return false;
     if (head.body() != BodyKind::kNone) keep_alive_ = false;
     fail(Ending::kOverloaded);
     return false;
   }
-  request_.set_framing(framing);
-  request_moved_ms_ = low_bits(loop().now_ms());
+  outgoing_->bytes.set_framing(framing);
+  outgoing_->moved_ms = low_bits(loop().now_ms());
+  if (request_arrived_) outgoing_->bytes.finish();
   return true;
 }
 
 void Stream::on_request_body(const Lease& lease, std::string_view bytes) {
   awaits_go_ahead_ = told_to_go_on_ = false;
-  if (ended_ || phase_ == Phase::kDraining) return;  // answered: what still comes is dropped
+  // Answered, or nobody is left to send it: what still comes is dropped.
+  if (ended_ || phase_ == Phase::kDraining || !outgoing_) return;
   request_body_bytes_ += bytes.size();
   if (settings().max_body_size > 0 && request_body_bytes_ > settings().max_body_size) {
     ++context().metrics.refusals[static_cast<unsigned>(Refusal::kBodyTooLarge)];
@@ -192,7 +195,7 @@ void Stream::on_request_body(const Lease& lease, std::string_view bytes) {
            refusal_name(Refusal::kBodyTooLarge));
     return;
   }
-  if (request_.backlog() == 0) request_moved_ms_ = low_bits(loop().now_ms());
+  if (request_backlog() == 0) outgoing_->moved_ms = low_bits(loop().now_ms());
   if (inspection_ && inspection_->request)
     append_asking_for_usage(lease, bytes);
   else
@@ -202,19 +205,33 @@ void Stream::on_request_body(const Lease& lease, std::string_view bytes) {
 
 void Stream::append_request(const Lease& lease, std::string_view bytes) {
   bool small = !lease || bytes.size() <= lease.size() / limits::kSpillFraction;
-  if (small) bytes = request_.append_copy(bytes);
+  if (small) bytes = outgoing_->bytes.append_copy(bytes);
   if (!bytes.empty() && !lease) {
     keep_alive_ = false;
     fail(Ending::kOverloaded);
     return;
   }
-  if (!bytes.empty()) request_.append(lease, bytes);
+  if (!bytes.empty()) outgoing_->bytes.append(lease, bytes);
 }
 
 void Stream::on_request_end() {
   if (metered()) pad_request();
-  request_.finish();
+  request_arrived_ = true;
+  if (outgoing_) outgoing_->bytes.finish();
+  drop_request_if_sent();
   if (attempt_.upstream) attempt_.upstream->request_ready();
+}
+
+// The upstream has all of it, and nobody else is to get it.
+void Stream::drop_request_if_sent() {
+  if (outgoing_ && outgoing_->bytes.complete() && !outgoing_->bytes.kept_for_replay())
+    outgoing_.reset();
+}
+
+void Stream::keep_no_request() {
+  if (!outgoing_) return;
+  outgoing_->bytes.keep_for_replay(false);
+  drop_request_if_sent();
 }
 
 // Once the answer is complete, or is ours, the rest of the request is read to be dropped: many
@@ -223,7 +240,7 @@ uint64_t Stream::request_credit() const {
   if (ended_) return 0;
   if (phase_ == Phase::kDraining) return limits::kRequestWindow;
   uint64_t window = context().memory_tight() ? limits::kTightRequestWindow : limits::kRequestWindow;
-  uint64_t waiting = request_.backlog();
+  uint64_t waiting = request_backlog();
   // While others wait for a slot, this stream has to send its held bytes first.
   if (waiting > 0 && context().memory.http_message.has_waiters()) return 0;
   return waiting * 2 > window ? 0 : window - waiting;
@@ -235,11 +252,13 @@ bool Stream::body_due() const {
 
 void Stream::on_request_sent(uint64_t body_bytes) {
   context().metrics.bytes_to_upstreams += body_bytes;
-  if (request_.gave_way()) request_moved_ms_ = low_bits(loop().now_ms());
+  if (outgoing_->bytes.gave_way()) outgoing_->moved_ms = low_bits(loop().now_ms());
   if (phase_ == Phase::kAwaitingHead) phase_since_ms_ = loop().now_ms();
   // What is about to be sent again stays, though a send that was under way has added to it.
-  if (!retry_ && request_.kept_body_bytes() > kept_body_max()) request_.keep_for_replay(false);
-  if (client_ && !request_.finished()) client_->request_window_opened();
+  if (!retry_ && outgoing_->bytes.kept_body_bytes() > kept_body_max())
+    outgoing_->bytes.keep_for_replay(false);
+  drop_request_if_sent();
+  if (client_ && !request_arrived_) client_->request_window_opened();
 }
 
 }  // namespace sluice

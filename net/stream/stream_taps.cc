@@ -51,7 +51,7 @@ void Stream::copy_to_taps(std::string_view run) {
   streams_.taps().copy(inspection_->taps, id_, staged, run, skip);
 }
 
-// Whole events that we have written.
+// Whole events before which nothing is staged: our own, or a hub's.
 void Stream::copy_own_to_taps(std::string_view text) {
   streams_.taps().copy(inspection_->taps, id_, nullptr, text, 0);
 }

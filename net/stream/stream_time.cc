@@ -147,7 +147,7 @@ void Stream::on_timer() {
 }
 
 void Stream::commit_early_head() {
-  if (!request_.finished() || (no_transform_ && !settings().heartbeat_named_by_route)) {
+  if (!request_arrived_ || (no_transform_ && !settings().heartbeat_named_by_route)) {
     wants_event_stream_ = false;  // not for this one
     return;
   }

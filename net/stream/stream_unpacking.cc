@@ -23,7 +23,7 @@ bool Stream::is_to_be_unpacked(const Head& head) const {
   if (!attempt_.under_way) return false;
   if (filtered() || metered() || head_queued_ || is_ours()) return true;
   if (no_transform_ || has_no_transform(head)) return false;
-  bool may_resume = wants_event_stream_ && owns_head() && may_heal(*recovery_->head);
+  bool may_resume = wants_event_stream_ && owns_head() && may_heal();
   return llm() || coding_ != ContentCoding::kIdentity || may_resume;
 }
 

@@ -82,17 +82,17 @@ void Stream::append_asking_for_usage(const Lease& lease, std::string_view bytes)
   }
   Metering& metering = *inspection_->metering;
   append_request(lease, bytes.substr(0, insertion->at));
-  if (ended_ || phase_ == Phase::kDraining) return;
-  request_.append_static(insertion->text);
+  if (ended_ || phase_ == Phase::kDraining || !outgoing_) return;
+  outgoing_->bytes.append_static(insertion->text);
   if (metering.growth_left > 0)
     metering.growth_left -= static_cast<uint32_t>(insertion->text.size());
   append_request(lease, bytes.substr(insertion->at));
 }
 
 void Stream::pad_request() {
-  if (ended_ || phase_ == Phase::kDraining) return;
+  if (ended_ || phase_ == Phase::kDraining || !outgoing_) return;
   Metering& metering = *inspection_->metering;
-  request_.append_static(kBlanks.substr(0, std::exchange(metering.growth_left, 0)));
+  outgoing_->bytes.append_static(kBlanks.substr(0, std::exchange(metering.growth_left, 0)));
 }
 
 // An event stream of which whole events are not held, or which came in lines, or which its client
@@ -220,7 +220,7 @@ bool Stream::begin_drain() {
     return false;
   bool works =
       (attempt_.upstream || has_packed()) && hears_upstream() && phase_ >= Phase::kAwaitingHead;
-  if (!works || !request_.finished() || request_.backlog() > 0 || context().draining) return false;
+  if (!works || !request_arrived_ || request_backlog() > 0 || context().draining) return false;
   auto& drain = inspection_->metering->drain;
   drain = std::make_unique<UsageDrain>(*this, *client_,
                                        loop().now_ms() + settings().drain_for_usage_ms);

@@ -73,7 +73,7 @@ class LeanTransform final : public Transform {
     return {.kind = reading_ == Reading::kBroken ? Opened::Kind::kBroken : Opened::Kind::kEnd};
   }
   bool ready() const override { return true; }
-  bool has_output() const override { return !said_.empty() || update_due_ || alert_due_; }
+  bool has_output() const override { return update_due_ || alert_due_; }
   Sealed seal(std::span<const iovec> plain, std::span<char> into) override;
   // RFC 8446 section 6.1: nothing follows, not even an answer to a key update.
   void end() override {
@@ -109,7 +109,7 @@ class LeanTransform final : public Transform {
   RecordSizes sizes_{kSealedOverheadBytes};
   RecordKeys opening_;
   const uint64_t records_per_key_;
-  std::string said_;  // by the handshake, and has not left
+  std::string said_;  // by the handshake, and has not left: tickets, which may wait for plain bytes
   RecordReader reader_;
   const std::string protocol_;
   const std::string subject_;

@@ -149,7 +149,7 @@ std::unique_ptr<Transform> connect_tls(std::shared_ptr<const TlsClient> client,
              const_cast<char*>(client->name_.c_str()));
   if (Handle<SSL_SESSION> session = client->take_session())
     SSL_set_session(ssl.get(), session.get());
-  return make_tls_transform(std::move(ssl), TlsRole::kClient, std::move(client), counters);
+  return make_tls_client(std::move(ssl), std::move(client), counters);
 }
 
 }  // namespace sluice

@@ -182,9 +182,8 @@ std::string TlsServer::set_up() {
 
 std::unique_ptr<Transform> accept_tls(std::shared_ptr<const TlsServer> server,
                                       TlsCounters& counters) {
-  Handle<SSL> ssl(SSL_new(server->context_.get()));
-  SLUICE_CHECK(ssl);
-  return make_tls_transform(std::move(ssl), TlsRole::kServer, std::move(server), counters);
+  SSL_CTX& context = *server->context_;
+  return make_tls_server(context, std::move(server), counters);
 }
 
 }  // namespace sluice

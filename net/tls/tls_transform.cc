@@ -87,24 +87,17 @@ TlsResult result_of(unsigned long error) {
 
 class TlsTransform final : public Transform {
  public:
-  TlsTransform(Handle<ssl_st> ssl, TlsRole role, std::shared_ptr<const void> settings,
-               TlsCounters& counters)
-      : ssl_(std::move(ssl)), settings_(std::move(settings)), counters_(counters), role_(role) {
-    BIO* bio = BIO_new(bio_method());
-    SLUICE_CHECK(bio != nullptr);
-    BIO_set_data(bio, this);
-    BIO_set_init(bio, 1);
-    SSL_set_bio(ssl_.get(), bio, bio);
-    if (role == TlsRole::kServer) {
-      SSL_set_accept_state(ssl_.get());
-      begun_ = true;
-    } else {
-      SSL_set_connect_state(ssl_.get());
-      (void)shake_hands();  // says hello
-    }
+  TlsTransform(ssl_ctx_st& server, std::shared_ptr<const void> settings, TlsCounters& counters)
+      : settings_(std::move(settings)), counters_(counters), server_(&server), begun_(true) {}
+  TlsTransform(Handle<ssl_st> client, std::shared_ptr<const void> settings, TlsCounters& counters)
+      : settings_(std::move(settings)), counters_(counters), server_(nullptr) {
+    use(std::move(client));
+    SSL_set_connect_state(ssl_.get());
+    (void)shake_hands();  // says hello
   }
   ~TlsTransform() override {
     if (begun_ && !ready_ && !broken_) ++counters_.of(TlsResult::kAbandoned);
+    if (!ssl_) return;
     // A client's session would else be taken for one that went wrong, and not be resumed.
     SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     WipesWhatIsFreed wipes(handed_over_);
@@ -123,7 +116,7 @@ class TlsTransform final : public Transform {
     return broken_ ? Opened{.kind = Opened::Kind::kBroken} : std::move(opened);
   }
   bool ready() const override { return ready_; }
-  bool has_output() const override { return !own_.empty(); }
+  bool has_output() const override { return !own_.empty() && !own_may_wait_; }
   Sealed seal(std::span<const iovec> plain, std::span<char> into) override;
   void end() override {
     if (!ready_ || broken_) return;
@@ -138,7 +131,7 @@ class TlsTransform final : public Transform {
     return {reinterpret_cast<const char*>(name), size};
   }
   std::string peer_subject() const override {
-    return role_ == TlsRole::kServer ? client_subject(ssl_.get()) : std::string();
+    return server_ ? client_subject(ssl_.get()) : std::string();
   }
   const char* failure() const override { return failure_; }
 
@@ -157,6 +150,8 @@ class TlsTransform final : public Transform {
     return command == BIO_CTRL_FLUSH ? 1 : 0;
   }
 
+  void use(Handle<ssl_st> ssl);
+  void accept();
   Opened open_record(const Lease& in, std::span<char> record);
   Opened shake_hands();
   void note_ready();
@@ -165,7 +160,7 @@ class TlsTransform final : public Transform {
   size_t say(std::span<char> into);
   void renew_key_in_time();
 
-  Handle<ssl_st> ssl_;
+  Handle<ssl_st> ssl_;  // a server's: once the client has said something
   std::shared_ptr<const void> settings_;
   TlsCounters& counters_;
   std::span<const char> in_;  // what the object may read now
@@ -178,12 +173,29 @@ class TlsTransform final : public Transform {
   RecordSizes sizes_{kOverheadBytes};
   uint64_t records_ = 0;  // sealed under this key
   const char* failure_ = "";
-  const TlsRole role_;
-  bool begun_ = false;  // a client that got no connection has not
+  ssl_ctx_st* const server_;  // until the handshake is done; null: this end is the client
+  bool begun_ = false;        // a client that got no connection has not
   bool ready_ = false;
   bool broken_ = false;
-  bool handed_over_ = false;  // its keys live on
+  bool handed_over_ = false;   // its keys live on
+  bool own_may_wait_ = false;  // for plain bytes that it leaves with: a ticket
 };
+
+void TlsTransform::use(Handle<ssl_st> ssl) {
+  SLUICE_CHECK(ssl);
+  ssl_ = std::move(ssl);
+  BIO* bio = BIO_new(bio_method());
+  SLUICE_CHECK(bio != nullptr);
+  BIO_set_data(bio, this);
+  BIO_set_init(bio, 1);
+  SSL_set_bio(ssl_.get(), bio, bio);
+}
+
+// Not before: a crowd that connects at once would have an object each, long before its turn.
+void TlsTransform::accept() {
+  use(Handle<SSL>(SSL_new(server_)));
+  SSL_set_accept_state(ssl_.get());
+}
 
 BIO_METHOD* TlsTransform::bio_method() {
   static BIO_METHOD* const method = [] {
@@ -220,6 +232,7 @@ int TlsTransform::bio_write(BIO* bio, const char* bytes, int size) {
     self.out_ = self.out_.subspan(count);
   } else {
     self.own_.append(bytes, count);
+    self.own_may_wait_ = false;
   }
   return size;
 }
@@ -250,6 +263,7 @@ Transform::Opened TlsTransform::open_record(const Lease& in, std::span<char> rec
 }
 
 Transform::Opened TlsTransform::shake_hands() {
+  if (!ssl_) accept();
   ERR_clear_error();
   size_t said_before = own_.size();
   int result = SSL_do_handshake(ssl_.get());
@@ -266,8 +280,12 @@ void TlsTransform::note_ready() {
   bool is_13 = SSL_version(ssl_.get()) == TLS1_3_VERSION;
   ++counters_.of(SSL_session_reused(ssl_.get()) == 1 ? TlsResult::kResumed : TlsResult::kFull,
                  is_13 ? TlsVersion::k13 : TlsVersion::k12);
-  // A server's callbacks are done. A client gets its tickets later.
-  if (role_ == TlsRole::kServer) settings_.reset();
+  // A client gets its tickets later.
+  if (!server_) return;
+  settings_.reset();  // the callbacks are done
+  // A TLS 1.3 client that is done has all but the ticket, which is of use once it comes again. So
+  // that needs no send of its own.
+  own_may_wait_ = is_13;
 }
 
 // The records that a server has sealed under its new keys are those of the step that ended the
@@ -320,6 +338,7 @@ Transform::Opened TlsTransform::broken() {
                  ? certificate_failure(SSL_get_verify_result(ssl_.get()))
                  : tls_result_name(result);
   if (result == TlsResult::kPlainHttp) own_ = kPlainHttpAnswer;
+  own_may_wait_ = false;
   ERR_clear_error();
   return {.kind = Opened::Kind::kBroken};
 }
@@ -375,10 +394,15 @@ void let_go_after_handshakes(ssl_ctx_st* context) {
   SSL_CTX_set_keylog_callback(context, TlsTransform::note_secret);
 }
 
-std::unique_ptr<Transform> make_tls_transform(Handle<ssl_st> ssl, TlsRole role,
-                                              std::shared_ptr<const void> settings,
-                                              TlsCounters& counters) {
-  return std::make_unique<TlsTransform>(std::move(ssl), role, std::move(settings), counters);
+std::unique_ptr<Transform> make_tls_server(ssl_ctx_st& context,
+                                           std::shared_ptr<const void> settings,
+                                           TlsCounters& counters) {
+  return std::make_unique<TlsTransform>(context, std::move(settings), counters);
+}
+
+std::unique_ptr<Transform> make_tls_client(Handle<ssl_st> ssl, std::shared_ptr<const void> settings,
+                                           TlsCounters& counters) {
+  return std::make_unique<TlsTransform>(std::move(ssl), std::move(settings), counters);
 }
 
 }  // namespace sluice

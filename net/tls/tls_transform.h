@@ -14,12 +14,13 @@
 
 namespace sluice {
 
-enum class TlsRole : uint8_t { kServer, kClient };
-
-// `settings`: what the object's callbacks use; it lives as long as the transform.
-std::unique_ptr<Transform> make_tls_transform(Handle<ssl_st> ssl, TlsRole role,
-                                              std::shared_ptr<const void> settings,
-                                              TlsCounters& counters);
+// `settings`: what the object's callbacks use, and a server's context is a part of; it lives as
+// long as the handshake of a server, and as the transform of a client.
+std::unique_ptr<Transform> make_tls_server(ssl_ctx_st& context,
+                                           std::shared_ptr<const void> settings,
+                                           TlsCounters& counters);
+std::unique_ptr<Transform> make_tls_client(Handle<ssl_st> ssl, std::shared_ptr<const void> settings,
+                                           TlsCounters& counters);
 
 // Of a server's context: a connection with TLS 1.3 goes on without its SSL object once its
 // handshake is done (net/tls/lean_transform.h), if its cipher allows that.

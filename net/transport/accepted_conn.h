@@ -38,8 +38,8 @@ class AcceptedConn : public Conn {
   uint32_t place = 0;
 
  protected:
-  AcceptedConn(Loop& loop, Memory& memory, ConnStart start)
-      : Conn(loop, memory, {start.fd, std::move(start.wire)}), arrival_(start.arrival) {}
+  AcceptedConn(Memory& memory, ConnStart start)
+      : Conn(memory, {start.fd, std::move(start.wire)}), arrival_(start.arrival) {}
   void set_peer(const Ip& peer) { arrival_.peer = peer; }
 
   // In the place of on_closed(), after leave(): what the connection that follows begins with.

@@ -12,15 +12,14 @@
 
 namespace sluice {
 
-Conn::Conn(Loop& loop, Memory& memory, ConnStart start)
-    : loop_(loop),
-      memory_(memory),
+Conn::Conn(Memory& memory, ConnStart start)
+    : memory_(memory),
       fd_(start.fd),
-      index_(loop.attach(this)),
+      index_(loop().attach(this)),
       wire_(std::move(start.wire)),
-      last_received_ms_(loop.now_ms()),
+      last_received_ms_(loop().now_ms()),
       timer_(this) {
-  if (wire_) wire_->belongs_to(loop, *this);
+  if (wire_) wire_->belongs_to(loop(), *this);
   if (fd_ < 0)
     state_ = State::kConnecting;
   else if (wire_ && !wire_->ready())
@@ -42,14 +41,14 @@ void Conn::close(CloseMode mode) {
   if (closing()) return;
   bool connected = state_ != State::kConnecting;
   state_ = State::kClosing;
-  loop_.timers().cancel(timer_);
-  if (starved_) recv_pool_->stop_waiting(*this);
+  loop().timers().cancel(timer_);
+  if (starved_) recv_pool().stop_waiting(*this);
   bool farewell = wire_ && connected && mode == CloseMode::kOrderly && send_farewell();
   if (wire_) wire_->stop_waiting();
   // A shutdown would send a FIN before the reset, which would read as an end in good order.
   if (mode == CloseMode::kReset && fd_ >= 0)
     reset_on_close(fd_);
-  else if (!farewell && loop_.outstanding(index_) > 0)
+  else if (!farewell && loop().outstanding(index_) > 0)
     shutdown_socket(fd_);  // ends what is in flight
   cancel_all();
   // Not from here, within a handler: the flush phase closes a connection with nothing in flight.
@@ -66,7 +65,8 @@ bool Conn::send_farewell() {
   size_t count = wire_->fill(pieces);
   if (count == 0) return false;
   send_in_flight_ = true;
-  loop_.ring().send(fd_, {pieces.data(), count}, /*more=*/true, loop_.begin(index_, OpKind::kSend));
+  loop().ring().send(fd_, {pieces.data(), count}, /*more=*/true,
+                     loop().begin(index_, OpKind::kSend));
   return true;
 }
 
@@ -77,7 +77,7 @@ void Conn::cancel_all() {
 }
 
 void Conn::cancel(OpKind kind) {
-  loop_.ring().cancel(loop_.id_of(index_, kind), loop_.begin(index_, OpKind::kCancel));
+  loop().ring().cancel(loop().id_of(index_, kind), loop().begin(index_, OpKind::kCancel));
 }
 
 void Conn::cancel_again() {
@@ -92,9 +92,9 @@ void Conn::finish_close() {
   if (fd_ >= 0) close_socket(std::exchange(fd_, -1));
   state_ = State::kClosed;
   charge(0);
-  loop_.detach(index_);
+  loop().detach(index_);
   on_closed();
-  loop_.destroy_later(std::unique_ptr<OpTarget>(this));
+  loop().destroy_later(std::unique_ptr<OpTarget>(this));
 }
 
 void Conn::leave() {
@@ -104,14 +104,14 @@ void Conn::leave() {
 }
 
 void Conn::finish_leaving() {
-  loop_.timers().cancel(timer_);
-  if (starved_) recv_pool_->stop_waiting(*this);
+  loop().timers().cancel(timer_);
+  if (starved_) recv_pool().stop_waiting(*this);
   charge(0);
   state_ = State::kClosed;
   cancel_missed_ = false;
-  loop_.detach(index_);
+  loop().detach(index_);
   on_left({std::exchange(fd_, -1), std::move(wire_)});
-  loop_.destroy_later(std::unique_ptr<OpTarget>(this));
+  loop().destroy_later(std::unique_ptr<OpTarget>(this));
 }
 
 void Conn::linger(uint64_t most_ms, uint64_t silence_ms) {
@@ -123,10 +123,10 @@ void Conn::linger(uint64_t most_ms, uint64_t silence_ms) {
   state_ = State::kLingering;
   send_fin();
   if (state_ == State::kClosing) return;
-  linger_until_ms_ = loop_.now_ms() + most_ms;
+  linger_until_ms_ = static_cast<uint32_t>(loop().now_ms() + most_ms);
   linger_silence_ms_ = static_cast<uint16_t>(silence_ms);
-  last_received_ms_ = loop_.now_ms();
-  loop_.timers().schedule(timer_, loop_.now_ms() + std::min(most_ms, silence_ms));
+  last_received_ms_ = loop().now_ms();
+  loop().timers().schedule(timer_, loop().now_ms() + std::min(most_ms, silence_ms));
   wake();
 }
 
@@ -138,11 +138,14 @@ void Conn::send_fin() {
 }
 
 void Conn::check_linger() {
-  uint64_t due_ms = std::min(linger_until_ms_, waiting_since_ms() + linger_silence_ms_);
-  if (loop_.now_ms() >= due_ms)
+  uint64_t now_ms = loop().now_ms();
+  auto left_ms = static_cast<int32_t>(linger_until_ms_ - static_cast<uint32_t>(now_ms));
+  uint64_t due_ms = std::min(now_ms + static_cast<uint64_t>(std::max(left_ms, 0)),
+                             waiting_since_ms() + linger_silence_ms_);
+  if (now_ms >= due_ms)
     close(CloseMode::kOrderly);
   else
-    loop_.timers().schedule(timer_, due_ms);
+    loop().timers().schedule(timer_, due_ms);
 }
 
 void Conn::on_completion(OpKind kind, const Completion& completion) {
@@ -174,16 +177,16 @@ void Conn::on_completion(OpKind kind, const Completion& completion) {
 void Conn::on_recv(const Completion& completion) {
   // The slot is ours whatever the result (a FIN may come with one), and goes back by itself.
   Lease lease;
-  if (completion.has_buffer()) lease = recv_pool_->claim(completion.buffer_id());
+  if (completion.has_buffer()) lease = recv_pool().claim(completion.buffer_id());
   if (!completion.more()) {
     recv_in_flight_ = false;
-    recv_ended_ms_ = static_cast<uint32_t>(loop_.now_ms());
+    recv_ended_ms_ = static_cast<uint32_t>(loop().now_ms());
     wake();  // to arm the next one, where there is credit
   }
   if (state_ == State::kClosing) return;
   int result = completion.result;
   if (result > 0) {
-    uint64_t previous_ms = std::exchange(last_received_ms_, loop_.now_ms());
+    uint64_t previous_ms = std::exchange(last_received_ms_, loop().now_ms());
     if (state_ == State::kLingering) return;
     SLUICE_CHECK(lease);  // bytes come in a slot, always
     std::string_view bytes(lease.data(), static_cast<size_t>(result));
@@ -196,7 +199,7 @@ void Conn::on_recv(const Completion& completion) {
       if (wire_->has_output()) wake();  // it answers
     }
   } else if (result == -ENOBUFS) {
-    if (!starved_) recv_pool_->wait(*this);
+    if (!starved_) recv_pool().wait(*this);
     starved_ = true;
   } else if (result != -ECANCELED && result != -EINTR && result != -EAGAIN) {
     if (wire_ && state_ != State::kLingering) {
@@ -216,9 +219,9 @@ void Conn::on_recv(const Completion& completion) {
 void Conn::open_wire(uint64_t after_ms) {
   const bool greets = state_ == State::kGreeting && wire_->holds_unopened();
   if (greets && !may_greet()) return;
-  if (!recv_in_flight_) recv_pool_ = &receive_pool();
+  if (!recv_in_flight_) choose_recv_pool();
   while (takes_bytes() && wire_->unopened()) {
-    Transform::Opened opened = wire_->open(*recv_pool_);
+    Transform::Opened opened = wire_->open(recv_pool());
     switch (opened.kind) {
       case Transform::Opened::Kind::kBytes:
         on_bytes(opened.lease, opened.bytes, std::exchange(after_ms, 0));
@@ -257,7 +260,7 @@ void Conn::on_send(const Completion& completion) {
   wake();
   int result = completion.result;
   if (result >= 0) {
-    send_progress_ms_ = loop_.now_ms();
+    send_progress_ms_ = loop().now_ms();
     if (wire_)
       on_wire_sent(static_cast<uint64_t>(result));
     else
@@ -287,8 +290,8 @@ void Conn::on_wire_send_error(int error) {
 }
 
 void Conn::on_flush() {
-  if (cancel_missed_ && loop_.outstanding(index_) == in_flight()) cancel_again();
-  if (state_ == State::kClosing && loop_.outstanding(index_) == 0) finish_close();
+  if (cancel_missed_ && loop().outstanding(index_) == in_flight()) cancel_again();
+  if (state_ == State::kClosing && loop().outstanding(index_) == 0) finish_close();
   if (closing()) return;
   if (state_ == State::kConnecting) return;
   if (wire_ && wire_->unopened() && takes_bytes()) open_wire(0);
@@ -297,7 +300,7 @@ void Conn::on_flush() {
   if (fin_due_) send_fin();
   if (state_ == State::kOpen || state_ == State::kLingering || state_ == State::kGreeting)
     try_receive();
-  if (state_ == State::kLeaving && loop_.outstanding(index_) == 0) finish_leaving();
+  if (state_ == State::kLeaving && loop().outstanding(index_) == 0) finish_leaving();
 }
 
 void Conn::try_send() {
@@ -312,9 +315,9 @@ void Conn::try_send() {
   }
   if (!wire_) last = batch_ends_sending();
   send_in_flight_ = true;
-  send_progress_ms_ = loop_.now_ms();
+  send_progress_ms_ = loop().now_ms();
   unacknowledged_ = 0;
-  loop_.ring().send(fd_, {pieces.data(), count}, last, loop_.begin(index_, OpKind::kSend));
+  loop().ring().send(fd_, {pieces.data(), count}, last, loop().begin(index_, OpKind::kSend));
 }
 
 // What is sealed and has not left, else the next batch. What the transform says last goes with it.
@@ -343,22 +346,22 @@ void Conn::try_receive() {
   if (recv_in_flight_) return;
   uint64_t credit = bytes_to_receive();
   if (credit > 0 && !starved_) {
-    recv_pool_ = &receive_pool();
+    choose_recv_pool();
     // A connection that has waited goes first: a fast peer must not overtake the queue for slots.
-    starved_ = recv_pool_->has_waiters() && !slot_granted_;
-    if (starved_) recv_pool_->wait(*this);
+    starved_ = recv_pool().has_waiters() && !slot_granted_;
+    if (starved_) recv_pool().wait(*this);
   }
   slot_granted_ = false;
   if (credit > 0 && !starved_) {
     recv_in_flight_ = true;
     // One that follows another at once goes on listening.
-    if (!receive_just_ended()) recv_armed_ms_ = loop_.now_ms();
-    loop_.ring().recv(fd_, recv_pool_->group(),
-                      static_cast<uint32_t>(std::min<uint64_t>(credit, 1U << 30)),
-                      loop_.begin(index_, OpKind::kRecv));
+    if (!receive_just_ended()) recv_armed_ms_ = loop().now_ms();
+    loop().ring().recv(fd_, recv_pool().group(),
+                       static_cast<uint32_t>(std::min<uint64_t>(credit, 1U << 30)),
+                       loop().begin(index_, OpKind::kRecv));
   } else if (uint32_t events = watch_events(); events != 0 && !watch_in_flight_) {
     watch_in_flight_ = true;
-    loop_.ring().poll(fd_, events, loop_.begin(index_, OpKind::kWatch));
+    loop().ring().poll(fd_, events, loop().begin(index_, OpKind::kWatch));
   }
 }
 
@@ -366,9 +369,9 @@ bool Conn::send_stalled(uint64_t timeout_ms) {
   if (!send_in_flight_) return false;
   // A slow peer acknowledges bytes long before it makes room for more: that is progress too.
   uint32_t unacknowledged = unacknowledged_bytes(fd_);
-  if (unacknowledged < unacknowledged_) send_progress_ms_ = loop_.now_ms();
+  if (unacknowledged < unacknowledged_) send_progress_ms_ = loop().now_ms();
   unacknowledged_ = unacknowledged;
-  return loop_.now_ms() >= send_progress_ms_ + timeout_ms;
+  return loop().now_ms() >= send_progress_ms_ + timeout_ms;
 }
 
 }  // namespace sluice

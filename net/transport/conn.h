@@ -45,7 +45,7 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   Conn& operator=(const Conn&) = delete;
 
   // Asks for on_flush() in this turn: sends what there is, reads where there is credit.
-  void wake() { loop_.flush_later(*this); }
+  void wake() { loop().flush_later(*this); }
   void close(CloseMode mode);
   bool closing() const { return state_ >= State::kClosing; }
   bool send_in_flight() const { return send_in_flight_; }
@@ -60,7 +60,7 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   }
 
  protected:
-  Conn(Loop& loop, Memory& memory, ConnStart start);
+  Conn(Memory& memory, ConnStart start);
 
   // The socket of a connection that began without one is there; on_connected() follows.
   void open(int fd);
@@ -126,11 +126,11 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   void cancel_send() { cancel(OpKind::kSend); }
   // Since when the peer has kept us waiting; now, while it is we who do not listen.
   uint64_t waiting_since_ms() const {
-    return recv_in_flight_ ? std::max(last_received_ms_, recv_armed_ms_) : loop_.now_ms();
+    return recv_in_flight_ ? std::max(last_received_ms_, recv_armed_ms_) : loop().now_ms();
   }
   // Since when it has been heard, whatever it said; now, while it is not.
   uint64_t listening_since_ms() const {
-    return recv_in_flight_ || receive_just_ended() ? recv_armed_ms_ : loop_.now_ms();
+    return recv_in_flight_ || receive_just_ended() ? recv_armed_ms_ : loop().now_ms();
   }
   // The write stall: true where the send in flight has made no progress for `timeout_ms`. To be
   // asked at least every half of that, since progress shows only between two looks.
@@ -141,7 +141,8 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
     return memory_.http_message.memory_limit().charge(&charged_, static_cast<uint32_t>(bytes));
   }
 
-  Loop& loop_;
+  Loop& loop() const { return memory_.loop; }
+
   Memory& memory_;
 
  private:
@@ -158,7 +159,7 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
 
   void on_recv(const Completion& completion);
   bool receive_just_ended() const {
-    return recv_ended_ms_ == static_cast<uint32_t>(loop_.now_ms());
+    return recv_ended_ms_ == static_cast<uint32_t>(loop().now_ms());
   }
   void on_send(const Completion& completion);
   void try_send();
@@ -181,28 +182,33 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   void cancel(OpKind kind);
   void cancel_all();
   void cancel_again();
+  SlotPool& recv_pool() const {
+    return receives_events_ ? memory_.sse_event : memory_.http_message;
+  }
+  void choose_recv_pool() { receives_events_ = &receive_pool() == &memory_.sse_event; }
   // Without the cancels.
   unsigned in_flight() const { return recv_in_flight_ + send_in_flight_ + watch_in_flight_; }
 
+  // Two connections for every stream: kept small.
   int fd_;
   uint32_t index_;
   State state_ = State::kOpen;
   bool recv_in_flight_ = false;
   bool send_in_flight_ = false;
   bool watch_in_flight_ = false;
-  bool cancel_missed_ = false;  // an operation that may be in flight still
-  bool starved_ = false;        // waits for a slot
-  bool slot_granted_ = false;   // has waited for one
-  bool receive_ended_ = false;
-  bool fin_due_ = false;  // once the transform's ending has left
+  bool cancel_missed_ : 1 = false;  // an operation that may be in flight still
+  bool starved_ : 1 = false;        // waits for a slot
+  bool slot_granted_ : 1 = false;   // has waited for one
+  bool receive_ended_ : 1 = false;
+  bool fin_due_ : 1 = false;          // once the transform's ending has left
+  bool receives_events_ : 1 = false;  // the receive in flight, into that class of slots
   uint16_t linger_silence_ms_ = 0;
+  uint32_t linger_until_ms_ = 0;  // the low bits
   uint32_t charged_ = 0;
-  SlotPool* recv_pool_ = nullptr;    // of the receive in flight
   std::unique_ptr<WireQueue> wire_;  // null: plain
   uint64_t last_received_ms_;
   uint64_t recv_armed_ms_ = 0;
   uint64_t send_progress_ms_ = 0;
-  uint64_t linger_until_ms_ = 0;
   uint32_t unacknowledged_ = 0;
   uint32_t recv_ended_ms_ = 0;  // the low bits
 

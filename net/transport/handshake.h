@@ -19,11 +19,10 @@ class Handshake final : public AcceptedConn {
  public:
   // It closes when it takes longer than `timeout_ms`; 0: it may take its time. Where others wait, a
   // client that has been silent for limits::kSilentHandshakeMs is not waited for either.
-  Handshake(Loop& loop, Memory& memory, AcceptedKeeper& keeper, ConnStart start,
-            uint64_t timeout_ms)
-      : AcceptedConn(loop, memory, std::move(start)),
+  Handshake(Memory& memory, AcceptedKeeper& keeper, ConnStart start, uint64_t timeout_ms)
+      : AcceptedConn(memory, std::move(start)),
         keeper_(keeper),
-        until_ms_(timeout_ms == 0 ? UINT64_MAX : loop.now_ms() + timeout_ms) {
+        until_ms_(timeout_ms == 0 ? UINT64_MAX : loop().now_ms() + timeout_ms) {
     schedule_look();
     wake();
   }
@@ -33,13 +32,15 @@ class Handshake final : public AcceptedConn {
   void shut_down() override { close(CloseMode::kOrderly); }
   void drop() override { close(CloseMode::kOrderly); }
 
-  // For its keeper, while it waits for its turn.
+  // For its keeper, while it waits for its turn; it does not change meanwhile whether it goes
+  // ahead.
   ListLink<Handshake> in_queue;
+  bool goes_ahead() const { return steps_ > 0 && steps_ < limits::kHandshakeStepsAhead; }
 
   // TimerOwner
   void on_timer() override {
-    bool silent = loop_.now_ms() >= waiting_since_ms() + limits::kSilentHandshakeMs;
-    if (loop_.now_ms() >= until_ms_ || (silent && keeper_.handshakes_are_crowded()))
+    bool silent = loop().now_ms() >= waiting_since_ms() + limits::kSilentHandshakeMs;
+    if (loop().now_ms() >= until_ms_ || (silent && keeper_.handshakes_are_crowded()))
       close(CloseMode::kOrderly);
     else
       schedule_look();
@@ -47,15 +48,18 @@ class Handshake final : public AcceptedConn {
 
  private:
   void schedule_look() {
-    loop_.timers().schedule(timer_,
-                            std::min(until_ms_, loop_.now_ms() + limits::kSilentHandshakeMs));
+    loop().timers().schedule(timer_,
+                             std::min(until_ms_, loop().now_ms() + limits::kSilentHandshakeMs));
   }
   bool may_greet() override {
     if (!keeper_.handshake_may_step(*this)) return false;
     step_began_ns_ = thread_cpu_ns();
     return true;
   }
-  void on_greeted() override { keeper_.handshake_stepped(thread_cpu_ns() - step_began_ns_); }
+  void on_greeted() override {
+    steps_ += steps_ < limits::kHandshakeStepsAhead ? 1 : 0;
+    keeper_.handshake_stepped(thread_cpu_ns() - step_began_ns_);
+  }
   void on_connected(int error) override {
     if (error == 0)
       leave();
@@ -78,6 +82,7 @@ class Handshake final : public AcceptedConn {
   AcceptedKeeper& keeper_;
   const uint64_t until_ms_;
   uint64_t step_began_ns_ = 0;  // in CPU time
+  uint8_t steps_ = 0;           // as many as matter
 };
 
 }  // namespace sluice

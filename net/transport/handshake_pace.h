@@ -1,8 +1,9 @@
 // Spreads the work of handshakes over time: a step of one (what comes from a client is looked at)
 // takes 0.2 ms with a key on P-256 and ten times that with a large RSA key, and a crowd of clients
 // that connect at once would hold up every stream of their worker. So handshakes get half of the
-// worker's time: as long as a step took, so long they rest, and the others wait for their turn, the
-// first one first. Owned by who keeps the clients of a worker, used on its thread.
+// worker's time: as long as a step took, so long they rest, and the others wait for their turn.
+// Those that have begun go before the others, since each holds 50 KB until it is over; among equals
+// the first one is first. Owned by who keeps the clients of a worker, used on its thread.
 #pragma once
 
 #include <algorithm>
@@ -30,8 +31,8 @@ class HandshakePace final : public TimerOwner {
       called_ = nullptr;
       return true;
     }
-    if (!called_ && waiting_.empty() && rested()) return true;
-    if (!handshake.in_queue.linked()) waiting_.push_back(handshake);
+    if (!called_ && !next() && rested()) return true;
+    if (!handshake.in_queue.linked()) queue_of(handshake).push_back(handshake);
     call_next();
     return false;
   }
@@ -42,7 +43,7 @@ class HandshakePace final : public TimerOwner {
     call_next();
   }
   void forget(Handshake& handshake) {
-    if (handshake.in_queue.linked()) waiting_.remove(handshake);
+    if (handshake.in_queue.linked()) queue_of(handshake).remove(handshake);
     if (called_ == &handshake) called_ = nullptr;
   }
 
@@ -53,14 +54,18 @@ class HandshakePace final : public TimerOwner {
   }
 
  private:
+  using Queue = IntrusiveQueue<Handshake, &Handshake::in_queue>;
+
   bool rested() const { return rest_until_ns_ <= loop_.now_ns(); }
+  Queue& queue_of(const Handshake& handshake) { return handshake.goes_ahead() ? begun_ : new_; }
+  Handshake* next() const { return begun_.empty() ? new_.front() : begun_.front(); }
 
   void call_next() {
-    if (called_ || waiting_.empty()) return;
+    if (called_ || !next()) return;
     uint64_t look_ms = loop_.now_ms() + 1;
     if (rested()) {
-      called_ = waiting_.front();
-      waiting_.remove(*called_);
+      called_ = next();
+      queue_of(*called_).remove(*called_);
       called_->wake();
     } else {
       look_ms = std::max(look_ms, (rest_until_ns_ + kNsPerMs - 1) / kNsPerMs);
@@ -72,7 +77,9 @@ class HandshakePace final : public TimerOwner {
   Timer timer_;
   uint64_t rest_until_ns_ = 0;
   Handshake* called_ = nullptr;  // it is its turn
-  IntrusiveQueue<Handshake, &Handshake::in_queue> waiting_;
+  // Those that wait.
+  Queue begun_;
+  Queue new_;
 };
 
 }  // namespace sluice

@@ -35,11 +35,10 @@ class ProxyConn final : public AcceptedConn {
  public:
   // It closes when it takes longer than `timeout_ms`; 0: it may take its time. `tls`: TLS follows,
   // so where others wait for handshakes it is waited for no longer than a silent one (Handshake).
-  ProxyConn(Loop& loop, Memory& memory, ProxyKeeper& keeper, ConnStart start, uint64_t timeout_ms,
-            bool tls)
-      : AcceptedConn(loop, memory, std::move(start)),
+  ProxyConn(Memory& memory, ProxyKeeper& keeper, ConnStart start, uint64_t timeout_ms, bool tls)
+      : AcceptedConn(memory, std::move(start)),
         keeper_(keeper),
-        until_ms_(timeout_ms == 0 ? UINT64_MAX : loop.now_ms() + timeout_ms),
+        until_ms_(timeout_ms == 0 ? UINT64_MAX : loop().now_ms() + timeout_ms),
         tls_(tls) {
     schedule_look();
     wake();
@@ -55,8 +54,8 @@ class ProxyConn final : public AcceptedConn {
 
   // TimerOwner
   void on_timer() override {
-    bool silent = tls_ && loop_.now_ms() >= waiting_since_ms() + limits::kSilentHandshakeMs;
-    if (loop_.now_ms() >= until_ms_ || (silent && keeper_.handshakes_are_crowded()))
+    bool silent = tls_ && loop().now_ms() >= waiting_since_ms() + limits::kSilentHandshakeMs;
+    if (loop().now_ms() >= until_ms_ || (silent && keeper_.handshakes_are_crowded()))
       refuse(ProxyResult::kTimedOut);
     else
       schedule_look();
@@ -64,9 +63,9 @@ class ProxyConn final : public AcceptedConn {
 
  private:
   void schedule_look() {
-    uint64_t look_ms = tls_ ? loop_.now_ms() + limits::kSilentHandshakeMs : until_ms_;
+    uint64_t look_ms = tls_ ? loop().now_ms() + limits::kSilentHandshakeMs : until_ms_;
     if (uint64_t due_ms = std::min(look_ms, until_ms_); due_ms != UINT64_MAX)
-      loop_.timers().schedule(timer_, due_ms);
+      loop().timers().schedule(timer_, due_ms);
   }
   void on_bytes(const Lease& /*lease*/, std::string_view bytes, uint64_t /*after_ms*/) override {
     size_t used = header_.done() ? 0 : header_.feed(bytes);

@@ -53,7 +53,7 @@ class Transform {
 
   // There is no handshake, or it is done. Not before are there plain bytes in either direction.
   virtual bool ready() const = 0;
-  // It has something to say itself.
+  // It has something to say itself that is to leave now. What may wait leaves with plain bytes.
   virtual bool has_output() const = 0;
   // Writes first what it has to say, then the plain bytes, as many as there is room for; nothing
   // where there is too little. A slot of the smallest class always takes something, unless the

@@ -66,15 +66,15 @@ bool ConnectionQueue::join(Stream& stream, bool at_front, uint64_t most) {
   if (limited() && !places_.wait(most == 0 ? UINT64_MAX : most)) return false;
   ++waiting_count_;
   if (at_front)
-    waiting_.push_front(stream);
+    waiting_.push_front(stream.outgoing());
   else
-    waiting_.push_back(stream);
+    waiting_.push_back(stream.outgoing());
   return true;
 }
 
 void ConnectionQueue::remove(Stream& stream) {
-  if (&stream == waiting_.front()) disclaim_turn();
-  waiting_.remove(stream);
+  if (&stream == front()) disclaim_turn();
+  waiting_.remove(stream.outgoing());
   --waiting_count_;
   if (limited()) --places_.waiting;
 }

@@ -15,7 +15,7 @@
 namespace sluice {
 
 class ConnectionQueue {
-  using Waiting = IntrusiveQueue<Stream, &Stream::in_queue>;
+  using Waiting = IntrusiveQueue<OutgoingRequest, &OutgoingRequest::in_queue>;
 
  public:
   ConnectionQueue(UpstreamPlaces& places, unsigned worker) : places_(places), worker_(worker) {}
@@ -43,12 +43,15 @@ class ConnectionQueue {
   bool join(Stream& stream, bool at_front, uint64_t most);
   void remove(Stream& stream);
   bool empty() const { return waiting_.empty(); }
-  Stream* front() const { return waiting_.front(); }
-  static Stream* next(const Stream& stream) { return Waiting::next(stream); }
+  Stream* front() const { return stream_of(waiting_.front()); }
+  static Stream* next(const Stream& stream) { return stream_of(Waiting::next(stream.outgoing())); }
   // So that other workers know since when the first one waits.
   void claim_turn();
 
  private:
+  static Stream* stream_of(OutgoingRequest* request) {
+    return request ? &request->stream : nullptr;
+  }
   bool others_are_first(uint64_t since_ms) const;
   void disclaim_turn();
 

@@ -39,7 +39,7 @@ void UpstreamPool::acquire(Stream& stream, bool fresh) {
     stream.on_no_upstream(Ending::kUpstreamUnresolved, owner_.why_no_address());
     return;
   }
-  stream.needs_fresh = fresh;
+  stream.outgoing().needs_fresh = fresh;
   if (!queue_.join(stream, fresh, stream.settings().upstream_max_pending)) {
     stream.on_no_upstream(Ending::kUnavailable, "too_many_pending");
     return;
@@ -113,7 +113,7 @@ void UpstreamPool::remove_idle(PooledConn& conn) {
 // worker's comes first: nobody behind it is served before it.
 Stream* UpstreamPool::next_waiting() const {
   Stream* stream = queue_.front();
-  bool next = stream && !stream->needs_fresh && owner_.belongs_to(*stream, *this) &&
+  bool next = stream && !stream->outgoing().needs_fresh && owner_.belongs_to(*stream, *this) &&
               queue_.may_keep_for(*stream);
   return next ? stream : nullptr;
 }

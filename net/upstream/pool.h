@@ -24,8 +24,8 @@ namespace sluice {
 
 class UpstreamPool;
 
-// A connection as its pool knows it.
-class PooledConn {
+// A connection as its pool knows it; for its stream it is no more than the upstream's half.
+class PooledConn : public UpstreamHalf {
  public:
   // Whether a request may still go out on it: no end has come, as far as the kernel knows.
   virtual bool usable() const = 0;
@@ -145,6 +145,7 @@ class UpstreamPool {
   bool empty() const { return connections_ == 0; }
   bool has_idle() const { return idle_count_ > 0; }
 
+  WorkerContext& context() const { return shared_.context; }
   const ConnectionSettings& settings() const { return settings_; }
   const std::string& url() const { return url_; }
   bool is_unix() const { return is_unix_; }
@@ -168,8 +169,6 @@ class UpstreamPool {
   void push_idle(PooledConn& conn);
   void remove_idle(PooledConn& conn);
   Stream* next_waiting() const;
-
-  WorkerContext& context() const { return shared_.context; }
 
   PoolContext& shared_;
   PoolOwner& owner_;

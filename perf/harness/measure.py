@@ -101,6 +101,7 @@ def run_scenario(name, scenario, environment, running):
         return {"error": f"{name} has ended: {proxy.last_words()}"}
     if scenario.memory_at_end:
         memory = memory_now(proxy, port, upstream_port)
+        notes.extend(streams_missing(scenario, memory, upstream_port))
 
     reports = [other_loads.report(scenario, other)] if other else \
         [finish_load(load, environment) for load in loads]
@@ -163,6 +164,16 @@ def memory_now(proxy, port, upstream_port):
     if not proxy:
         return None
     return {**usage.memory_of(proxy.tree()), "sockets": usage.sockets_of(port, upstream_port)}
+
+
+def streams_missing(scenario, memory, upstream_port):
+    """A list with what to note: h2load does not say how many of its streams are open, and a figure for each would
+    be wrong."""
+    if not memory or memory["sockets"]["machine"]:
+        return []
+    wanted = scenario.connections // scenario.streams_per_connection + (scenario.connections if upstream_port else 0)
+    count = memory["sockets"]["count"]
+    return [f"{count} of {wanted} sockets were open when memory was measured"] if count < wanted else []
 
 
 def figures(scenario, reports, before, after, base, memory, notes):

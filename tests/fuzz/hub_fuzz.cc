@@ -27,9 +27,9 @@ bool is_one_event(std::string_view text) {
 void publish(std::string body, BodyForm form) {
   static JsonCheck check(64 * 1024);
   HubLog hub;
-  PublishRequest request{.stream = "a-1", .body = std::move(body)};
+  PublishRequest request{.stream = "a-1"};
   PublishRules rules{.event_bytes_max = 4096, .events_max = 20};
-  if (read_publish_body(request.body, form, rules, check, request.events)) return;
+  if (read_publish_body(body, form, rules, check, request.events)) return;
   PublishResult result = hub.publish(std::move(request));
   for (uint64_t global = 1; global < hub.log.next(); ++global) {
     const Block& block = *hub.log.at(global)->block;
@@ -54,7 +54,8 @@ void call(std::string_view bytes) {
   Route route{.path = "/hub", .upstreams = {}, .settings = {}};
   if (!head.target().starts_with(route.path)) return;
   route.hub_cors = {"https://a.example"};
-  HubCall read = read_hub_call(head, route);
+  HubCall read;
+  read_hub_call(head, route, read);
   SLUICE_CHECK((read.status == 0) == read.detail.empty());
   if (read.status != 0) return;
   for (const HubCall::Source& source : read.sources) SLUICE_CHECK(!name_fault(source.name));

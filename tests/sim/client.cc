@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <utility>
 
 #include "core/text.h"
@@ -106,9 +105,7 @@ std::string ClientPeer::request_for(const Script& script) {
   std::string_view body = script.request_body;
   while (!body.empty()) {
     size_t size = random.magnitude(1, body.size());
-    char line[24];
-    std::snprintf(line, sizeof(line), "%zX\r\n", size);
-    text += line;
+    text += chunk_size_line(size, /*large_letters=*/true);
     text += body.substr(0, size);
     text += "\r\n";
     body.remove_prefix(size);

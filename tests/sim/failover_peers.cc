@@ -1,7 +1,6 @@
 #include "tests/sim/failover_peers.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <set>
 #include <utility>
 
@@ -17,9 +16,7 @@ std::string in_chunks(Random& random, std::string_view body) {
   std::string wire;
   for (size_t at = 0; at < body.size();) {
     size_t size = random.magnitude(1, body.size() - at);
-    char line[24];
-    std::snprintf(line, sizeof(line), "%zx\r\n", size);
-    wire += line;
+    wire += chunk_size_line(size);
     wire += body.substr(at, size);
     wire += "\r\n";
     at += size;

@@ -31,8 +31,10 @@ HealedScript make_script(Random& random) {
     std::string data = "data: " + std::to_string(i) + "/" +
                        std::string(random.magnitude(1, random.chance(0.05) ? 4000 : 200), 'x');
     bool first = random.chance(0.5);
+    data += '\n';
     std::string line = named ? "id: " + id + "\n" : "";
-    script.events.push_back((first ? line + data + "\n" : data + "\n" + line) + "\n");
+    std::string& event = script.events.emplace_back(first ? line : data);
+    event.append(first ? data : line) += '\n';
   }
   return script;
 }

@@ -1,7 +1,6 @@
 #include "tests/sim/healing_peers.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
 namespace sluice::sim {
@@ -138,9 +137,7 @@ std::string HealedUpstream::stream_from(HealedScript& script, size_t first) {
       "transfer-encoding: chunked\r\n\r\n";
   for (size_t at = 0; at < body.size();) {
     size_t size = random.magnitude(1, body.size() - at);
-    char line[24];
-    std::snprintf(line, sizeof(line), "%zx\r\n", size);
-    wire += line + body.substr(at, size) + "\r\n";
+    wire += chunk_size_line(size) + body.substr(at, size) + "\r\n";
     at += size;
   }
   if (!cut || cleanly) wire += "0\r\n\r\n";

@@ -1,7 +1,9 @@
 #include "tests/sim/http.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <charconv>
 #include <cstdlib>
 
 #include "core/text.h"
@@ -38,6 +40,13 @@ std::string MessageHead::target() const {
 int MessageHead::status() const {
   return static_cast<int>(
       parse_decimal(first_line.substr(first_line.find(' ') + 1, 3)).value_or(0));
+}
+
+std::string chunk_size_line(size_t size, bool large_letters) {
+  std::array<char, 16> digits;
+  char* end = std::to_chars(digits.begin(), digits.end(), size, 16).ptr;
+  if (large_letters) std::transform(digits.begin(), end, digits.begin(), ::toupper);
+  return std::string(digits.begin(), end) + "\r\n";
 }
 
 void MessageReader::begin(bool to_head) {

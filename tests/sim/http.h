@@ -25,6 +25,9 @@ struct MessageHead {
   int status() const;
 };
 
+// The line before a chunk of that size; in a request of some clients with large letters.
+std::string chunk_size_line(size_t size, bool large_letters = false);
+
 // Reads messages one after the other.
 class MessageReader {
  public:

@@ -1,7 +1,5 @@
 #include "tests/sim/hub_scene.h"
 
-#include <cstdio>
-#include <cstdlib>
 #include <utility>
 
 namespace sluice::sim {
@@ -28,9 +26,7 @@ HubCaller::HubCaller(HubScene& scene, const Request& request, std::function<void
     wire_ += "Transfer-Encoding: chunked\r\n\r\n";
     for (std::string_view rest = request.body; !rest.empty();) {
       size_t size = random.magnitude(1, rest.size());
-      char line[24];
-      std::snprintf(line, sizeof(line), "%zx\r\n", size);
-      wire_.append(line).append(rest.substr(0, size)).append("\r\n");
+      wire_.append(chunk_size_line(size)).append(rest.substr(0, size)).append("\r\n");
       rest.remove_prefix(size);
     }
     wire_ += "0\r\n\r\n";

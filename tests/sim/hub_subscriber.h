@@ -74,7 +74,6 @@ class HubSubscriber final : public Peer {
   uint64_t connections_ = 0;  // one whose events are late is told apart by it
   bool live_ = false;         // connected
   bool headed_ = false;       // and answered with 200
-  bool resting_ = false;
   bool has_rested_ = false;
   bool reading_ = false;
   bool left_ = false;

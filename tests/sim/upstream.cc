@@ -1,8 +1,6 @@
 #include "tests/sim/upstream.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <utility>
 
 #include "tests/sim/judge.h"
@@ -12,12 +10,6 @@ namespace sluice::sim {
 namespace {
 
 constexpr uint64_t kRoomPollNs = 5 * kMillisecond;
-
-std::string chunk_size(size_t size) {
-  char line[24];
-  std::snprintf(line, sizeof(line), "%zx\r\n", size);
-  return line;
-}
 
 std::string garbage(Random& random) {
   static constexpr const char* kKinds[] = {
@@ -248,7 +240,7 @@ std::string UpstreamPeer::wire_of(const Script& script) {
   }
   for (size_t at = 0; !body.empty();) {
     size_t size = random.magnitude(1, body.size());
-    wire += chunk_size(size);
+    wire += chunk_size_line(size);
     runs_.push_back({wire.size(), at});
     at += size;
     wire += body.substr(0, size);

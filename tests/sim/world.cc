@@ -18,18 +18,19 @@ void World::advance_to(uint64_t at_ns) {
   now_ns_ = std::max(now_ns_, at_ns);
 }
 
-void World::trace(const char* format, ...) const {
+void World::trace(const char* format,
+                  ...) const {  // NOLINT(cert-dcl50-cpp): checked as printf() is
   if (!traced_) return;
-  std::fprintf(stderr, "%12.6f  ", static_cast<double>(now_ns_ - 1000 * kSecond) / 1e9);
+  (void)std::fprintf(stderr, "%12.6f  ", static_cast<double>(now_ns_ - 1000 * kSecond) / 1e9);
   va_list arguments;
   va_start(arguments, format);
-  std::vfprintf(stderr, format, arguments);
+  (void)std::vfprintf(stderr, format, arguments);
   va_end(arguments);
-  std::fputc('\n', stderr);
+  (void)std::fputc('\n', stderr);
 }
 
 void violation(const std::string& what) {
-  std::fprintf(stderr, "violation: %s\n", what.c_str());
+  (void)std::fprintf(stderr, "violation: %s\n", what.c_str());
   std::abort();
 }
 

@@ -36,7 +36,7 @@ ROOMS = {
     "script": {"base", "config", "http", "filter"},
     "llm": {"base", "config", "http", "filter"},
     "stream": {"base", "config", "http", "context", "encode", "filter", "script", "llm"},
-    "hub": {"base", "config", "http", "context", "filter", "stream"},
+    "hub": {"base", "config", "http", "context", "encode", "filter", "stream"},
     "dns": {"base"},
     "upstream": {"base", "config", "http", "context", "transport", "stream", "dns"},
     "http1": {"base", "config", "http", "context", "transport", "stream", "upstream"},

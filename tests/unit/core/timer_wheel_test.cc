@@ -115,6 +115,27 @@ TEST(TimerWheel, ForgetsATimerThatIsDestroyed) {
   EXPECT_EQ(after.fired, 1);
 }
 
+TEST(TimerWheel, ForgetsTheTimeOfATimerThatIsDestroyed) {
+  for (uint64_t deadline : {10U, 5000U}) {  // its own slot, and one that is passed down
+    TimerWheel wheel(0);
+    {
+      TestTimer doomed;
+      wheel.schedule(doomed.timer, deadline);
+    }
+    wheel.advance(deadline);
+    EXPECT_EQ(wheel.next_tick(), TimerWheel::kNever);
+  }
+}
+
+TEST(TimerWheel, HasAFarthestDeadline) {
+  TimerWheel wheel(1000);
+  TestTimer timer;
+  wheel.schedule(timer.timer, TimerWheel::kNever);
+  EXPECT_EQ(timer.timer.deadline(), TimerWheel::kFarthest);
+  wheel.schedule_earlier(timer.timer, 2000);
+  EXPECT_EQ(timer.timer.deadline(), 2000U);
+}
+
 TEST(TimerWheel, AnOwnerMayScheduleItselfAnew) {
   TimerWheel wheel(0);
   std::vector<uint64_t> deadlines;

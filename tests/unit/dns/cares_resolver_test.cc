@@ -157,8 +157,7 @@ TEST_F(CaresResolverTest, ALargeAnswerComesOverTcp) {
 
 // What is no answer to the question is passed over, and the right one behind it counts.
 TEST_F(CaresResolverTest, ForgedAnswersAreNone) {
-  std::string forged;
-  serve([&forged](const DnsMessage::Question& question) {
+  serve([](const DnsMessage::Question& question) {
     std::string right = DnsMessage(question).address("10.0.0.1").bytes();
     if (question.name == "id.test") {
       std::string wrong = DnsMessage(question).address("10.6.6.6").bytes();

@@ -92,7 +92,7 @@ TEST_P(EachCoding, PacksAboutOneSendAtATime) {
 // What does not flush at each send flushes where nothing else is there to be sent.
 TEST_P(EachCoding, NothingWaitsWhereNothingFollows) {
   PackerRig rig(GetParam());
-  Body body(rig, /*each_send=*/false);
+  Body body(rig, Packer::Way::kWhenDry);
   for (size_t i = 0; i < 3; ++i) body.append(std::string(limits::kSendBatchBytes, 'x'));
   while (!body.packer->plain().empty()) {
     std::string wire = body.pack();
@@ -197,7 +197,7 @@ TEST_P(TakenBack, BusyBodiesKeepTheirs) {
 
 TEST_P(TakenBack, StateWithBytesThatAreNotFlushedIsKept) {
   PackerRig rig(GetParam(), /*states=*/1);
-  Body body(rig, /*each_send=*/false);
+  Body body(rig, Packer::Way::kWhenDry);
   std::string text;
   for (size_t i = 0; text.size() < 2 * limits::kSendBatchBytes; ++i) text += some_event(i);
   body.append(text);

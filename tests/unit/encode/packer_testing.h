@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "net/base/limits.h"
 #include "net/encode/packer.h"
 #include "tests/unit/encode/decoders.h"
 #include "tests/unit/pool/chain_testing.h"
@@ -25,8 +26,8 @@ struct PackerRig : ChainRig {
     limit.bytes_max = states * encoder_bytes(coding) * limits::kEncodersFraction;
   }
 
-  std::unique_ptr<Packer> packer(bool each_send = true) {
-    return std::make_unique<Packer>(encoders, coding, each_send, memory, pool());
+  std::unique_ptr<Packer> packer(Packer::Way way = Packer::Way::kEachSend) {
+    return std::make_unique<Packer>(encoders, coding, way, memory, pool());
   }
 
   ContentCoding coding;
@@ -37,10 +38,8 @@ struct PackerRig : ChainRig {
 // A body and its reader.
 class Body {
  public:
-  explicit Body(PackerRig& rig, bool each_send = true)
-      : packer(rig.packer(each_send)),
-        packed_(rig.memory, rig.pool()),
-        decoder(decoder_of(rig.coding)) {}
+  explicit Body(PackerRig& rig, Packer::Way way = Packer::Way::kEachSend)
+      : packer(rig.packer(way)), packed_(rig.memory, rig.pool()), decoder(decoder_of(rig.coding)) {}
 
   void append(std::string_view text) {
     ASSERT_TRUE(packer->plain().append_block(text, /*ours=*/true));

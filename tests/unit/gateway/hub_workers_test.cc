@@ -114,6 +114,26 @@ TEST_F(AskingWorker, AClientThatLeavesIsNotAnswered) {
   EXPECT_THAT(next.receive_through("}\n"), StartsWith("HTTP/1.1 201 "));
 }
 
+// Its body lies in the call, so it counts until that has come back.
+TEST_F(AskingWorker, CountsTheBodyOfAClientThatHasLeft) {
+  const std::string body(50'000, '7');
+  auto charged = [](Gateway& gateway) { return gateway.context().memory_limit.heap; };
+  auto clients = [](Gateway& gateway) {
+    WorkerSnapshot now;
+    gateway.snapshot(now);
+    return now.client_connections;
+  };
+  Wire client = worker_.connect();
+  client.send("POST /hub/streams/account-1 HTTP/1.1\r\nhost: test\r\ncontent-length: " +
+              std::to_string(body.size()) + "\r\n\r\n" + body);
+  std::unique_ptr<HomeCall> call = next_call();
+  client.reset();
+  while (worker_.ask(clients) > 0) std::this_thread::yield();
+  EXPECT_GE(worker_.ask(charged), body.size());
+  answer(std::move(call));
+  while (worker_.ask(charged) > 0) std::this_thread::yield();
+}
+
 // It has to hear of an event first that the home has appended already.
 TEST_F(AskingWorker, EndsASubscriberThatBeginsToReadWhileItDrains) {
   hub().next.store(2);
@@ -129,6 +149,23 @@ TEST_F(AskingWorker, EndsASubscriberThatBeginsToReadWhileItDrains) {
   EXPECT_TRUE(lane().down.push({.kind = HubChange::Kind::kAppend, .block = block}));
   EXPECT_TRUE(worker_.tell_hub_news());
   EXPECT_THAT(subscriber.receive_to_end(), HasSubstr("retry: "));
+}
+
+// Else a hub that takes events all the time would keep its readers waiting.
+TEST_F(AskingWorker, ServesAReaderWithoutWhatCameAfterIt) {
+  hub().next.store(2);
+  Wire subscriber = worker_.connect();
+  subscriber.send(
+      "GET /hub/streams/account-1 HTTP/1.1\r\nhost: test\r\naccept: text/event-stream\r\n\r\n");
+  auto streams = [](Gateway& gateway) { return gateway.streams().live(); };
+  while (worker_.ask(streams) == 0) std::this_thread::yield();
+  std::string scratch;
+  EventPlace place{.stream = "account-1", .position = 0, .global = 1};
+  Block* block = Block::make({.data = "7"}, place, /*holders=*/1, scratch);
+  EXPECT_TRUE(lane().down.push({.kind = HubChange::Kind::kAppend, .block = block}));
+  hub().next.store(3);
+  EXPECT_TRUE(worker_.tell_hub_news());
+  EXPECT_THAT(subscriber.receive_through("id: "), StartsWith("HTTP/1.1 200 "));
 }
 
 // Both are workers.

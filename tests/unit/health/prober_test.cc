@@ -244,7 +244,7 @@ TEST_F(ProberTest, MemoryThatHasRunOutIsNoFaultOfTheUpstream) {
   ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
   Wire peer(ends[1]);
   ConnLog log;
-  auto* hog = new TestConn(rig_->loop, rig_->memory, {ends[0]}, log);  // deletes itself
+  auto* hog = new TestConn(rig_->memory, {ends[0]}, log);  // deletes itself
   hog->keeps_leases = true;
   hog->grant(1 << 20);
   while (!rig_->http_message.exhausted()) {

@@ -46,7 +46,7 @@ class ToyConnector final : public Connector {
   PooledConn& connect(UpstreamPool& pool) override {
     auto transform = std::make_unique<ToyTransform>(options);
     auto wire = std::make_unique<WireQueue>(context_.memory, std::move(transform));
-    return *new UpstreamConn(context_, pool, std::move(wire));
+    return *new UpstreamConn(pool, std::move(wire));
   }
   const RequestWriter& writer() const override { return http1_request_writer(); }
 
@@ -57,7 +57,7 @@ class ToyConnector final : public Connector {
 };
 
 // The allocator's classes: a plain connection pays for no transform.
-static_assert(sizeof(ClientConn) <= 320 && sizeof(UpstreamConn) <= 384);
+static_assert(sizeof(ClientConn) <= 256 && sizeof(UpstreamConn) <= 320);
 
 // A peer and what it speaks.
 struct Talker {
@@ -424,7 +424,8 @@ TEST_F(TransformConnsTest, WhereMemoryIsShortStreamsWaitAndLoseNothing) {
   };
   std::vector<OneStream> all;
   for (int i = 0; i < 40; ++i) {
-    OneStream& one = all.emplace_back(exchange(test::get("/"), 4096));
+    all.push_back({exchange(test::get("/"), 4096), {}, {}});
+    OneStream& one = all.back();
     for (int n = 0; one.events.size() < 60'000; ++n)
       one.events +=
           "data: " + std::to_string(n) + std::string(random.between(0, 300), 'e') + "\n\n";

@@ -18,7 +18,9 @@ HubCall call_of(const std::string& target, const std::string& fields = "",
   testing::parse_head(testing::Role::kRequest, text, head);
   Route route;
   route.path = "/hub";
-  return read_hub_call(head, route);
+  HubCall call;
+  read_hub_call(head, route, call);
+  return call;
 }
 
 HubCall subscription(const std::string& target, const std::string& fields = "") {

@@ -86,6 +86,28 @@ TEST(Cursor, IdsOfAHubCarryItsEpoch) {
   EXPECT_THAT(foreign.read(), ElementsAre("a-1/0", "a-2/0"));
 }
 
+// An event that its stream has let go of stands between others, and its time is not known any more.
+TEST(Cursor, WhatIsHeldAmongHolesIsFoundByItsTime) {
+  HubLog hub;
+  hub.home.set_limits({.stream_events = 1});
+  uint64_t begun_ms = hub.wall_ms;
+  for (const char* stream : {"a-1", "a-2", "a-1", "a-1"}) {
+    hub.publish(stream);
+    hub.wall_ms += 1000;
+  }
+  auto since = [&](uint64_t ms) {
+    HubReader reader(hub);
+    reader.of("a", true);
+    bool whole = reader.begin({.at = At::kSince, .number = begun_ms + ms});
+    return std::make_pair(whole, reader.read());
+  };
+  using Events = std::vector<std::string>;
+  EXPECT_EQ(since(0), std::make_pair(false, Events{"a-2/0", "a-1/2"}));
+  EXPECT_EQ(since(1000), std::make_pair(false, Events{"a-2/0", "a-1/2"}));
+  EXPECT_EQ(since(1001), std::make_pair(false, Events{"a-1/2"}));
+  EXPECT_EQ(since(3001), std::make_pair(true, Events{}));
+}
+
 TEST(Cursor, SeveralStreamsComeInTheHubsOrder) {
   HubLog hub;
   HubReader reader(hub);

@@ -13,7 +13,7 @@ namespace sluice {
 class HubLog final : public ChangeSink {
  public:
   explicit HubLog(uint32_t workers = 1)
-      : log(slots), home(log, *this, /*seed=*/1, workers), others(workers - 1) {}
+      : log(slots), home(log, *this, memory, /*seed=*/1, workers), others(workers - 1) {}
 
   // It has all and shows it at once.
   void use_store() {
@@ -32,16 +32,15 @@ class HubLog final : public ChangeSink {
     log.forget(stream);
   }
 
-  static EventDraft draft(std::string_view data, std::string id = "") {
-    EventDraft event{.data = data};
-    event.message_id = std::move(id);
-    return event;
+  static EventDraft draft(std::string_view data, std::string_view id = "") {
+    return {.data = data, .message_id = id};
   }
   PublishResult publish(PublishRequest request) { return home.publish(request, now_ms, wall_ms); }
   PublishResult publish(std::string stream, std::string_view data = "1") {
     return publish({.stream = std::move(stream), .events = {draft(data)}});
   }
 
+  BlockMemory memory;
   BlockSlots slots;
   Log log;
   Home home;

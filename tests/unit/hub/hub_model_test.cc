@@ -44,11 +44,13 @@ struct Published {
   std::string stream;
   uint64_t position;
   uint32_t epoch;
+  uint64_t time_ms;
 };
 
 class World final : public ChangeSink {
  public:
-  explicit World(uint64_t seed) : random(seed), home(first.log, *this, seed, /*holders=*/2) {
+  explicit World(uint64_t seed)
+      : random(seed), home(first.log, *this, memory, seed, /*holders=*/2) {
     has_store = random.between(0, 1) == 1;
     pace = random.between(0, 1) == 0 ? 3 : 60;
     if (has_store) home.use_store(/*shows_durable=*/false);
@@ -61,7 +63,8 @@ class World final : public ChangeSink {
   }
 
   void append(Block& block, const EventDraft& /*draft*/) override {
-    all.push_back({std::string(block.stream()), block.position(), block.stream_epoch()});
+    all.push_back(
+        {std::string(block.stream()), block.position(), block.stream_epoch(), block.time_ms()});
     if (has_store) block.let_go();
     tell({.block = &block});
   }
@@ -103,6 +106,13 @@ class World final : public ChangeSink {
     page.first = stored == 0 ? 0 : trimmed + 1;
     page.end = true;
     page.through = page.last;
+    if (wanted.since_us) {
+      auto early = [&wanted](const Published& event) {
+        return static_cast<int64_t>(event.time_ms) * kUsPerMs < *wanted.since_us;
+      };
+      page.from = page.first;
+      while (page.from != 0 && page.from <= page.last && early(all[page.from - 1])) ++page.from;
+    }
     for (uint64_t global = trimmed + 1; global <= stored; ++global) {
       const Published& event = all[global - 1];
       bool is_of = std::ranges::any_of(wanted.of, [&event](const StoreRead::Source& source) {
@@ -110,7 +120,7 @@ class World final : public ChangeSink {
                                   : event.stream == source.name;
       });
       bool before =
-          wanted.from_position ? event.position < *wanted.from_position : global < wanted.from;
+          wanted.from_position ? event.position < *wanted.from_position : global < page.from;
       if (!is_of || before) continue;
       if (page.events.size() == wanted.events_max) {
         page.end = false;
@@ -134,6 +144,7 @@ class World final : public ChangeSink {
   uint64_t pace = 0;     // of the store
   uint64_t stored = 0;   // the last one that it has
   uint64_t trimmed = 0;  // the last one that it has no more
+  BlockMemory memory;
   BlockSlots slots;
   Replica first{slots};
   Replica second{slots};
@@ -152,11 +163,17 @@ class Reader {
       topics_.push_back(std::make_unique<Topic>(name, is_category));
     }
     single_ = topics_.size() == 1 && !topics_.front()->is_category;
+    // It hears first of all that the home had when it came.
+    bool since = !world.all.empty() && world.random.between(0, 1) == 0;
+    if (since) world.deliver(SIZE_MAX);
     bind();
     LogStream* stream = only_stream();
     Start start{.at = Start::At::kPosition};
     uint64_t most = !single_ ? replica.log.next() : stream ? stream->next : 0;
     start.number = world.random.between(0, most);
+    if (since)
+      start = {.at = Start::At::kSince,
+               .number = world.all[world.random.next() % world.all.size()].time_ms};
     expected_ = 1;
     // The first of all events that is wanted, in the life of the stream that it has begun in.
     while (expected_ < replica.log.next() && !is_wanted(start, stream)) ++expected_;
@@ -208,6 +225,10 @@ class Reader {
       while (!read_page(start)) world_.store_some();
     } else if (!whole) {
       excuse(UINT64_MAX);
+    } else {
+      const Log::Entry* event = nullptr;
+      EXPECT_NE(cursor_.next(log(), subscriptions_, &event), Cursor::Step::kLost)
+          << "all was there, and is lost at once";
     }
   }
   // One page. False: it has been of no use yet.
@@ -285,6 +306,7 @@ class Reader {
   }
   bool is_wanted(const Start& start, const LogStream* stream) const {
     const Published& event = world_.all[expected_ - 1];
+    if (start.at == Start::At::kSince) return event.time_ms >= start.number;
     if (!single_) return expected_ >= start.number;
     return stream && event.stream == topics_.front()->name && event.epoch == stream->epoch &&
            event.position >= start.number;

@@ -31,6 +31,22 @@ TEST(PublishBody, AnObjectIsAnEvent) {
   EXPECT_EQ(read("{}").events[0].data, "null");
 }
 
+// What escapes stand for takes their place in the body, and nothing else there changes.
+TEST(PublishBody, EscapesAreReadWhereTheyStand) {
+  Read two = read(
+      R"([{"id":"\"\\\n","data":"\u0041","type":"\ud83d\ude00\u00e9\/x","metadata":{"a":"\""}},)"
+      R"({"type":"\u0042","data":2,"id":"plain"}])");
+  ASSERT_EQ(two.fault.status, 0) << two.fault.detail;
+  ASSERT_EQ(two.events.size(), 2U);
+  EXPECT_EQ(two.events[0].message_id, "\"\\\n");
+  EXPECT_EQ(two.events[0].type, "\xF0\x9F\x98\x80\xC3\xA9/x");
+  EXPECT_EQ(two.events[0].data, R"("\u0041")");
+  EXPECT_EQ(two.events[0].metadata, R"({"a":"\""})");
+  EXPECT_EQ(two.events[1].type, "B");
+  EXPECT_EQ(two.events[1].data, "2");
+  EXPECT_EQ(two.events[1].message_id, "plain");
+}
+
 TEST(PublishBody, BatchesAreArraysOrLines) {
   EXPECT_EQ(read("[{\"data\":1},{\"data\":2}]").events.size(), 2U);
   Read lines = read("{\"data\":1}\n\r\n {\"data\":2}\r\n{\"data\":3}", BodyForm::kJsonLines);
@@ -43,6 +59,10 @@ TEST(PublishBody, TextIsTheData) {
   ASSERT_EQ(text.events.size(), 1U);
   EXPECT_EQ(text.events[0].data, "a\nb");
   EXPECT_FALSE(text.events[0].json);
+  Read named = read("a\nb", BodyForm::kText, {1000, 10, "Paid", "x1"});
+  EXPECT_EQ(named.events[0].data, "a\nb");
+  EXPECT_EQ(named.events[0].type, "Paid");
+  EXPECT_EQ(named.events[0].message_id, "x1");
   EXPECT_EQ(read("\xff", BodyForm::kText).fault.status, 400);
 }
 

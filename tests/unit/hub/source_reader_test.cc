@@ -27,10 +27,10 @@ class Source : public testing::Test {
       SourceBatch batch;
       reader_.read(batch, check_, kEventBytesMax);
       EXPECT_LE(batch.events.size(), limits::kHubBatchMax);
-      for (const EventDraft& draft : batch.drafts(batch.text)) {
-        std::string text = draft.type.empty() ? "" : draft.type + ":";
+      for (const EventDraft& draft : batch.drafts()) {
+        std::string text = draft.type.empty() ? "" : std::string(draft.type) + ":";
         text += draft.data;
-        if (!draft.origin_id.empty()) text += "#" + draft.origin_id;
+        if (!draft.origin_id.empty()) text += "#" + std::string(draft.origin_id);
         if (draft.json) text += " (JSON)";
         all.push_back(text);
       }

@@ -18,7 +18,7 @@ using Status = PublishResult::Status;
 // The store is the test: it says what becomes of the events.
 class StoredHub final : public ChangeSink {
  public:
-  StoredHub() : home(log, *this, /*seed=*/1, /*holders=*/1) { home.use_store(true); }
+  StoredHub() : home(log, *this, memory, /*seed=*/1, /*holders=*/1) { home.use_store(true); }
   ~StoredHub() { refuse(); }
 
   void append(Block& block, const EventDraft& /*draft*/) override { waiting.push_back(&block); }
@@ -55,6 +55,7 @@ class StoredHub final : public ChangeSink {
     return known ? known->next : 0;
   }
 
+  BlockMemory memory;
   BlockSlots slots;
   Log log{slots};
   Home home;
@@ -107,7 +108,7 @@ TEST(StoredHomeTest, WhatComesToNothingFreesItsPositions) {
 
 TEST(StoredHomeTest, KeysOfWhatComesToNothingAreForgottenAndOthersAreNot) {
   StoredHub hub;
-  auto request = [](const std::string& key, const std::string& id) {
+  auto request = [](const std::string& key, std::string_view id) {
     return PublishRequest{.stream = "a-1", .events = {HubLog::draft("1", id)}, .key = key};
   };
   hub.publish(request("k1", "m1"));

@@ -78,6 +78,12 @@ TEST_F(StreamHealing, TheClientSeesOneStream) {
   EXPECT_EQ(rig_.metrics().discarded_bytes, 8U);
 }
 
+TEST_F(StreamHealing, ARequestThatHasLeftIsKeptAsItsHeadAlone) {
+  open(rig_);
+  EXPECT_EQ(rig_.stream().request(), nullptr);
+  EXPECT_TRUE(rig_.stream().facts().has_head());
+}
+
 TEST_F(StreamHealing, TheClientIsKeptAliveMeanwhile) {
   open(rig_);
   rig_.body("retry: 10000\n\n" + event("a") + "id: c\nda");

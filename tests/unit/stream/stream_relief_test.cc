@@ -142,8 +142,8 @@ TEST(StreamRelief, GivesUpAnUpstreamThatTakesAFewBytesAtATime) {
   for (int i = 0; i < 4; ++i) {
     rig.stream().relieve_memory(rig.rig().http_message);
     EXPECT_EQ(rig.upstream.cancels, 0);
-    (void)batch_of(rig.stream().request());
-    rig.stream().on_request_sent(rig.stream().request().sent(20));
+    (void)batch_of(*rig.stream().request());
+    rig.stream().on_request_sent(rig.stream().request()->sent(20));
     rig.pass(limits::kShedAfterMs / 4);
   }
   rig.stream().relieve_memory(rig.rig().http_message);

@@ -402,7 +402,7 @@ TEST(StreamRetry, OnceOnAFreshConnectionAtTheHeadOfTheQueue) {
   rig.release_upstream();
   EXPECT_EQ(rig.metrics().upstream_retries, 1U);
   ASSERT_TRUE(rig.queued());
-  EXPECT_TRUE(rig.stream().needs_fresh);
+  EXPECT_TRUE(rig.stream().outgoing().needs_fresh);
   rig.connect();
   EXPECT_EQ(rig.take_request(), request);
   rig.stream().on_upstream_lost(Ending::kUpstreamReset, "", false);
@@ -462,7 +462,7 @@ TEST(StreamRetry, OfAPostOfWhichNothingWasSent) {
   rig.request_body("x");
   rig.stream().on_request_end();
   rig.give_upstream(/*reused=*/true);
-  std::string batch = batch_of(rig.stream().request());  // a send of it failed
+  std::string batch = batch_of(*rig.stream().request());  // a send of it failed
   rig.stream().on_upstream_lost(Ending::kUpstreamReset, "", /*nothing_sent=*/true);
   rig.release_upstream();
   rig.connect();
@@ -505,11 +505,11 @@ TEST(StreamRetry, NotWhereMemoryRanOutAndWhatWasKeptIsGivenBack) {
   rig.request(kGet);
   rig.give_upstream(/*reused=*/true);
   rig.take_request();
-  EXPECT_GT(rig.stream().request().kept_bytes(), 0U);
+  EXPECT_GT(rig.stream().request()->kept_bytes(), 0U);
   rig.stream().relieve_memory(rig.rig().sse_event);
-  EXPECT_GT(rig.stream().request().kept_bytes(), 0U) << "its slots are of the other class";
+  EXPECT_GT(rig.stream().request()->kept_bytes(), 0U) << "its slots are of the other class";
   rig.stream().relieve_memory(rig.rig().http_message);
-  EXPECT_EQ(rig.stream().request().kept_bytes(), 0U);
+  EXPECT_EQ(rig.stream().request(), nullptr) << "it has left, and nothing of it is kept";
   rig.stream().on_upstream_lost(Ending::kUpstreamReset, "", false);
   EXPECT_THAT(rig.send(), StartsWith("HTTP/1.1 502 "));
 }

@@ -154,7 +154,7 @@ class StreamRig {
 
   // --- the upstream ---
 
-  bool queued() const { return stream_->in_queue.linked(); }
+  bool queued() const { return stream_->waits_for_connection(); }
   // The turn of the stream has come: it gets this upstream.
   void give_upstream(bool reused = false) {
     ASSERT_TRUE(queued());
@@ -169,10 +169,10 @@ class StreamRig {
   // The request as the upstream receives it.
   std::string take_request() {
     std::string wire;
-    for (std::string batch = batch_of(stream_->request()); !batch.empty();
-         batch = batch_of(stream_->request())) {
+    while (stream_->request_has_work()) {
+      std::string batch = batch_of(*stream_->request());
       wire += batch;
-      stream_->on_request_sent(stream_->request().sent(batch.size()));
+      stream_->on_request_sent(stream_->request()->sent(batch.size()));
     }
     return wire;
   }

@@ -117,8 +117,8 @@ void hide_secrets(const SSL* /*ssl*/, const char* line) {
 }
 
 // By their first eight bytes, so that it is quick in a sanitized build, too.
-__attribute__((no_sanitize("address", "undefined"), optimize("O2"))) unsigned found_between(
-    const char* begin, const char* end) {
+__attribute__((no_sanitize("address", "undefined"))) unsigned found_between(const char* begin,
+                                                                            const char* end) {
   unsigned found = 0;
   constexpr size_t kSize = sizeof hidden[0];
   constexpr uint64_t kMasks = 0x0101010101010101 * uint64_t{kMask};

@@ -108,10 +108,11 @@ TEST_P(LeanWithOpenSsl, OurUpdatesAreReadByOpenSsl) {
   TlsEnd server = accept();
   peer_.begin(false);
   talk(peer_, server);
+  peer_.hear(server.say("x"));
   from.secrets = std::move(secrets);
-  from.sealed = 1;  // the ticket
+  from.sealed = 2;  // the ticket, and the x
   server.transform = make_lean_transform(std::move(from), server_counters_, 5);
-  std::string expected;
+  std::string expected = "x";
   for (int i = 0; i < 50; ++i) {
     peer_.hear(server.say(text(1'000)));
     expected += text(1'000);

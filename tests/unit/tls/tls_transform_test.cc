@@ -19,6 +19,16 @@ std::string text(size_t bytes) {
   return text.substr(0, bytes);
 }
 
+// OpenSSL's objects of connections that are alive.
+int ssl_objects = 0;
+void count_made(void*, void*, CRYPTO_EX_DATA*, int, long, void*) {
+  ++ssl_objects;
+}
+void count_freed(void*, void*, CRYPTO_EX_DATA*, int, long, void*) {
+  --ssl_objects;
+}
+const int kCounts = SSL_get_ex_new_index(0, nullptr, count_made, nullptr, count_freed);
+
 // The sizes of a wire's records, without their headers.
 std::vector<size_t> records(std::string_view wire) {
   std::vector<size_t> sizes;
@@ -67,6 +77,26 @@ TEST_P(TlsTransformTest, ShakesHandsAndCarriesBytes) {
   EXPECT_EQ(server_count(TlsResult::kFull, TlsVersion::k13), 1U);
   EXPECT_EQ(client_count(TlsResult::kFull, TlsVersion::k13), 1U);
   EXPECT_EQ(server_counters_.records.connections, GetParam() ? 1U : 0U);
+}
+
+TEST_P(TlsTransformTest, AClientThatHasSaidNothingCostsNoObject) {
+  ASSERT_GE(kCounts, 0);
+  RawPeer client(TLS_client_method());
+  client.begin(false);
+  {
+    TlsEnd server = accept();
+    std::string hello = client.say();
+    server.hear(std::string_view(hello).substr(0, hello.size() - 1));
+    EXPECT_EQ(ssl_objects, 1) << "the client's own";
+    server.hear(std::string_view(hello).substr(hello.size() - 1));
+    EXPECT_EQ(ssl_objects, 2);
+    talk(client, server);
+    EXPECT_EQ(ssl_objects, GetParam() ? 1 : 2);
+    accept();  // and leaves
+  }
+  EXPECT_EQ(ssl_objects, 1);
+  EXPECT_EQ(server_count(TlsResult::kFull, TlsVersion::k13), 1U);
+  EXPECT_EQ(server_count(TlsResult::kAbandoned), 1U);
 }
 
 TEST_P(TlsTransformTest, AHandshakeMayBeCutAnywhere) {
@@ -131,10 +161,31 @@ TEST_P(TlsTransformTest, AWholeRecordIsOpenedInItsPlace) {
   EXPECT_EQ(client.opened_in_place, 2U);
 }
 
+// It needs no send of its own.
+TEST_P(TlsTransformTest, ATicketLeavesWithTheFirstResponse) {
+  for (bool responds : {true, false}) {
+    RawPeer client(TLS_client_method());
+    client.begin(false);
+    TlsEnd server = accept();
+    talk(client, server);
+    Handle<SSL_SESSION> session(SSL_get1_session(client.ssl));
+    EXPECT_FALSE(server.transform->has_output() || SSL_SESSION_is_resumable(session.get()));
+    if (!responds) server.transform->end();
+    std::string wire = server.say(responds ? "response" : "");
+    EXPECT_EQ(records(wire).size(), 2U);
+    client.hear(wire);
+    EXPECT_EQ(client.plain, responds ? "response" : "");
+    session.reset(SSL_get1_session(client.ssl));
+    EXPECT_TRUE(SSL_SESSION_is_resumable(session.get()));
+  }
+}
+
 TEST_P(TlsTransformTest, WhatLeavesTogetherSharesARecord) {
   TlsEnd client = connect();
   TlsEnd server = accept();
   talk(client, server);
+  client.hear(server.say("x"));  // and a ticket
+  client.plain.clear();
   std::string size = "64\r\n";
   std::string event = text(100);
   std::vector<iovec> pieces;

@@ -72,7 +72,7 @@ class ConnTest : public testing::Test {
     Pair& pair = pairs_.emplace_back();
     pair.peer = std::make_unique<Peer>(theirs);
     pair.conn =
-        new TestConn(loop_, memory_, {accept4(listener, nullptr, nullptr, SOCK_CLOEXEC)}, pair.log);
+        new TestConn(memory_, {accept4(listener, nullptr, nullptr, SOCK_CLOEXEC)}, pair.log);
     close_socket(listener);
     return pair;
   }
@@ -326,7 +326,7 @@ TEST_F(ConnTest, WhatIsToBeSentWaitsForTheSocket) {
   int listener = test::listen_on_loopback(&port);
   Address address = test::loopback(port);
   Pair& pair = pairs_.emplace_back();
-  pair.conn = new TestConn(loop_, memory_, {-1}, pair.log);
+  pair.conn = new TestConn(memory_, {-1}, pair.log);
   pair.conn->response.append_static("hello");
   pair.conn->grant(100);
   turns(5);
@@ -345,7 +345,7 @@ TEST_F(ConnTest, WhatIsToBeSentWaitsForTheSocket) {
 
 TEST_F(ConnTest, ItClosesWithoutEverHavingHadASocket) {
   Pair& pair = pairs_.emplace_back();
-  pair.conn = new TestConn(loop_, memory_, {-1}, pair.log);
+  pair.conn = new TestConn(memory_, {-1}, pair.log);
   pair.conn->close(CloseMode::kReset);
   loop_.turn(false);
   EXPECT_EQ(pair.log.closes, 1U);

@@ -42,8 +42,8 @@ struct ConnLog {
 
 class TestConn final : public Conn {
  public:
-  TestConn(Loop& loop, Memory& memory, ConnStart start, ConnLog& log)
-      : Conn(loop, memory, std::move(start)), response(memory, memory.http_message), log_(log) {}
+  TestConn(Memory& memory, ConnStart start, ConnLog& log)
+      : Conn(memory, std::move(start)), response(memory, memory.http_message), log_(log) {}
   ~TestConn() override { log_.deleted = true; }
 
   // Lets it receive so many bytes.

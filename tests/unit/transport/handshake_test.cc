@@ -130,5 +130,47 @@ TEST_F(TransformTest, ACrowdOfHandshakesTakesHalfOfTheTime) {
   });
 }
 
+// Each that has begun holds memory until it is over.
+TEST_F(TransformTest, AHandshakeThatHasBegunGoesBeforeOthers) {
+  pace_ = std::make_unique<HandshakePace>(loop_);
+  step_ns_ = 50 * limits::kHandshakeBurstNs;
+  std::vector<Pair*> crowd;
+  while (crowd.size() < 20) crowd.push_back(&accept());
+  for (Pair* pair : crowd) pair->say(pair->talk.hello());
+  auto begun = crowd.end();
+  turn_until(loop_, [&] {
+    begun = std::ranges::find_if(crowd, [](Pair* pair) {
+      pair->hear();
+      return pair->talk.heard(ToyType::kHello);
+    });
+    return begun != crowd.end();
+  });
+  ASSERT_NE(begun, crowd.end());
+  (*begun)->say((*begun)->talk.confirm());
+  turn_until(loop_, [&] { return (*begun)->conn != nullptr; });
+  EXPECT_LT(steps_, crowd.size() / 2);
+}
+
+TEST_F(TransformTest, NobodyStaysInFrontBySayingLittleAtATime) {
+  pace_ = std::make_unique<HandshakePace>(loop_);
+  step_ns_ = 5 * limits::kHandshakeBurstNs;
+  Pair& talker = accept();
+  std::string hello = talker.talk.hello(30'000);
+  size_t said = 0;
+  auto say_little = [&] {
+    for (unsigned due = steps_ + 2; said < due; ++said) talker.say(hello.substr(said, 1));
+  };
+  say_little();
+  turn_until(loop_, [&] { return steps_ > 0; });
+  std::vector<Pair*> crowd;
+  while (crowd.size() < 5) crowd.push_back(&accept());
+  for (Pair* pair : crowd) pair->say(pair->talk.begin());
+  turn_until(loop_, [&] {
+    say_little();
+    return std::ranges::all_of(crowd, [](Pair* pair) { return pair->conn; });
+  });
+  EXPECT_LE(steps_, 3 * limits::kHandshakeStepsAhead);
+}
+
 }  // namespace
 }  // namespace sluice

@@ -30,7 +30,7 @@ constexpr size_t kFrameHeader = 4;  // the stream's number, a length of three by
 // Each batch is a frame of every stream that has something to send.
 class ManyConn final : public Conn {
  public:
-  ManyConn(Loop& loop, Memory& memory, ConnStart start) : Conn(loop, memory, std::move(start)) {
+  ManyConn(Memory& memory, ConnStart start) : Conn(memory, std::move(start)) {
     for (size_t i = 0; i < kStreams; ++i)
       outboxes.push_back(std::make_unique<Outbox>(memory, memory.http_message));
   }
@@ -126,7 +126,7 @@ TEST_P(ManyOutboxesTest, OneSendCarriesThemAllAndIsDividedAmongThem) {
     start.wire = std::make_unique<WireQueue>(
         memory, std::make_unique<test::ToyTransform>(
                     test::ToyOptions{.server = true, .record_bytes = 700, .tickets = false}));
-  auto* conn = new ManyConn(loop, memory, std::move(start));
+  auto* conn = new ManyConn(memory, std::move(start));
   test::ToyTalk talk;
   if (transformed) {
     conn->wake();

@@ -360,7 +360,7 @@ class ToyServerTest : public TransformTest {
     listener_ = test::listen_on_loopback(&port_);
     address_ = test::loopback(port_);
     Pair& pair = pairs_.emplace_back();
-    pair.conn = new TestConn(loop_, memory_, {-1, toy(options)}, pair.log);
+    pair.conn = new TestConn(memory_, {-1, toy(options)}, pair.log);
     int ours = open_stream_socket(AF_INET);
     EXPECT_EQ(::connect(ours, address_.sa(), address_.size), 0);
     pair.conn->open(ours);

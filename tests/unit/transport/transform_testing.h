@@ -86,7 +86,7 @@ class TransformTest : public testing::Test, public AcceptedKeeper {
   void handshake_done(Handshake& handshake, ConnStart start) override {
     Pair& pair = of(handshake);
     pair.handshake = nullptr;
-    pair.conn = new TestConn(loop_, memory_, std::move(start), pair.log);
+    pair.conn = new TestConn(memory_, std::move(start), pair.log);
     pair.conn->grant(credit_);
   }
   void handshake_closed(Handshake& handshake) override { client_closed(handshake); }

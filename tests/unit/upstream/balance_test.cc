@@ -110,7 +110,7 @@ TEST(Balance, AHeavyUpstreamsTurnsLieBetweenThoseOfOthers) {
 
 // --- hash ---
 
-constexpr Balance kHash{.method = Balance::Method::kHash, .key = Balance::Key::kClient};
+const Balance kHash{.method = Balance::Method::kHash, .key = Balance::Key::kClient};
 
 // With nothing outstanding: where a key is at home.
 uint32_t home(Group& group, unsigned worker, uint64_t key) {
