@@ -8,7 +8,9 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <benchmark/benchmark.h>
@@ -134,6 +136,50 @@ void relay_chat_usage(benchmark::State& state) {
   relay_chats(state, DialectChoice::kAuto, true);
 }
 
+// The same chats, passed on as they come but for one filter.
+void relay_filtered(benchmark::State& state, FilterRule rule) {
+  Config config = to_one_upstream();
+  Route& route = config.routes[0];
+  route.settings.dialect = DialectChoice::kNone;
+  rule.name = "bench";
+  config.filters.push_back(std::move(rule));
+  std::string wrong;
+  route.filters = std::make_shared<Filters>(
+      config.filters, std::vector<const FilterRule*>{&config.filters[0]}, 1, wrong);
+  relay_of(state, std::move(config), {chunk_of(delta())}, [](Relay& relay) { relay.open_chat(); });
+}
+void relay_filtered(benchmark::State& state, FilterAction action) {
+  FilterRule rule;
+  rule.actions.push_back(std::move(action));
+  relay_filtered(state, std::move(rule));
+}
+void relay_scripted(benchmark::State& state, const char* body) {
+  FilterRule rule;
+  rule.script = "bench.lua";
+  rule.code = std::string("function on_event(event)\n") + body + "\nend";
+  relay_filtered(state, std::move(rule));
+}
+// It does not match.
+void relay_chat_type(benchmark::State& state) {
+  FilterRule rule;
+  rule.events = {"ping"};
+  rule.actions.push_back({FilterAction::Kind::kDrop, {}, "", "", {}, ""});
+  relay_filtered(state, std::move(rule));
+}
+void relay_chat_set(benchmark::State& state) {
+  relay_filtered(state, {FilterAction::Kind::kSet, "/model", "\"ours\"", "", {}, ""});
+}
+void relay_chat_redact(benchmark::State& state) {
+  relay_filtered(state,
+                 {FilterAction::Kind::kRedact, std::nullopt, "[\\w.]+@[\\w.]+", "[mail]", {}, ""});
+}
+void relay_chat_lua(benchmark::State& state) {
+  relay_scripted(state, "local data = event.data");
+}
+void relay_chat_lua_set(benchmark::State& state) {
+  relay_scripted(state, "event.data = event.data .. ' '");
+}
+
 // Streams x events a turn: alone; a busy worker's turns, with everything in the cache and not. No
 // turn has more than the slots that the kernel holds at first (limits::kRingSlotsMin).
 BENCHMARK(relay)
@@ -164,6 +210,26 @@ BENCHMARK(relay_chat_dialect)
 BENCHMARK(relay_chat_usage)
     ->ArgNames({"streams", "events_a_turn"})
     ->ArgsProduct({{64, 1000}, {32}})
+    ->UseManualTime();
+BENCHMARK(relay_chat_type)
+    ->ArgNames({"streams", "events_a_turn"})
+    ->ArgsProduct({{64}, {32}})
+    ->UseManualTime();
+BENCHMARK(relay_chat_set)
+    ->ArgNames({"streams", "events_a_turn"})
+    ->ArgsProduct({{64}, {32}})
+    ->UseManualTime();
+BENCHMARK(relay_chat_redact)
+    ->ArgNames({"streams", "events_a_turn"})
+    ->ArgsProduct({{64}, {32}})
+    ->UseManualTime();
+BENCHMARK(relay_chat_lua)
+    ->ArgNames({"streams", "events_a_turn"})
+    ->ArgsProduct({{64}, {32}})
+    ->UseManualTime();
+BENCHMARK(relay_chat_lua_set)
+    ->ArgNames({"streams", "events_a_turn"})
+    ->ArgsProduct({{64}, {32}})
     ->UseManualTime();
 
 }  // namespace

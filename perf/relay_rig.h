@@ -94,6 +94,12 @@ class Relay {
             static_cast<uint32_t>(settings.slots)};
   }
 
+  static SlotPool::Options json_pool_options(const PoolSettings& settings) {
+    SlotPool::Options options = pool_options("json", 2, settings);
+    options.receives = false;
+    return options;
+  }
+
   Config config_;
   std::string error_;
   std::unique_ptr<Ring> ring_ = Ring::create(Features{}, &error_);
@@ -103,7 +109,8 @@ class Relay {
   SlotPool sse_event_{loop_, memory_limit_, pool_options("sse_event", 0, config_.pool_sse_event)};
   SlotPool http_response_{loop_, memory_limit_,
                           pool_options("http_message", 1, config_.pool_http_message)};
-  Memory memory_{sse_event_, http_response_, {}};
+  SlotPool json_{loop_, memory_limit_, json_pool_options(config_.pool_json)};
+  Memory memory_{sse_event_, http_response_, {}, &json_};
   LogQueue log_;
   MessageLog messages_{log_, LogLevel::kError};
   ClientLimit limit_{100'000};

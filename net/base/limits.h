@@ -258,6 +258,9 @@ inline constexpr uint64_t kScriptLogCost = 100;
 inline constexpr uint64_t kScriptCountCost = 20;
 // So far a request's body is read for whether it wants a stream, where nobody counts its usage.
 inline constexpr uint64_t kLlmRequestBytes = uint64_t{4} << 20;
+// So long behind the last event of its dialect an upstream may take to end its response, so that
+// its connection can be kept; then the client's is ended.
+inline constexpr uint64_t kLastEventMs = 250;
 // Of events without content, held by a content gate; it opens then.
 inline constexpr size_t kGateBytes = size_t{64} << 10;
 
@@ -267,6 +270,8 @@ inline constexpr uint32_t kUsageDrainsMax = 100;
 inline constexpr uint64_t kUsageDrainBytes = uint64_t{16} << 20;
 // An answer that is no stream is held up to this size, so that its head can tell of its usage.
 inline constexpr size_t kUsageAnswerBytes = size_t{64} << 10;
+// Of an answer that its client gets packed, so many bytes are unpacked to be read for its usage.
+inline constexpr uint64_t kUsageUnpackedBytes = uint64_t{8} << 20;
 // Models that a worker counts by name, over all routes; the rest are "other" on their route.
 inline constexpr size_t kUsageModelsMax = 100;
 }  // namespace sluice::limits

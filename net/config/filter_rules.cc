@@ -7,6 +7,7 @@
 #include "core/text.h"
 #include "core/units.h"
 #include "net/config/source.h"
+#include "net/config/values.h"
 
 namespace sluice {
 namespace {
@@ -139,6 +140,9 @@ FilterTest read_test(const FileValue& value, const std::string& what, const char
   const FileValue* named = table.find(subject);
   if (!named) table.fail(value, std::string("needs a ") + subject);
   test.subject = table.line_of(*named);
+  bool json = std::string_view(subject) == "pointer";
+  if (!json && !is_field_name(test.subject))
+    table.fail(*named, "'" + test.subject + "' is no name of a field");
   const FileValue* exists = table.find("exists");
   const FileValue* equals = table.find("equals");
   const FileValue* matches = table.find("matches");
@@ -150,7 +154,6 @@ FilterTest read_test(const FileValue& value, const std::string& what, const char
     test.kind = FilterTest::Kind::kEquals;
     if (equals->kind == Kind::kList || equals->kind == Kind::kTable)
       table.fail(*equals, "is a string, a number or a boolean");
-    bool json = std::string_view(subject) == "pointer";
     test.text = json ? json_of(*equals, table) : table.line_of(*equals);
   } else if (matches) {
     test.kind = FilterTest::Kind::kMatches;

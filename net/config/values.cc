@@ -26,16 +26,6 @@ bool has_scheme(std::string_view url, std::string_view scheme) {
   return lower_case(url.substr(0, scheme.size())) == scheme;
 }
 
-// A token (RFC 9110 section 5.6.2), as a field's name and a cookie's are.
-bool is_name(std::string_view text) {
-  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  return !text.empty() && std::ranges::all_of(text, [&](char c) {
-    char lower = static_cast<char>(c | 0x20);
-    return (c >= '0' && c <= '9') || (lower >= 'a' && lower <= 'z') ||
-           kMarks.find(c) != kMarks.npos;
-  });
-}
-
 bool names_port(std::string_view authority) {
   size_t bracket = authority.rfind(']');
   return authority.find(':', bracket == authority.npos ? 0 : bracket) != authority.npos;
@@ -106,6 +96,15 @@ std::string parse_pool(std::string_view text, PoolSettings* pool) {
   return wrong.empty() ? "" : "the count " + wrong;
 }
 
+bool is_field_name(std::string_view text) {
+  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
+  return !text.empty() && std::ranges::all_of(text, [&](char c) {
+    char lower = static_cast<char>(c | 0x20);
+    return (c >= '0' && c <= '9') || (lower >= 'a' && lower <= 'z') ||
+           kMarks.find(c) != kMarks.npos;
+  });
+}
+
 std::string parse_balance(std::string_view text, Balance* balance) {
   using enum Balance::Method;
   using enum Balance::Key;
@@ -128,7 +127,7 @@ std::string parse_balance(std::string_view text, Balance* balance) {
   for (auto [word, key] : kNamedKeys) {
     if (!text.starts_with(word)) continue;
     std::string_view name = text.substr(word.size());
-    if (!is_name(name)) return quoted(name) + " is no name of a field or cookie";
+    if (!is_field_name(name)) return quoted(name) + " is no name of a field or cookie";
     *balance = {.method = kHash, .key = key, .name = std::string(name)};
     return "";
   }

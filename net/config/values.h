@@ -38,6 +38,8 @@ std::string parse_number(const NumberKind& kind, Bounds bounds, std::string_view
                          uint64_t* value);
 std::string parse_switch(std::string_view text, bool* value);
 std::string parse_pool(std::string_view text, PoolSettings* pool);
+// A token (RFC 9110 section 5.6.2), as a field's name and a cookie's are.
+bool is_field_name(std::string_view text);
 std::string parse_balance(std::string_view text, Balance* balance);
 std::string parse_upstream(std::string_view text, Upstream* upstream);
 // Nullopt, and *wrong says why.

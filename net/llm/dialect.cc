@@ -156,6 +156,18 @@ Dialect dialect_of_path(std::string_view path) {
   return Dialect::kNone;
 }
 
+bool is_path_without_cost(std::string_view path) {
+  static constexpr std::array<std::string_view, 9> kParts = {
+      "/count_tokens", "/input_tokens", "/tokenize", "/detokenize", "/moderations",
+      "/files",        "/uploads",      "/batches",  "/cancel"};
+  if (dialect_of_path(path) != Dialect::kNone) return false;
+  return std::ranges::any_of(kParts, [path](std::string_view part) {
+    size_t found = path.find(part);
+    return found != kNone &&
+           (path.ends_with(part) || path.substr(found + part.size()).starts_with('/'));
+  });
+}
+
 Dialect dialect_of_event(const EventSight& first) {
   std::string_view type = first.type;
   if (type.empty()) type = without_quotes(json_member_of(first.data, "type"));

@@ -38,6 +38,9 @@ struct EventSight {
 
 // What a request's path (without its query) speaks for. A guess: other services use such paths.
 Dialect dialect_of_path(std::string_view path);
+// A request to such a path costs no tokens, though it goes to one of these APIs: it counts them, or
+// is about files and batches.
+bool is_path_without_cost(std::string_view path);
 // What a stream's first event speaks for that is no heartbeat. No guess: kNone unless it bears the
 // dialect's own marks. `first`: its sight in any dialect.
 Dialect dialect_of_event(const EventSight& first);

@@ -19,6 +19,10 @@ constexpr std::array<std::string_view, 8> kPromptNames = {
 
 std::optional<RequestReader::Insertion> RequestReader::read(std::string_view piece) {
   using Kind = JsonTokens::Kind;
+  if (packed_) {
+    text_bytes_ += piece.size();
+    return {};
+  }
   std::optional<Insertion> insertion;
   JsonTokens::Token token;
   for (std::string_view rest = piece; !done_ && tokens_.next(rest, token);) {

@@ -27,6 +27,8 @@ class RequestReader {
   // Its text is no longer than this.
   static constexpr size_t kInsertionBytesMax = 40;
 
+  // The body is packed: what it says is not known, and all of its bytes count as text.
+  void take_as_packed() { packed_ = true; }
   // The next piece of the body. There is one insertion in a body at most.
   std::optional<Insertion> read(std::string_view piece);
 
@@ -49,6 +51,7 @@ class RequestReader {
   JsonTokens tokens_;
   Name top_ = Name::kOther;     // that was read last in the whole object
   Name option_ = Name::kOther;  // in stream_options
+  bool packed_ = false;
   bool text_follows_ = false;
   bool streams_ = false;
   bool has_options_ = false;

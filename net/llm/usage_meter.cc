@@ -29,7 +29,7 @@ UsageMeter::Bill UsageMeter::bill(bool served) const {
   bool reported = bill.usage.told != 0;
   if (!reported && !served) return bill;
   uint64_t behind_report = content_bytes_ - content_at_report_;
-  if (!reported && content_bytes_ == 0) behind_report = answer_.text_bytes();
+  if (!reported && content_bytes_ == 0) behind_report = answer_.text_bytes() + unread_bytes_;
   bool estimates = behind_report > 0 || !bill.usage.has(TokenKind::kInput);
   if (!bill.usage.has(TokenKind::kInput))
     bill.usage.set(TokenKind::kInput, estimated_tokens(request_->text_bytes()));

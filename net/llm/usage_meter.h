@@ -30,6 +30,8 @@ class UsageMeter {
   void on_torn_event(std::string_view bytes, bool begins);
   // The next bytes of a body that is read as a whole.
   void on_body(std::string_view bytes) { answer_.read(bytes); }
+  // Bytes of such a body that cannot be read. Without a report they count as text.
+  void on_unread_body(uint64_t bytes) { unread_bytes_ += bytes; }
 
   const RequestReader& request() const { return *request_; }
   const ContentTimes& times() const { return times_; }
@@ -38,6 +40,11 @@ class UsageMeter {
     return request_->model().empty() ? answer_.model() : request_->model();
   }
   std::string_view answering_model() const { return answer_.model(); }
+
+  // The answer has told of usage, or has text.
+  bool has_seen_any() const {
+    return answer_.usage().told != 0 || content_bytes_ > 0 || answer_.text_bytes() > 0;
+  }
 
   struct Bill {
     UsageSource source = UsageSource::kNone;
@@ -54,6 +61,7 @@ class UsageMeter {
   ContentTimes times_;
   uint64_t content_bytes_ = 0;      // of events
   uint64_t content_at_report_ = 0;  // when usage came last
+  uint64_t unread_bytes_ = 0;
 };
 
 }  // namespace sluice

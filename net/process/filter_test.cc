@@ -57,17 +57,25 @@ std::string all_of_standard_input() {
   return input;
 }
 
+// An event that a gateway does not hold whole, so that no filter sees it.
+Filters::Result pass_unseen(size_t bytes, OnUnseen what) {
+  say("an event of " + std::to_string(bytes) + " bytes is longer than event-hold" +
+      (what == OnUnseen::kPass ? ", so it passes unfiltered" : ", so it is dropped"));
+  return {.changed = what != OnUnseen::kPass, .ends = what == OnUnseen::kEnd};
+}
+
 }  // namespace
 
 // Conditions on the request count as met; to a script it is a GET of "/" without fields. An event
 // without its end is left out, as a client does.
 int run_filter_test(const Config& config) {
   const Route& route = config.routes.front();
+  const StreamSettings& settings = route.settings;
   std::string input = all_of_standard_input();
   std::string_view stream(input);
   Framer framer;
   EventReader events(stream.substr(0, framer.feed(stream).whole));
-  FilterBench bench(0, route.settings.event_hold, thread_cpu_ns);
+  FilterBench bench(0, settings.event_hold, thread_cpu_ns);
   bench.rules = config.filters;
   TestHost host;
   Scripts scripts(host);
@@ -79,9 +87,11 @@ int run_filter_test(const Config& config) {
   for (Pieces event; !host.failed() && events.next(event); first = false) {
     std::string_view text = event.first();
     Filters::Result result;
-    if (route.filters)
+    if (route.filters && text.size() > settings.event_hold)
+      result = pass_unseen(text.size(), settings.on_oversize);
+    else if (route.filters)
       result = route.filters->run(bench, opened.chosen, event, first,
-                                  /*padded=*/false, route.settings.on_invalid);
+                                  /*padded=*/false, settings.on_invalid);
     if (result.changed) text = result.text;
     if (!text.empty()) (void)std::fwrite(text.data(), 1, text.size(), stdout);
     if (result.ends) break;

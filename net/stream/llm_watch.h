@@ -27,6 +27,7 @@ struct LlmWatch {
   bool failed = false;       // the upstream has said that it has failed
   bool blind = false;        // one was not seen, so it may have been the last
   uint64_t last_number = 0;  // where the dialect counts events
+  uint64_t end_due_ms = 0;   // by then its upstream has to end; 0: the last one is not whole yet
 
   // Its content gate.
   bool holds = false;

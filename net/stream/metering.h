@@ -9,6 +9,7 @@
 #include "net/llm/usage_meter.h"
 #include "net/stream/clumps.h"
 #include "net/stream/kept_answer.h"
+#include "net/stream/packed_answer.h"
 #include "net/stream/usage_drain.h"
 #include "pool/slot_pool.h"
 
@@ -32,12 +33,14 @@ struct Metering {
   uint32_t charged = 0;
   UsageMeter meter;
   Clumps clumps;
-  Reads reads = Reads::kNothing;       // of the answer
-  bool asks = false;                   // for usage, where the client has said nothing of it
-  std::unique_ptr<KeptAnswer> answer;  // whose head waits for the end of its body
-  bool whole = false;                  // that has come, so the head can tell of usage
-  std::unique_ptr<UsageDrain> drain;   // in the place of a client that has left
-  uint32_t growth_left = 0;            // bytes by which the body is to be longer, and is not yet
+  Reads reads = Reads::kNothing;         // of the answer
+  bool to_model = false;                 // as far as path and route tell
+  bool asks = false;                     // for usage, where the client has said nothing of it
+  std::unique_ptr<PackedAnswer> packed;  // an answer that its client gets as it came
+  std::unique_ptr<KeptAnswer> answer;    // whose head waits for the end of its body
+  bool whole = false;                    // that has come, so the head can tell of usage
+  std::unique_ptr<UsageDrain> drain;     // in the place of a client that has left
+  uint32_t growth_left = 0;              // bytes by which the body is to be longer, and is not yet
 };
 
 }  // namespace sluice

@@ -183,7 +183,7 @@ void Stream::note_body(size_t bytes) {
 void Stream::append_body(const Lease& lease, std::string_view bytes) {
   adapt_window(bytes.size());
   if (attempt_.late_bom > 0) bytes = without_late_bom(bytes);
-  if (metered()) meter_body(bytes);
+  if (metered()) meter_body(lease, bytes);
   if (held_answer() && append_held_answer(bytes)) return;
   if (receives_events()) {
     append_event_bytes(lease, bytes);
@@ -404,9 +404,9 @@ void Stream::on_over() {
 }
 
 // Paced reads: what comes until the next one leaves together. Neither the first event nor the rest
-// of one waits for it.
+// of one waits for it, nor does the upstream's end behind the last one.
 void Stream::on_read_dry() {
-  if (settings().pace_ms == 0 || !hears_upstream() || events_ == 0 ||
+  if (settings().pace_ms == 0 || !hears_upstream() || events_ == 0 || is_late() ||
       !attempt_.framer.at_boundary())
     return;
   uint64_t until_ms = loop().now_ms() + settings().pace_ms;

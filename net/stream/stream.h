@@ -212,8 +212,8 @@ class Stream final : public TimerOwner {
     return inspection_ && inspection_->llm ? inspection_->llm->dialect : Dialect::kNone;
   }
   bool stalled() const { return stalled_since_ns_ != 0; }
-  // Null where nobody counts it.
-  const UsageMeter* usage() const { return metered() ? &inspection_->metering->meter : nullptr; }
+  // Null where nothing is to be booked for it.
+  const UsageMeter* usage() const;
   // What is to be booked for it.
   UsageMeter::Bill bill() const;
   // Bytes of an event that is not complete, kept from the client.
@@ -347,6 +347,10 @@ class Stream final : public TimerOwner {
   // What comes now comes behind the last event, and is not passed on.
   bool is_late() const { return is_over() && inspection_->llm->acts; }
   bool lacks_last_event() const;
+  void await_end_behind_last_event();
+  bool end_behind_last_event_due() const {
+    return is_late() && llm()->end_due_ms != 0 && loop().now_ms() >= llm()->end_due_ms;
+  }
   void end_behind_last_event(Ending ending);
   bool can_tell_error() const;
   void tell_error(Ending ending);
@@ -359,12 +363,12 @@ class Stream final : public TimerOwner {
 
   // What a request to a model costs (stream_usage.cc).
   bool metered() const { return inspection_ && inspection_->metering; }
-  bool choose_usage(const Head& head);
+  bool choose_usage(const Head& head, std::string_view path);
   void append_request(const Lease& lease, std::string_view bytes);
   void append_asking_for_usage(const Lease& lease, std::string_view bytes);
   void pad_request();
   void begin_metering(const Head& response);
-  void meter_body(std::string_view bytes);
+  void meter_body(const Lease& lease, std::string_view bytes);
   bool meter_event(std::string_view data);
   void meter_torn(const Pieces& bytes, bool begins);
   void meter_run(uint32_t events);

@@ -5,6 +5,7 @@
 #include <array>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "core/text.h"
 #include "net/base/limits.h"
@@ -151,7 +152,8 @@ EventSight Stream::look_at_event(LlmWatch& llm, const Pieces& its) {
   }
   if (llm.dialect == Dialect::kNone) return sight;
   llm.finished |= sight.finishes;
-  llm.over |= sight.role == EventRole::kEnd;
+  if (sight.role == EventRole::kEnd && !std::exchange(llm.over, true))
+    await_end_behind_last_event();
   llm.failed |= sight.role == EventRole::kError;
   if (llm.dialect == Dialect::kResponses) llm.last_number = sequence_number(sight.data);
   return sight;
@@ -180,6 +182,7 @@ void Stream::look_at_part() {
   }
   EventSight sight = look_at_event(llm, staged_and({}));
   llm.blind |= sight.type.empty();
+  llm.end_due_ms = 0;  // the rest of the last event is yet to come
 }
 
 // --- its silences and its end ---
@@ -199,6 +202,13 @@ bool Stream::lacks_last_event() const {
   if (!its || its->dialect == Dialect::kNone || !receives_events()) return false;
   bool complete = its->over || its->failed || (its->finished && !its->named);
   return its->sure && !its->blind && !complete;
+}
+
+// The client need not wait for an upstream that stays silent there, or goes on.
+void Stream::await_end_behind_last_event() {
+  uint64_t due_ms = loop().now_ms() + limits::kLastEventMs;
+  llm()->end_due_ms = due_ms;
+  loop().timers().schedule_earlier(timer_, due_ms);
 }
 
 // Whatever has become of the upstream since, the client has all of its answer.

@@ -52,6 +52,7 @@ std::string_view Stream::append_torn_rest(const Lease& lease, std::string_view r
   if (metered()) meter_torn(run.substr(0, size), /*begins=*/false);
   if (!attempt_.withheld) append_response(lease, run.substr(0, size));
   attempt_.torn = attempt_.withheld = false;
+  if (is_over() && llm()->end_due_ms == 0) await_end_behind_last_event();
   return run.substr(size);
 }
 

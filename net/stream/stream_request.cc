@@ -46,7 +46,7 @@ void Stream::on_request_head(std::unique_ptr<Head> arrived, bool keep_alive) {
     return;
   }
   choose_dialect(head, path);
-  if (!choose_usage(head)) {
+  if (!choose_usage(head, path)) {
     context().heads.release(std::move(arrived));
     return;
   }

@@ -66,6 +66,7 @@ uint64_t Stream::deadline_ms() const {
   if (healing_waits())
     due = std::min(due, recovery_->healing->broken_since_ms + settings().heal_for_ms);
   if (gate_holds()) due = std::min(due, llm()->until_ms);
+  if (is_late() && llm()->end_due_ms != 0) due = std::min(due, llm()->end_due_ms);
   if (heartbeat_possible()) due = std::min(due, last_output_ms_ + settings().heartbeat_ms);
   if (!head_queued_ && wants_event_stream_)
     due = std::min(due, deadline(started_ns_ / 1'000'000, settings().heartbeat_head_after_ms));
@@ -93,6 +94,10 @@ void Stream::on_timer() {
   if (answer_arrives() && now_ms >= recovery_->arriving->until_ms()) drop_arriving_answer();
   if (retry_) {  // this attempt is over, and its connection is about to let go
     loop().timers().schedule(timer_, now_ms + kLetGoMs);
+    return;
+  }
+  if (end_behind_last_event_due()) {
+    end_behind_last_event(Ending::kComplete);
     return;
   }
   if (has_packed()) {

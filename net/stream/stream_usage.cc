@@ -31,11 +31,6 @@ bool has_json_type(const Head& head) {
           equals_ignoring_case(type.substr(type.size() - kSuffix.size()), kSuffix));
 }
 
-bool has_coding(const Head& head) {
-  std::string_view coding = head.find("content-encoding").value_or("");
-  return !coding.empty() && !equals_ignoring_case(coding, "identity");
-}
-
 // A field vouches for the body's bytes, so they stay as they are.
 bool is_sealed(const Head& head) {
   for (const char* field : {"content-md5", "digest", "content-digest", "repr-digest", "signature",
@@ -46,15 +41,21 @@ bool is_sealed(const Head& head) {
 
 }  // namespace
 
-// A request to a model is one with a JSON body. OpenAI's completions have to be asked for usage;
-// the extra chunk that this brings can be kept from the client where events are seen.
+// Any request with a JSON body may go to a model. Where path or route say that one does, no field
+// of the client's keeps it from being counted. OpenAI's completions have to be asked for usage; the
+// extra chunk that this brings can be kept from the client where events are seen.
 // False: there is no memory for it, and to count nothing would be worse than to refuse the request.
-bool Stream::choose_usage(const Head& head) {
-  if (!settings().usage || head.body() == BodyKind::kNone) return true;
-  if (!has_json_type(head) || has_coding(head)) return true;
+bool Stream::choose_usage(const Head& head, std::string_view path) {
+  if (!settings().usage || head.body() == BodyKind::kNone || is_path_without_cost(path))
+    return true;
+  bool to_model = dialect() != Dialect::kNone || dialect_of_path(path) != Dialect::kNone;
+  bool json = has_json_type(head);
+  if (!to_model && !json) return true;
+  bool packed = applied_coding(head) != AppliedCoding::kNone;
   if (!inspection_) inspection_ = std::make_unique<Inspection>();
   auto& request = inspection_->request;
   if (!request) request = std::make_unique<RequestReader>();
+  if (packed) request->take_as_packed();
   auto made = std::make_unique<Metering>(context().memory_limit, *request);
   if (!made->charge()) {
     keep_alive_ = false;
@@ -63,7 +64,8 @@ bool Stream::choose_usage(const Head& head) {
   }
   inspection_->metering = std::move(made);
   Metering& metering = *inspection_->metering;
-  metering.asks = dialect() == Dialect::kOpenAi && head.method() == "POST" &&
+  metering.to_model = to_model;
+  metering.asks = dialect() == Dialect::kOpenAi && head.method() == "POST" && json && !packed &&
                   settings().framing == EventFraming::kEvent && !is_sealed(head);
   // How much longer the body gets is known when it has passed. Blanks make up for the rest, so its
   // length can be told before, and it is not held.
@@ -93,26 +95,32 @@ void Stream::pad_request() {
   outgoing_->bytes.append_static(kBlanks.substr(0, std::exchange(metering.growth_left, 0)));
 }
 
-// An event stream of which whole events are not held, or which came in lines, is read as one text.
-// Of an attempt before this one the client has nothing.
+// An event stream of which whole events are not held, or which came in lines, or which its client
+// gets packed, is read as one text. Of an attempt before this one the client has nothing.
 void Stream::begin_metering(const Head& response) {
   using Reads = Metering::Reads;
   Metering& metering = *inspection_->metering;
   metering.answer.reset();
+  metering.packed.reset();
   metering.meter = UsageMeter(*inspection_->request);
+  metering.reads = Reads::kNothing;
   if (brings_events(response) && settings().framing == EventFraming::kEvent)
     metering.reads = Reads::kEvents;
-  else if ((!has_coding(response) || unpacking()) &&
-           (has_json_type(response) || has_event_stream_type(response)))
+  else if (has_json_type(response) || has_event_stream_type(response))
     metering.reads = Reads::kBody;
-  else
-    metering.reads = Reads::kNothing;
+  AppliedCoding coding = applied_coding(response);
+  if (metering.reads == Reads::kBody && coding != AppliedCoding::kNone && !unpacking())
+    metering.packed = std::make_unique<PackedAnswer>(streams_.decoders(), coding, context().memory);
 }
 
-void Stream::meter_body(std::string_view bytes) {
+void Stream::meter_body(const Lease& lease, std::string_view bytes) {
   Metering& metering = *inspection_->metering;
   if (metering.drain) metering.drain->on_body(bytes.size());
-  if (metering.reads == Metering::Reads::kBody) metering.meter.on_body(bytes);
+  if (metering.reads != Metering::Reads::kBody) return;
+  if (metering.packed)
+    metering.packed->read(lease, bytes, metering.meter);
+  else
+    metering.meter.on_body(bytes);
 }
 
 // True: the client does not get it. It has left, or it has not asked for what we have.
@@ -190,7 +198,7 @@ bool Stream::give_held_answer(bool whole) {
 
 std::string Stream::usage_field() const {
   std::string text;
-  if (!metered() || !inspection_->metering->whole) return text;
+  if (!usage() || !inspection_->metering->whole) return text;
   UsageMeter::Bill its = bill();
   for (size_t kind = 0; kind < kTokenKinds; ++kind) {
     if (!its.usage.has(static_cast<TokenKind>(kind))) continue;
@@ -236,6 +244,15 @@ void Stream::end_drain() {
   if (inspection_->metering->drain->has_connection()) return;
   client_ = nullptr;
   delete_if_unused();
+}
+
+// A request of which nothing says that it goes to a model, and whose answer was none of a model, is
+// not booked.
+const UsageMeter* Stream::usage() const {
+  if (!metered()) return nullptr;
+  const Metering& metering = *inspection_->metering;
+  bool booked = metering.to_model || dialect() != Dialect::kNone || metering.meter.has_seen_any();
+  return booked ? &metering.meter : nullptr;
 }
 
 // An upstream that had not answered yet when its client left has worked on the request all the

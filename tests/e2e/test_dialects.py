@@ -218,6 +218,31 @@ def test_behind_the_last_event_nothing_passes_and_a_cut_is_an_end(rig, dialect):
 
 
 @every_dialect
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_behind_the_last_event_the_answer_ends_though_its_upstream_does_not(rig, dialect, goes_on):
+    path, start, content, last = DIALECTS[dialect]
+    client, server = stream(rig, path)
+    server.chunk(start + content + last)
+    if goes_on:
+        server.chunk(content)
+    assert client.body.rest() == start + content + last
+    server.wait_closed()
+    assert total(rig.gateways[0], "sluice_late_events_total") == goes_on
+    assert total(rig.gateways[0], "sluice_closes_total", reason="complete") == 1
+
+
+def test_an_upstream_that_ends_soon_behind_the_last_event_keeps_its_connection(rig):
+    upstream = rig.upstream()
+    client, server = stream(rig, CHAT, upstream=upstream)
+    server.chunk(chunk("Hi") + DONE)
+    assert client.body.read(len(chunk("Hi") + DONE)) == chunk("Hi") + DONE
+    server.end_chunks()
+    assert client.body.rest() == b""
+    client.request("POST", CHAT, body=STREAM)
+    assert server.read_request().content == STREAM
+
+
+@every_dialect
 def test_whole_streams_are_byte_equal_wherever_they_are_cut(rig, dialect):
     path, start, content, last = DIALECTS[dialect]
     whole = start + content + content + last

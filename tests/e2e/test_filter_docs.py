@@ -41,6 +41,25 @@ def test_only_those_that_are_named(tmp_path):
     assert done.stdout == "data: b\n\n"
 
 
+@pytest.mark.parametrize("what", ["pass", "drop", "end"])
+def test_an_event_that_is_too_long_goes_as_in_the_gateway(rig, tmp_path, what):
+    path = tmp_path / "sluice.toml"
+    path.write_text(f'event-hold = "8k"\non-oversize = "{what}"\nfilters = ["a"]\n'
+                    '[[filter]]\nname = "a"\nactions = [ { redact = "secret", with = "*" } ]\n')
+    events = [b'data: "secret"\n\n', b'data: "%b secret"\n\n' % (b"x" * 100_000), b'data: "secret, too"\n\n']
+    done = subprocess.run([binary(), "--filter-test", path], input=b"".join(events), capture_output=True, check=True)
+    client, server = rig.stream("--config", str(path))
+    for event in events:
+        for at in range(0, len(event), 4096):
+            server.chunk(event[at:at + 4096])
+    if what != "end":
+        server.end_chunks()
+    assert client.body.rest() == done.stdout
+    assert done.stdout.startswith(b'data: "*"\n\n') and done.stdout.count(b"secret") == (what == "pass")
+    assert done.stdout.endswith(b'data: "*, too"\n\n') == (what != "end")
+    assert done.stderr.startswith(b"an event of 100017 bytes is longer than event-hold, so it ")
+
+
 def test_a_mistake_has_its_place(tmp_path):
     path = tmp_path / "sluice.toml"
     path.write_text('[[filter]]\nname = "a"\nactions = [ { redact = "(", with = "" } ]\n')

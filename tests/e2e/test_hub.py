@@ -398,14 +398,18 @@ def test_http2_and_compression(rig):
     subscriber.stdout.close()
 
 
-def test_heartbeats_and_filters_work_as_for_upstreams(rig):
-    gateway = hub_gateway(rig, "heartbeat=50ms")
+def test_heartbeats_and_filters_work_as_for_upstreams(rig, tmp_path):
+    config = tmp_path / "sluice.toml"
+    config.write_text('[[filter]]\nname = "pin"\nactions = [ { redact = "[0-9]{4}", with = "****" } ]\n'
+                      '[[route]]\npath = "/hub"\nhub = "main"\nheartbeat = "50ms"\nfilters = ["pin"]\n')
+    gateway = rig.gateway(None, "--config", str(config))
     quiet = Subscriber(rig, gateway, "/hub/streams/a")
     wait_until(lambda: gateway.metrics().sum("sluice_heartbeats_total") >= 3, "heartbeats")
-    publish(rig, gateway, "a", {"data": 1})
+    publish(rig, gateway, "a", {"data": {"pin": "1234"}})
     blocks = []
-    while not blocks or b"data: 1" not in blocks[-1]:
+    while not blocks or b"data: " not in blocks[-1]:
         blocks.append(quiet.client.body.event())
+    assert b'"****"' in blocks[-1] and b"1234" not in blocks[-1]
     assert blocks.count(b": heartbeat\n\n") >= 3
     assert len(blocks) == blocks.count(b": heartbeat\n\n") + 1
 

@@ -232,6 +232,80 @@ def test_openai_sees_usage_where_it_has_asked_for_it(rig, mode, sees):
     assert gateway.metrics().sum("sluice_llm_tokens_total", kind="output", model="demo") == 1
 
 
+# --- calls of tools, through all that may stand in a stream's way ---
+
+ALL_AT_ONCE = ("--gate", "content", "--compress", "gzip", "--usage", "on", "--heartbeat", "50ms")
+
+TOOL_USE = [
+    typed("message_start", message={"id": "m", "type": "message", "role": "assistant", "model": "m", "content": [],
+                                    "stop_reason": None, "stop_sequence": None,
+                                    "usage": {"input_tokens": 3, "output_tokens": 1}}),
+    typed("content_block_start", index=0, content_block={"type": "tool_use", "id": "t", "name": "add", "input": {}}),
+    typed("content_block_delta", index=0, delta={"type": "input_json_delta", "partial_json": '{"a":'}),
+    typed("content_block_delta", index=0, delta={"type": "input_json_delta", "partial_json": "1}"}),
+    typed("content_block_stop", index=0),
+    typed("message_delta", delta={"stop_reason": "tool_use", "stop_sequence": None}, usage={"output_tokens": 12}),
+    typed("message_stop"),
+]
+
+
+def tool_chunk(finish=None, **function):
+    delta = {"tool_calls": [{"index": 0, "function": function,
+                             **({"id": "t", "type": "function"} if "name" in function else {})}]} if function else {}
+    return b"data: %b\n\n" % json.dumps(
+        {"id": "x", "object": "chat.completion.chunk", "created": 0, "model": "m",
+         "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}).encode()
+
+
+TOOL_CALLS = [
+    chat_chunk(None), tool_chunk(name="add", arguments=""), tool_chunk(arguments='{"a":'), tool_chunk(arguments="1}"),
+    tool_chunk("tool_calls"),
+    b'data: {"id":"x","object":"chat.completion.chunk","created":0,"model":"m","choices":[],'
+    b'"usage":{"prompt_tokens":3,"completion_tokens":12,"total_tokens":15}}\n\n',
+    b"data: [DONE]\n\n",
+]
+
+
+def behind_content(events, heartbeats, first):
+    """An upstream that falls silent for some heartbeats behind the events from `first` on, which have content."""
+    def handler(server, request):
+        server.start_events()
+        for i, event in enumerate(events):
+            server.chunk(event)
+            if first <= i < first + 3:
+                server.gateway.wait_metric("sluice_heartbeats_total", (i - first + 1) * heartbeats)
+        server.end_chunks()
+    return handler
+
+
+def reported(gateway):
+    return [gateway.metrics().sum("sluice_llm_tokens_total", kind=kind, model="demo") for kind in ("input", "output")]
+
+
+def test_openai_gets_its_calls_of_tools(rig):
+    gateway = gateway_for(rig, behind_content(TOOL_CALLS, 2, first=1), *ALL_AT_ONCE)
+    chat = run("openai.js", f"{gateway.url}/v1", "tools")
+    assert (chat["calls"], chat["finish"], chat["error"]) == ([["t", "add", '{"a":1}']], "tool_calls", None)
+    assert chat["chunks"] == 5  # usage was not asked for
+    assert reported(gateway) == [3, 12]
+
+
+def test_anthropic_gets_its_calls_of_tools_and_its_usage(rig):
+    gateway = gateway_for(rig, behind_content(TOOL_USE, 2, first=2), *ALL_AT_ONCE)
+    message = run("anthropic.js", gateway.url)
+    assert (message["calls"], message["stopReason"], message["error"]) == ([["t", "add", {"a": 1}]], "tool_use", None)
+    assert [message["usage"][name] for name in ("input_tokens", "output_tokens")] == [3, 12]
+    assert reported(gateway) == [3, 12]
+
+
+def test_a_call_of_a_tool_that_breaks_is_an_error(rig):
+    flags = ("--gate", "content", "--usage", "on")
+    gateway = gateway_for(rig, sends(TOOL_USE[:4], how="close"), *flags)
+    assert "The upstream closed without a whole response." in run("anthropic.js", gateway.url)["error"]
+    gateway = gateway_for(rig, sends(TOOL_CALLS[:4], how="close"), *flags)
+    assert "The upstream" in run("openai.js", f"{gateway.url}/v1", "tools")["error"]
+
+
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
 def test_fetch_reads_packed_events_at_once(rig, coding):
     """Node's own fetch, which is undici's."""

@@ -227,6 +227,88 @@ def test_answers_that_are_no_streams(usage, body, expected):
     assert record["usage_source"] == ("reported" if "usage" in body else "estimated")
 
 
+REPORT = b'{"model":"m","choices":[{"message":{"content":"Hi"}}],"usage":{"prompt_tokens":3,"completion_tokens":4}}'
+
+
+@pytest.mark.parametrize("fields", [(JSON, "Content-Encoding: gzip"), ("Content-Type: text/plain",), ()])
+@pytest.mark.parametrize("reports", [True, False])
+@pytest.mark.parametrize("named", [True, False])
+def test_no_field_of_a_request_escapes_the_count(rig, tmp_path, fields, reports, named):
+    """Where the path or the route says that it goes to a model."""
+    usage = Usage(rig, tmp_path, *(("--dialect", "openai") if named else ()))
+    client = usage.rig.client(usage.gateway)
+    body = zlib.compress(b'{"model":"m"}', wbits=31) if "Content-Encoding: gzip" in fields else b'{"prompt":"12345"}'
+    client.request("POST", "/ask" if named else CHAT, *fields, body=body)
+    server = usage.upstream.accept()
+    assert server.read_request().content == body
+    server.respond(REPORT if reports else REPORT.replace(b"usage", b"other"), JSON)
+    head, _ = client.response()
+    record = usage.record()
+    if reports:
+        assert head.get("x-usage") == "input=3, output=4, source=reported"
+        assert record["usage_source"] == "reported" and tokens(record) == {"input_tokens": 3, "output_tokens": 4}
+    else:
+        packed = -(-len(body) // 4)
+        assert record["usage_source"] == "estimated"
+        assert tokens(record) == {"input_tokens": 2 if b"prompt" in body else packed, "output_tokens": 1}
+    assert usage.gateway.metrics().sum("sluice_llm_requests_total", model="m" if reports else "other") == 1
+
+
+@pytest.mark.parametrize("target, answer", [
+    ("/v1/messages/count_tokens", b'{"input_tokens":7}'),
+    ("/v1/files", b'{"object":"file","text":"x"}'),
+    ("/v1/things", b'{"input_tokens":7}')])
+def test_what_generates_nothing_is_not_booked(rig, tmp_path, target, answer):
+    usage = Usage(rig, tmp_path, *(("--dialect", "anthropic") if target != "/v1/things" else ()))
+    client, server = usage.ask(target)
+    server.respond(answer, JSON)
+    head, got = client.response()
+    assert got == answer and "x-usage" not in head
+    client, server = usage.ask("/v1/embeddings")
+    server.respond(b'{"usage":{"prompt_tokens":8}}', JSON)
+    client.response()
+    assert tokens(usage.record()) == {"input_tokens": 8, "output_tokens": 0}
+
+
+@pytest.mark.parametrize("coding, wbits", [("gzip", 31), ("deflate", 15)])
+@pytest.mark.parametrize("size", [0, 300_000])
+def test_an_answer_that_is_packed_all_the_same_is_counted(usage, coding, wbits, size):
+    """Its client gets it as it came."""
+    client, server = usage.ask()
+    plain = REPORT.replace(b"Hi", b"Hi" + os.urandom(size // 2).hex().encode())
+    packed = zlib.compress(plain, wbits=wbits)
+    server.send_head(JSON, f"Content-Encoding: {coding}", "Transfer-Encoding: chunked")
+    for at in range(0, len(packed), 9000):
+        server.chunk(packed[at:at + 9000])
+    server.end_chunks()
+    head, got = client.response()
+    assert (got, head.get("content-encoding")) == (packed, coding)
+    assert head.get("x-usage") == (None if size else "input=3, output=4, source=reported")
+    record = usage.record()
+    assert record["usage_source"] == "reported" and tokens(record) == {"input_tokens": 3, "output_tokens": 4}
+
+
+@pytest.mark.parametrize("coding, answer", [("gzip", b"not packed in truth"), ("lzma", b"unknown coding"),
+                                            ("gzip", zlib.compress(b'{"x":"' + b" " * (10 << 20), wbits=31))],
+                         ids=["invalid", "unknown", "bomb"])
+def test_an_answer_that_cannot_be_unpacked_is_estimated(usage, coding, answer):
+    client, server = usage.ask()
+    server.respond(answer, JSON, f"Content-Encoding: {coding}")
+    assert client.response()[1] == answer
+    record = usage.record()
+    assert record["usage_source"] == "estimated"
+    assert record["input_tokens"] == 2 and 0 < record["output_tokens"] <= -(-len(answer) // 4)
+
+
+def test_a_stream_that_passes_packed_is_counted(rig, tmp_path):
+    usage = Usage(rig, tmp_path, "--on-encoded", "pass")
+    client, server = usage.ask(stream=True)
+    packed = zlib.compress(delta("Hello") + STOP + USAGE + DONE, wbits=31)
+    server.respond(packed, "Content-Type: text/event-stream", "Content-Encoding: gzip")
+    assert client.response()[1] == packed
+    assert tokens(usage.record()) == TOKENS
+
+
 def test_a_client_that_left_pays_for_what_came(usage):
     client, server = usage.stream(FIRST, delta("12345678"), delta("90"))
     for piece in (FIRST, delta("12345678"), delta("90")):
@@ -410,6 +492,19 @@ def test_an_upstream_may_finish_without_its_client(rig, tmp_path, http2):
     record = usage.record()
     assert (record["usage_source"], record["ending"]) == ("reported", "client_left")
     assert tokens(record) == TOKENS
+    assert usage.gateway.metrics().sum("sluice_llm_usage_drains_total", outcome="complete") == 1
+
+
+def test_a_drain_ends_behind_the_last_event(rig, tmp_path):
+    """Its upstream leaves the response open."""
+    usage = Usage(rig, tmp_path, "--drain-for-usage", "60s")
+    client, server = usage.stream(delta("Hello"))
+    assert client.body.event() == delta("Hello")
+    client.close()
+    wait_until(lambda: usage.gateway.metrics().sum("sluice_client_connections") == 0, "the client is gone")
+    server.chunk(STOP + USAGE + DONE)
+    server.wait_closed()
+    assert tokens(usage.record()) == TOKENS
     assert usage.gateway.metrics().sum("sluice_llm_usage_drains_total", outcome="complete") == 1
 
 

@@ -1,6 +1,6 @@
-// openai.js BASE_URL stream|whole|abort|gather|responses|usage: one chat completion, or a response; prints
-// its text, and the error that ended it, if any. `abort` leaves after the first token; `gather` lets
-// the SDK put the chunks together; `usage` asks for usage.
+// openai.js BASE_URL stream|whole|abort|gather|tools|responses|usage: one chat completion, or a response;
+// prints its text, and the error that ended it, if any. `abort` leaves after the first token; `gather`
+// lets the SDK put the chunks together; so does `tools`, which offers one; `usage` asks for usage.
 import OpenAI from 'openai';
 
 const [baseURL, mode] = process.argv.slice(2);
@@ -12,12 +12,16 @@ try {
   if (mode === 'whole') {
     const answer = await client.chat.completions.create(request);
     chat.text = answer.choices[0].message.content;
-  } else if (mode === 'gather') {
-    const gathered = client.chat.completions.stream(request);
+  } else if (mode === 'gather' || mode === 'tools') {
+    const tool = {type: 'function', function: {name: 'add', parameters: {type: 'object', properties: {}}}};
+    const gathered = client.chat.completions.stream(mode === 'tools' ? {...request, tools: [tool]} : request);
     gathered.on('chunk', () => { ++chat.chunks; });
     const answer = await gathered.finalChatCompletion();
-    chat.text = answer.choices[0].message.content;
+    const {finish_reason: finish, message} = answer.choices[0];
+    chat.text = message.content;
     chat.id = answer.id;
+    chat.calls = message.tool_calls?.map(call => [call.id, call.function.name, call.function.arguments]);
+    chat.finish = finish;
   } else if (mode === 'responses') {
     for await (const event of await client.responses.create({model: 'demo', input: 'Hi', stream: true})) {
       ++chat.chunks;

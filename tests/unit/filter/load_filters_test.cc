@@ -222,6 +222,8 @@ TEST(LoadFilters, SayWhatIsWrongAndWhere) {
   EXPECT_EQ(in_filter("match = { json = { pointer = \"a\" } }\nactions = [ { drop = true } ]\n"),
             "sluice: FILE:4:18: filter a: match.json: 'a' is no JSON pointer: "
             "\"/choices/0/delta\"");
+  EXPECT_EQ(in_filter("match = { field = { name = \"x user\" } }\n"),
+            "sluice: FILE:4:28: filter a: match.field: name: 'x user' is no name of a field");
   EXPECT_EQ(in_filter("actions = [ { drip = true } ]\n"),
             "sluice: FILE:4:22: filter a: actions: no key 'drip'; did you mean drop?");
   EXPECT_EQ(in_filter("actions = [ { } ]\n"),

@@ -265,5 +265,15 @@ TEST(DialectTest, NamesAtAnyDepth) {
   EXPECT_EQ(find_json_value(R"({"x":"a \"usage\": 1"})", "\"usage\""), kJson.npos);
 }
 
+TEST(Dialect, PathsThatCostNothing) {
+  for (std::string_view path :
+       {"/v1/messages/count_tokens", "/v1/responses/input_tokens", "/tokenize", "/v1/files",
+        "/v1/uploads/u/parts", "/v1/messages/batches/b/cancel"})
+    EXPECT_TRUE(is_path_without_cost(path)) << path;
+  for (std::string_view path :
+       {"/v1/messages", "/files/v1/chat/completions", "/v1/embeddings", "/v1/filesystem", "/"})
+    EXPECT_FALSE(is_path_without_cost(path)) << path;
+}
+
 }  // namespace
 }  // namespace sluice

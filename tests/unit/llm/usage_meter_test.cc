@@ -39,6 +39,16 @@ TEST(UsageMeter, EstimatesWhatNobodyHasReported) {
   expect(meter, UsageSource::kEstimated, 2, 6);
 }
 
+TEST(UsageMeter, EstimatesWhatItCannotReadByItsBytes) {
+  RequestReader request;
+  UsageMeter meter(request);
+  request.take_as_packed();
+  request.read("12345678");
+  meter.on_unread_body(20);
+  EXPECT_FALSE(meter.has_seen_any());
+  expect(meter, UsageSource::kEstimated, 2, 5);
+}
+
 TEST(UsageMeter, EstimatesWhatCameBehindTheLastReport) {
   RequestReader request;
   UsageMeter meter(request);

@@ -146,7 +146,7 @@ TEST(StreamDialect, PingsAnAnthropicClientBehindItsFirstEvent) {
   rig.body(kStop);
   rig.send();
   rig.pass(2 * kMinuteMs);
-  EXPECT_THAT(rig.send_chunks(), ElementsAre(": heartbeat\n\n"));
+  EXPECT_THAT(rig.send_chunks(), ElementsAre(""));  // its end
 }
 
 TEST(StreamDialect, SendsChunksToStrictClientsOfOpenAi) {
@@ -336,6 +336,46 @@ TEST(StreamDialect, OfAnEventThatWasNotSeenIsNotJudged) {
   EXPECT_FALSE(rig.stream().aborted());
 }
 
+// Clients that read to the end do not wait for an upstream that leaves its response open there.
+TEST(StreamDialect, EndsSoonBehindItsLastEventWhateverItsUpstreamDoes) {
+  StreamSettings settings = with_heartbeat();
+  settings.pace_ms = kMinuteMs;
+  for (std::string_view late : {std::string_view(), kChunk, std::string_view("data: unfinished")}) {
+    StreamRig rig(settings);
+    open(rig, "/v1/chat/completions");
+    rig.body(std::string(kChunk) + std::string(kDone));
+    rig.stream().on_read_dry();
+    EXPECT_GT(rig.stream().response_credit(), 0U);  // its upstream's end is awaited
+    if (!late.empty()) rig.body(late);
+    rig.pass(limits::kLastEventMs - 50);
+    EXPECT_EQ(text_of(rig.send_chunks()), std::string(kChunk) + std::string(kDone));
+    EXPECT_EQ(rig.upstream.cancels, 0);
+    rig.pass(100);
+    EXPECT_EQ(rig.send(), "0\r\n\r\n");
+    EXPECT_EQ(rig.upstream.cancels, 1);
+    EXPECT_EQ(rig.metrics().late_events, late == kChunk ? 1U : 0U);
+    EXPECT_EQ(rig.stream().ending(), Ending::kComplete);
+  }
+}
+
+// It is known by its begin, and its rest may take longer than that.
+TEST(StreamDialect, DoesNotEndWithinItsLastEvent) {
+  StreamSettings settings = StreamRig::quiet();
+  settings.event_hold = 8192;
+  StreamRig rig(settings);
+  open(rig, "/v1/responses");
+  rig.body(kCreated);
+  std::string begin = "event: response.completed\ndata: {\"x\":\"" + std::string(10'000, 'x');
+  rig.body(begin);
+  rig.pass(4 * limits::kLastEventMs);
+  rig.body("\"}\n\n");
+  EXPECT_EQ(text_of(rig.send_chunks()), std::string(kCreated) + begin + "\"}\n\n");
+  rig.pass(limits::kLastEventMs - 50);
+  EXPECT_EQ(rig.upstream.cancels, 0);
+  rig.pass(100);
+  EXPECT_EQ(rig.send(), "0\r\n\r\n");
+}
+
 TEST(StreamDialect, AddsNothingWhereNothingMayBeTransformed) {
   StreamRig rig;
   ask(rig, "/v1/messages");
@@ -344,6 +384,7 @@ TEST(StreamDialect, AddsNothingWhereNothingMayBeTransformed) {
       "transfer-encoding: chunked\r\n\r\n");
   rig.send();
   rig.body(std::string(kStart) + std::string(kStop) + std::string(kDelta));
+  rig.pass(4 * limits::kLastEventMs);
   EXPECT_EQ(text_of(rig.send_chunks()),
             std::string(kStart) + std::string(kStop) + std::string(kDelta));
 }
