@@ -38,9 +38,13 @@ enum class Http2Flood : uint8_t {
   kEmptyData,     // neither bytes nor an end
   kWindowUpdate,  // beyond those that answer what was sent
   kPriority,
-  kUnknown,  // types of frames that we do not know
+  kUnknown,   // types of frames that we do not know
+  kLateData,  // of streams that we have reset
+  kGoAway,
+  kContinuation,  // of a head that does not end (CVE-2024-28182)
 };
-inline constexpr std::array<const char*, 8> kHttp2FloodNames = {
-    "settings", "ping", "reset", "provoked", "empty_data", "window_update", "priority", "unknown"};
+inline constexpr std::array<const char*, 11> kHttp2FloodNames = {
+    "settings", "ping",    "reset",     "provoked", "empty_data",  "window_update",
+    "priority", "unknown", "late_data", "goaway",   "continuation"};
 
 }  // namespace sluice

@@ -19,7 +19,7 @@ inline constexpr uint64_t kShedAfterMs = 2000;
 
 // One send: bytes and pieces. Larger batches would hide a slow client's progress.
 inline constexpr size_t kSendBatchBytes = 64 * 1024;
-inline constexpr size_t kSendBatchPieces = 128;
+inline constexpr size_t kSendBatchPieces = 256;
 
 // The states of encoders take a quarter of --pool-max at most, so that they leave the slabs room to
 // grow. One that has rested for five ticks of about a second may be taken back from its body.
@@ -87,11 +87,12 @@ inline constexpr uint64_t kUploadLingerMs = 30'000;     // it is not
 inline constexpr uint64_t kUploadSilenceMs = 5'000;     // and nothing more of it comes
 inline constexpr size_t kLingerReceiveBytes = 1 << 20;  // one receive
 
-// HTTP/2: the window of a connection, which bounds nothing but what one round trip may bring; each
-// stream's own is kRequestWindow. Pieces of one stream in a send, and bytes of our own that wait
-// before the peer is heard again: frames of its may each want an answer.
-inline constexpr uint32_t kHttp2ConnectionWindow = 1U << 20;
+// HTTP/2: pieces of one stream in a send, and bytes of our own that wait before the peer is heard
+// again: frames of its may each want an answer.
 inline constexpr size_t kHttp2StreamPieces = 16;
+// Where streams of different urgency have much to send, one batch in so many begins with one that
+// is less urgent.
+inline constexpr uint8_t kHttp2UrgentBatches = 8;
 inline constexpr size_t kHttp2OwnBytes = 64 * 1024;
 inline constexpr size_t kHttp2OwnBytesKept = 4096;  // of that buffer, while nothing is in it
 inline constexpr size_t kHttp2QueuedFrames = 1000;

@@ -4,6 +4,7 @@
 // are that one name.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -201,6 +202,8 @@ struct Route {
   std::vector<HubSource> hub_sources = {};
   HubFeed feeds = {};
   std::shared_ptr<const Filters> filters = nullptr;  // of these (net/filter/load_filters.h)
+
+  bool is_source() const { return !feeds.hub.empty(); }
 };
 
 struct PoolSettings {
@@ -274,8 +277,10 @@ struct Config {
   uint64_t pool_max = 256ULL * 1024 * 1024;  // bytes a worker, all classes together
   uint64_t max_header_size = 16ULL * 1024;
   uint64_t max_headers = 128;
-  bool http2 = true;  // on plain listeners, by prior knowledge
-  uint64_t http2_max_streams = 128;
+  bool http2 = true;  // by ALPN, and on plain listeners by prior knowledge
+  uint64_t http2_max_streams = 100;
+  uint64_t http2_stream_window = 64ULL * 1024;  // of requests' bodies
+  uint64_t http2_connection_window = 1024ULL * 1024;
   std::vector<AddressRange> trusted_proxies;
   uint64_t dns_ttl_min_ms = 5'000;
   uint64_t dns_ttl_max_ms = 300'000;
@@ -297,6 +302,12 @@ struct Config {
   bool filter_test = false;  // events of standard input go through the first route's filters
   // Tells this process from others in our Via and in request ids; main makes it up at start.
   std::string instance = "0";
+
+  // No client's request has an upstream.
+  bool serves_only_hubs() const {
+    return std::ranges::all_of(
+        routes, [](const Route& route) { return route.is_source() || !route.hub.empty(); });
+  }
 };
 
 // The outcome of reading argv: a configuration, or what to print and the exit status

@@ -325,12 +325,22 @@ std::vector<Setting> limit_settings() {
                      "Largest head of a request or response; more is answered 431 or 502"),
       number_setting("max-headers", &Config::max_headers, kCount, {8, 1024},
                      "Most fields in one head; more is answered 431 or 502"),
-      choice_setting("http2", &Config::http2, Choices<bool>{{"on", true}, {"off", false}},
-                     "Whether a client of a plain listener may speak HTTP/2, which it does by "
-                     "beginning with HTTP/2's preface; off: that is answered 400"),
+      choice_setting(
+          "http2", &Config::http2, Choices<bool>{{"on", true}, {"off", false}},
+          "Whether clients may speak HTTP/2: over TLS by ALPN, on a plain listener by "
+          "beginning with HTTP/2's preface; off: ALPN does not offer it, and the preface "
+          "is answered 400"),
       number_setting("http2-max-streams", &Config::http2_max_streams, kCount, {1, 10'000},
                      "Requests that a client may have under way on one HTTP/2 connection; it loses "
                      "the connection if it knows that and begins more"),
+      number_setting("http2-stream-window", &Config::http2_stream_window, kSize,
+                     {4 * kKiB, 16 * kMiB},
+                     "What an HTTP/2 client may send of one request's body before the upstream has "
+                     "taken any; larger is faster over a long way, and takes as much memory where "
+                     "the upstream is slow"),
+      number_setting("http2-connection-window", &Config::http2_connection_window, kSize,
+                     {64 * kKiB, kGiB},
+                     "What an HTTP/2 client may send of all bodies together within a round trip"),
       until_restart(
           &Config::pool_sse_event,
           pool_setting(

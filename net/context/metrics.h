@@ -89,8 +89,9 @@ struct Metrics {
   std::array<uint64_t, kHttp2CodeNames.size()> http2_resets_sent{};  // by us
   std::array<uint64_t, kHttp2CodeNames.size()> http2_goaways{};      // by us
   std::array<uint64_t, kHttp2FloodNames.size()> http2_floods{};      // connections ended for them
-  uint64_t http2_stalled = 0;  // streams and connections ended by --write-timeout
-  uint64_t accept_pauses = 0;  // at the limit of clients, or after an error
+  uint64_t http2_no_place = 0;  // requests refused for want of file descriptors
+  uint64_t http2_stalled = 0;   // streams and connections ended by --write-timeout
+  uint64_t accept_pauses = 0;   // at the limit of clients, or after an error
   uint64_t accept_errors = 0;
   std::array<uint64_t, kProxyResults> proxy_headers{};
   std::array<uint64_t, 3> dns_answers{};  // found, none, failed: a look-up of one family each

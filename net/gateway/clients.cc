@@ -176,8 +176,27 @@ AcceptedConn& Clients::make_client(ConnStart start, Protocol protocol, std::stri
   return *new ClientConn(*this, std::move(start), first);
 }
 
+bool Clients::take_place_for_request() {
+  if (limit_.full()) {
+    warn_full();
+    return false;
+  }
+  limit_.enter();
+  for (Listening& listening : listeners_) listening.listener->check_room();
+  return true;
+}
+
+void Clients::give_place_back() {
+  limit_.leave();
+  for (Listening& listening : listeners_) listening.listener->client_left();
+}
+
 void Clients::on_full() {
   ++context().metrics.accept_pauses;
+  warn_full();
+}
+
+void Clients::warn_full() {
   warn_seldom(full_warning_due_ms_, "RLIMIT_NOFILE leaves room for " +
                                         std::to_string(limit_.most()) +
                                         " clients; others wait until one leaves");
@@ -198,12 +217,11 @@ void Clients::warn_seldom(uint64_t& due_ms, std::string_view text) {
 }
 
 void Clients::client_closed(AcceptedConn& conn) {
-  limit_.leave();
   ++context().metrics.client_connections_closed;
   clients_[conn.place] = clients_.back();
   clients_[conn.place]->place = conn.place;
   clients_.pop_back();
-  for (Listening& listening : listeners_) listening.listener->client_left();
+  give_place_back();
   watcher_.connection_closed();
 }
 

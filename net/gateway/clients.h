@@ -66,6 +66,8 @@ class Clients final : public ClientSink, public ClientKeeper, public ProxyKeeper
   bool handshake_may_step(Handshake& handshake) override { return pace_.may_step(handshake); }
   void handshake_stepped(uint64_t took_ns) override { pace_.stepped(took_ns); }
   bool handshakes_are_crowded() const override;
+  bool take_place_for_request() override;
+  void give_place_back() override;
   void http2_began(AcceptedConn& conn, ConnStart start, std::string_view first) override;
   // ProxyKeeper
   void proxy_header_done(ProxyConn& conn, ConnStart start, std::string_view first) override;
@@ -91,6 +93,7 @@ class Clients final : public ClientSink, public ClientKeeper, public ProxyKeeper
   void take_place(AcceptedConn& conn, const AcceptedConn& of);
   void handshake_ended();
   void hold_handshakes(bool hold);
+  void warn_full();
   void warn_seldom(uint64_t& due_ms, std::string_view text);
 
   ClientLimit& limit_;

@@ -10,10 +10,18 @@
 namespace sluice {
 
 Http2Stream::Http2Stream(Http2ClientConn& conn, int32_t id)
-    : conn_(conn), id_(id), still_since_ms_(conn.now_ms()), body_since_ms_(conn.now_ms()) {}
+    : conn_(conn),
+      id_(id),
+      still_since_ms_(conn.now_ms()),
+      body_since_ms_(conn.now_ms()),
+      turn_(conn.batch()) {}
 
 void Http2Stream::response_ready() {
   if (!gone_) conn_.has_work(*this);
+}
+
+uint64_t Http2Stream::request_window() const {
+  return conn_.stream_window();
 }
 
 std::string Http2Stream::client_ip() {
@@ -58,11 +66,12 @@ void Http2Stream::on_body(const Lease& lease, std::string_view bytes) {
 // was told of.
 void Http2Stream::open_window() {
   if (!in_codec_ || unconsumed_ == 0) return;
-  uint64_t room = gone_ ? limits::kRequestWindow : stream_->request_credit();
+  const uint64_t window = request_window();
+  uint64_t room = gone_ ? window : stream_->request_credit();
   // An update leaves only for half a window or more. So as much stays open where nothing waits, or
   // nobody would open it again.
-  if (!gone_ && stream_->request_backlog() == 0) room = std::max(room, limits::kRequestWindow / 2);
-  uint64_t closed = limits::kRequestWindow - std::min<uint64_t>(room, limits::kRequestWindow);
+  if (!gone_ && stream_->request_backlog() == 0) room = std::max(room, window / 2);
+  uint64_t closed = window - std::min(room, window);
   if (unconsumed_ <= closed) return;
   conn_.session().open_stream_window(id_, unconsumed_ - closed);
   unconsumed_ = static_cast<uint32_t>(closed);
@@ -146,6 +155,10 @@ void Http2Stream::sent(size_t bytes) {
 }
 
 void Http2Stream::body_left() {
+  if (raised_) {
+    raised_ = false;
+    if (in_codec_) conn_.session().set_urgency(id_, urgency_);
+  }
   body_in_batch_ = false;
   --in_batches_;
   if (gone_) stream_->response().abandon();
@@ -205,16 +218,42 @@ void Http2Stream::release() {
   stream_->client_released();
 }
 
-// What is in a batch waits for the connection, which has a time-out of its own. The codec keeps an
-// end, too, until the window has opened, though it has no bytes.
+// What is in a batch waits for the connection, which has a time-out of its own; what has a window
+// waits for its turn. The codec keeps an end, too, until the window has opened, though it has no
+// bytes. The connection's window is closed to all while others get through it, one by one.
 uint64_t Http2Stream::still_ms(uint64_t now_ms) {
   const Outbox& response = stream_->response();
+  const Http2Session& session = conn_.session();
   bool waits = response.has_work() || (head_framed_ && response.finished() && !end_framed_);
-  if (gone_ || in_batches_ > 0 || seen_sent_ != sent_bytes_ || !waits) {
-    seen_sent_ = sent_bytes_;
+  bool closed = session.stream_window(id_) <= 0;
+  uint64_t sent = closed ? sent_bytes_ : conn_.body_bytes_sent();
+  closed |= session.connection_window() <= 0;
+  if (gone_ || in_batches_ > 0 || !waits || !closed || seen_sent_ != sent) {
+    seen_sent_ = sent;
     still_since_ms_ = now_ms;
   }
   return now_ms - still_since_ms_;
+}
+
+// --- its turn ---
+
+void Http2Stream::set_urgency(int urgency) {
+  urgency_ = static_cast<uint8_t>(urgency & 7);
+  if (!raised_) conn_.session().set_urgency(id_, urgency);
+}
+
+void Http2Stream::raise() {
+  raised_ = true;
+  conn_.session().set_urgency(id_, 0);
+}
+
+bool Http2Stream::has_more_than(size_t size) const {
+  return !gone_ && stream_->response().backlog() > size &&
+         conn_.session().stream_window(id_) > static_cast<int64_t>(size);
+}
+
+bool Http2Stream::awaits_turn() const {
+  return in_codec_ && !gone_ && !body_in_batch_ && head_framed_ && has_more_than(0);
 }
 
 }  // namespace sluice

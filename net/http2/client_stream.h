@@ -28,6 +28,7 @@ class Http2Stream final : public ClientHalf {
   // ClientHalf
   void response_ready() override;
   void request_window_opened() override { open_window(); }
+  uint64_t request_window() const override;
   void response_aborted() override { response_ready(); }
   void drop() override;
   std::string client_ip() override;
@@ -73,10 +74,24 @@ class Http2Stream final : public ClientHalf {
   // Its body, or the rest of it, is due from the client.
   bool request_due() const { return !request_ended_; }
   // The client has not much of a window left, and waits for us.
-  bool window_is_closed() const { return unconsumed_ > limits::kRequestWindow / 2; }
+  bool window_is_closed() const { return unconsumed_ > request_window() / 2; }
   uint64_t body_since_ms() const { return body_since_ms_; }
-  // Bytes wait, and none has left for so long; to be asked every now and then.
+  // Bytes wait for a window that the client keeps closed, and none has left for so long; to be
+  // asked every now and then.
   uint64_t still_ms(uint64_t now_ms);
+
+  // How soon its body leaves, beside others: 0 is first.
+  int urgency() const { return raised_ ? 0 : urgency_; }
+  void set_urgency(int urgency);
+  // It goes first, once.
+  void raise();
+  // There is more of its body than the `size` bytes about to leave, and it has a window for that.
+  bool has_more_than(size_t size) const;
+  // It has bytes that could leave, and none in the batch.
+  bool awaits_turn() const;
+  // The batch that it has had its last frame in; it begins as if it had one.
+  uint32_t turn() const { return turn_; }
+  void take_turn(uint32_t batch) { turn_ = batch; }
 
   bool ready = false;  // in its connection's list of those that have something to frame
   size_t place = 0;    // in its connection's table
@@ -91,6 +106,8 @@ class Http2Stream final : public ClientHalf {
   const int32_t id_;
   uint32_t unconsumed_ = 0;  // bytes of its body that its window does not have back
   uint8_t in_batches_ = 0;   // parts of the batch under way
+  uint8_t urgency_ : 3 = 3;
+  bool raised_ : 1 = false;
   bool in_codec_ : 1 = true;
   bool head_framed_ : 1 = false;
   bool waits_ : 1 = false;  // the codec was told that no body is there, and is to be resumed
@@ -99,9 +116,10 @@ class Http2Stream final : public ClientHalf {
   bool request_ended_ : 1 = false;
   bool gone_ : 1 = false;
   uint64_t sent_bytes_ = 0;
-  uint64_t seen_sent_ = 0;
+  uint64_t seen_sent_ = 0;  // as still_ms() saw last: bytes that a closed window would hold back
   uint64_t still_since_ms_;
   uint64_t body_since_ms_;
+  uint32_t turn_;
 };
 
 }  // namespace sluice

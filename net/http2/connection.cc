@@ -33,8 +33,8 @@ constexpr uint64_t kOrphansEveryMs = limits::kShedAfterMs / 8;
 Http2Session::Limits limits_of(const WorkerContext& context) {
   const Config& config = context.config();
   return {.streams_max = static_cast<uint32_t>(config.http2_max_streams),
-          .stream_window = static_cast<uint32_t>(limits::kRequestWindow),
-          .connection_window = limits::kHttp2ConnectionWindow,
+          .stream_window = static_cast<uint32_t>(config.http2_stream_window),
+          .connection_window = static_cast<uint32_t>(config.http2_connection_window),
           .header_list_bytes = static_cast<uint32_t>(config.max_header_size)};
 }
 
@@ -52,6 +52,7 @@ Http2ClientConn::Http2ClientConn(AcceptedKeeper& keeper, Streams& streams, ConnS
     : AcceptedConn(streams.context().memory, std::move(start)),
       keeper_(keeper),
       streams_(streams),
+      stream_window_(static_cast<uint32_t>(streams.context().config().http2_stream_window)),
       session_(*this, limits_of(streams.context())),
       guard_(loop().now_ms()),
       idle_since_ms_(loop().now_ms()) {
@@ -99,24 +100,32 @@ size_t Http2ClientConn::peers_bytes() const {
 // What the codec itself has no answer to.
 void Http2ClientConn::refuse_bytes(Http2Session::Received why) {
   Metrics& metrics = context().metrics;
+  if (why == Http2Session::Received::kEndless) {
+    ++metrics.http2_floods[static_cast<unsigned>(Http2Flood::kContinuation)];
+    give_up(Http2Code::kEnhanceYourCalm);
+    return;
+  }
   if (why == Http2Session::Received::kNotHttp2)
     ++metrics.bad_requests[static_cast<unsigned>(ParseError::kNotHttp)];
   else if (why == Http2Session::Received::kFlood)
     ++metrics.http2_floods[static_cast<unsigned>(Http2Flood::kPing)];
-  else
-    ++metrics.http2_goaways[http2_code_index(static_cast<uint32_t>(Http2Code::kProtocolError))];
   end_all(Ending::kClientLeft, CloseMode::kOrderly);
 }
 
-void Http2ClientConn::on_frame_begun(uint8_t type, uint8_t flags, size_t size) {
-  switch (type) {
+void Http2ClientConn::on_frame_begun(const Http2FrameHeader& frame, bool late) {
+  switch (frame.type) {
     case kData:
-      if (size == 0 && (flags & kEndStream) == 0) flood(Http2Flood::kEmptyData);
+      if (late)
+        flood(Http2Flood::kLateData);
+      else if (frame.size == 0 && (frame.flags & kEndStream) == 0)
+        flood(Http2Flood::kEmptyData);
       break;
     case kHeaders:
     case kPushPromise:
-    case kGoAway:
     case kContinuation:
+      break;
+    case kGoAway:
+      flood(Http2Flood::kGoAway);
       break;
     case kResetStream:
       flood(Http2Flood::kReset);
@@ -188,6 +197,13 @@ void Http2ClientConn::on_head(int32_t id, bool ends) {
     session_.reset(id, Http2Code::kRefusedStream);
     return;
   }
+  // It may try again, which is no fault (section 8.7).
+  if (!all_.empty() && !takes_place()) {
+    ++context().metrics.http2_no_place;
+    guard_.earn(1);
+    session_.reset(id, Http2Code::kRefusedStream);
+    return;
+  }
   served_ = true;
   client_ip();  // while there is a peer to ask about
   all_.push_back(std::make_unique<Http2Stream>(*this, id));
@@ -195,7 +211,7 @@ void Http2ClientConn::on_head(int32_t id, bool ends) {
   half.place = all_.size() - 1;
   half.carry(*streams_.make(half));
   session_.attach(id, &half);
-  session_.set_urgency(id, arrived->urgency());
+  half.set_urgency(arrived->urgency());
 
   Stream& stream = half.stream();
   std::unique_ptr<Head> head = context().heads.acquire();
@@ -217,6 +233,14 @@ void Http2ClientConn::on_head(int32_t id, bool ends) {
   if (next_ms != UINT64_MAX) schedule(next_ms);
 }
 
+// The connection's own place serves one request.
+bool Http2ClientConn::takes_place() {
+  if (context().config().serves_only_hubs()) return true;
+  if (!keeper_.take_place_for_request()) return false;
+  ++places_;
+  return true;
+}
+
 void Http2ClientConn::on_body(Http2Stream& stream, std::string_view bytes) {
   stream.on_body(*lease_, bytes);
 }
@@ -225,6 +249,16 @@ void Http2ClientConn::on_reset(bool ours, uint32_t code) {
   auto& resets = ours ? context().metrics.http2_resets_sent : context().metrics.http2_resets;
   ++resets[http2_code_index(code)];
   if (ours && is_provoked(code)) flood(Http2Flood::kProvoked);
+}
+
+// By an error it says that it takes no answer any more (RFC 9113 section 6.8).
+void Http2ClientConn::on_peer_ends(uint32_t code) {
+  if (code != static_cast<uint32_t>(Http2Code::kNoError) && !given_up_)
+    give_up(Http2Code::kNoError);
+}
+
+void Http2ClientConn::on_priority(Http2Stream& stream, std::string_view priority) {
+  stream.set_urgency(urgency_of(priority));
 }
 
 void Http2ClientConn::on_end_said(uint32_t code) {
@@ -282,6 +316,9 @@ void Http2ClientConn::frame_batch() {
   touched_ = false;
   batch_since_ms_ = loop().now_ms();
   batch_bytes_ = batch_pieces_ = 0;
+  ++batch_;
+  most_urgent_ = holds_back_ = kLeastUrgent;
+  held_back_ = false;
   framing_.swap(ready_);
   for (Http2Stream* stream : framing_) stream->ready = false;
   for (Http2Stream* stream : framing_) stream->frame();
@@ -290,8 +327,24 @@ void Http2ClientConn::frame_batch() {
     end_all(Ending::kClientLeft, CloseMode::kReset);
     return;
   }
-  touched_ |= !has_room();  // there may be more, once this has left
-  parts_left();             // ends whose streams' bytes left before
+  if (held_back_ || !has_room()) {  // there may be more, once this has left
+    touched_ = true;
+    raise_one();
+  }
+  parts_left();  // ends whose streams' bytes left before
+}
+
+// Streams that are less urgent wait for the others, but not for ever: of several batches one begins
+// with the one that has waited longest.
+void Http2ClientConn::raise_one() {
+  if (++urgent_batches_ < limits::kHttp2UrgentBatches) return;
+  urgent_batches_ = 0;
+  Http2Stream* longest = nullptr;
+  for (const auto& stream : all_) {
+    if (stream->urgency() <= most_urgent_ || !stream->awaits_turn()) continue;
+    if (!longest || batch_ - stream->turn() > batch_ - longest->turn()) longest = stream.get();
+  }
+  if (longest) longest->raise();
 }
 
 bool Http2ClientConn::has_room() {
@@ -313,11 +366,26 @@ void Http2ClientConn::on_output(std::string_view bytes) {
 
 Http2Session::Body Http2ClientConn::next_body(Http2Stream& stream, size_t size_max) {
   if (!has_room()) return {Http2Session::Body::Kind::kFull};
+  // Somebody more urgent has more, for which the next batch is.
+  if (stream.urgency() > holds_back_) {
+    held_back_ = true;
+    return {Http2Session::Body::Kind::kFull};
+  }
   std::array<iovec, limits::kHttp2StreamPieces> pieces;
   size_t used = 0;
   Http2Session::Body body = stream.next_body(size_max, pieces, &used);
   batch_pieces_ += used;
   promised_ = body.size;
+  if (body.size > 0) {
+    stream.take_turn(batch_);
+    int8_t urgency = static_cast<int8_t>(stream.urgency());
+    most_urgent_ = std::min(most_urgent_, urgency);
+    // A frame as large as can be seldom is the last that has come.
+    bool full = body.size == size_max &&
+                static_cast<size_t>(session_.stream_window(stream.id())) > body.size;
+    if (!body.last && (full || stream.has_more_than(body.size)))
+      holds_back_ = std::min(holds_back_, urgency);
+  }
   return body;
 }
 
@@ -342,10 +410,12 @@ void Http2ClientConn::on_sent(uint64_t bytes) {
   while (bytes > 0) {
     Part& part = parts_[part_at_];
     size_t size = std::min<uint64_t>(bytes, part.size);
-    if (part.stream)
+    if (part.stream) {
       part.stream->sent(size);
-    else
+      body_bytes_sent_ += size;
+    } else {
       own_at_ += size;
+    }
     part.size -= size;
     bytes -= size;
     if (part.size > 0) return;
@@ -395,6 +465,10 @@ void Http2ClientConn::release(Http2Stream& stream) {
   std::swap(all_[its_place], all_.back());
   all_[its_place]->place = its_place;
   all_.pop_back();
+  if (places_ > 0 && places_ >= all_.size()) {
+    --places_;
+    keeper_.give_place_back();
+  }
   if (!all_.empty() || closing()) return;
   idle_since_ms_ = loop().now_ms();
   if (uint64_t timeout_ms = context().default_settings().keepalive_timeout_ms; timeout_ms > 0)

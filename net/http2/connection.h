@@ -47,6 +47,11 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
   WorkerContext& context() const { return streams_.context(); }
   Http2Session& session() { return session_; }
   uint64_t now_ms() const { return loop().now_ms(); }
+  // The number of the batch under way, or made last.
+  uint32_t batch() const { return batch_; }
+  // Of each stream's request; it was told that, whatever a reload makes of the setting.
+  uint64_t stream_window() const { return stream_window_; }
+  uint64_t body_bytes_sent() const { return body_bytes_sent_; }
   // It has something to frame.
   void has_work(Http2Stream& stream);
   void release(Http2Stream& stream);
@@ -65,6 +70,7 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
     Http2Stream* stream;  // null: of own_
     size_t size;          // of what has not left; a stream's part without bytes is its end
   };
+  static constexpr int8_t kLeastUrgent = 7;
   enum class Drain : uint8_t { kNone, kNoticed, kRefusing };
 
   // Conn
@@ -82,7 +88,7 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
   uint32_t watch_events() override;
 
   // Http2Session::Handler
-  void on_frame_begun(uint8_t type, uint8_t flags, size_t size) override;
+  void on_frame_begun(const Http2FrameHeader& frame, bool late) override;
   void on_frame_forbidden(Http2Code code) override;
   void on_head_begun(int32_t id, bool trailers) override;
   void on_field(std::string_view name, std::string_view value) override;
@@ -93,6 +99,8 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
   void on_stream_closed(Http2Stream& stream, uint32_t code) override { stream.on_closed(code); }
   void on_padding_only() override { flood(Http2Flood::kEmptyData); }
   void on_ping_answered() override;
+  void on_peer_ends(uint32_t code) override;
+  void on_priority(Http2Stream& stream, std::string_view priority) override;
   void on_reset(bool ours, uint32_t code) override;
   void on_end_said(uint32_t code) override;
   void on_output(std::string_view bytes) override;
@@ -106,7 +114,9 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
   bool pins_slots(uint64_t now_ms) const;
   void refuse_bytes(Http2Session::Received why);
   void frame_batch();
+  void raise_one();
   void parts_left();
+  bool takes_place();
   void flood(Http2Flood kind);
   void give_up(Http2Code code);
   void end_all(Ending ending, CloseMode mode);
@@ -117,6 +127,8 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
 
   AcceptedKeeper& keeper_;
   Streams& streams_;
+  const uint32_t stream_window_;
+  uint32_t places_ = 0;  // that requests beside the first have taken
   Http2Session session_;
   FloodGuard guard_;
   std::vector<std::unique_ptr<Http2Stream>> all_;
@@ -129,6 +141,12 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
   size_t own_at_ = 0;
   size_t batch_bytes_ = 0;
   size_t batch_pieces_ = 0;
+  uint32_t batch_ = 0;
+  uint8_t urgent_batches_ = 0;         // since raise_one(), that had not all that could have left
+  int8_t most_urgent_ = kLeastUrgent;  // of those that have a frame in the batch
+  int8_t holds_back_ = kLeastUrgent;   // of those of them that have more
+  bool held_back_ = false;             // somebody less urgent
+  uint64_t body_bytes_sent_ = 0;
   size_t promised_ = 0;                    // by next_body(), for the frame that follows
   Http2Stream* ends_with_head_ = nullptr;  // whose end is in the head that follows
 

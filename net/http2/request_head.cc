@@ -24,7 +24,8 @@ bool is_one_word(std::string_view text) {
   });
 }
 
-// The "u" of a Priority field; 3 where there is none, or none that is valid.
+}  // namespace
+
 int urgency_of(std::string_view priority) {
   int urgency = 3;
   any_list_element(priority, [&urgency](std::string_view member) {
@@ -35,8 +36,6 @@ int urgency_of(std::string_view priority) {
   });
   return urgency;
 }
-
-}  // namespace
 
 void Http2RequestHead::add(std::string_view name, std::string_view value) {
   bytes_ += name.size() + value.size() + kLineBytes;

@@ -14,6 +14,10 @@
 
 namespace sluice {
 
+// The "u" of a Priority field (RFC 9218): 0 is the most urgent, 7 the least; 3 where there is none,
+// or none that is valid.
+int urgency_of(std::string_view priority);
+
 class Http2RequestHead {
  public:
   explicit Http2RequestHead(const HeadLimits& limits) : limits_(limits) {}
@@ -24,7 +28,6 @@ class Http2RequestHead {
   ParseError finish(bool ends, Head& head);
   // On the heap.
   size_t bytes_held() const;
-  // By the Priority field (RFC 9218): 0 is the most urgent, 7 the least.
   int urgency() const { return urgency_; }
 
  private:

@@ -56,8 +56,8 @@ nghttp2_mem allocator_of(SessionMemory& of) {
 // acknowledge that it has none, in its next head, and not every one does.
 constexpr uint32_t kHeaderTableBytes = 0;
 
-// Resets that are remembered, at least.
-constexpr size_t kResetsKept = 128;
+// Resets that are remembered, at least: as many as a round trip may see.
+constexpr size_t kResetsKept = 1024;
 
 }  // namespace
 
@@ -67,13 +67,6 @@ struct Http2Session::Callbacks {
   }
 
   static Http2Session& ours(void* user_data) { return *static_cast<Http2Session*>(user_data); }
-
-  static int on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* header, void* user_data) {
-    handler(user_data).on_frame_begun(header->type, header->flags, header->length);
-    if (std::optional<Http2Code> code = ours(user_data).forbids(header->type, header->stream_id))
-      handler(user_data).on_frame_forbidden(*code);
-    return 0;
-  }
 
   static int on_begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
     if (frame->hd.type == NGHTTP2_HEADERS)
@@ -102,12 +95,6 @@ struct Http2Session::Callbacks {
     return 0;
   }
 
-  // Frames of types that nobody knows are ignored (RFC 9113 section 5.5), but not unseen: without
-  // this they would begin without a word.
-  static int unpack_extension(nghttp2_session*, void**, const nghttp2_frame_hd*, void*) {
-    return NGHTTP2_ERR_CANCEL;
-  }
-
   static int on_frame(nghttp2_session* session, const nghttp2_frame* frame, void* user_data) {
     Handler& to = handler(user_data);
     switch (frame->hd.type) {
@@ -131,6 +118,15 @@ struct Http2Session::Callbacks {
       case NGHTTP2_RST_STREAM:
         to.on_reset(/*ours=*/false, frame->rst_stream.error_code);
         break;
+      case NGHTTP2_GOAWAY:
+        to.on_peer_ends(frame->goaway.error_code);
+        break;
+      case NGHTTP2_PRIORITY_UPDATE: {
+        const auto* update = static_cast<nghttp2_ext_priority_update*>(frame->ext.payload);
+        if (Http2Stream* stream = stream_of(session, update->stream_id))
+          to.on_priority(*stream, text_of(update->field_value, update->field_value_len));
+        break;
+      }
       default:
         break;
     }
@@ -205,7 +201,6 @@ struct Http2Session::Callbacks {
   static nghttp2_session_callbacks* make() {
     nghttp2_session_callbacks* callbacks = nullptr;
     SLUICE_CHECK(nghttp2_session_callbacks_new(&callbacks) == 0);
-    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
@@ -215,7 +210,6 @@ struct Http2Session::Callbacks {
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_close);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
     nghttp2_session_callbacks_set_send_data_callback(callbacks, send_data);
-    nghttp2_session_callbacks_set_unpack_extension_callback(callbacks, unpack_extension);
     return callbacks;
   }
 
@@ -230,8 +224,7 @@ struct Http2Session::Callbacks {
     nghttp2_option_set_max_send_header_block_length(options, size_t{1} << 20);
     // The connection counts resets itself, with other frames that ask for nothing.
     nghttp2_option_set_stream_reset_rate_limit(options, 100'000, 100'000);
-    for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= 0xff; ++type)
-      nghttp2_option_set_user_recv_extension_type(options, static_cast<uint8_t>(type));
+    nghttp2_option_set_builtin_recv_extension_type(options, NGHTTP2_PRIORITY_UPDATE);
     return options;
   }
 };
@@ -260,25 +253,68 @@ Http2Session::~Http2Session() {
 }
 
 Http2Session::Received Http2Session::receive(std::string_view bytes) {
+  size_t fed = 0;
+  for (size_t at = 0; at < bytes.size();) {
+    size_t passed = 0;
+    const std::optional<Http2FrameHeader> frame = walk_.next(bytes.substr(at), &passed);
+    at += passed;
+    // The codec counts the parts in which CONTINUATION comes, and it comes after nothing else.
+    if (!frame || frame->type == NGHTTP2_CONTINUATION) continue;
+    // Without the header's last byte: the codec stands behind the frame before.
+    if (at - 1 > fed) {
+      if (Received got = feed(bytes.substr(fed, at - 1 - fed)); got != Received::kWell) return got;
+      fed = at - 1;
+    }
+    begin_frame(*frame);
+  }
+  return feed(bytes.substr(fed));
+}
+
+Http2Session::Received Http2Session::feed(std::string_view bytes) {
   ssize_t taken = nghttp2_session_mem_recv(session_, data_of(bytes), bytes.size());
   if (taken >= 0) return Received::kWell;
-  if (taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC) return Received::kNotHttp2;
-  return taken == NGHTTP2_ERR_FLOODED ? Received::kFlood : Received::kBroken;
+  switch (taken) {
+    case NGHTTP2_ERR_BAD_CLIENT_MAGIC:
+      return Received::kNotHttp2;
+    case NGHTTP2_ERR_FLOODED:
+      return Received::kFlood;
+    case NGHTTP2_ERR_TOO_MANY_CONTINUATIONS:
+      return Received::kEndless;
+    default:
+      return Received::kBroken;
+  }
+}
+
+void Http2Session::begin_frame(const Http2FrameHeader& frame) {
+  const std::optional<Http2Code> code = forbids(frame);
+  handler_.on_frame_begun(frame, frame.type == NGHTTP2_DATA && !code && has_ended(frame.id));
+  if (code) handler_.on_frame_forbidden(*code);
 }
 
 // What the codec does not look at: frames of RFC 7540's priorities, which are off (RFC 9113 section
-// 6.3), and heads that would open a stream again, since it remembers none that has ended (5.1.1).
-std::optional<Http2Code> Http2Session::forbids(uint8_t type, int32_t id) {
-  if (type == NGHTTP2_PRIORITY && id == 0) return Http2Code::kProtocolError;
-  if (type != NGHTTP2_HEADERS || further_refused_) return {};
-  if (id > newest_id_) {
-    newest_id_ = id;
+// 6.3), and frames of streams that have ended, since it remembers none (5.1): heads would open them
+// again, and DATA would be dropped without a word.
+std::optional<Http2Code> Http2Session::forbids(const Http2FrameHeader& frame) {
+  if (frame.type == NGHTTP2_PRIORITY && frame.id == 0) return Http2Code::kProtocolError;
+  const bool head = frame.type == NGHTTP2_HEADERS;
+  if (!head && frame.type != NGHTTP2_DATA) return {};
+  if (frame.id > newest_id_) {
+    if (head && !further_refused_) newest_id_ = frame.id;
     return {};
   }
-  // Trailers that were under way when we reset their stream are no fault.
-  bool known = id % 2 == 0 || nghttp2_session_find_stream(session_, id) != nullptr ||
-               std::find(resets_.begin(), resets_.end(), id) != resets_.end();
-  return known ? std::nullopt : std::optional(Http2Code::kStreamClosed);
+  // What was under way when we reset its stream is no fault, nor what follows our GOAWAY.
+  if (!has_ended(frame.id) || was_reset(frame.id) || (head && further_refused_)) return {};
+  return Http2Code::kStreamClosed;
+}
+
+// Also of those that came too late to be served.
+bool Http2Session::has_ended(int32_t id) const {
+  return id % 2 != 0 && (id <= newest_id_ || further_refused_) &&
+         nghttp2_session_find_stream(session_, id) == nullptr;
+}
+
+bool Http2Session::was_reset(int32_t id) const {
+  return std::ranges::find(resets_, id) != resets_.end();
 }
 
 void Http2Session::note_reset(int32_t id) {
@@ -343,6 +379,14 @@ void Http2Session::attach(int32_t id, Http2Stream* stream) {
 void Http2Session::set_urgency(int32_t id, int urgency) {
   const nghttp2_extpri priority = {.urgency = static_cast<uint32_t>(urgency), .inc = 1};
   nghttp2_session_change_extpri_stream_priority(session_, id, &priority, 1);
+}
+
+int32_t Http2Session::stream_window(int32_t id) const {
+  return nghttp2_session_get_stream_remote_window_size(session_, id);
+}
+
+int32_t Http2Session::connection_window() const {
+  return nghttp2_session_get_remote_window_size(session_);
 }
 
 void Http2Session::open_stream_window(int32_t id, size_t bytes) {

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "net/http2/frame_walk.h"
 #include "net/http2/session_memory.h"
 
 struct nghttp2_session;
@@ -59,8 +60,9 @@ class Http2Session {
 
   class Handler {
    public:
-    // Every frame's header as it comes, of whatever type.
-    virtual void on_frame_begun(uint8_t type, uint8_t flags, size_t size) = 0;
+    // Every frame's header as it comes, of whatever type; `late`: DATA of a stream that we have
+    // reset, which may have been under way.
+    virtual void on_frame_begun(const Http2FrameHeader& frame, bool late) = 0;
     // One that the codec lets pass, and that ends the connection with that code.
     virtual void on_frame_forbidden(Http2Code code) = 0;
     // A request's head begins, its fields follow, pseudo-fields first; then on_head(), or nothing
@@ -78,6 +80,10 @@ class Http2Session {
     // A frame of a body with nothing in it but padding, and without an end.
     virtual void on_padding_only() = 0;
     virtual void on_ping_answered() = 0;
+    // GOAWAY has come.
+    virtual void on_peer_ends(uint32_t code) = 0;
+    // PRIORITY_UPDATE (RFC 9218 section 7.1), with what it says.
+    virtual void on_priority(Http2Stream& stream, std::string_view priority) = 0;
     // The peer has reset a stream, or we have.
     virtual void on_reset(bool ours, uint32_t code) = 0;
     // GOAWAY has been sent.
@@ -106,7 +112,8 @@ class Http2Session {
     kWell,
     kNotHttp2,  // the connection does not begin as one does
     kFlood,     // more that wants an answer than is borne
-    kBroken,    // what ends it, such as a head without an end
+    kEndless,   // a head in too many frames
+    kBroken,    // the codec has failed
   };
   [[nodiscard]] Received receive(std::string_view bytes);
   // Frames what is to be sent, as far as the handler has room for it. False: out of memory.
@@ -132,8 +139,12 @@ class Http2Session {
 
   // From here on the stream's events come with this. Before that they do not come.
   void attach(int32_t id, Http2Stream* stream);
-  // How soon a stream's body leaves: 0 is the most urgent, 7 the least. Equals take turns.
+  // How soon a stream's body leaves: 0 is the most urgent, 7 the least. next_body() is asked in
+  // that order; equals take turns.
   void set_urgency(int32_t id, int urgency);
+  // What the peer has left of its windows for a stream, and for all of them together.
+  int32_t stream_window(int32_t id) const;
+  int32_t connection_window() const;
   // The peer may send so many bytes more on this stream. (The connection's window bounds nothing.)
   void open_stream_window(int32_t id, size_t bytes);
   void reset(int32_t id, Http2Code code);
@@ -145,11 +156,16 @@ class Http2Session {
  private:
   struct Callbacks;
 
-  std::optional<Http2Code> forbids(uint8_t type, int32_t id);
+  Received feed(std::string_view bytes);
+  void begin_frame(const Http2FrameHeader& frame);
+  std::optional<Http2Code> forbids(const Http2FrameHeader& frame);
+  bool has_ended(int32_t id) const;
+  bool was_reset(int32_t id) const;
   void note_reset(int32_t id);
 
   Handler& handler_;
   SessionMemory memory_;
+  FrameWalk walk_;
   nghttp2_session* session_ = nullptr;
   int32_t newest_id_ = 0;         // of the peer's streams
   std::vector<int32_t> resets_;   // the last streams that we have reset, in a ring

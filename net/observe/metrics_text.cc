@@ -295,6 +295,9 @@ void render_protocols(Page& page, const Workers& workers) {
   for (size_t i = 0; i < kHttp2FloodNames.size(); ++i)
     page.add(total([i](const Metrics& m) { return m.http2_floods[i]; }),
              {{"frames", kHttp2FloodNames[i]}});
+  page.counter("sluice_http2_no_place",
+               "Requests beside others on their connection that RLIMIT_NOFILE left no room for.");
+  page.add(total([](const Metrics& m) { return m.http2_no_place; }));
   page.counter("sluice_http2_stalled",
                "HTTP/2 streams and connections whose client took nothing for --write-timeout.");
   page.add(total([](const Metrics& m) { return m.http2_stalled; }));

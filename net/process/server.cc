@@ -250,12 +250,9 @@ unsigned Server::worker_count() const {
 FdShares Server::share_fds_of(const Config& config, uint64_t limit) const {
   size_t probed = 0;
   size_t sources = 0;
-  bool only_hubs = true;
   std::set<std::string> stores;
   for (const Route& route : config.routes) {
-    bool is_source = !route.feeds.hub.empty();
-    sources += is_source ? 1 : 0;
-    only_hubs &= is_source || !route.hub.empty();
+    sources += route.is_source() ? 1 : 0;
     if (!route.settings.health.empty()) probed += route.upstreams.size();
     if (!route.hub_store.empty()) stores.insert(route.hub_store);
   }
@@ -266,7 +263,7 @@ FdShares Server::share_fds_of(const Config& config, uint64_t limit) const {
                            .probed = probed,
                            .stores = stores.size(),
                            .sources = sources,
-                           .only_hubs = only_hubs});
+                           .only_hubs = config.serves_only_hubs()});
 }
 
 std::string Server::fds_lacking(const FdShares& shares, uint64_t limit) const {

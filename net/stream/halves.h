@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "net/base/ending.h"
+#include "net/base/limits.h"
 #include "net/http/message_writer.h"
 
 namespace sluice {
@@ -22,6 +23,8 @@ class ClientHalf {
   virtual void response_ready() = 0;
   // There is room for more of the request's body.
   virtual void request_window_opened() = 0;
+  // Bytes of that which may wait for the upstream.
+  virtual uint64_t request_window() const { return limits::kRequestWindow; }
   // The stream has failed: once the outbox is empty, end in a way that the client cannot take for a
   // clean end.
   virtual void response_aborted() = 0;

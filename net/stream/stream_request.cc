@@ -238,8 +238,9 @@ void Stream::keep_no_request() {
 // clients look for an answer only when they have sent all.
 uint64_t Stream::request_credit() const {
   if (ended_) return 0;
-  if (phase_ == Phase::kDraining) return limits::kRequestWindow;
-  uint64_t window = context().memory_tight() ? limits::kTightRequestWindow : limits::kRequestWindow;
+  uint64_t window = client_->request_window();
+  if (phase_ == Phase::kDraining) return window;
+  if (context().memory_tight()) window = std::min<uint64_t>(window, limits::kTightRequestWindow);
   uint64_t waiting = request_backlog();
   // While others wait for a slot, this stream has to send its held bytes first.
   if (waiting > 0 && context().memory.http_message.has_waiters()) return 0;

@@ -68,6 +68,10 @@ class AcceptedKeeper {
   virtual void handshake_done(Handshake& handshake, ConnStart start) = 0;
   // The handshake has closed instead, and is deleted at the turn's end.
   virtual void handshake_closed(Handshake& handshake) = 0;
+  // A request beside others on its connection asks for the place of another client, since its
+  // upstream needs a file descriptor. False: there is none. What is taken is given back.
+  virtual bool take_place_for_request() { return true; }
+  virtual void give_place_back() {}
   // It has closed, and is deleted at the turn's end.
   virtual void client_closed(AcceptedConn& conn) = 0;
 

@@ -133,6 +133,11 @@ BROKEN = {  # section 6: connection errors
     "data on an idle stream": (1, frame(http2.DATA, 0, 99, b"x")),
     "reset of an idle stream": (1, frame(http2.RST_STREAM, 0, 99, b"\0\0\0\0")),
     "reset of four bytes less": (6, frame(http2.RST_STREAM, 0, 1, b"")),
+    "reset of five bytes": (6, frame(http2.RST_STREAM, 0, 1, b"\0" * 5)),
+    "goaway of seven bytes": (6, frame(http2.GOAWAY, 0, 0, b"\0" * 7)),
+    "goaway with a stream": (1, frame(http2.GOAWAY, 0, 1, b"\0" * 8)),
+    "priority update of three bytes": (6, frame(16, 0, 0, b"\0\0\1")),
+    "priority update with a stream": (1, frame(16, 0, 1, b"\0\0\0\1u=1")),
     "settings with a stream": (1, frame(http2.SETTINGS, 0, 1)),
     "settings of five bytes": (6, frame(http2.SETTINGS, 0, 0, b"12345")),
     "ack with a payload": (6, frame(http2.SETTINGS, http2.ACK, 0, http2.setting(3, 1))),
@@ -163,6 +168,81 @@ def test_a_broken_rule_ends_the_connection(rig, name):
     assert how == "fin"
     assert not upstream.requests
     assert gateway.metrics().sum("sluice_http2_goaways_total") == 1
+
+
+@pytest.mark.parametrize("ended_by", ["answer", "reset"])
+def test_data_of_a_stream_that_the_client_has_ended(rig, ended_by):  # section 5.1
+    _, gateway, client = serving(rig)
+    if ended_by == "answer":
+        stream = client.request("GET", "/")
+        stream.response()
+    else:
+        stream = client.request("POST", "/", end=False)
+        stream.cancel()
+    client.round_trip()
+    stream.data(b"x")
+    assert client.read_to_end() == "fin"
+    assert [code for _, code in client.goaways] == [http2.STREAM_CLOSED]
+    assert gateway.metrics().sum("sluice_http2_goaways_total", code="stream_closed") == 1
+
+
+def test_data_behind_our_reset_is_borne_for_a_while(rig):
+    upstream = rig.upstream()
+    gateway = rig.gateway(upstream)
+    client = rig.http2(gateway)
+    stream = client.request("POST", "/", end=False)
+    server = upstream.accept()
+    server.read_head()
+    server.respond(b"no thanks", status="403 Forbidden")
+    assert stream.response()[1] == b"no thanks"
+    while stream.reset is None:
+        client.read_frame()
+    client.send(frame(http2.DATA, 0, stream.id, b"x") * 500)
+    client.round_trip()
+    try:
+        for _ in range(20):
+            client.send(frame(http2.DATA, 0, stream.id, b"x") * 500)
+    except OSError:
+        pass
+    client.read_to_end()
+    assert gateway.metrics().sum("sluice_http2_floods_total", frames="late_data") == 1
+
+
+def test_data_beyond_its_window(rig):  # section 6.9.1
+    upstream = rig.upstream()
+    gateway = rig.gateway(upstream, "--upstream-max-connections", "1", "--connect-timeout", "30s",
+                          "--http2-stream-window", "4k")
+    holder = rig.client(gateway)
+    holder.get("/hold")
+    server = upstream.accept()
+    server.read_request()
+    client = rig.http2(gateway)
+    client.round_trip()  # it knows the window
+    client.round_trip()
+    stream = client.request("POST", "/waits", end=False)
+    client.send(frame(http2.DATA, 0, stream.id, b"y" * 1000) * 5)
+    assert stream.wait_reset() == http2.FLOW_CONTROL_ERROR
+    client.round_trip()
+    server.respond(b"done")
+    assert holder.response()[1] == b"done"
+
+
+def test_an_error_ends_all_that_the_client_has_asked_for(rig):  # section 6.8
+    upstream = rig.upstream()
+    client = rig.http2(rig.gateway(upstream))
+    stream = client.request()
+    server = upstream.accept()
+    server.read_request()
+    server.start_events()
+    assert stream.head().status == 200
+    goaway = frame(http2.GOAWAY, 0, 0, struct.pack(">II", 0, http2.NO_ERROR))
+    client.send(goaway)
+    client.round_trip()
+    server.chunk(b"data: on\n\n")
+    assert stream.event() == b"data: on\n\n"
+    client.send(frame(http2.GOAWAY, 0, 0, struct.pack(">II", 0, http2.INTERNAL_ERROR)))
+    assert server.wait_closed() in ("fin", "rst")
+    assert client.read_to_end() == "fin"
 
 
 def test_bytes_that_are_no_http2_behind_the_preface(rig):
@@ -228,6 +308,7 @@ FLOODS = {
     "window_update": lambda client, n: frame(http2.WINDOW_UPDATE, 0, 1, b"\0\0\0\1"),
     "priority": lambda client, n: frame(http2.PRIORITY, 0, 1001 + 2 * n, b"\0\0\0\0\x10"),
     "unknown": lambda client, n: frame(0x42, 0, 0, b"x"),
+    "goaway": lambda client, n: frame(http2.GOAWAY, 0, 0, b"\0" * 8),
 }
 
 
@@ -289,15 +370,14 @@ def test_updates_that_answer_data_are_no_flood(rig):
 def test_continuations_without_an_end(rig):
     upstream, gateway, client = serving(rig)
     client.round_trip()
-    client.send(frame(http2.HEADERS, 1, 1, http2.block(GET)))
-    try:
-        for n in range(1000):
-            client.send(frame(http2.CONTINUATION, 0, 1, http2.block([(f"x-{n}", "v" * 1000)])))
-    except OSError:
-        pass
-    assert client.read_to_end() in ("fin", "rst")
+    client.send(frame(http2.HEADERS, 1, 1, http2.block(GET))
+                + b"".join(frame(http2.CONTINUATION, 0, 1, http2.block([(f"x-{n}", "v")])) for n in range(12)))
+    assert client.read_to_end() == "fin"
+    assert [code for _, code in client.goaways] == [http2.ENHANCE_YOUR_CALM]
     assert not upstream.requests
-    assert gateway.metrics().sum("sluice_http2_goaways_total") == 1
+    metrics = gateway.metrics()
+    assert metrics.sum("sluice_http2_goaways_total", code="enhance_your_calm") == 1
+    assert metrics.sum("sluice_http2_floods_total", frames="continuation") == 1
 
 
 def test_a_head_that_never_ends_has_its_time(rig):

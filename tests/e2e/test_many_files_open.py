@@ -3,7 +3,7 @@
 import resource
 import threading
 
-from harness import wait_until
+from harness import http2, wait_until
 
 
 def test_emfile_is_survived(rig):
@@ -86,6 +86,38 @@ def test_requests_wait_for_a_file_descriptor(rig):
         head, body = client.response()
         assert (head.status, body) == (200, f"/{i}".encode())
         client.close()
+
+
+def test_requests_on_one_connection_leave_file_descriptors(rig):
+    """Each beside the first takes the place of a client. What finds none is refused, to be tried again."""
+    go = threading.Event()
+
+    def serve(server, request):
+        go.wait(30)
+        server.respond(request.target.encode())
+
+    upstream = rig.upstream(serve)
+    gateway = rig.gateway(upstream, open_files=(64, 64))
+    client = rig.http2(gateway)
+    streams = [client.request("GET", f"/{i}") for i in range(60)]
+    upstream.wait_requests(5)
+    client.round_trip()
+    refused = [stream for stream in streams if stream.reset is not None]
+    served = [stream for stream in streams if stream.reset is None]
+    assert served and {stream.reset for stream in refused} == {http2.REFUSED_STREAM}
+    metrics = gateway.metrics()
+    assert metrics.sum("sluice_http2_no_place_total") == len(refused)
+    assert metrics.sum("sluice_upstream_connect_errors_total") == 0
+    go.set()
+    for stream in served:
+        head, body = stream.response()
+        assert (head.status, body) == (200, f"/{streams.index(stream)}".encode())
+    for _ in range(3):  # the places are free again
+        again = [client.request("GET", "/again") for _ in served]
+        assert {stream.response()[1] for stream in again} == {b"/again"}
+    other = rig.client(gateway)
+    other.get("/http1")
+    assert other.response()[1] == b"/http1"
 
 
 def test_none_is_left_at_all(rig):

@@ -82,7 +82,7 @@ void check(AppliedCoding coding, std::string_view packed, const std::vector<size
 
 std::string pack(ContentCoding coding, std::string_view plain) {
   std::unique_ptr<Encoder> encoder = make_encoder(coding);
-  encoder->begin();
+  encoder->begin({});
   std::string packed;
   for (bool done = false; !done;) {
     std::array<char, Encoder::kRoomLeast> room;

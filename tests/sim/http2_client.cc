@@ -88,7 +88,7 @@ void Http2Client::connect() {
   next_id_ = 1;
   block_of_ = 0;
   window_ = upload_window_ = upload_window_first_ = 65535;
-  upload_window_most_ = limits::kHttp2ConnectionWindow;
+  upload_window_most_ = Config{}.http2_connection_window;
   stream_window_ = traits_.window;
   owed_ = 0;
   shrinks_by_ = shrinks_before_ = acknowledged_ = pings_ = 0;

@@ -146,7 +146,10 @@ void Http2Client::on_reset(Ask& ask, uint32_t code) {
       on_aborted(ask, /*by_end_of_connection=*/false);
       return;
     case kRefusedStream:
-      if (!end_announced_) wrong(ask, "is refused before the end is announced");
+      // Or there was no place for a client: only one beside others asks for that, as often as it
+      // takes.
+      if (!end_announced_ && active_ < 2) wrong(ask, "is refused before the end is announced");
+      if (!end_announced_) --attempts_[ask.request];
       again(ask);
       return;
     default:

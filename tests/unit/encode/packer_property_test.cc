@@ -27,7 +27,8 @@ TEST(PackerProperty, EachSendDecodesToThePlainBytes) {
     PackerRig rig(coding, /*states=*/random.between(1, 3));
     std::vector<std::unique_ptr<Body>> bodies;
     for (size_t i = 0; i < 4; ++i) {
-      bodies.push_back(std::make_unique<Body>(rig, random.between(0, 1) == 0));
+      bodies.push_back(std::make_unique<Body>(
+          rig, random.between(0, 1) == 0 ? Packer::Way::kEachSend : Packer::Way::kWhenDry));
       if (!bodies.back()->packer->has_state()) bodies.pop_back();
     }
     for (size_t step = 0; step < 60 && !bodies.empty(); ++step) {

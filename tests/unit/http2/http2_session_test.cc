@@ -36,8 +36,8 @@ class Log final : public Http2Session::Handler {
   void on_frame_forbidden(Http2Code code) override {
     say("forbidden" + std::to_string(static_cast<uint32_t>(code)));
   }
-  void on_frame_begun(uint8_t type, uint8_t, size_t) override {
-    say("frame" + std::to_string(type));
+  void on_frame_begun(const Http2FrameHeader& frame, bool late) override {
+    say((late ? "late" : "frame") + std::to_string(frame.type));
   }
   void on_head_begun(int32_t id, bool trailers) override {
     say((trailers ? "trailers" : "head") + std::to_string(id));
@@ -54,6 +54,10 @@ class Log final : public Http2Session::Handler {
   void on_stream_closed(Http2Stream&, uint32_t) override {}
   void on_padding_only() override { say("padding"); }
   void on_ping_answered() override { say("pong"); }
+  void on_peer_ends(uint32_t code) override { say("peer-ends" + std::to_string(code)); }
+  void on_priority(Http2Stream&, std::string_view priority) override {
+    say("priority:" + std::string(priority));
+  }
   void on_reset(bool ours, uint32_t code) override {
     say((ours ? "reset" : "peer") + std::to_string(code));
   }
@@ -143,6 +147,73 @@ TEST_F(Http2SessionTest, AllowsHeadsOfStreamsThatWeHaveReset) {
   ASSERT_TRUE(takes(request_frame(1, "/") + request_frame(3, "/", {{"x", "a\nb"}}) +
                     request_frame(3, "/")));
   EXPECT_EQ(log.take().find("forbidden"), std::string::npos);
+}
+
+constexpr uint8_t kDataFrame = 0;
+
+TEST_F(Http2SessionTest, ForbidsDataOfStreamsThatThePeerHasEnded) {
+  ASSERT_TRUE(takes(first_frames() + request_frame(3, "/")));
+  session.respond(3, {{":status", "204"}}, /*with_body=*/false);
+  sent();
+  log.take();
+  ASSERT_TRUE(takes(frame(kDataFrame, 0, 3, "x")));
+  EXPECT_EQ(log.take(), "frame0 forbidden5 ");
+  ASSERT_TRUE(takes(frame(kDataFrame, 0, 1, "x")));  // skipped, so it has ended
+  EXPECT_EQ(log.take(), "frame0 forbidden5 ");
+}
+
+TEST_F(Http2SessionTest, TellsOfDataThatWasUnderWay) {
+  std::string head = request_frame(1, "/");
+  head[4] = 4;  // a body follows
+  ASSERT_TRUE(takes(first_frames() + head + frame(kDataFrame, 0, 1, "x")));
+  session.reset(1, Http2Code::kCancel);
+  sent();
+  log.take();
+  // The second stream is refused for what it says: its reset has not left.
+  std::string bad = request_frame(3, "/", {{"x", "a\nb"}});
+  bad[4] = 4;
+  ASSERT_TRUE(takes(frame(kDataFrame, 0, 1, "x") + bad + frame(kDataFrame, 1, 3, "x")));
+  std::string words = log.take();
+  EXPECT_TRUE(words.starts_with("late0 ")) << words;
+  EXPECT_EQ(words.find("forbidden"), std::string::npos) << words;
+}
+
+TEST_F(Http2SessionTest, TellsOfDataBehindTheEnd) {
+  ASSERT_TRUE(takes(first_frames() + request_frame(1, "/")));
+  session.refuse_further();
+  sent();
+  log.take();
+  std::string head = request_frame(3, "/");
+  head[4] = 4;
+  ASSERT_TRUE(takes(head + frame(kDataFrame, 1, 3, "x")));
+  EXPECT_EQ(log.take(), "frame1 late0 ");
+}
+
+TEST_F(Http2SessionTest, TellsOfTheEndThatThePeerSays) {
+  ASSERT_TRUE(takes(first_frames() + request_frame(1, "/") +
+                    frame(7, 0, 0, std::string_view("\0\0\0\0\0\0\0\2", 8))));
+  EXPECT_NE(log.take().find("peer-ends2 "), std::string::npos);
+}
+
+TEST_F(Http2SessionTest, TellsOfAnotherPriority) {
+  ASSERT_TRUE(takes(first_frames() + request_frame(1, "/")));
+  char stream = 0;  // known by its address alone
+  session.attach(1, reinterpret_cast<Http2Stream*>(&stream));
+  session.set_urgency(1, 3);
+  log.take();
+  ASSERT_TRUE(takes(frame(16, 0, 0, std::string("\0\0\0\1", 4) + "u=1, i")));
+  EXPECT_EQ(log.take(), "frame16 priority:u=1, i ");
+}
+
+TEST_F(Http2SessionTest, AHeadInTooManyFramesEndsWithAWord) {
+  std::string head = request_frame(1, "/");
+  head[4] = 1;  // more of it follows
+  std::string bytes = first_frames() + head;
+  for (int i = 0; i < 9; ++i) bytes += frame(9, 0, 1, "");
+  EXPECT_EQ(session.receive(bytes), Http2Session::Received::kEndless);
+  session.terminate(Http2Code::kEnhanceYourCalm);
+  EXPECT_EQ(sent(), "settings goaway ");
+  EXPECT_TRUE(session.over());
 }
 
 TEST_F(Http2SessionTest, AllowsHeadsOfStreamsThatWereOneTooMany) {

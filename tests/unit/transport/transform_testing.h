@@ -122,7 +122,7 @@ class TransformTest : public testing::Test, public AcceptedKeeper {
     Pair& pair = pairs_.emplace_back();
     int fd = connected(pair, receive_buffer);
     options.server = true;
-    pair.handshake = new Handshake(loop_, memory_, *this, {fd, toy(options)}, timeout_ms);
+    pair.handshake = new Handshake(memory_, *this, {fd, toy(options)}, timeout_ms);
     return pair;
   }
   // One whose handshake is done.
