@@ -105,6 +105,8 @@ inline constexpr size_t kHttp2CodecStreamBytes = 1024;
 // with 100 streams that is closed sends 100 resets.
 inline constexpr uint32_t kHttp2IdleFrames = 1000;
 inline constexpr uint64_t kHttp2IdleFramesPerSecond = 100;
+// Those of a body whose request was refused while they were under way.
+inline constexpr uint32_t kHttp2LateFrames = 64;
 // A frame of a body is answered by up to two updates of windows, and more of a large one: some
 // clients give back what they have read in pieces of 4 KiB, of the stream and of the connection.
 inline constexpr uint32_t kHttp2UpdatesPerFrame = 2;

@@ -197,10 +197,10 @@ void Http2ClientConn::on_head(int32_t id, bool ends) {
     session_.reset(id, Http2Code::kRefusedStream);
     return;
   }
-  // It may try again, which is no fault (section 8.7).
+  // It may try again, which is no fault (section 8.7), and has sent some of its body by then.
   if (!all_.empty() && !takes_place()) {
     ++context().metrics.http2_no_place;
-    guard_.earn(1);
+    guard_.earn(ends ? 1 : 1 + limits::kHttp2LateFrames);
     session_.reset(id, Http2Code::kRefusedStream);
     return;
   }

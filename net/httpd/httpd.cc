@@ -213,12 +213,13 @@ void HttpdLoop::run() {
 }
 
 void HttpdLoop::on_ready(const epoll_event& event) {
-  if (event.data.u64 == kListenerId) {
+  const uint64_t id = event.data.u64;  // a copy: the kernel's struct is packed
+  if (id == kListenerId) {
     accept_some();
-  } else if (event.data.u64 == kWakeId) {
+  } else if (id == kWakeId) {
     eventfd_t count;
     ::eventfd_read(server_.wake_fd_, &count);
-  } else if (auto it = entries_.find(event.data.u64); it != entries_.end()) {
+  } else if (auto it = entries_.find(id); it != entries_.end()) {
     it->second.connection->on_readiness(event.events);
     touch(it->first, it->second);
   }

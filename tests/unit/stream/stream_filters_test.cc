@@ -1,5 +1,6 @@
 // A stream whose events go through filters, where memory has run out.
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -62,11 +63,12 @@ TEST(StreamFilters, EndWhatTheGateHeld) {
 // The event that a filter ends the stream with is copied, since the gate held it, and finds no
 // memory. What is aborted stays so.
 TEST(StreamFilters, NoCleanEndWhereMemoryHasRunOut) {
+  std::optional<SlotPool> json;  // outlives the loop that it hooks itself into
   Opened opened("message_start");
   GatewayRig& gateway = opened.rig.rig();
-  SlotPool json(gateway.loop, gateway.memory_limit, {"json", 2, 8192, 1});
-  Lease only = json.take();
-  gateway.memory.json = &json;
+  json.emplace(gateway.loop, gateway.memory_limit, SlotPool::Options{"json", 2, 8192, 1});
+  Lease only = json->take();
+  gateway.memory.json = &*json;
   gateway.memory_limit.heap_max = gateway.memory_limit.heap + 1000;  // for the head alone
   Lease lease = gateway.sse_event.take();
   std::ranges::copy(kDelta, lease.data());
