@@ -139,6 +139,7 @@ class GatewayRig {
   MemoryLimit memory_limit;
   SlotPool sse_event{loop, memory_limit, {"sse_event", 0, 4096, 64}};
   SlotPool http_message{loop, memory_limit, {"http_message", 1, 16384, 32}};
+  std::unique_ptr<SlotPool> json;  // for the test that makes one
   Memory memory{sse_event, http_message, {}};
   LogQueue log;
   MessageLog messages{log, LogLevel::kWarn};

@@ -1,6 +1,6 @@
 // A stream whose events go through filters, where memory has run out.
 #include <algorithm>
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -63,12 +63,12 @@ TEST(StreamFilters, EndWhatTheGateHeld) {
 // The event that a filter ends the stream with is copied, since the gate held it, and finds no
 // memory. What is aborted stays so.
 TEST(StreamFilters, NoCleanEndWhereMemoryHasRunOut) {
-  std::optional<SlotPool> json;  // outlives the loop that it hooks itself into
   Opened opened("message_start");
   GatewayRig& gateway = opened.rig.rig();
-  json.emplace(gateway.loop, gateway.memory_limit, SlotPool::Options{"json", 2, 8192, 1});
-  Lease only = json->take();
-  gateway.memory.json = &*json;
+  gateway.json = std::make_unique<SlotPool>(gateway.loop, gateway.memory_limit,
+                                            SlotPool::Options{"json", 2, 8192, 1});
+  Lease only = gateway.json->take();
+  gateway.memory.json = gateway.json.get();
   gateway.memory_limit.heap_max = gateway.memory_limit.heap + 1000;  // for the head alone
   Lease lease = gateway.sse_event.take();
   std::ranges::copy(kDelta, lease.data());
@@ -77,7 +77,6 @@ TEST(StreamFilters, NoCleanEndWhereMemoryHasRunOut) {
   EXPECT_EQ(opened.rig.client.aborted, 1);
   EXPECT_EQ(opened.rig.stream().ending(), Ending::kOverloaded);
   EXPECT_FALSE(opened.rig.stream().response().finished());
-  gateway.memory.json = nullptr;
 }
 
 }  // namespace
