@@ -107,6 +107,10 @@ void Http2Client::connect() {
 
 void Http2Client::ask_more() {
   if (goes_away_ || pending_.empty() || active_ >= traits_.streams_max) return;
+  if (uint64_t now_ns = scene_.world.now_ns(); active_ > 0 && now_ns < asks_again_ns_) {
+    later(asks_again_ns_ - now_ns, &Http2Client::ask_more);
+    return;
+  }
   size_t request = pending_.front();
   pending_.pop_front();
   ask(request);
@@ -132,6 +136,7 @@ void Http2Client::ask(size_t request) {
       asks_.try_emplace(next_id_, Ask{.request = request, .id = next_id_, .window = stream_window_})
           .first->second;
   next_id_ += 2;
+  ask.beside = active_ > 0;
   ++active_;
   ask.upload_window = upload_window_first_;
   ask.rest = script.request_body;

@@ -62,6 +62,7 @@ class Http2Client final : public Asker {
     bool pauses = false;         // before it gives them back
     std::string_view rest = {};  // of its body
     bool waits = false;          // to be told to go on
+    bool beside = false;         // others, as far as its client knows
     bool end_written = true;     // or about to be
     bool head_seen = false;
     bool ended = false;  // by the gateway
@@ -134,7 +135,8 @@ class Http2Client final : public Asker {
   Http2Traits traits_;
   std::deque<size_t> pending_;  // requests
   std::vector<unsigned> attempts_;
-  bool left_ = false;  // streams, or the connection
+  uint64_t asks_again_ns_ = 0;  // but alone, since there was no place for one beside others
+  bool left_ = false;           // streams, or the connection
 
   // Of the present connection.
   std::shared_ptr<Connection> connection_;

@@ -148,8 +148,12 @@ void Http2Client::on_reset(Ask& ask, uint32_t code) {
     case kRefusedStream:
       // Or there was no place for a client: only one beside others asks for that, as often as it
       // takes.
-      if (!end_announced_ && active_ < 2) wrong(ask, "is refused before the end is announced");
-      if (!end_announced_) --attempts_[ask.request];
+      if (!end_announced_ && !ask.beside) wrong(ask, "is refused before the end is announced");
+      if (!end_announced_) {
+        --attempts_[ask.request];
+        asks_again_ns_ =
+            scene_.world.now_ns() + scene_.world.random.magnitude(kMillisecond, 5 * kSecond);
+      }
       again(ask);
       return;
     default:
