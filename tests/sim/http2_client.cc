@@ -136,7 +136,6 @@ void Http2Client::ask(size_t request) {
       asks_.try_emplace(next_id_, Ask{.request = request, .id = next_id_, .window = stream_window_})
           .first->second;
   next_id_ += 2;
-  ask.beside = active_ > 0;
   ++active_;
   ask.upload_window = upload_window_first_;
   ask.rest = script.request_body;

@@ -62,7 +62,6 @@ class Http2Client final : public Asker {
     bool pauses = false;         // before it gives them back
     std::string_view rest = {};  // of its body
     bool waits = false;          // to be told to go on
-    bool beside = false;         // others, as far as its client knows
     bool end_written = true;     // or about to be
     bool head_seen = false;
     bool ended = false;  // by the gateway

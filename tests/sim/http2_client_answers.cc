@@ -146,9 +146,9 @@ void Http2Client::on_reset(Ask& ask, uint32_t code) {
       on_aborted(ask, /*by_end_of_connection=*/false);
       return;
     case kRefusedStream:
-      // Or there was no place for a client: only one beside others asks for that, as often as it
-      // takes.
-      if (!end_announced_ && !ask.beside) wrong(ask, "is refused before the end is announced");
+      // Or there was no place for a client: a connection's first request has one, and a later one
+      // asks as often as it takes, since the gateway may know longer of those before it.
+      if (!end_announced_ && ask.id == 1) wrong(ask, "is refused before the end is announced");
       if (!end_announced_) {
         --attempts_[ask.request];
         asks_again_ns_ =
