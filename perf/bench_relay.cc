@@ -182,6 +182,10 @@ void relay_chat_lua_set(benchmark::State& state) {
 
 // Streams x events a turn: alone; a busy worker's turns, with everything in the cache and not. No
 // turn has more than the slots that the kernel holds at first (limits::kRingSlotsMin).
+void one_size(::benchmark::internal::Benchmark* filter) {
+  filter->ArgNames({"streams", "events_a_turn"})->Args({64, 32})->UseManualTime();
+}
+
 BENCHMARK(relay)
     ->ArgNames({"streams", "events_a_turn"})
     ->ArgsProduct({{1}, {1}})
@@ -211,26 +215,11 @@ BENCHMARK(relay_chat_usage)
     ->ArgNames({"streams", "events_a_turn"})
     ->ArgsProduct({{64, 1000}, {32}})
     ->UseManualTime();
-BENCHMARK(relay_chat_type)
-    ->ArgNames({"streams", "events_a_turn"})
-    ->ArgsProduct({{64}, {32}})
-    ->UseManualTime();
-BENCHMARK(relay_chat_set)
-    ->ArgNames({"streams", "events_a_turn"})
-    ->ArgsProduct({{64}, {32}})
-    ->UseManualTime();
-BENCHMARK(relay_chat_redact)
-    ->ArgNames({"streams", "events_a_turn"})
-    ->ArgsProduct({{64}, {32}})
-    ->UseManualTime();
-BENCHMARK(relay_chat_lua)
-    ->ArgNames({"streams", "events_a_turn"})
-    ->ArgsProduct({{64}, {32}})
-    ->UseManualTime();
-BENCHMARK(relay_chat_lua_set)
-    ->ArgNames({"streams", "events_a_turn"})
-    ->ArgsProduct({{64}, {32}})
-    ->UseManualTime();
+BENCHMARK(relay_chat_type)->Apply(one_size);
+BENCHMARK(relay_chat_set)->Apply(one_size);
+BENCHMARK(relay_chat_redact)->Apply(one_size);
+BENCHMARK(relay_chat_lua)->Apply(one_size);
+BENCHMARK(relay_chat_lua_set)->Apply(one_size);
 
 }  // namespace
 }  // namespace sluice::perf

@@ -19,7 +19,7 @@ inline constexpr uint64_t kShedAfterMs = 2000;
 
 // One send: bytes and pieces. Larger batches would hide a slow client's progress.
 inline constexpr size_t kSendBatchBytes = 64 * 1024;
-inline constexpr size_t kSendBatchPieces = 256;
+inline constexpr size_t kSendBatchPieces = 128;
 
 // The states of encoders take a quarter of --pool-max at most, so that they leave the slabs room to
 // grow. One that has rested for five ticks of about a second may be taken back from its body.

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from harness.cutter import Cutter
+from harness.hub import read_until
 from harness.wire import DEADLINE_S, wait_until
 
 NODE = pathlib.Path(__file__).parent / "node"
@@ -131,15 +132,6 @@ def curl(request, rig, pki):
                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         run.gateway, run.way, run.protocol = gateway, way, request.param
         yield run
-
-
-def read_until(process, text):
-    got = b""
-    while text not in got:
-        part = process.stdout.read1()
-        assert part, (got, process.stderr.read())
-        got += part
-    return got
 
 
 def finish(process):

@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from harness.hub import ask
+from harness.hub import ask, read_until
 from harness.wire import DEADLINE_S, wait_until
 from test_node_clients import NODE, node_for
 
@@ -65,15 +65,6 @@ def follow(gateway, target, coding, *options):
                              *options, gateway.url + target], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def read_until(process, text):
-    got = b""
-    while text not in got:
-        part = process.stdout.read1()
-        assert part, (got, process.stderr.read())
-        got += part
-    return got.decode()
-
-
 def leave(process):
     process.kill()
     return process.communicate(timeout=DEADLINE_S)
@@ -118,12 +109,12 @@ def test_workers_share_what_one_has_made(rig):
 def test_curl_reads_each_event_at_once(rig, coding, version):
     gateway = start(rig)
     curl = follow(gateway, "/hub/streams/a-1", coding, version, "-D", "-")
-    got = read_until(curl, b"\r\n\r\n")
+    got = read_until(curl, b"\r\n\r\n").decode()
     assert f"content-encoding: {coding}\r\n" in got.lower()
     assert "vary: accept-encoding\r\n" in got.lower()
     for i in range(20):
         publish(gateway, "a-1", i)
-        got += read_until(curl, f" word{i}\"".encode())
+        got += read_until(curl, f" word{i}\"".encode()).decode()
     assert re.findall(r'" word(\d+)"', got) == [str(i) for i in range(20)]
     assert coded(gateway) == (20 if coding == "gzip" else 0)
     leave(curl)
@@ -140,7 +131,7 @@ def test_subscribers_of_all_codings_read_the_same(rig):
     for i in range(5, 30):
         publish(gateway, "a-1", i)
     last = {target: b'"globalPosition":30}\n\n' if "poke" in target else b" word29\"" for target in targets}
-    texts = {key: read_until(curl, last[key[0]]) for key, curl in all_of_them.items()}
+    texts = {key: read_until(curl, last[key[0]]).decode() for key, curl in all_of_them.items()}
     for (target, coding), text in texts.items():
         end = last[target].decode()
         of_all = texts[target, "identity"]
@@ -159,7 +150,7 @@ def test_heartbeats_stand_between(rig, coding):
         beats = gateway.metrics().sum("sluice_heartbeats_total")
         wait_until(lambda: gateway.metrics().sum("sluice_heartbeats_total") >= beats + 3, "heartbeats")
         publish(gateway, "a-1", i)
-        texts = [text + read_until(curl, f" word{i}\"".encode()) for text, curl in zip(texts, curls)]
+        texts = [text + read_until(curl, f" word{i}\"".encode()).decode() for text, curl in zip(texts, curls)]
     for text in texts:
         assert re.findall(r'" word(\d+)"', text) == [str(i) for i in range(10)]
         assert text.count(": heartbeat\n\n") >= 5
@@ -202,9 +193,9 @@ def test_history_of_a_store_is_packed_too(rig, tmp_path):
     for begin in range(0, 1000, 100):
         publish(gateway, "a-1", *range(begin, begin + 100))
     curl = follow(gateway, "/hub/streams/a-1?position=earliest", "gzip")
-    got = read_until(curl, b" word999\"")
+    got = read_until(curl, b" word999\"").decode()
     publish(gateway, "a-1", 1000)
-    got += read_until(curl, b" word1000\"")
+    got += read_until(curl, b" word1000\"").decode()
     assert re.findall(r'" word(\d+)"', got) == [str(i) for i in range(1001)]
     metrics = gateway.metrics()
     assert metrics.sum("sluice_hub_store_pages_total") > 0

@@ -244,13 +244,19 @@ class Disk:
         self._write(None)
 
 
-def test_a_disk_that_fails_is_waited_for(rig, tmp_path):
+def on_a_failing_disk(rig, tmp_path, **options):
+    """A gateway whose hub has 20,000 events, most of them on the disk alone."""
     first = start(rig, tmp_path / "hub.db")
     publish_many(first, "a-1", 0, 20_000)
     first.stop()
     disk = Disk(tmp_path / "hub.db")
-    gateway = start(rig, tmp_path / "hub.db")
+    gateway = start(rig, tmp_path / "hub.db", **options)
     disk.fail()
+    return gateway, disk
+
+
+def test_a_disk_that_fails_is_waited_for(rig, tmp_path):
+    gateway, disk = on_a_failing_disk(rig, tmp_path)
     live = Subscriber(rig, gateway, "/hub/streams/a-1")
     reader = Subscriber(rig, gateway, "/hub/streams/a-1?position=earliest")
     begun = reader.values(1000)
@@ -261,12 +267,7 @@ def test_a_disk_that_fails_is_waited_for(rig, tmp_path):
 
 
 def test_a_disk_that_fails_for_long_ends_its_readers_alone(rig, tmp_path):
-    first = start(rig, tmp_path / "hub.db")
-    publish_many(first, "a-1", 0, 20_000)
-    first.stop()
-    disk = Disk(tmp_path / "hub.db")
-    gateway = start(rig, tmp_path / "hub.db", threads="2")
-    disk.fail()
+    gateway, disk = on_a_failing_disk(rig, tmp_path, threads="2")
     live = Subscriber(rig, gateway, "/hub/streams/a-1")
     reader = Subscriber(rig, gateway, "/hub/streams/a-1?position=earliest")
     begun = reader.values(1000)
@@ -289,12 +290,7 @@ def test_a_disk_that_fails_for_long_ends_its_readers_alone(rig, tmp_path):
 
 
 def test_a_bad_place_on_the_disk_holds_up_only_who_reads_there(rig, tmp_path):
-    first = start(rig, tmp_path / "hub.db")
-    publish_many(first, "a-1", 0, 20_000)
-    first.stop()
-    disk = Disk(tmp_path / "hub.db")
-    gateway = start(rig, tmp_path / "hub.db")
-    disk.fail()
+    gateway, disk = on_a_failing_disk(rig, tmp_path)
     stuck = Subscriber(rig, gateway, "/hub/streams/a-1?position=earliest")
     stuck.values(1000)
     assert Subscriber(rig, gateway, "/hub/streams/a-1?position=12000").values(8000) == list(range(12_000, 20_000))

@@ -66,8 +66,8 @@ def test_the_limit_is_raised_at_start(rig):
     assert line.split()[3:5] == ["500", "500"]
 
 
-def test_requests_wait_for_a_file_descriptor(rig):
-    """A request needs two: its client's and its upstream's. Clients do not take them all."""
+def held(rig):
+    """A gateway of few file descriptors whose upstream answers once `go` is set."""
     go = threading.Event()
 
     def serve(server, request):
@@ -75,7 +75,12 @@ def test_requests_wait_for_a_file_descriptor(rig):
         server.respond(request.target.encode())
 
     upstream = rig.upstream(serve)
-    gateway = rig.gateway(upstream, open_files=(64, 64))
+    return rig.gateway(upstream, open_files=(64, 64)), upstream, go
+
+
+def test_requests_wait_for_a_file_descriptor(rig):
+    """A request needs two: its client's and its upstream's. Clients do not take them all."""
+    gateway, upstream, go = held(rig)
     clients = [rig.client(gateway) for _ in range(40)]
     for i, client in enumerate(clients):
         client.get(f"/{i}")
@@ -90,14 +95,7 @@ def test_requests_wait_for_a_file_descriptor(rig):
 
 def test_requests_on_one_connection_leave_file_descriptors(rig):
     """Each beside the first takes the place of a client. What finds none is refused, to be tried again."""
-    go = threading.Event()
-
-    def serve(server, request):
-        go.wait(30)
-        server.respond(request.target.encode())
-
-    upstream = rig.upstream(serve)
-    gateway = rig.gateway(upstream, open_files=(64, 64))
+    gateway, upstream, go = held(rig)
     client = rig.http2(gateway)
     streams = [client.request("GET", f"/{i}") for i in range(60)]
     upstream.wait_requests(5)

@@ -49,19 +49,19 @@ class _Field(ctypes.Structure):
 
 class _Unpacker:
     def __init__(self):
-        self.library = ctypes.CDLL("libnghttp2.so.14")
-        self.library.nghttp2_hd_inflate_hd2.restype = ctypes.c_ssize_t
+        self.nghttp2 = ctypes.CDLL("libnghttp2.so.14")
+        self.nghttp2.nghttp2_hd_inflate_hd2.restype = ctypes.c_ssize_t
         self.state = ctypes.c_void_p()
-        assert self.library.nghttp2_hd_inflate_new(ctypes.byref(self.state)) == 0
+        assert self.nghttp2.nghttp2_hd_inflate_new(ctypes.byref(self.state)) == 0
 
     def __del__(self):
-        self.library.nghttp2_hd_inflate_del(self.state)
+        self.nghttp2.nghttp2_hd_inflate_del(self.state)
 
     def unpack(self, data):
         fields = []
         while True:
             field, flags = _Field(), ctypes.c_int(0)
-            used = self.library.nghttp2_hd_inflate_hd2(self.state, ctypes.byref(field), ctypes.byref(flags), data,
+            used = self.nghttp2.nghttp2_hd_inflate_hd2(self.state, ctypes.byref(field), ctypes.byref(flags), data,
                                                        ctypes.c_size_t(len(data)), 1)
             assert used >= 0, f"header block: {used}"
             data = data[used:]
@@ -69,7 +69,7 @@ class _Unpacker:
                 fields.append((ctypes.string_at(field.name, field.name_size).decode("latin-1"),
                                ctypes.string_at(field.value, field.value_size).decode("latin-1")))
             if flags.value & 1:
-                self.library.nghttp2_hd_inflate_end_headers(self.state)
+                self.nghttp2.nghttp2_hd_inflate_end_headers(self.state)
                 return fields
             assert used or flags.value & 2, "the header block is cut"
 

@@ -43,3 +43,13 @@ class Subscriber:
     def values(self, count):
         """The same, as JSON."""
         return [json.loads(data) for data in self.data(count)]
+
+
+def read_until(process, text):
+    """What a client that was started has printed up to `text`, in bytes."""
+    got = b""
+    while text not in got:
+        part = process.stdout.read1()
+        assert part, (got, process.stderr.read())
+        got += part
+    return got

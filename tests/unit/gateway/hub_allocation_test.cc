@@ -9,6 +9,7 @@
 
 #include "net/gateway/worker.h"
 #include "perf/allocations.h"
+#include "tests/unit/gateway/hub_testing.h"
 #include "tests/unit/gateway/net_testing.h"
 
 namespace sluice {
@@ -50,17 +51,12 @@ class Subscribers {
 
 class HubAllocation : public ::testing::Test {
  protected:
-  explicit HubAllocation(bool packs = false) : worker_(hub_config(packs)) {}
+  explicit HubAllocation(bool packs = false) : worker_(config(packs)) {}
 
-  static Config hub_config(bool packs) {
-    Config config;
-    config.routes.push_back({.path = "/hub", .upstreams = {}, .settings = {}});
-    Route& route = config.routes.back();
-    route.hub = "main";
-    route.upstreams.push_back({.url = "hub:main", .host = "main", .address = {}});
-    route.settings.heal = Heal::kOff;
-    route.settings.hub_history_events = 16;
-    if (packs) route.settings.compress = {ContentCoding::kGzip};
+  static Config config(bool packs) {
+    Config config = test::hub_config();
+    config.routes.back().settings.hub_history_events = 16;
+    if (packs) config.routes.back().settings.compress = {ContentCoding::kGzip};
     return config;
   }
 

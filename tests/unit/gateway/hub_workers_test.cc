@@ -9,6 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/unit/gateway/hub_testing.h"
 #include "tests/unit/gateway/net_testing.h"
 
 namespace sluice::test {
@@ -19,16 +20,6 @@ using ::testing::StartsWith;
 
 constexpr unsigned kHome = 0;
 constexpr unsigned kOther = 1;
-
-Config hub_config() {
-  Config config;
-  config.routes.push_back({.path = "/hub", .upstreams = {}, .settings = {}});
-  Route& route = config.routes.back();
-  route.hub = "main";
-  route.upstreams.push_back({.url = "hub:main", .host = "main", .address = {}});
-  route.settings.heal = Heal::kOff;
-  return config;
-}
 
 void publish(const Wire& client) {
   client.send("POST /hub/streams/account-1 HTTP/1.1\r\nhost: test\r\ncontent-length: 1\r\n\r\n7");
@@ -59,6 +50,30 @@ class AskingWorker : public ::testing::Test {
     call->result = {.status = PublishResult::Status::kAppended, .global = 1, .count = 1};
     EXPECT_TRUE(lane().down.push({.kind = HubChange::Kind::kAnswer, .call = call.release()}));
     EXPECT_TRUE(worker_.tell_hub_news());
+  }
+
+  // Who waits until its worker has heard of an event.
+  Wire waiting_subscriber() {
+    Wire subscriber = worker_.connect();
+    subscriber.send(
+        "GET /hub/streams/account-1 HTTP/1.1\r\nhost: test\r\naccept: text/event-stream\r\n\r\n");
+    auto streams = [](Gateway& gateway) { return gateway.streams().live(); };
+    while (worker_.ask(streams) == 0) std::this_thread::yield();
+    return subscriber;
+  }
+  void append_first() {
+    std::string scratch;
+    EventPlace place{.stream = "account-1", .position = 0, .global = 1};
+    Block* block = Block::make({.data = "7"}, place, /*holders=*/1, scratch);
+    EXPECT_TRUE(lane().down.push({.kind = HubChange::Kind::kAppend, .block = block}));
+  }
+  void wait_until_all_have_left() {
+    auto clients = [](Gateway& gateway) {
+      WorkerSnapshot now;
+      gateway.snapshot(now);
+      return now.client_connections;
+    };
+    while (worker_.ask(clients) > 0) std::this_thread::yield();
   }
 
   std::atomic<bool> home_runs_{true};
@@ -101,12 +116,7 @@ TEST_F(AskingWorker, AClientThatLeavesIsNotAnswered) {
   publish(client);
   std::unique_ptr<HomeCall> call = next_call();
   client.reset();
-  auto clients = [](Gateway& gateway) {
-    WorkerSnapshot now;
-    gateway.snapshot(now);
-    return now.client_connections;
-  };
-  while (worker_.ask(clients) > 0) std::this_thread::yield();
+  wait_until_all_have_left();
   answer(std::move(call));
   Wire next = worker_.connect();
   publish(next);
@@ -118,17 +128,12 @@ TEST_F(AskingWorker, AClientThatLeavesIsNotAnswered) {
 TEST_F(AskingWorker, CountsTheBodyOfAClientThatHasLeft) {
   const std::string body(50'000, '7');
   auto charged = [](Gateway& gateway) { return gateway.context().memory_limit.heap; };
-  auto clients = [](Gateway& gateway) {
-    WorkerSnapshot now;
-    gateway.snapshot(now);
-    return now.client_connections;
-  };
   Wire client = worker_.connect();
   client.send("POST /hub/streams/account-1 HTTP/1.1\r\nhost: test\r\ncontent-length: " +
               std::to_string(body.size()) + "\r\n\r\n" + body);
   std::unique_ptr<HomeCall> call = next_call();
   client.reset();
-  while (worker_.ask(clients) > 0) std::this_thread::yield();
+  wait_until_all_have_left();
   EXPECT_GE(worker_.ask(charged), body.size());
   answer(std::move(call));
   while (worker_.ask(charged) > 0) std::this_thread::yield();
@@ -137,16 +142,9 @@ TEST_F(AskingWorker, CountsTheBodyOfAClientThatHasLeft) {
 // It has to hear of an event first that the home has appended already.
 TEST_F(AskingWorker, EndsASubscriberThatBeginsToReadWhileItDrains) {
   hub().next.store(2);
-  Wire subscriber = worker_.connect();
-  subscriber.send(
-      "GET /hub/streams/account-1 HTTP/1.1\r\nhost: test\r\naccept: text/event-stream\r\n\r\n");
-  auto streams = [](Gateway& gateway) { return gateway.streams().live(); };
-  while (worker_.ask(streams) == 0) std::this_thread::yield();
+  Wire subscriber = waiting_subscriber();
   worker_.post([](Gateway& gateway) { gateway.drain(); });
-  std::string scratch;
-  EventPlace place{.stream = "account-1", .position = 0, .global = 1};
-  Block* block = Block::make({.data = "7"}, place, /*holders=*/1, scratch);
-  EXPECT_TRUE(lane().down.push({.kind = HubChange::Kind::kAppend, .block = block}));
+  append_first();
   EXPECT_TRUE(worker_.tell_hub_news());
   EXPECT_THAT(subscriber.receive_to_end(), HasSubstr("retry: "));
 }
@@ -154,15 +152,8 @@ TEST_F(AskingWorker, EndsASubscriberThatBeginsToReadWhileItDrains) {
 // Else a hub that takes events all the time would keep its readers waiting.
 TEST_F(AskingWorker, ServesAReaderWithoutWhatCameAfterIt) {
   hub().next.store(2);
-  Wire subscriber = worker_.connect();
-  subscriber.send(
-      "GET /hub/streams/account-1 HTTP/1.1\r\nhost: test\r\naccept: text/event-stream\r\n\r\n");
-  auto streams = [](Gateway& gateway) { return gateway.streams().live(); };
-  while (worker_.ask(streams) == 0) std::this_thread::yield();
-  std::string scratch;
-  EventPlace place{.stream = "account-1", .position = 0, .global = 1};
-  Block* block = Block::make({.data = "7"}, place, /*holders=*/1, scratch);
-  EXPECT_TRUE(lane().down.push({.kind = HubChange::Kind::kAppend, .block = block}));
+  Wire subscriber = waiting_subscriber();
+  append_first();
   hub().next.store(3);
   EXPECT_TRUE(worker_.tell_hub_news());
   EXPECT_THAT(subscriber.receive_through("id: "), StartsWith("HTTP/1.1 200 "));
