@@ -104,6 +104,18 @@ def test_workers_share_what_one_has_made(rig):
     assert 20 <= coded(gateway) <= 40
 
 
+def test_a_packed_reader_is_shown_as_a_plain_one(rig):
+    gateway = start(rig)
+    plain = rig.client(gateway)
+    plain.get("/hub/streams/a-1", SUBSCRIBE)
+    plain.read_head()
+    packed = Gzipped(rig, gateway, "/hub/streams/a-1")
+    publish(gateway, "a-1", 0, 1, 2)
+    packed.read_through(' word2"')
+    one, other = [{key: stream[key] for key in ("state", "events", "bytes")} for stream in gateway.streams()]
+    assert one == other == {"state": "streaming", "events": 3, "bytes": len(packed.text)}
+
+
 @pytest.mark.parametrize("version", ["--http1.1", "--http2-prior-knowledge"])
 @pytest.mark.parametrize("coding", ["gzip", "zstd"])
 def test_curl_reads_each_event_at_once(rig, coding, version):
