@@ -123,7 +123,8 @@ class ScriptedUpstream:
         self.listener.close()
         for connection in self.connections:
             try:
-                connection.sock.shutdown(socket.SHUT_RDWR)  # wakes its thread
+                # Wakes its thread. SSLSocket's own shutdown would have the thread read TLS records as text.
+                socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
             except OSError:
                 pass
         for thread in self.threads:
