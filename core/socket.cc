@@ -54,6 +54,10 @@ int open_listener(const sockaddr* address, socklen_t size, bool first, std::stri
   return fd;
 }
 
+void accept_with_bytes(int listener) {
+  set_option(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1);
+}
+
 void set_no_delay(int fd) {
   set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }

@@ -17,6 +17,9 @@ int open_stream_socket(int family);
 // A bound, listening socket with SO_REUSEPORT, or -1 and *error in words. `first` of its port:
 // refused if any other socket listens there, since SO_REUSEPORT alone would share the port with it.
 int open_listener(const sockaddr* address, socklen_t size, bool first, std::string* error);
+// A client of this listener is accepted with its first bytes, or after 1 s without any
+// (TCP_DEFER_ACCEPT), so that the first receive finds them.
+void accept_with_bytes(int listener);
 
 void set_no_delay(int fd);
 // Lets the kernel acknowledge received data with the next send or after 40 ms, instead of after

@@ -15,6 +15,11 @@ std::optional<uint64_t> parse_decimal(std::string_view text, uint64_t max = UINT
 // The same of a number that may have a sign, a fraction and an exponent ("0.5", "1e3").
 std::optional<double> parse_real(std::string_view text);
 
+// Where `what` begins for the first time at or behind `from`; npos: nowhere. For texts of some
+// hundred bytes: memmem() builds a table at each call, and string_view's find() stops at each quote
+// of a JSON text.
+size_t find_text(std::string_view text, std::string_view what, size_t from = 0);
+
 void append_number(std::string& out, uint64_t value);
 
 // Spread over all 64 bits, and the same in every process.

@@ -242,6 +242,7 @@ int open_listener(const sockaddr* /*address*/, socklen_t /*size*/, bool /*first*
                   std::string* /*error*/) {
   return state().open();
 }
+void accept_with_bytes(int /*listener*/) {}
 void set_no_delay(int /*fd*/) {}
 void delay_acks(int /*fd*/) {}
 void set_receive_buffer(int /*fd*/, uint64_t /*bytes*/) {}

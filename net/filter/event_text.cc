@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/text.h"
 #include "sse/fields.h"
 #include "sse/lines.h"
 
@@ -114,7 +115,7 @@ std::string_view EventText::data(std::string& room) {
 
 bool EventText::may_have_name(std::string_view needle) {
   auto has = [this](std::string_view part) {
-    return ::memmem(text_.data(), text_.size(), part.data(), part.size()) != nullptr;
+    return find_text(text_, part) != std::string_view::npos;
   };
   if (needle.empty() || has(needle)) return true;
   return std::memchr(text_.data(), '\\', text_.size()) && has("\\u");

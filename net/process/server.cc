@@ -191,6 +191,7 @@ std::string Server::open_listeners(std::vector<Listen> addresses, Sockets& into)
         return "--listen " + address.name() + ": " + error;
       }
       if (i == 0) address.size = local_address(fd, &address.storage);
+      accept_with_bytes(fd);  // in every protocol that we speak, the client begins
       into[i].push_back({identity, fd, address.options});
     }
     lines.push_back("listening on " + address.name());

@@ -109,6 +109,21 @@ TEST(Listener, SaysWhatIsWrong) {
   EXPECT_EQ(error, "Cannot assign requested address");
 }
 
+TEST(Listener, GivesAClientWithItsFirstBytes) {
+  std::string error;
+  Fd listener(listen_at(0, true, &error));
+  ASSERT_GE(listener, 0) << error;
+  accept_with_bytes(listener);
+  Fd client(open_stream_socket(AF_INET));
+  sockaddr_in address = loopback(port_of(listener));
+  ASSERT_EQ(connect(client, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  EXPECT_EQ(accept_waiting(listener), -1);
+  ASSERT_EQ(send(client, "x", 1, 0), 1);
+  Fd server(accept_waiting(listener));
+  ASSERT_GE(server, 0);
+  EXPECT_FALSE(receive_would_wait(server));
+}
+
 TEST(Socket, IsCloseOnExecBlockingAndWithoutDelay) {
   Fd fd(open_stream_socket(AF_INET));
   ASSERT_GE(fd, 0);

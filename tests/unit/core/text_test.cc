@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include "core/random.h"
+
 namespace sluice {
 namespace {
 
@@ -69,6 +71,31 @@ TEST(JsonEscaped, EveryByteGivesPrintableAscii) {
     std::string text = json_escaped(std::string(1, static_cast<char>(c)));
     for (char shown : text) EXPECT_TRUE(shown >= 0x20 && shown < 0x7f) << c;
     EXPECT_TRUE(text.size() < 6 || std::stoi(text.substr(2), nullptr, 16) == c) << text;
+  }
+}
+
+TEST(FindText, FindsWhatFindDoes) {
+  Random random(1);
+  for (int i = 0; i < 20'000; ++i) {
+    std::string text(random.between(0, 79), 'a');
+    for (char& c : text) c = random.between(0, 9) < 3 ? 'b' : 'a';
+    text.shrink_to_fit();  // its end is the allocation's
+    std::string what(random.between(0, 6), 'a');
+    for (char& c : what) c = random.between(0, 9) < 3 ? 'b' : 'a';
+    size_t from = random.between(0, text.size() + 1);
+    EXPECT_EQ(find_text(text, what, from), text.find(what, from))
+        << text << " " << what << " " << from;
+  }
+}
+
+TEST(FindText, FindsANameAtEachPlace) {
+  const std::string name = "\"usage\"";
+  for (size_t size = 0; size < 70; ++size) {
+    for (size_t at = 0; at <= size; ++at) {
+      std::string text = std::string(at, '"') + name + std::string(size - at, 'u');
+      EXPECT_EQ(find_text(text, name), at);
+      EXPECT_EQ(find_text(text, name, at + 1), std::string::npos);
+    }
   }
 }
 
