@@ -246,7 +246,7 @@ def test_a_reload_adds_a_hub_with_a_store_and_changes_none(rig, tmp_path):
     assert ask(gateway, "/one/streams/a-1", "POST", "1", Content_Type="text/plain")[0] == 201
     write(("one", "one"), ("two", "two"))
     gateway.signal(signal.SIGHUP)
-    wait_until(lambda: "generation 2" in gateway.errors(), "the reload")
+    gateway.wait_metric("sluice_config_generation", 2)  # then all workers have it
     gateway.own_fds = gateway.open_fds()  # with those of another store
     assert ask(gateway, "/two/streams/a-1", "POST", "1", Content_Type="text/plain")[0] == 201
     assert len(ask(gateway, "/one/streams/a-1/messages")[1]) == 1
@@ -279,6 +279,6 @@ def test_a_refused_reload_leaves_no_store_open(rig, tmp_path):
     # And so may this one, once its reload is in order.
     config.write_text('listen = ["127.0.0.1:0"]\n' + one + two)
     gateway.signal(signal.SIGHUP)
-    wait_until(lambda: "generation 2" in gateway.errors(), "the reload")
+    gateway.wait_metric("sluice_config_generation", 2)  # then all workers have it
     gateway.own_fds = gateway.open_fds()  # with those of another store
     assert len(ask(gateway, "/two/streams/a-1/messages")[1]) == 1

@@ -16,10 +16,13 @@ if(SLUICE_FUZZ)
   endforeach()
 endif()
 
+add_library(sluice_replay OBJECT fuzz/replay.cc)
+target_link_libraries(sluice_replay PRIVATE sluice_options GTest::gtest)
+
 # sluice_fuzz_target(name library...)
 function(sluice_fuzz_target name)
-  add_executable(${name}_replay fuzz/${name}_fuzz.cc fuzz/replay.cc)
-  target_link_libraries(${name}_replay PRIVATE ${ARGN} GTest::gtest)
+  add_executable(${name}_replay fuzz/${name}_fuzz.cc)
+  target_link_libraries(${name}_replay PRIVATE sluice_replay ${ARGN} GTest::gtest)
   add_test(NAME fuzz.${name}
     COMMAND ${name}_replay ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/${name})
   set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz TIMEOUT 120)

@@ -54,7 +54,7 @@ std::string event(RandomSource& random) {
 TEST(FilterProperties, Hold) {
   RandomSource random;
   SCOPED_TRACE(random.trace());
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < 1500; ++i) {
     std::string stream;
     for (size_t n = random.between(1, 3); n > 0; --n) stream += event(random);
     expect_filter_properties(stream);
