@@ -42,6 +42,13 @@ size_t record_bytes(const char* header) {
   return known && size <= kRecordHeaderBytes + kRecordBytesMax ? size : 0;
 }
 
+// As any method that there is, and no record: OpenSSL knows four of them.
+bool begins_like_a_request(std::string_view header) {
+  size_t word = 0;
+  while (word < header.size() && header[word] >= 'A' && header[word] <= 'Z') ++word;
+  return word == header.size() || (word > 0 && header[word] == ' ');
+}
+
 const char* certificate_failure(long error) {
   switch (error) {
     case X509_V_ERR_CERT_HAS_EXPIRED:
@@ -67,8 +74,6 @@ TlsResult result_of(unsigned long error) {
   int reason = ERR_GET_REASON(error);
   if (ERR_GET_LIB(error) != ERR_LIB_SSL) return TlsResult::kInvalid;
   switch (reason) {
-    case SSL_R_HTTP_REQUEST:
-      return TlsResult::kPlainHttp;
     case SSL_R_UNSUPPORTED_PROTOCOL:
     case SSL_R_VERSION_TOO_LOW:
       return TlsResult::kVersion;
@@ -156,7 +161,8 @@ class TlsTransform final : public Transform {
   Opened shake_hands();
   void note_ready();
   void note_last_words(std::string_view said);
-  Opened broken();
+  Opened broken();  // as OpenSSL says
+  Opened broken(TlsResult result);
   size_t say(std::span<char> into);
   void renew_key_in_time();
 
@@ -242,7 +248,9 @@ Transform::Opened TlsTransform::open_record(const Lease& in, std::span<char> rec
   in_ = record;
   bool valid = record_bytes(record.data()) != 0;
   Opened opened;
-  if (!ready_) {
+  if (server_ && !ssl_ && begins_like_a_request({record.data(), kRecordHeaderBytes})) {
+    opened = broken(TlsResult::kPlainHttp);
+  } else if (!ready_) {
     opened = shake_hands();
   } else {
     ERR_clear_error();
@@ -328,7 +336,10 @@ std::unique_ptr<Transform> TlsTransform::successor() {
 }
 
 Transform::Opened TlsTransform::broken() {
-  TlsResult result = result_of(ERR_peek_error());
+  return broken(result_of(ERR_peek_error()));
+}
+
+Transform::Opened TlsTransform::broken(TlsResult result) {
   broken_ = true;
   if (ready_)
     ++counters_.broken;

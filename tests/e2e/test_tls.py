@@ -97,10 +97,12 @@ def test_sessions_are_resumed_on_every_worker(rig, pki):
     assert gateway.metrics().sum("sluice_tls_handshakes_total", result="resumed") == 5
 
 
-def test_plain_http_is_told_so(rig, pki):
+@pytest.mark.parametrize("line", [b"GET / HTTP/1.1", b"DELETE /v1/x HTTP/1.1", b"OPTIONS * HTTP/1.1",
+                                  b"PRI * HTTP/2.0"])
+def test_plain_http_is_told_so(rig, pki, line):
     gateway = served(pki, rig, rig.upstream(hello))
     client = rig.client(gateway)
-    client.get("/")
+    client.send(line + b"\r\nHost: a\r\n\r\n")
     head, body = client.response()
     assert head.status == 400 and b"https://" in body
     client.wait_closed()
@@ -111,6 +113,7 @@ def test_tls_on_a_plain_port_is_refused(rig, pki):
     gateway = rig.gateway(rig.upstream(hello))
     with pytest.raises((ssl.SSLError, ConnectionError)):
         rig.client(gateway, tls=pki.client_context())
+    assert gateway.metrics().sum("sluice_bad_requests_total", reason="not_http") == 1
 
 
 def test_a_client_that_hangs_in_its_handshake_is_closed(rig, pki):
