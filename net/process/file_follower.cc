@@ -1,45 +1,21 @@
 #include "net/process/file_follower.h"
 
-#include <array>
 #include <chrono>
 #include <condition_variable>
-#include <map>
 #include <mutex>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <system_error>
 #include <thread>
 #include <unistd.h>
 #include <utility>
+
+#include "core/file_stamps.h"
 
 namespace sluice {
 
 namespace {
 
 constexpr std::chrono::seconds kBetweenLooks{1};
-
-// What tells one content of a file from another; zeros where there is no file. By ctime, too: a
-// file may be given an old mtime.
-using Stamp = std::array<int64_t, 7>;
-using Stamps = std::map<std::string, Stamp>;
-
-Stamp stamp_of(const std::string& file) {
-  struct stat found {};
-  if (::stat(file.c_str(), &found) != 0) return {};
-  return {static_cast<int64_t>(found.st_dev),
-          static_cast<int64_t>(found.st_ino),
-          found.st_size,
-          found.st_mtim.tv_sec,
-          found.st_mtim.tv_nsec,
-          found.st_ctim.tv_sec,
-          found.st_ctim.tv_nsec};
-}
-
-Stamps stamps_of(const std::vector<std::string>& files) {
-  Stamps all;
-  for (const std::string& file : files) all.emplace(file, stamp_of(file));
-  return all;
-}
 
 }  // namespace
 
@@ -52,7 +28,7 @@ struct FileFollower::Shared {
     while (!wake.wait_for(guard, kBetweenLooks, [this] { return stop; })) {
       std::vector<std::string> wanted = files;
       guard.unlock();
-      Stamps now = stamps_of(wanted);
+      FileStamps now = stamps_of(wanted);
       guard.lock();
       if (wanted != files) continue;
       bool still = now == last;
@@ -68,8 +44,8 @@ struct FileFollower::Shared {
   bool stop = false;
   bool runs = false;
   std::vector<std::string> files;
-  Stamps known;  // that has been told
-  Stamps last;   // that was seen at the last look
+  FileStamps known;  // that has been told
+  FileStamps last;   // that was seen at the last look
   const int changed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 };
 
@@ -83,7 +59,7 @@ FileFollower::~FileFollower() {
 
 bool FileFollower::follow(std::vector<std::string> files) {
   std::lock_guard guard(shared_->lock);
-  Stamps known;
+  FileStamps known;
   for (const std::string& file : files) {
     auto found = shared_->known.find(file);
     known.emplace(file, found == shared_->known.end() ? stamp_of(file) : found->second);

@@ -14,11 +14,12 @@
 
 int main(int argc, char** argv) {
   (void)sluice::install_wiping_free();  // where it cannot be, TLS records are not lean
-  // Beyond reloads: a client's ticket is good after one, too.
+  // Beyond reloads: sessions are resumed after one, too.
   auto ticket_keys = std::make_shared<sluice::TicketKeys>();
-  auto read_config = [argc, argv, ticket_keys] {
+  auto tls_clients = std::make_shared<sluice::TlsClients>();
+  auto read_config = [argc, argv, ticket_keys, tls_clients] {
     return sluice::read_config(argc, argv, [&](sluice::Config& config, auto& warnings) {
-      std::string wrong = sluice::load_tls(config, ticket_keys, warnings);
+      std::string wrong = sluice::load_tls(config, ticket_keys, *tls_clients, warnings);
       if (wrong.empty()) wrong = sluice::load_filters(config, warnings);
       return wrong.empty() ? sluice::load_scripts(config) : wrong;
     });

@@ -1,11 +1,9 @@
 #include "net/tls/load_tls.h"
 
-#include <map>
 #include <utility>
 
 #include "core/clock.h"
 #include "net/tls/ocsp.h"
-#include "net/tls/tls_client.h"
 #include "net/tls/tls_server.h"
 
 namespace sluice {
@@ -21,29 +19,6 @@ std::string load_ocsp(Config& config, std::vector<Credentials>& all,
     config.tls_keys[which].ocsp_expires_s = all[which].ocsp_expires_s;
     if (all[which].ocsp_expires_s <= static_cast<int64_t>(wall_clock_ms() / 1000))
       warnings.push_back("tls-ocsp: " + file + " has expired and is not sent");
-  }
-  return "";
-}
-
-// One for each url: what an upstream is trusted by is a part of that.
-std::string load_clients(Config& config, std::vector<std::string>& warnings) {
-  TrustStores stores;
-  std::map<std::string, std::shared_ptr<const TlsClient>> clients;
-  for (Route& route : config.routes) {
-    for (Upstream& upstream : route.upstreams) {
-      if (!upstream.tls_settings) continue;
-      std::shared_ptr<const TlsClient>& client = clients[upstream.url];
-      if (!client) {
-        std::string wrong;
-        client = TlsClient::make(upstream, stores, &wrong);
-        if (!client) return "upstream " + upstream.url + ": " + wrong;
-        if (upstream.tls_settings->insecure)
-          warnings.push_back("upstream " + upstream.url +
-                             " is not verified (insecure=on): anybody between may read and change "
-                             "what is said");
-      }
-      upstream.tls = client;
-    }
   }
   return "";
 }
@@ -88,9 +63,9 @@ std::vector<std::string> tls_server_files(const Config& config) {
 }
 
 std::string load_tls(Config& config, const std::shared_ptr<TicketKeys>& ticket_keys,
-                     std::vector<std::string>& warnings) {
+                     TlsClients& clients, std::vector<std::string>& warnings) {
   std::string wrong = load_tls_server(config, ticket_keys, warnings);
-  return wrong.empty() ? load_clients(config, warnings) : wrong;
+  return wrong.empty() ? clients.load(config, warnings) : wrong;
 }
 
 }  // namespace sluice

@@ -9,6 +9,7 @@
 
 #include "net/config/config.h"
 #include "net/tls/ticket_keys.h"
+#include "net/tls/tls_clients.h"
 
 namespace sluice {
 
@@ -18,8 +19,9 @@ std::string load_tls_server(Config& config, const std::shared_ptr<TicketKeys>& t
 // The files of that part.
 std::vector<std::string> tls_server_files(const Config& config);
 
-// "" or what is wrong, in a line: where, what, what would be right.
+// "" or what is wrong, in a line: where, what, what would be right. Keys of tickets and clients
+// live from one configuration to the next.
 std::string load_tls(Config& config, const std::shared_ptr<TicketKeys>& ticket_keys,
-                     std::vector<std::string>& warnings);
+                     TlsClients& clients, std::vector<std::string>& warnings);
 
 }  // namespace sluice

@@ -1,11 +1,8 @@
 #include "net/tls/tls_client.h"
 
-#include <cstdlib>
-#include <filesystem>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-#include <system_error>
 #include <utility>
 
 #include "core/check.h"
@@ -23,57 +20,19 @@ constexpr std::string_view kProtocols = "\x08http/1.1";
 // For that many connections at once. Those of TLS 1.3 serve once each.
 constexpr size_t kSessionsMax = 16;
 
-bool any_file_in(const char* folder) {
-  std::error_code error;
-  return !std::filesystem::is_empty(folder, error) && !error;
-}
-
-// Slim images have none.
-bool system_has_cas(X509_STORE* store) {
-  if (sk_X509_OBJECT_num(X509_STORE_get0_objects(store)) > 0) return true;
-  const char* folder = std::getenv(X509_get_default_cert_dir_env());
-  return any_file_in(folder ? folder : X509_get_default_cert_dir());
-}
-
 }  // namespace
-
-X509_STORE* TrustStores::find(const std::string& file, std::string* wrong) {
-  Handle<X509_STORE>& store = stores_[file];
-  if (store) return store.get();
-  ERR_clear_error();
-  Handle<X509_STORE> made{X509_STORE_new()};
-  if (!made) {
-    *wrong = "TLS cannot be set up: " + openssl_error();
-  } else if (file.empty()) {
-    X509_STORE_set_default_paths(made.get());
-    if (!system_has_cas(made.get()))
-      *wrong =
-          "this system has no certificates of CAs; install the package ca-certificates, or name "
-          "some with ;ca=FILE";
-    ERR_clear_error();
-  } else if (X509_STORE_load_file(made.get(), file.c_str()) != 1) {
-    *wrong = "ca=" + file + " holds no certificates that can be read (" + openssl_error() +
-             "); name a PEM file";
-  } else {
-    // Whoever names a certificate trusts it, also where it is not the root.
-    X509_STORE_set_flags(made.get(), X509_V_FLAG_PARTIAL_CHAIN);
-  }
-  if (!wrong->empty()) return nullptr;
-  store = std::move(made);
-  return store.get();
-}
 
 TlsClient::~TlsClient() = default;
 
-std::shared_ptr<const TlsClient> TlsClient::make(const Upstream& upstream, TrustStores& stores,
+std::shared_ptr<const TlsClient> TlsClient::make(const Upstream& upstream, X509_STORE* trusted,
                                                  std::string* wrong) {
   std::shared_ptr<TlsClient> client(new TlsClient);
-  *wrong = client->set_up(*upstream.tls_settings, stores);
+  *wrong = client->set_up(*upstream.tls_settings, trusted);
   return wrong->empty() ? client : nullptr;
 }
 
 // "" or what is wrong.
-std::string TlsClient::set_up(const UpstreamTls& settings, TrustStores& stores) {
+std::string TlsClient::set_up(const UpstreamTls& settings, X509_STORE* trusted) {
   name_ = settings.name;
   if (name_.ends_with('.')) name_.pop_back();  // certificates have none
   is_ip_ = parse_ip(name_).has_value();
@@ -82,10 +41,8 @@ std::string TlsClient::set_up(const UpstreamTls& settings, TrustStores& stores) 
   if (!context) return "TLS cannot be set up: " + openssl_error();
   set_up_versions(context);
   if (!settings.insecure) {
-    std::string wrong;
-    X509_STORE* store = stores.find(settings.ca, &wrong);
-    if (!store) return wrong;
-    SSL_CTX_set1_cert_store(context, store);
+    SLUICE_CHECK(trusted);
+    SSL_CTX_set1_cert_store(context, trusted);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
     X509_VERIFY_PARAM* rules = SSL_CTX_get0_param(context);
     X509_VERIFY_PARAM_set_hostflags(

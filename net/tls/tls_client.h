@@ -1,11 +1,10 @@
 // What TLS needs towards one upstream: whom to trust, the name that its certificate must carry, a
 // certificate of our own where it wants one, and the sessions to resume. Made of a configuration
 // and shared by all workers. Immutable but for the sessions, which lie behind a lock: a handshake
-// is rare, and what one worker has learnt serves all. A reload makes another one, so no session
-// outlives the trust that it came from.
+// is rare, and what one worker has learnt serves all. Kept over reloads while it is made of the
+// same (net/tls/tls_clients.h).
 #pragma once
 
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -18,20 +17,10 @@
 
 namespace sluice {
 
-// Certificates of CAs, each file read once for all upstreams that name it; they are large.
-class TrustStores {
- public:
-  // Of the system where `file` is empty. Null, and *wrong says why.
-  x509_store_st* find(const std::string& file, std::string* wrong);
-
- private:
-  std::map<std::string, Handle<x509_store_st>> stores_;
-};
-
 class TlsClient {
  public:
-  // Null, and *wrong says why.
-  static std::shared_ptr<const TlsClient> make(const Upstream& upstream, TrustStores& stores,
+  // `trusted`: the CAs, where it is not insecure. Null, and *wrong says why.
+  static std::shared_ptr<const TlsClient> make(const Upstream& upstream, x509_store_st* trusted,
                                                std::string* wrong);
   ~TlsClient();
   TlsClient(const TlsClient&) = delete;
@@ -42,7 +31,7 @@ class TlsClient {
                                                 TlsCounters& counters);
 
   TlsClient() = default;
-  std::string set_up(const UpstreamTls& settings, TrustStores& stores);
+  std::string set_up(const UpstreamTls& settings, x509_store_st* trusted);
   bool keep(ssl_session_st* session) const;
   Handle<ssl_session_st> take_session() const;
 

@@ -168,6 +168,19 @@ def test_a_reload_reads_certificates_again_under_running_streams(rig, pki):
     assert client.body.event() == b"data: still\n\n"
 
 
+@pytest.mark.parametrize("idle_max, resumed", [("64", 0), ("0", 1)])
+def test_a_reload_keeps_what_has_not_changed_towards_upstreams(rig, pki, idle_max, resumed):
+    """Connections, and where none is kept, sessions."""
+    upstream = https(rig, pki, f";ca={pki.ca}")
+    gateway = rig.gateway(upstream, "--upstream-keepalive", idle_max)
+    assert get(rig, gateway) == (200, b"hello")
+    assert reload(gateway)[0] == 200
+    assert get(rig, gateway) == (200, b"hello")
+    metrics = gateway.metrics()
+    assert metrics.sum("sluice_upstream_tls_handshakes_total", result="full") == 1
+    assert metrics.sum("sluice_upstream_tls_handshakes_total", result="resumed") == resumed
+
+
 def test_a_ca_that_is_withdrawn_is_trusted_no_more(rig, pki):
     """Not by connections either that were made before."""
     trusted = os.path.join(pki.folder, "trusted.pem")

@@ -22,6 +22,7 @@
 #include "net/tls/load_tls.h"
 #include "net/tls/tls_client.h"
 #include "net/tls/tls_server.h"
+#include "net/tls/trust_stores.h"
 #include "net/tls/wiped_free.h"
 #include "net/transport/transform.h"
 #include "tests/unit/core/kernel_testing.h"
@@ -269,7 +270,10 @@ class TlsTest : public testing::Test {
   // Of an upstream "https://HOST" with such options.
   std::shared_ptr<const TlsClient> client_of(const std::string& host, const std::string& options) {
     std::string wrong;
-    auto client = TlsClient::make(upstream("https://" + host + options), stores_, &wrong);
+    Upstream named = upstream("https://" + host + options);
+    bool verified = !named.tls_settings->insecure;
+    auto* trusted = verified ? stores_.find(named.tls_settings->ca, &wrong) : nullptr;
+    auto client = TlsClient::make(named, trusted, &wrong);
     EXPECT_EQ(wrong, "");
     return client;
   }

@@ -1,4 +1,6 @@
 // Whom to trust, which certificate to show, and sessions that are resumed.
+#include <cstdlib>
+
 #include <gmock/gmock.h>
 
 #include "tests/unit/tls/tls_testing.h"
@@ -6,6 +8,7 @@
 namespace sluice {
 namespace {
 
+using test::Pki;
 using test::RawPeer;
 using test::TlsEnd;
 using test::TlsTest;
@@ -179,7 +182,7 @@ class LoadTlsTest : public TlsTest {
     ConfigResult read = read_upstream("https://localhost" + options);
     return read.config ? load(*read.config) : read.message;
   }
-  std::string load(Config& config) { return load_tls(config, tickets_, warnings_); }
+  std::string load(Config& config) { return load_tls(config, tickets_, clients_, warnings_); }
   std::string write(const std::string& name, const std::string& text) {
     std::string path = pki_.folder() + "/" + name;
     std::FILE* file = std::fopen(path.c_str(), "we");
@@ -188,6 +191,20 @@ class LoadTlsTest : public TlsTest {
     return path;
   }
 
+  // What the upstream is given by a reading of the configuration, now.
+  std::shared_ptr<const TlsClient> read(const std::string& options) {
+    ConfigResult read = read_upstream("https://localhost" + options);
+    EXPECT_EQ(load(*read.config), "");
+    return read.config->routes[0].upstreams[0].tls;
+  }
+
+  // Where the kernel's clock of files is coarse, they are told apart by a tick of it.
+  void renew(const std::string& name, const Pki::Wish& wish) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    pki_.make(name, wish);
+  }
+
+  TlsClients clients_;
   std::vector<std::string> warnings_;
 };
 
@@ -236,6 +253,51 @@ TEST_F(LoadTlsTest, UpstreamsSayWhatIsWrong) {
   EXPECT_EQ(upstream_error(";insecure=on"), "");
   ASSERT_EQ(warnings_.size(), 1U);
   EXPECT_THAT(warnings_[0], HasSubstr("https://localhost;insecure=on is not verified"));
+}
+
+TEST_F(LoadTlsTest, AnUpstreamKeepsItsClientUntilItsFilesChange) {
+  pki_.make("me", {.issuer = "ca"});
+  std::string options = trusted() + ";cert=" + pki_.cert_file("me") + ";key=" + pki_.key_file("me");
+  auto first = read(options);
+  EXPECT_EQ(read(options), first);
+  renew("me", {.issuer = "ca"});
+  auto second = read(options);
+  EXPECT_NE(second, first) << "shows another certificate";
+  EXPECT_EQ(read(options), second);
+  renew("ca", {.names = "", .ca = true});
+  auto third = read(options);
+  EXPECT_NE(third, second) << "trusts another CA";
+  read(trusted());
+  EXPECT_NE(read(options), third) << "was not in the configuration meanwhile";
+}
+
+TEST_F(LoadTlsTest, ARefusedReadingKeepsClients) {
+  auto first = read(trusted());
+  EXPECT_NE(upstream_error(";ca=/nowhere.pem"), "");
+  EXPECT_EQ(read(trusted()), first);
+}
+
+TEST_F(LoadTlsTest, AChangeOfTheSystemsCasIsNoticed) {
+  std::string folder = pki_.folder() + "/system";
+  std::filesystem::create_directory(folder);
+  std::filesystem::copy(pki_.cert_file("ca"), folder + "/one");
+  setenv("SSL_CERT_FILE", pki_.cert_file("ca").c_str(), 1);
+  setenv("SSL_CERT_DIR", ("/nowhere:" + folder).c_str(), 1);
+  auto first = read("");
+  EXPECT_EQ(read(""), first);
+  std::filesystem::copy(pki_.cert_file("ca"), folder + "/two");
+  auto second = read("");
+  EXPECT_NE(second, first);
+  renew("ca", {.names = "", .ca = true});
+  EXPECT_NE(read(""), second);
+  unsetenv("SSL_CERT_FILE");
+  unsetenv("SSL_CERT_DIR");
+}
+
+TEST_F(LoadTlsTest, UpstreamsThatAreNotVerifiedAreWarnedOfAtEachReading) {
+  auto first = read(";insecure=on");
+  EXPECT_EQ(read(";insecure=on"), first);
+  EXPECT_EQ(warnings_.size(), 2U);
 }
 
 }  // namespace
