@@ -151,6 +151,7 @@ void ClientConn::on_step(Http1Parser::Event event) {
       http10_ = arriving_head()->version_minor() == 0;
       stream_->on_request_head(std::move(arriving_->head), arriving_->parser.keep_alive());
       if (stream_->has_route()) apply_route(stream_->settings());
+      check_client();
       break;
     case Http1Parser::Event::kEnd:
       SLUICE_CHECK(stream_);
@@ -166,8 +167,6 @@ void ClientConn::on_step(Http1Parser::Event event) {
 }
 
 void ClientConn::apply_route(const StreamSettings& settings) {
-  if (settings.write_timeout_ms > 0) schedule(loop().now_ms() + settings.write_timeout_ms / 2);
-  if (settings.body_timeout_ms > 0) schedule(loop().now_ms() + settings.body_timeout_ms);
   RouteTraits route = RouteTraits::of(settings);
   if (route.sndbuf != route_.sndbuf) set_send_buffer(fd(), route.sndbuf);
   if (route.notsent_lowat != route_.notsent_lowat) set_unsent_low_water(fd(), route.notsent_lowat);
@@ -367,15 +366,9 @@ void ClientConn::shut_down() {
 
 // --- time ---
 
-uint64_t ClientConn::write_timeout_ms() const {
-  return stream_ && stream_->has_route() ? stream_->settings().write_timeout_ms
-                                         : context().default_settings().write_timeout_ms;
-}
-
-void ClientConn::refuse_late(Refusal refusal, std::string_view detail) {
-  ++context().metrics.refusals[static_cast<unsigned>(refusal)];
+void ClientConn::refuse_late(Refusal refusal) {
   stop_reading();
-  stream_->refuse(408, detail, Ending::kClientTimedOut, refusal_name(refusal));
+  stream_->refuse_late(refusal);
 }
 
 void ClientConn::on_timer() {
@@ -397,25 +390,27 @@ void ClientConn::on_timer() {
   }
   if (state_ == State::kHead && route_.header_timeout_ms > 0) {
     if (now_ms >= header_due)
-      refuse_late(Refusal::kHeaderTimeout, "The request's head did not arrive in time.");
+      refuse_late(Refusal::kHeaderTimeout);
     else
       schedule(header_due);
   }
-  if (state_ == State::kBody && stream_->has_route()) {
-    uint64_t timeout_ms = stream_->settings().body_timeout_ms;
-    uint64_t since_ms = stream_->body_due() ? waiting_since_ms() : now_ms;
-    uint64_t due = std::max(since_ms, stream_->body_asked_for_ms()) + timeout_ms;
-    if (timeout_ms > 0 && now_ms >= due)
-      refuse_late(Refusal::kBodyTimeout, "The request's body did not arrive in time.");
-    else if (timeout_ms > 0)
-      schedule(due);
-  }
-  if (uint64_t timeout_ms = write_timeout_ms(); timeout_ms > 0) {
-    if (send_stalled(timeout_ms))
+  if (stream_) check_client();
+}
+
+void ClientConn::check_client() {
+  uint64_t silent_since_ms = state_ == State::kBody ? waiting_since_ms() : loop().now_ms();
+  uint64_t look_ms = TimerWheel::kNever;
+  switch (stream_->late(silent_since_ms, send_still_since_ms(), &look_ms)) {
+    case Stream::Late::kNothing:
+      break;
+    case Stream::Late::kBody:
+      refuse_late(Refusal::kBodyTimeout);
+      break;
+    case Stream::Late::kResponse:
       client_gone(Ending::kClientStalled);
-    else
-      schedule(now_ms + std::max<uint64_t>(timeout_ms / 2, 1));
+      return;
   }
+  if (look_ms != TimerWheel::kNever) schedule(look_ms);
 }
 
 // --- who the client is ---

@@ -126,13 +126,13 @@ class ClientConn final : public AcceptedConn, public ClientHalf {
   void apply_route(const StreamSettings& settings);
   void refuse_bytes();
   void stop_reading();
-  void refuse_late(Refusal refusal, std::string_view detail);
+  void refuse_late(Refusal refusal);
+  void check_client();
   void finish_response();
   void finish_aborted();
   void linger_after_response();
   void client_gone(Ending ending);
   void schedule(uint64_t deadline_ms);
-  uint64_t write_timeout_ms() const;
 
   WorkerContext& context() const { return keeper_.streams().context(); }
 

@@ -221,7 +221,7 @@ void Http2Stream::release() {
 // What is in a batch waits for the connection, which has a time-out of its own; what has a window
 // waits for its turn. The codec keeps an end, too, until the window has opened, though it has no
 // bytes. The connection's window is closed to all while others get through it, one by one.
-uint64_t Http2Stream::still_ms(uint64_t now_ms) {
+uint64_t Http2Stream::still_since_ms(uint64_t now_ms) {
   const Outbox& response = stream_->response();
   const Http2Session& session = conn_.session();
   bool waits = response.has_work() || (head_framed_ && response.finished() && !end_framed_);
@@ -232,7 +232,7 @@ uint64_t Http2Stream::still_ms(uint64_t now_ms) {
     seen_sent_ = sent;
     still_since_ms_ = now_ms;
   }
-  return now_ms - still_since_ms_;
+  return still_since_ms_;
 }
 
 // --- its turn ---

@@ -71,14 +71,12 @@ class Http2Stream final : public ClientHalf {
   // Lets go of the stream.
   void release();
 
-  // Its body, or the rest of it, is due from the client.
-  bool request_due() const { return !request_ended_; }
   // The client has not much of a window left, and waits for us.
   bool window_is_closed() const { return unconsumed_ > request_window() / 2; }
   uint64_t body_since_ms() const { return body_since_ms_; }
-  // Bytes wait for a window that the client keeps closed, and none has left for so long; to be
-  // asked every now and then.
-  uint64_t still_ms(uint64_t now_ms);
+  // Bytes wait for a window that the client keeps closed, and none has left since then; to be asked
+  // every now and then.
+  uint64_t still_since_ms(uint64_t now_ms);
 
   // How soon its body leaves, beside others: 0 is first.
   int urgency() const { return raised_ ? 0 : urgency_; }
@@ -116,7 +114,8 @@ class Http2Stream final : public ClientHalf {
   bool request_ended_ : 1 = false;
   bool gone_ : 1 = false;
   uint64_t sent_bytes_ = 0;
-  uint64_t seen_sent_ = 0;  // as still_ms() saw last: bytes that a closed window would hold back
+  uint64_t seen_sent_ =
+      0;  // as still_since_ms() saw last: bytes that a closed window would hold back
   uint64_t still_since_ms_;
   uint64_t body_since_ms_;
   uint32_t turn_;

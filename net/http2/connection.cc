@@ -563,7 +563,8 @@ void Http2ClientConn::on_timer() {
     close(CloseMode::kReset);
     return;
   }
-  if (settings.write_timeout_ms > 0 && send_stalled(settings.write_timeout_ms)) {
+  if (settings.write_timeout_ms > 0 &&
+      now_ms >= send_still_since_ms() + settings.write_timeout_ms) {
     ++context().metrics.http2_stalled;
     end_all(Ending::kClientStalled, CloseMode::kReset);
     return;
@@ -594,32 +595,22 @@ void Http2ClientConn::on_timer() {
 
 // What of its time-outs the client is to keep, and when to look again.
 void Http2ClientConn::check_stream(Http2Stream& half, uint64_t now_ms, uint64_t* next_ms) {
-  Stream& stream = half.stream();
-  const StreamSettings& settings =
-      stream.has_route() ? stream.settings() : context().default_settings();
-  if (uint64_t timeout_ms = settings.body_timeout_ms; timeout_ms > 0 && half.request_due()) {
-    bool due = stream.body_due() && !half.window_is_closed();
-    // Who is not read, for want of slots or behind what it does not take, is not late.
-    uint64_t since_ms = due ? std::max(half.body_since_ms(), listening_since_ms()) : now_ms;
-    uint64_t due_ms = std::max(since_ms, stream.body_asked_for_ms()) + timeout_ms;
-    if (now_ms >= due_ms) {
-      ++context().metrics.refusals[static_cast<unsigned>(Refusal::kBodyTimeout)];
-      stream.refuse(408, "The request's body did not arrive in time.", Ending::kClientTimedOut,
-                    refusal_name(Refusal::kBodyTimeout));
-    } else {
-      *next_ms = std::min(*next_ms, due_ms);
-    }
-  }
-  if (uint64_t timeout_ms = settings.write_timeout_ms; timeout_ms > 0) {
-    if (half.still_ms(now_ms) >= timeout_ms) {
+  // Who is not read, for want of slots or behind what it does not take, is not late.
+  uint64_t silent_since_ms =
+      half.window_is_closed() ? now_ms : std::max(half.body_since_ms(), listening_since_ms());
+  switch (half.stream().late(silent_since_ms, half.still_since_ms(now_ms), next_ms)) {
+    case Stream::Late::kNothing:
+      break;
+    case Stream::Late::kBody:
+      half.stream().refuse_late(Refusal::kBodyTimeout);
+      break;
+    case Stream::Late::kResponse:
       ++context().metrics.http2_stalled;
       half.leave(Ending::kClientStalled);
       session_.reset(half.id(), Http2Code::kCancel);
       touched_ = true;
       wake();
-    } else {
-      *next_ms = std::min(*next_ms, now_ms + std::max<uint64_t>(timeout_ms / 2, 1));
-    }
+      break;
   }
 }
 

@@ -534,6 +534,15 @@ void Stream::refuse(int status, std::string_view detail, Ending ending, const ch
   client_->response_ready();
 }
 
+void Stream::refuse_late(Refusal refusal) {
+  ++context().metrics.refusals[static_cast<unsigned>(refusal)];
+  bool head = refusal == Refusal::kHeaderTimeout;
+  refuse(408,
+         head ? "The request's head did not arrive in time."
+              : "The request's body did not arrive in time.",
+         Ending::kClientTimedOut, refusal_name(refusal));
+}
+
 void Stream::fail(Ending ending, const char* reason) {
   if (ended_ || aborted_) return;
   if (!head_queued_) {

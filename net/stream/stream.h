@@ -57,6 +57,8 @@ class Stream final : public TimerOwner {
   // `location`: of a redirect.
   void refuse(int status, std::string_view detail, Ending ending, const char* reason = "",
               std::string_view location = {});
+  // The same, where the request's head or body has not arrived in time.
+  void refuse_late(Refusal refusal);
   // The client is gone; lets go of everything but the memory that sends still read.
   void on_client_gone(Ending ending);
   // Response bytes have left.
@@ -67,10 +69,12 @@ class Stream final : public TimerOwner {
   void client_released();
   // Room for request body bytes; 0 = stop reading the client.
   uint64_t request_credit() const;
-  // Whether the client owes body bytes: not while it waits to be told to go on (Expect), nor once
-  // it has its answer. And since when it does, where that was not from the start.
-  bool body_due() const;
-  uint64_t body_asked_for_ms() const { return told_to_go_on_ ? phase_since_ms_ : 0; }
+  // The time-outs that are its client's to keep. Which of them is over, if the client has sent
+  // nothing of the request's body since `silent_since_ms`, and has taken nothing of the response
+  // since `still_since_ms`; now, where it is not its turn. To be asked again by *look_ms at the
+  // latest, which is brought forward to that.
+  enum class Late : uint8_t { kNothing, kBody, kResponse };
+  Late late(uint64_t silent_since_ms, uint64_t still_since_ms, uint64_t* look_ms) const;
 
   Outbox& response() { return response_; }
   const Outbox& response() const { return response_; }
@@ -440,6 +444,9 @@ class Stream final : public TimerOwner {
   void let_go_of_upstream(Ending ending);
   void delete_if_unused();
 
+  // Whether the client owes body bytes: not while it waits to be told to go on (Expect), nor once
+  // it has its answer.
+  bool body_due() const { return !awaits_go_ahead_ && phase_ != Phase::kDraining; }
   uint64_t deadline_ms() const;
   uint64_t abort_due_ms() const;
   uint64_t head_timeout_ms() const;

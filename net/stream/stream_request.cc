@@ -247,10 +247,6 @@ uint64_t Stream::request_credit() const {
   return waiting * 2 > window ? 0 : window - waiting;
 }
 
-bool Stream::body_due() const {
-  return !awaits_go_ahead_ && phase_ != Phase::kDraining;
-}
-
 void Stream::on_request_sent(uint64_t body_bytes) {
   context().metrics.bytes_to_upstreams += body_bytes;
   if (outgoing_->bytes.gave_way()) outgoing_->moved_ms = low_bits(loop().now_ms());

@@ -1,4 +1,5 @@
-// A stream's clock: its time-outs, its heartbeats, and the head that is committed early for them.
+// A stream's clock: its time-outs, those that its client has to keep among them, its heartbeats,
+// and the head that is committed early for them.
 #include <algorithm>
 
 #include "core/clock.h"
@@ -71,6 +72,24 @@ uint64_t Stream::deadline_ms() const {
   if (!head_queued_ && wants_event_stream_)
     due = std::min(due, deadline(started_ns_ / 1'000'000, settings().heartbeat_head_after_ms));
   return due;
+}
+
+// That a client takes something shows only between two looks, so there are two within the time-out.
+// A body that was asked for later than the rest (Expect) is not due from the start.
+Stream::Late Stream::late(uint64_t silent_since_ms, uint64_t still_since_ms,
+                          uint64_t* look_ms) const {
+  const StreamSettings& its = has_route() ? settings() : context().default_settings();
+  uint64_t now_ms = loop().now_ms();
+  if (now_ms >= deadline(still_since_ms, its.write_timeout_ms)) return Late::kResponse;
+  if (its.write_timeout_ms > 0)
+    *look_ms = std::min(*look_ms, now_ms + std::max<uint64_t>(its.write_timeout_ms / 2, 1));
+  if (request_arrived_) return Late::kNothing;
+  uint64_t since_ms = body_due() ? silent_since_ms : now_ms;
+  if (told_to_go_on_) since_ms = std::max(since_ms, phase_since_ms_);
+  uint64_t due_ms = deadline(since_ms, its.body_timeout_ms);
+  if (now_ms >= due_ms) return Late::kBody;
+  *look_ms = std::min(*look_ms, due_ms);
+  return Late::kNothing;
 }
 
 uint64_t Stream::abort_due_ms() const {

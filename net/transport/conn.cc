@@ -365,13 +365,13 @@ void Conn::try_receive() {
   }
 }
 
-bool Conn::send_stalled(uint64_t timeout_ms) {
-  if (!send_in_flight_) return false;
+uint64_t Conn::send_still_since_ms() {
+  if (!send_in_flight_) return loop().now_ms();
   // A slow peer acknowledges bytes long before it makes room for more: that is progress too.
   uint32_t unacknowledged = unacknowledged_bytes(fd_);
   if (unacknowledged < unacknowledged_) send_progress_ms_ = loop().now_ms();
   unacknowledged_ = unacknowledged;
-  return loop().now_ms() >= send_progress_ms_ + timeout_ms;
+  return send_progress_ms_;
 }
 
 }  // namespace sluice

@@ -132,9 +132,9 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   uint64_t listening_since_ms() const {
     return recv_in_flight_ || receive_just_ended() ? recv_armed_ms_ : loop().now_ms();
   }
-  // The write stall: true where the send in flight has made no progress for `timeout_ms`. To be
-  // asked at least every half of that, since progress shows only between two looks.
-  bool send_stalled(uint64_t timeout_ms);
+  // Since when the send in flight has made no progress; now, where there is none. Progress shows
+  // only between two calls.
+  uint64_t send_still_since_ms();
   // Accounts for bytes of the peer's that this connection keeps beside the slots, in the place of
   // those before. False: --pool-max has no room for them.
   bool charge(size_t bytes) {

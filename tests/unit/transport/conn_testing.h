@@ -54,7 +54,7 @@ class TestConn final : public Conn {
   using Conn::linger;
   using Conn::open;
   using Conn::receive_in_flight;
-  using Conn::send_stalled;
+  using Conn::send_still_since_ms;
   const Timer& timer() const { return timer_; }
 
   uint64_t credit = 0;
