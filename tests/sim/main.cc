@@ -14,6 +14,7 @@
 #include "tests/sim/failover.h"
 #include "tests/sim/healing.h"
 #include "tests/sim/hub.h"
+#include "tests/sim/reload.h"
 
 // Sanitizers abort where they would exit, so that the seed is named.
 extern "C" const char* __asan_default_options() {  // NOLINT(bugprone-reserved-identifier)
@@ -27,7 +28,7 @@ namespace {
 
 constexpr char kUsage[] =
     "usage: sim [--dialects | --failover | --healing | --http2 | --hub | --hub-resume |\n"
-    "            --probed] [--seed N] [--seeds COUNT] [--forever] [--trace]\n"
+    "            --probed | --reload] [--seed N] [--seeds COUNT] [--forever] [--trace]\n"
     "\n"
     "  --dialects     streams of language models, in place of all others\n"
     "  --failover     groups whose upstreams fail, in place of all others\n"
@@ -36,6 +37,7 @@ constexpr char kUsage[] =
     "  --hub          hubs, on one to three workers, in place of all others\n"
     "  --hub-resume   the same for ten minutes, with 1,000 subscribers that are cut at random\n"
     "  --probed       with health checks\n"
+    "  --reload       configurations that change under requests, in place of all others\n"
     "  --seed N       the first seed (default 1)\n"
     "  --seeds COUNT  so many, one after the other (default 1)\n"
     "  --forever      no end\n"
@@ -53,7 +55,8 @@ constexpr Mode kModes[] = {{"", sluice::sim::simulate},
                            {" --http2", sluice::sim::simulate_http2},
                            {" --dialects", sluice::sim::simulate_dialects},
                            {" --hub", sluice::sim::simulate_hub},
-                           {" --hub-resume", sluice::sim::simulate_hub_resume}};
+                           {" --hub-resume", sluice::sim::simulate_hub_resume},
+                           {" --reload", sluice::sim::simulate_reload}};
 
 // Null: it is no mode's flag.
 const Mode* mode_of(std::string_view flag) {
