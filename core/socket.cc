@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <linux/socket.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -70,8 +71,17 @@ void set_receive_buffer(int fd, uint64_t bytes) {
   if (bytes > 0) set_option(fd, SOL_SOCKET, SO_RCVBUF, static_cast<int>(bytes));
 }
 
+// A size that was set holds, and the kernel sizes no more, until that lock is undone.
 void set_send_buffer(int fd, uint64_t bytes) {
-  if (bytes > 0) set_option(fd, SOL_SOCKET, SO_SNDBUF, static_cast<int>(bytes));
+  if (bytes > 0) {
+    set_option(fd, SOL_SOCKET, SO_SNDBUF, static_cast<int>(bytes));
+    return;
+  }
+  int locks = 0;
+  socklen_t size = sizeof(locks);
+  getsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &locks, &size);
+  if ((locks & SOCK_SNDBUF_LOCK) != 0)
+    set_option(fd, SOL_SOCKET, SO_BUF_LOCK, locks & ~SOCK_SNDBUF_LOCK);
 }
 
 void set_unsent_low_water(int fd, uint64_t bytes) {

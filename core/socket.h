@@ -25,8 +25,8 @@ void set_no_delay(int fd);
 // Lets the kernel acknowledge received data with the next send or after 40 ms, instead of after
 // each read (TCP_QUICKACK off). Once that timer has run out, the kernel goes back to its own way.
 void delay_acks(int fd);
-// Bytes of socket buffer, which the kernel doubles for its own bookkeeping (socket(7)). 0 changes
-// nothing: the kernel sizes the buffer, unless a size was set before.
+// Bytes of socket buffer, which the kernel doubles for its own bookkeeping (socket(7)). 0: the
+// kernel sizes the buffer, as traffic needs it; of a receive buffer, unless a size was set before.
 void set_receive_buffer(int fd, uint64_t bytes);
 void set_send_buffer(int fd, uint64_t bytes);
 // With this many unsent bytes a socket stops being writable (TCP_NOTSENT_LOWAT); 0: the system's

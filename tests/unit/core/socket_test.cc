@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <fcntl.h>
+#include <linux/socket.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -161,6 +162,25 @@ TEST(Socket, BuffersAreSetAndZeroLeavesThem) {
   EXPECT_EQ(option_of(fd, SOL_SOCKET, SO_RCVBUF), 40'000);  // doubled, as socket(7) says
   EXPECT_EQ(option_of(fd, SOL_SOCKET, SO_SNDBUF), 60'000);
   EXPECT_EQ(option_of(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT), 16'384);
+}
+
+// As a listener whose configuration changes.
+TEST(Socket, ZeroLetsTheKernelSizeTheSendBufferAgain) {
+  TcpPair pair;
+  auto accepted_has = [&pair] {
+    Fd client(open_stream_socket(AF_INET));
+    sockaddr_in address = loopback(port_of(pair.listener));
+    EXPECT_EQ(connect(client, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    Fd server(accept4(pair.listener, nullptr, nullptr, SOCK_CLOEXEC));
+    return option_of(server, SOL_SOCKET, SO_SNDBUF);
+  };
+  int by_kernel = accepted_has();
+  set_receive_buffer(pair.listener, 20'000);
+  set_send_buffer(pair.listener, 4'000);
+  EXPECT_EQ(accepted_has(), 8'000);
+  set_send_buffer(pair.listener, 0);
+  EXPECT_EQ(accepted_has(), by_kernel);
+  EXPECT_EQ(option_of(pair.listener, SOL_SOCKET, SO_BUF_LOCK), SOCK_RCVBUF_LOCK);
 }
 
 TEST(Socket, ADeadPeerIsNoticedWithinTwiceTheTime) {
