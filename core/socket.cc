@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <iterator>
+#include <linux/filter.h>
 #include <linux/socket.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
@@ -29,30 +31,31 @@ int open_stream_socket(int family) {
 
 namespace {
 
-// A listening socket, or -1 with errno set.
-int listen_on(const sockaddr* address, socklen_t size, bool shared_port) {
+// A socket that is about to listen, or -1 with errno set.
+int bind_to(const sockaddr* address, socklen_t size, bool shared_port) {
   int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
   set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   if (shared_port) set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
   if (address->sa_family == AF_INET6) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
-  if (bind(fd, address, size) != 0 || listen(fd, SOMAXCONN) != 0) {
-    int error = errno;
-    close(fd);
-    errno = error;
-    return -1;
-  }
-  return fd;
+  if (bind(fd, address, size) == 0) return fd;
+  int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
 }
 
 }  // namespace
 
 int open_listener(const sockaddr* address, socklen_t size, bool first, std::string* error) {
-  int trial = first ? listen_on(address, size, false) : -1;
+  // It must not listen: whoever connected to it would be reset.
+  int trial = first ? bind_to(address, size, false) : -1;
   if (trial >= 0) close(trial);
-  int fd = first && trial < 0 ? -1 : listen_on(address, size, true);
-  if (fd < 0) *error = std::strerror(errno);
-  return fd;
+  int fd = first && trial < 0 ? -1 : bind_to(address, size, true);
+  if (fd >= 0 && listen(fd, SOMAXCONN) == 0) return fd;
+  *error = std::strerror(errno);
+  if (fd >= 0) close(fd);
+  return -1;
 }
 
 void accept_with_bytes(int listener) {
@@ -112,6 +115,23 @@ void shutdown_sending(int fd) {
 int accept_waiting(int listener) {
   ::fcntl(listener, F_SETFL, O_NONBLOCK);  // it may have left meanwhile
   return accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+}
+
+// There is no other way: listen(2) with no backlog still takes one, shutdown(2) drops all that
+// wait.
+void ignore_new_clients(int listener) {
+  constexpr uint32_t kFlagsAt = 13;  // within the header of TCP
+  constexpr uint32_t kSyn = 0x02;
+  constexpr uint32_t kAck = 0x10;
+  sock_filter drops_first_segments[] = {
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kFlagsAt),
+      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, kSyn | kAck),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kSyn, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+  };
+  sock_fprog program{std::size(drops_first_segments), drops_first_segments};
+  setsockopt(listener, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
 }
 
 void close_socket(int fd) {

@@ -44,6 +44,9 @@ void shutdown_sending(int fd);  // a FIN after the written bytes
 void close_socket(int fd);
 // A client that has connected to a listening socket and waits; -1: none does.
 int accept_waiting(int listener);
+// From here on who begins to connect there gets no answer, and asks again after a second; who has
+// begun goes on.
+void ignore_new_clients(int listener);
 
 // Whether a receive would find nothing yet: no bytes, no end, no error. Takes nothing.
 bool receive_would_wait(int fd);

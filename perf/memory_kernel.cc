@@ -252,6 +252,7 @@ void set_keepalive(int /*fd*/, uint64_t /*ms*/) {}
 void reset_on_close(int /*fd*/) {}
 void shutdown_socket(int /*fd*/) {}
 void shutdown_sending(int /*fd*/) {}
+void ignore_new_clients(int /*listener*/) {}
 int accept_waiting(int /*listener*/) {
   return -1;
 }

@@ -150,6 +150,7 @@ void Listener::close() {
 void Listener::retire() {
   closing_ = retiring_ = true;
   loop_.timers().cancel(timer_);
+  ignore_new_clients(fd_);  // or some come between the last look and the close, which resets them
   cancel();
   loop_.flush_later(*this);
 }

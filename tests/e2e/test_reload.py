@@ -264,25 +264,28 @@ def test_larger_heads_are_read_on_connections_that_are_kept(rig, file):
 
 
 def test_who_has_connected_to_a_listener_that_goes_is_served(rig, file, free_port):
-    """Clients that hammer it: each is served, or refused before it has connected."""
+    """Clients that hammer it: each is served, or refused before it has connected. Only one whose first bytes
+    leave while the listener closes may be reset: it has not been accepted by then, for want of bytes."""
     upstream = rig.upstream(named("ok"))
     port, other = free_port(), free_port()
     file.write(f'listen = "127.0.0.1:{port}"\n', root=to(upstream))
     gateway = rig.gateway(None, "--config", file.path, listens=True)
     done = threading.Event()
-    served, cut = [], []
+    served, cut, closings = [], [], []
 
     def hammer():
         while not done.is_set():
             with socket.socket() as sock:
                 if sock.connect_ex(("127.0.0.1", port)) != 0:
                     continue
+                sent = time.monotonic()
                 try:
                     sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                    sent = time.monotonic()
                     answer = sock.recv(1000)
-                    (served if answer.startswith(b"HTTP/1.1 200") else cut).append(answer)
                 except ConnectionError as error:
-                    cut.append(error)
+                    answer = repr(error).encode()
+                (served if answer.startswith(b"HTTP/1.1 200") else cut).append((sent, answer))
 
     threads = [threading.Thread(target=hammer) for _ in range(4)]
     for thread in threads:
@@ -291,13 +294,16 @@ def test_who_has_connected_to_a_listener_that_goes_is_served(rig, file, free_por
         for generation in range(2, 12):
             listen = other if generation % 2 == 0 else port
             file.write(f'listen = "127.0.0.1:{listen}"\n', root=to(upstream))
+            began = time.monotonic()
             reloaded(gateway, generation)
+            closings.append((began, time.monotonic() + 0.05))  # it closes in one of the next turns
     finally:
         done.set()
         for thread in threads:
             thread.join()
     assert served
-    assert len(cut) <= len(served) // 50, cut[:3]
+    too_early = [(sent, how) for sent, how in cut if not any(began <= sent <= ended for began, ended in closings)]
+    assert not too_early, (too_early, closings)
 
 
 def test_the_log_level_and_the_process_s_name(rig, file):

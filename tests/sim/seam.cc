@@ -244,6 +244,9 @@ void shutdown_sending(int fd) {
   socket.shut_sending = true;
   if (socket.connection) socket.connection->finish_to_peer();
 }
+void ignore_new_clients(int listener) {
+  kernel().socket(listener);
+}
 int accept_waiting(int /*listener*/) {
   return -1;
 }

@@ -93,6 +93,26 @@ TEST(Listener, TheFirstOfAPortTakesItAndFurtherOnesShareIt) {
   EXPECT_EQ(port_of(second), port);
 }
 
+// Whoever is in its backlog goes on, whoever begins gets no answer.
+TEST(Listener, MayIgnoreNewClients) {
+  std::string error;
+  Fd listener(listen_at(0, true, &error));
+  sockaddr_in address = loopback(port_of(listener));
+  Fd waits(open_stream_socket(AF_INET));
+  ASSERT_EQ(connect(waits, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  ignore_new_clients(listener);
+  Fd begins(open_stream_socket(AF_INET));
+  fcntl(begins, F_SETFL, O_NONBLOCK);
+  EXPECT_EQ(connect(begins, reinterpret_cast<sockaddr*>(&address), sizeof(address)), -1);
+  pollfd connected{begins, POLLOUT, 0};
+  EXPECT_EQ(poll(&connected, 1, 20), 0);
+  Fd server(accept_waiting(listener));
+  EXPECT_EQ(accept_waiting(listener), -1);
+  char byte = 'x';
+  EXPECT_EQ(send(waits, &byte, 1, 0), 1);
+  EXPECT_EQ(recv(server, &byte, 1, 0), 1);
+}
+
 TEST(Listener, TheFirstOfAPortRefusesOneThatIsTaken) {
   std::string error;
   Fd other(listen_at(0, true, &error));  // would share: it has SO_REUSEPORT
