@@ -15,12 +15,10 @@
 
 #include "net/base/tls_results.h"
 #include "net/tls/lean_records.h"
+#include "net/tls/record_sizes.h"
 #include "net/transport/transform.h"
 
 namespace sluice {
-
-// AES-GCM allows 2^24.5 records under one key (RFC 8446 section 5.5).
-inline constexpr uint64_t kRecordsPerKey = uint64_t{1} << 24;
 
 // What is left of a handshake.
 struct LeanStart {

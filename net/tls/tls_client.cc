@@ -97,7 +97,7 @@ Handle<SSL_SESSION> TlsClient::take_session() const {
 }
 
 std::unique_ptr<Transform> connect_tls(std::shared_ptr<const TlsClient> client,
-                                       TlsCounters& counters) {
+                                       TlsCounters& counters, uint64_t records_per_key) {
   Handle<SSL> ssl(SSL_new(client->context_.get()));
   SLUICE_CHECK(ssl);
   // SSL_set_tlsext_host_name(), but for its old cast. The name is copied.
@@ -106,7 +106,7 @@ std::unique_ptr<Transform> connect_tls(std::shared_ptr<const TlsClient> client,
              const_cast<char*>(client->name_.c_str()));
   if (Handle<SSL_SESSION> session = client->take_session())
     SSL_set_session(ssl.get(), session.get());
-  return make_tls_client(std::move(ssl), std::move(client), counters);
+  return make_tls_client(std::move(ssl), std::move(client), counters, records_per_key);
 }
 
 }  // namespace sluice

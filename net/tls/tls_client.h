@@ -13,6 +13,7 @@
 #include "net/base/tls_results.h"
 #include "net/config/config.h"
 #include "net/tls/handles.h"
+#include "net/tls/record_sizes.h"
 #include "net/transport/transform.h"
 
 namespace sluice {
@@ -28,7 +29,7 @@ class TlsClient {
 
  private:
   friend std::unique_ptr<Transform> connect_tls(std::shared_ptr<const TlsClient> client,
-                                                TlsCounters& counters);
+                                                TlsCounters& counters, uint64_t records_per_key);
 
   TlsClient() = default;
   std::string set_up(const UpstreamTls& settings, x509_store_st* trusted);
@@ -44,6 +45,7 @@ class TlsClient {
 
 // The transform of a connection to that upstream.
 std::unique_ptr<Transform> connect_tls(std::shared_ptr<const TlsClient> client,
-                                       TlsCounters& counters);
+                                       TlsCounters& counters,
+                                       uint64_t records_per_key = kRecordsPerKey);
 
 }  // namespace sluice

@@ -181,9 +181,9 @@ std::string TlsServer::set_up() {
 }
 
 std::unique_ptr<Transform> accept_tls(std::shared_ptr<const TlsServer> server,
-                                      TlsCounters& counters) {
+                                      TlsCounters& counters, uint64_t records_per_key) {
   SSL_CTX& context = *server->context_;
-  return make_tls_server(context, std::move(server), counters);
+  return make_tls_server(context, std::move(server), counters, records_per_key);
 }
 
 }  // namespace sluice

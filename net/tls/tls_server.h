@@ -14,6 +14,7 @@
 #include "net/base/tls_results.h"
 #include "net/tls/client_trust.h"
 #include "net/tls/credentials.h"
+#include "net/tls/record_sizes.h"
 #include "net/tls/ticket_keys.h"
 #include "net/transport/transform.h"
 
@@ -33,7 +34,7 @@ class TlsServer {
 
  private:
   friend std::unique_ptr<Transform> accept_tls(std::shared_ptr<const TlsServer> server,
-                                               TlsCounters& counters);
+                                               TlsCounters& counters, uint64_t records_per_key);
 
   TlsServer(std::vector<Credentials> certificates, std::shared_ptr<TicketKeys> ticket_keys,
             bool http2);
@@ -51,6 +52,7 @@ class TlsServer {
 
 // The transform of a client's connection.
 std::unique_ptr<Transform> accept_tls(std::shared_ptr<const TlsServer> server,
-                                      TlsCounters& counters);
+                                      TlsCounters& counters,
+                                      uint64_t records_per_key = kRecordsPerKey);
 
 }  // namespace sluice

@@ -92,10 +92,19 @@ TlsResult result_of(unsigned long error) {
 
 class TlsTransform final : public Transform {
  public:
-  TlsTransform(ssl_ctx_st& server, std::shared_ptr<const void> settings, TlsCounters& counters)
-      : settings_(std::move(settings)), counters_(counters), server_(&server), begun_(true) {}
-  TlsTransform(Handle<ssl_st> client, std::shared_ptr<const void> settings, TlsCounters& counters)
-      : settings_(std::move(settings)), counters_(counters), server_(nullptr) {
+  TlsTransform(ssl_ctx_st& server, std::shared_ptr<const void> settings, TlsCounters& counters,
+               uint64_t records_per_key)
+      : settings_(std::move(settings)),
+        counters_(counters),
+        records_per_key_(records_per_key),
+        server_(&server),
+        begun_(true) {}
+  TlsTransform(Handle<ssl_st> client, std::shared_ptr<const void> settings, TlsCounters& counters,
+               uint64_t records_per_key)
+      : settings_(std::move(settings)),
+        counters_(counters),
+        records_per_key_(records_per_key),
+        server_(nullptr) {
     use(std::move(client));
     SSL_set_connect_state(ssl_.get());
     (void)shake_hands();  // says hello
@@ -164,7 +173,7 @@ class TlsTransform final : public Transform {
   Opened broken();  // as OpenSSL says
   Opened broken(TlsResult result);
   size_t say(std::span<char> into);
-  void renew_key_in_time();
+  bool renew_key_in_time();
 
   Handle<ssl_st> ssl_;  // a server's: once the client has said something
   std::shared_ptr<const void> settings_;
@@ -178,6 +187,7 @@ class TlsTransform final : public Transform {
   unsigned records_without_bytes_ = 0;
   RecordSizes sizes_{kOverheadBytes};
   uint64_t records_ = 0;  // sealed under this key
+  const uint64_t records_per_key_;
   const char* failure_ = "";
   ssl_ctx_st* const server_;  // until the handshake is done; null: this end is the client
   bool begun_ = false;        // a client that got no connection has not
@@ -332,7 +342,7 @@ std::unique_ptr<Transform> TlsTransform::successor() {
                               .said = std::move(own_),
                               .protocol = std::string(protocol()),
                               .subject = peer_subject()},
-                             counters_);
+                             counters_, records_per_key_);
 }
 
 Transform::Opened TlsTransform::broken() {
@@ -374,8 +384,7 @@ Transform::Sealed TlsTransform::seal(std::span<const iovec> plain, std::span<cha
   sizes_.begin_batch(bytes.left());
   while (bytes.left() > 0 && own_.empty()) {
     size_t size = sizes_.next(bytes.left(), into.size() - sealed.wire, sealed.wire > 0);
-    if (size == 0) break;
-    renew_key_in_time();
+    if (size == 0 || !renew_key_in_time()) break;
     out_ = into.subspan(sealed.wire);
     ERR_clear_error();
     size_t written = 0;
@@ -393,10 +402,17 @@ Transform::Sealed TlsTransform::seal(std::span<const iovec> plain, std::span<cha
   return sealed;
 }
 
-void TlsTransform::renew_key_in_time() {
-  if (records_ < kRecordsPerKey || SSL_version(ssl_.get()) != TLS1_3_VERSION) return;
+// False: TLS 1.2 renews keys by renegotiation only, which is off (RFC 9325 section 4.4).
+bool TlsTransform::renew_key_in_time() {
+  if (records_ < records_per_key_) return true;
+  if (SSL_version(ssl_.get()) != TLS1_3_VERSION) {
+    (void)broken();
+    failure_ = "key_used_up";
+    return false;
+  }
   records_ = 0;
   SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_NOT_REQUESTED);  // leaves with the next record
+  return true;
 }
 
 }  // namespace
@@ -407,13 +423,14 @@ void let_go_after_handshakes(ssl_ctx_st* context) {
 
 std::unique_ptr<Transform> make_tls_server(ssl_ctx_st& context,
                                            std::shared_ptr<const void> settings,
-                                           TlsCounters& counters) {
-  return std::make_unique<TlsTransform>(context, std::move(settings), counters);
+                                           TlsCounters& counters, uint64_t records_per_key) {
+  return std::make_unique<TlsTransform>(context, std::move(settings), counters, records_per_key);
 }
 
 std::unique_ptr<Transform> make_tls_client(Handle<ssl_st> ssl, std::shared_ptr<const void> settings,
-                                           TlsCounters& counters) {
-  return std::make_unique<TlsTransform>(std::move(ssl), std::move(settings), counters);
+                                           TlsCounters& counters, uint64_t records_per_key) {
+  return std::make_unique<TlsTransform>(std::move(ssl), std::move(settings), counters,
+                                        records_per_key);
 }
 
 }  // namespace sluice

@@ -279,8 +279,12 @@ class TlsTest : public testing::Test {
   }
   std::string trusted() const { return ";ca=" + pki_.cert_file("ca"); }
 
-  TlsEnd accept() { return {accept_tls(server_, server_counters_), pool_}; }
-  TlsEnd connect() { return {connect_tls(client_, client_counters_), pool_}; }
+  TlsEnd accept(uint64_t records_per_key = kRecordsPerKey) {
+    return {accept_tls(server_, server_counters_, records_per_key), pool_};
+  }
+  TlsEnd connect(uint64_t records_per_key = kRecordsPerKey) {
+    return {connect_tls(client_, client_counters_, records_per_key), pool_};
+  }
   // All that the two have to say to each other, until nobody has more.
   template <typename One, typename Other>
   static void talk(One& one, Other& other, size_t piece = SIZE_MAX) {

@@ -335,6 +335,32 @@ TEST_P(TlsTransformTest, SpeaksTls12) {
   EXPECT_EQ(client.error, SSL_ERROR_ZERO_RETURN);
 }
 
+// What comes before the handshake is done may be a replay of another's.
+TEST_P(TlsTransformTest, EarlyDataIsOff) {
+  RawPeer client(TLS_client_method());
+  client.begin(false);
+  TlsEnd server = accept();
+  talk(client, server);
+  client.hear(server.say("x"));  // and a ticket
+  Handle<SSL_SESSION> session(SSL_get1_session(client.ssl));
+  ASSERT_TRUE(SSL_SESSION_is_resumable(session.get()));
+  EXPECT_EQ(SSL_SESSION_get_max_early_data(session.get()), 0U);
+
+  SSL_SESSION_set_max_early_data(session.get(), 1'000);
+  RawPeer hasty(TLS_client_method());
+  hasty.ssl = SSL_new(hasty.context);
+  SSL_set_bio(hasty.ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+  SSL_set_connect_state(hasty.ssl);
+  SSL_set_session(hasty.ssl, session.get());
+  size_t written = 0;
+  EXPECT_EQ(SSL_write_early_data(hasty.ssl, "early", 5, &written), 1);
+  TlsEnd second = accept();
+  talk(hasty, second);
+  EXPECT_EQ(SSL_get_early_data_status(hasty.ssl), SSL_EARLY_DATA_REJECTED);
+  second.hear(hasty.say("in time"));
+  EXPECT_EQ(second.plain, "in time");
+}
+
 TEST_P(TlsTransformTest, RefusesFormerVersionsAndOtherProtocols) {
   RawPeer old(TLS_client_method());
   SSL_CTX_set_security_level(old.context, 0);
@@ -379,6 +405,55 @@ TEST_P(TlsTransformTest, KeysMayBeUpdatedInMidStream) {
   }
   EXPECT_EQ(server.plain, "upupupupup");
   EXPECT_EQ(client.plain, "downagaindownagaindownagaindownagaindownagain");
+}
+
+// As OpenSSL does not by itself (RFC 8446 section 5.5).
+TEST_P(TlsTransformTest, KeysAreRenewedInTime) {
+  int updates = 0;
+  auto note = [](int sent, int /*version*/, int type, const void* bytes, size_t /*size*/, SSL*,
+                 void* count) {
+    bool update = sent == 0 && type == SSL3_RT_HANDSHAKE &&
+                  *static_cast<const unsigned char*>(bytes) == SSL3_MT_KEY_UPDATE;
+    if (update) ++*static_cast<int*>(count);
+  };
+  RawPeer client(TLS_client_method());
+  SSL_CTX_set_msg_callback(client.context, note);
+  SSL_CTX_set_msg_callback_arg(client.context, &updates);
+  client.begin(false);
+  TlsEnd server = accept(/*records_per_key=*/4);
+  talk(client, server);
+  for (int i = 0; i < 12; ++i) client.hear(server.say("x"));
+  EXPECT_EQ(client.plain, "xxxxxxxxxxxx");
+  EXPECT_GE(updates, 2);
+  EXPECT_LE(updates, 4);
+  client.plain.clear();
+  client.hear(server.say(text(50'000)));
+  EXPECT_TRUE(client.plain == text(50'000)) << "in the midst of a batch";
+  EXPECT_GE(updates, 8);
+}
+
+TEST_P(TlsTransformTest, KeysAreRenewedTowardsUpstreamsToo) {
+  TlsEnd client = connect(/*records_per_key=*/2);
+  TlsEnd server = accept();
+  talk(client, server);
+  server.hear(client.say(text(20'000)));
+  EXPECT_TRUE(server.plain == text(20'000)) << server.plain.size();
+  if (GetParam()) EXPECT_GE(server_counters_.records.key_updates_received, 6U);
+}
+
+// There is no other way: renegotiation is off.
+TEST_P(TlsTransformTest, AConnectionWithTls12EndsWithItsKey) {
+  RawPeer client(TLS_client_method());
+  SSL_CTX_set_max_proto_version(client.context, TLS1_2_VERSION);
+  client.begin(false);
+  TlsEnd server = accept(/*records_per_key=*/4);
+  talk(client, server);
+  for (int i = 0; i < 10 && !server.refused; ++i) client.hear(server.say("x"));
+  EXPECT_TRUE(server.refused);
+  EXPECT_STREQ(server.transform->failure(), "key_used_up");
+  EXPECT_EQ(server_counters_.broken, 1U);
+  EXPECT_LE(client.plain.size(), 4U);
+  EXPECT_GE(client.plain.size(), 3U);
 }
 
 // Each costs 7 us and 27 bytes.
