@@ -31,9 +31,10 @@ std::optional<uint32_t> sample_of(const HttpdRequest& request) {
   return static_cast<uint32_t>(*part * UINT32_MAX);
 }
 
-std::optional<uint32_t> route_of(const ConfigSnapshot& snapshot, const std::string& path) {
+// Null: there is none.
+const Route* route_of(const ConfigSnapshot& snapshot, const std::string& path) {
   auto route = std::ranges::find(snapshot.routes(), path, &Route::path);
-  return route == snapshot.routes().end() ? std::nullopt : std::optional(route->id);
+  return route == snapshot.routes().end() ? nullptr : &*route;
 }
 
 void append_event(std::string& out, std::string_view type, std::string_view data) {
@@ -126,9 +127,11 @@ void Watchers::add(const HttpdRequest& request, const HttpdResponder& responder)
   auto watcher = std::make_shared<Watcher>(responder, stream_text.has_value(), count_);
   if (stream != 0) {
     size_t worker = stream % limits::kWorkersMax;
-    if (worker < workers_.size()) ask(worker, watcher, stream, 0, UINT32_MAX);
-  } else if (auto route = route_of(*snapshot_, *route_path)) {
-    for (size_t i = 0; i < workers_.size(); ++i) ask(i, watcher, 0, *route, *sample);
+    if (worker < workers_.size())
+      ask(worker, watcher, std::make_shared<Tap>(stream, 0, UINT32_MAX));
+  } else if (const Route* route = route_of(*snapshot_, *route_path)) {
+    for (size_t i = 0; i < workers_.size(); ++i)
+      ask(i, watcher, std::make_shared<Tap>(0, route->id, *sample, route->id_in_use));
   }
   if (watcher->unanswered == 0) {
     responder.problem(404, "There is no such stream or route; /streams lists them.");
@@ -140,9 +143,8 @@ void Watchers::add(const HttpdRequest& request, const HttpdResponder& responder)
   });
 }
 
-void Watchers::ask(size_t worker, const std::shared_ptr<Watcher>& watcher, uint64_t stream,
-                   uint32_t route, uint32_t sample) {
-  auto tap = std::make_shared<Tap>(stream, route, sample);
+void Watchers::ask(size_t worker, const std::shared_ptr<Watcher>& watcher,
+                   std::shared_ptr<Tap> tap) {
   bool asked =
       workers_[worker]->post([this, tap, waits = std::weak_ptr(watcher)](Gateway& gateway) {
         TapAnswer answer = gateway.streams().add_tap(tap);

@@ -38,8 +38,7 @@ class Watchers {
  private:
   struct Watcher;
 
-  void ask(size_t worker, const std::shared_ptr<Watcher>& watcher, uint64_t stream, uint32_t route,
-           uint32_t sample);
+  void ask(size_t worker, const std::shared_ptr<Watcher>& watcher, std::shared_ptr<Tap> tap);
   void on_answer(const std::shared_ptr<Watcher>& watcher, TapAnswer answer) const;
   void look(const std::shared_ptr<Watcher>& watcher) const;
 

@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
+#include <utility>
 
 #include "core/record_ring.h"
 #include "net/base/ending.h"
@@ -21,12 +23,14 @@ struct TapRecord {
 };
 
 struct Tap {
-  Tap(uint64_t its_stream, uint32_t its_route, uint32_t its_sample)
-      : stream(its_stream), route(its_route), sample(its_sample) {}
+  Tap(uint64_t its_stream, uint32_t its_route, uint32_t its_sample,
+      std::shared_ptr<const void> in_use = nullptr)
+      : stream(its_stream), route(its_route), route_in_use(std::move(in_use)), sample(its_sample) {}
 
   const uint64_t stream;  // 0: those of the route, or a part of them
   const uint32_t route;
-  const uint32_t sample;  // of 2^32 streams, about; UINT32_MAX: all
+  const std::shared_ptr<const void> route_in_use;  // so that no other one gets its number
+  const uint32_t sample;                           // of 2^32 streams, about; UINT32_MAX: all
 
   RecordRing ring{limits::kTapBytes};
   std::atomic<uint64_t> dropped{0};    // events

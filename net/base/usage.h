@@ -99,6 +99,10 @@ struct UsageCounts {
     return models.back();
   }
 
+  void forget(uint32_t route) {
+    std::erase_if(models, [route](const ModelCounts& counts) { return counts.route == route; });
+  }
+
   static constexpr const char* kOther = "other";
 };
 

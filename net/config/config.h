@@ -18,6 +18,7 @@
 #include "net/base/address.h"
 #include "net/base/content_coding.h"
 #include "net/config/filter_rules.h"
+#include "net/config/numbers.h"
 #include "net/config/status_ranges.h"
 
 namespace sluice {
@@ -166,8 +167,9 @@ struct Upstream {
   std::string name = {};
   uint16_t port = 0;  // with the name
   uint32_t weight = 1;
-  bool backup = false;    // gets requests only where no other of its group can
-  uint32_t id = 0;        // the same in every snapshot that names its url
+  bool backup = false;  // gets requests only where no other of its group can
+  uint32_t id = 0;      // the same in every snapshot that names its url
+  InUse id_in_use = {};
   uint64_t url_hash = 0;  // for --balance hash
   std::optional<UpstreamTls> tls_settings = {};
   std::shared_ptr<const TlsClient> tls = nullptr;  // what was made of them (net/tls/load_tls.h)
@@ -194,6 +196,7 @@ struct Route {
   std::vector<Upstream> upstreams;  // the group
   StreamSettings settings;
   uint32_t id = 0;  // the same in every snapshot that has its path
+  InUse id_in_use = {};
   std::vector<std::string> filter_names = {};
   std::string filters_where = {};  // for messages about these
   std::string hub = {};            // the name of the hub that answers here; empty: upstreams do

@@ -1,30 +1,12 @@
 #include "net/config/snapshot.h"
 
 #include <algorithm>
-#include <unordered_map>
 #include <utility>
 
 #include "core/text.h"
 
 namespace sluice {
 namespace {
-
-// The number of a name: its place in `names`, to which a new one is added.
-class Numbers {
- public:
-  explicit Numbers(std::vector<std::string>& names) : names_(names) {
-    for (const std::string& name : names_) by_name_.emplace(name, by_name_.size());
-  }
-  uint32_t of(const std::string& name) {
-    auto [entry, is_new] = by_name_.try_emplace(name, by_name_.size());
-    if (is_new) names_.push_back(name);
-    return static_cast<uint32_t>(entry->second);
-  }
-
- private:
-  std::vector<std::string>& names_;
-  std::unordered_map<std::string, size_t> by_name_;
-};
 
 // Where `path` goes on behind the prefix, a segment has ended.
 bool ends_a_segment(std::string_view prefix, std::string_view path) {
@@ -38,9 +20,10 @@ ConfigSnapshot::ConfigSnapshot(Config config, const ConfigSnapshot* before)
     : config_(std::move(config)) {
   if (before) {
     generation_ = before->generation_ + 1;
-    route_paths_ = before->route_paths_;
-    upstream_urls_ = before->upstream_urls_;
-    filter_names_ = before->filter_names_;
+    routes_ = before->routes_;
+    upstreams_ = before->upstreams_;
+    filters_ = before->filters_;
+    filters_in_use_ = before->filters_in_use_;
     board_ = before->board_;
   } else {
     board_ = std::make_shared<UpstreamBoard>();
@@ -53,18 +36,35 @@ ConfigSnapshot::ConfigSnapshot(Config config, const ConfigSnapshot* before)
 }
 
 void ConfigSnapshot::number_them() {
-  Numbers routes(route_paths_);
-  Numbers upstreams(upstream_urls_);
+  std::vector<std::string_view> paths;
+  std::vector<std::string_view> urls;
+  std::vector<std::string_view> filters;
+  for (const Route& route : config_.routes) {
+    paths.push_back(route.path);
+    for (const Upstream& upstream : route.upstreams) urls.push_back(upstream.url);
+  }
+  for (const FilterRule& rule : config_.filters) filters.push_back(rule.name);
+  std::vector<Numbers::Number> of_routes = routes_.give(paths);
+  std::vector<Numbers::Number> of_upstreams = upstreams_.give(urls);
+  std::vector<Numbers::Number> of_filters = filters_.give(filters);
+  auto next_route = of_routes.begin();
+  auto next_upstream = of_upstreams.begin();
   for (Route& route : config_.routes) {
-    route.id = routes.of(route.path);
+    route.id = next_route->id;
+    route.id_in_use = std::move(next_route++->in_use);
     for (Upstream& upstream : route.upstreams) {
-      upstream.id = upstreams.of(upstream.url);
+      upstream.id = next_upstream->id;
+      upstream.id_in_use = std::move(next_upstream++->in_use);
       upstream.url_hash = hash_text(upstream.url);
     }
   }
-  Numbers filters(filter_names_);
-  for (FilterRule& rule : config_.filters) rule.id = filters.of(rule.name);
-  board_->reserve(upstream_urls_.size());
+  for (size_t i = 0; i < of_filters.size(); ++i) {
+    config_.filters[i].id = of_filters[i].id;
+    filters_in_use_.resize(filters_.names().size());
+    filters_in_use_[of_filters[i].id] = of_filters[i].in_use;  // they are few, and kept for good
+  }
+  board_->reserve(upstream_urls().size());
+  for (uint32_t id : upstreams_.renamed()) board_->forget(id);
 }
 
 // Paths that begin with the same prefix stand together, behind that prefix. So the nearest prefix
@@ -103,7 +103,7 @@ std::vector<uint32_t> ConfigSnapshot::upstreams_in_use() const {
 
 std::optional<uint32_t> ConfigSnapshot::find_upstream(std::string_view url) const {
   for (uint32_t id : upstreams_in_use())
-    if (upstream_urls_[id] == url) return id;
+    if (upstream_urls()[id] == url) return id;
   return std::nullopt;
 }
 

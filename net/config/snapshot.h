@@ -1,8 +1,8 @@
 // A configuration as it is run: immutable, shared by all threads, and replaced as a whole by a
 // reload. Its routes are sorted for the search, and its routes, upstreams and filters have numbers
-// that stay the same over reloads, so that counters and connections outlive a snapshot. Made on the
-// main thread; each worker counts for itself who uses one (net/context/config_ref.h), and the last
-// worker to let go deletes it.
+// that stay the same over reloads (net/config/numbers.h), so that counters and connections outlive
+// a snapshot. Made on the main thread; each worker counts for itself who uses one
+// (net/context/config_ref.h), and the last worker to let go deletes it.
 #pragma once
 
 #include <cstdint>
@@ -38,9 +38,13 @@ class ConfigSnapshot {
   const Route* find_route(std::string_view path) const;
 
   // By the numbers of routes, upstreams and filters: also of those that only former snapshots had.
-  const std::vector<std::string>& route_paths() const { return route_paths_; }
-  const std::vector<std::string>& upstream_urls() const { return upstream_urls_; }
-  const std::vector<std::string>& filter_names() const { return filter_names_; }
+  const std::vector<std::string>& route_paths() const { return routes_.names(); }
+  const std::vector<std::string>& upstream_urls() const { return upstreams_.names(); }
+  const std::vector<std::string>& filter_names() const { return filters_.names(); }
+  // The numbers that this snapshot has given to other routes and upstreams than the one before:
+  // what is known by them is to be forgotten.
+  const std::vector<uint32_t>& renamed_routes() const { return routes_.renamed(); }
+  const std::vector<uint32_t>& renamed_upstreams() const { return upstreams_.renamed(); }
   // The numbers of the upstreams that its own routes name, in order.
   std::vector<uint32_t> upstreams_in_use() const;
   // The number of that url among them.
@@ -59,9 +63,10 @@ class ConfigSnapshot {
   const StreamSettings* default_settings_;
   // For each route, the one with the longest path that begins its own.
   std::vector<uint32_t> prefixes_;
-  std::vector<std::string> route_paths_;
-  std::vector<std::string> upstream_urls_;
-  std::vector<std::string> filter_names_;
+  Numbers routes_;
+  Numbers upstreams_;
+  Numbers filters_;
+  std::vector<InUse> filters_in_use_;
   std::shared_ptr<UpstreamBoard> board_;
 };
 

@@ -1,6 +1,7 @@
 #include "net/config/upstream_board.h"
 
 #include <algorithm>
+#include <memory>
 
 namespace sluice {
 
@@ -115,6 +116,15 @@ std::atomic<uint32_t>& UpstreamBoard::own_count(unsigned worker, uint32_t id) {
     }
   }
   return row->at(id / Line::kCounts).counts[id % Line::kCounts];
+}
+
+void UpstreamBoard::forget(uint32_t id) {
+  UpstreamHealth* health = health_.find(id);
+  std::destroy_at(health);
+  std::construct_at(health);
+  UpstreamPlaces* places = places_.find(id);
+  std::destroy_at(places);
+  std::construct_at(places);
 }
 
 void UpstreamBoard::attempt_begun(unsigned worker, uint32_t id) {

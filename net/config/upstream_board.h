@@ -155,6 +155,8 @@ class UpstreamBoard {
 
   // There are so many from here on. The main thread, before it hands their numbers out.
   void reserve(size_t upstreams);
+  // Another upstream gets that number, which nobody uses. The main thread, before it hands it out.
+  void forget(uint32_t id);
   UpstreamHealth& health(uint32_t id) const { return *health_.find(id); }
   UpstreamPlaces& places(uint32_t id) const { return *places_.find(id); }
 

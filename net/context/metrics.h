@@ -81,6 +81,12 @@ struct Metrics {
 
   RouteMetrics& of_route(uint32_t id) { return at(routes, id); }
   UpstreamMetrics& of_upstream(uint32_t id) { return at(upstreams, id); }
+  // Another route, or upstream, has got that number.
+  void forget_route(uint32_t id) {
+    of_route(id) = {};
+    usage.forget(id);
+  }
+  void forget_upstream(uint32_t id) { of_upstream(id) = {}; }
 
   uint64_t client_connections = 0;  // accepted
   uint64_t client_connections_closed = 0;

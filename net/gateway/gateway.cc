@@ -65,6 +65,11 @@ void Gateway::on_turn_end() {
 
 void Gateway::apply(const Reload& reload) {
   context_.snapshot = ConfigRef(reload.snapshot);
+  for (uint32_t id : reload.snapshot->renamed_routes()) context_.metrics.forget_route(id);
+  for (uint32_t id : reload.snapshot->renamed_upstreams()) {
+    context_.metrics.forget_upstream(id);
+    streams_.retry_budget().forget(id);
+  }
   context_.messages.set_least(context_.config().log_level);
   if (context_.draining) {
     for (const ListeningSocket& socket : reload.sockets) close_socket(socket.fd);

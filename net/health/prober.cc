@@ -36,8 +36,14 @@ void Prober::take_over_all() {
   for (uint32_t id = 0; id < checks.size(); ++id) {
     if (!targets_[id] && checks[id])
       targets_[id] = std::make_unique<Target>(*this, snapshot_->board().health(id));
-    if (targets_[id]) take_over(*targets_[id], checks[id]);
+    if (!targets_[id]) continue;
+    take_over(*targets_[id], checks[id]);
+    forget_if_over(id);
   }
+}
+
+void Prober::forget_if_over(uint32_t id) {
+  if (!targets_[id]->check && !targets_[id]->probe) targets_[id].reset();
 }
 
 void Prober::take_over(Target& target, const HealthCheck& check) {
@@ -47,6 +53,7 @@ void Prober::take_over(Target& target, const HealthCheck& check) {
     target.record.end(now_ms());
     return;
   }
+  target.id_in_use = check.upstream->id_in_use;
   uint64_t interval_ms = check.settings->health_interval_ms;
   if (!before) {
     ask_at(target, now_ms() + random_.between(0, interval_ms));
@@ -119,6 +126,7 @@ void Prober::on_probe_closed(uint32_t id) {
   --under_way_;
   if (stopped_) return;
   if (target.check) ask_at(target, target.next_ms);
+  forget_if_over(id);
   while (!queue_.empty() && under_way_ < limits::kProbesMax) {
     Target& next = *queue_.front();
     queue_.remove(next);

@@ -53,7 +53,7 @@ class Prober final : public ProbeOwner {
   void on_address_failed(uint32_t id, const Address& address) override;
 
  private:
-  // One upstream, once it has been checked.
+  // One upstream, as long as it is checked and a probe of it is open.
   struct Target final : TimerOwner {
     Target(Prober& its_prober, UpstreamHealth& health)
         : prober(its_prober), timer(this), record(health) {}
@@ -61,6 +61,7 @@ class Prober final : public ProbeOwner {
 
     Prober& prober;
     HealthCheck check;  // none: it is not checked any more
+    InUse id_in_use;    // also while a last probe closes
     Timer timer;
     ListLink<Target> queued;
     uint64_t next_ms = 0;    // when to ask again
@@ -70,6 +71,7 @@ class Prober final : public ProbeOwner {
 
   void take_over_all();
   void take_over(Target& target, const HealthCheck& check);
+  void forget_if_over(uint32_t id);
   void ask_at(Target& target, uint64_t at_ms);
   void on_due(Target& target);
   void ask(Target& target);
@@ -83,7 +85,7 @@ class Prober final : public ProbeOwner {
   ProbeTargets& where_;
   ConfigRef snapshot_;  // which the checks are of
   Random random_;
-  std::vector<std::unique_ptr<Target>> targets_;   // by their numbers; null: never checked
+  std::vector<std::unique_ptr<Target>> targets_;   // by their numbers; null: not checked
   IntrusiveQueue<Target, &Target::queued> queue_;  // those that are due and have no place
   unsigned under_way_ = 0;
   bool stopped_ = false;

@@ -6,10 +6,19 @@
 
 namespace sluice {
 
+namespace {
+
+constexpr uint32_t kPartsAtFirst = limits::kRetriesAtFirst * limits::kRequestsPerRetry;
+
+}  // namespace
+
 uint32_t& RetryBudget::parts_of(uint32_t upstream) {
-  if (parts_.size() <= upstream)
-    parts_.resize(upstream + 1, limits::kRetriesAtFirst * limits::kRequestsPerRetry);
+  if (parts_.size() <= upstream) parts_.resize(upstream + 1, kPartsAtFirst);
   return parts_[upstream];
+}
+
+void RetryBudget::forget(uint32_t upstream) {
+  parts_of(upstream) = kPartsAtFirst;
 }
 
 void RetryBudget::request_begins(uint32_t upstream) {

@@ -15,6 +15,8 @@ class RetryBudget {
   void request_begins(uint32_t upstream);
   // Takes one retry out of its budget. False: that is used up.
   bool take_retry(uint32_t upstream);
+  // Another upstream has got that number: its budget is as at first.
+  void forget(uint32_t upstream);
 
  private:
   uint32_t& parts_of(uint32_t upstream);

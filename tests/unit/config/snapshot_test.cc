@@ -1,6 +1,7 @@
 #include "net/config/snapshot.h"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -115,6 +116,35 @@ TEST(ConfigSnapshot, NumbersStayTheSameOverReloads) {
   EXPECT_THAT(numbers(third, "/b"), ElementsAre(0, 0)) << "also where it was away in between";
   EXPECT_THAT(third.route_paths(), ElementsAre("/b", "/a", "/c"));
   EXPECT_THAT(third.upstream_urls(), ElementsAre("http://at/b", "http://at/a", "http://at/c"));
+}
+
+TEST(ConfigSnapshot, NamesThatComeAndGoTakeNoMoreNumbers) {
+  auto now = std::make_unique<ConfigSnapshot>(config_with({"/stays"}));
+  for (int i = 0; i < 20; ++i) {
+    std::string path = "/" + std::to_string(i);
+    now = std::make_unique<ConfigSnapshot>(config_with({"/stays", path}), now.get());
+    EXPECT_EQ(now->find_route("/stays")->id, 0U);
+    EXPECT_EQ(now->route_paths()[now->find_route(path)->id], path);
+    EXPECT_EQ(now->upstream_urls()[now->find_route(path)->upstreams[0].id], "http://at" + path);
+  }
+  EXPECT_EQ(now->route_paths().size(), 3U) << "two follow each other";
+  EXPECT_EQ(now->upstream_urls().size(), 3U);
+  EXPECT_THAT(now->renamed_routes(), ElementsAre(now->find_route("/19")->id));
+  EXPECT_THAT(now->renamed_upstreams(), ElementsAre(now->find_route("/19")->upstreams[0].id));
+}
+
+TEST(ConfigSnapshot, OfAnUpstreamThatIsGoneTheBoardForgets) {
+  auto now = std::make_unique<ConfigSnapshot>(config_with({"/a"}));
+  now->board().health(0).drain(1);
+  Upstream held = now->routes()[0].upstreams[0];
+  for (const char* path : {"/b", "/c"})
+    now = std::make_unique<ConfigSnapshot>(config_with({path}), now.get());
+  EXPECT_TRUE(now->board().health(0).drained) << "it is still used";
+  held = {};
+  for (const char* path : {"/d", "/e"})
+    now = std::make_unique<ConfigSnapshot>(config_with({path}), now.get());
+  EXPECT_NE(now->upstream_urls()[0], "http://at/a");
+  EXPECT_FALSE(now->board().health(0).drained);
 }
 
 TEST(ConfigSnapshot, RoutesThatNameAnUpstreamShareItsNumber) {

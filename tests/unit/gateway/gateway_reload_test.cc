@@ -139,6 +139,32 @@ TEST_F(GatewayReload, AnUpstreamThatIsGoneKeepsNothingIdleAndServesWhatItHas) {
   EXPECT_EQ(metrics().of_upstream(0).under_way(), 0U);
 }
 
+TEST_F(GatewayReload, ANumberIsAnotherUpstreamsOnceNothingUsesIt) {
+  config_ = config_to(1);
+  start();
+  auto reload_to = [this](uint16_t port) {
+    config_.routes[0].upstreams = config_to(port).routes[0].upstreams;
+    reload();
+    return snapshot_->routes()[0].upstreams[0].id;
+  };
+  const uint32_t ours = reload_to(upstreams_.port());
+  Wire client = connect();
+  Wire upstream = ask(client, "/");
+  for (uint16_t port : {uint16_t{2}, uint16_t{3}, uint16_t{4}})
+    EXPECT_NE(reload_to(port), ours) << "a stream uses it";
+  EXPECT_EQ(metrics().of_upstream(ours).begun, 1U);
+  finish(upstream, client);
+  rig_->turn_until_true([this] { return connections() == 0; });
+  for (uint16_t port : {uint16_t{5}, uint16_t{6}})
+    EXPECT_NE(reload_to(port), ours) << "its endpoint does";
+  rig_->pass(1000);
+  rig_->settle();
+  uint16_t port = 7;
+  while (port < 10 && reload_to(port) != ours) ++port;
+  EXPECT_LT(port, 10);
+  EXPECT_EQ(metrics().of_upstream(ours).begun, 0U);
+}
+
 TEST_F(GatewayReload, OneThatComesBackKeepsConnectionsAgain) {
   start();
   Wire client = connect();
