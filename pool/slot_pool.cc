@@ -128,6 +128,10 @@ Lease SlotPool::take_block(uint32_t size, bool ours) {
     write_refused_ = true;
     return {};
   }
+  return make_block(size);
+}
+
+Lease SlotPool::make_block(uint32_t size) {
   memory_limit_.heap += size;
   void* block = ::operator new(sizeof(Slot) + size);
   auto* slot = new (block) Slot;

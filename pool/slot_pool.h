@@ -92,6 +92,8 @@ class SlotPool final : public TurnHook {
   // the block. For our own bytes (`ours`) there is always room: they are a few hundred for a
   // connection, at most.
   Lease take_block(uint32_t size, bool ours);
+  // The same of our own bytes, and never a slot: they may lie there for long.
+  Lease make_block(uint32_t size);
 
   // Queues until a slot is with the kernel again.
   void wait(SlotWaiter& waiter);

@@ -96,12 +96,7 @@ AcceptedConn& Clients::begin(ConnStart start, std::unique_ptr<Transform> transfo
                              std::string_view first) {
   if (!transform) return make_client(std::move(start), Protocol::kHttp1, first);
   start.wire = std::make_unique<WireQueue>(context().memory, std::move(transform));
-  if (!first.empty()) {
-    Lease block = context().memory.http_message.take_block(static_cast<uint32_t>(first.size()),
-                                                           /*ours=*/true);
-    std::ranges::copy(first, block.data());
-    start.wire->received(block, {block.data(), first.size()});
-  }
+  if (!first.empty()) start.wire->received({}, first, context().memory.http_message);
   return *new Handshake(context().memory, *this, std::move(start),
                         context().config().tls_handshake_timeout_ms);
 }

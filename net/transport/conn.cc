@@ -194,7 +194,7 @@ void Conn::on_recv(const Completion& completion) {
     if (!wire_) {
       on_bytes(lease, bytes, after_ms);
     } else if (!receive_ended_) {
-      wire_->received(lease, bytes);
+      wire_->received(lease, bytes, recv_pool());
       open_wire(after_ms);
       if (wire_->has_output()) wake();  // it answers
     }

@@ -9,6 +9,9 @@ namespace sluice {
 
 namespace {
 
+// A hello is no larger part of a slot: those of browsers have 500 to 1,800 bytes.
+constexpr uint32_t kHelloFraction = 8;
+
 // What is left of them behind so many bytes.
 std::span<iovec> without(std::span<iovec> pieces, uint64_t bytes) {
   while (!pieces.empty() && bytes >= pieces.front().iov_len) {
@@ -36,8 +39,16 @@ WireQueue::~WireQueue() {
   return_spare();
 }
 
-void WireQueue::received(const Lease& lease, std::string_view bytes) {
-  unopened_wire_.append(lease, bytes);
+// A client's hello may have to wait for its turn, and with a crowd: in its own size, then.
+void WireQueue::received(const Lease& lease, std::string_view bytes, SlotPool& slots) {
+  bool is_hello = !transform_->ready() && bytes.size() <= slots.slot_bytes() / kHelloFraction;
+  if (!lease || is_hello) {
+    Lease block = slots.make_block(static_cast<uint32_t>(bytes.size()));
+    std::ranges::copy(bytes, block.data());
+    unopened_wire_.append(block, {block.data(), bytes.size()});
+  } else {
+    unopened_wire_.append(lease, bytes);
+  }
   unopened_ = true;
 }
 

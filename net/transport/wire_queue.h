@@ -45,7 +45,8 @@ class WireQueue final : public SlotWaiter {
 
   // --- what comes ---
 
-  void received(const Lease& lease, std::string_view bytes);
+  // Bytes that lie in the lease's slot, or in none. `slots`: where to keep them else.
+  void received(const Lease& lease, std::string_view bytes, SlotPool& slots);
   // Nothing more comes: 0 for a FIN, else the errno.
   void receive_ended(int error) { receive_end_ = error; }
   std::optional<int> receive_end() const { return receive_end_; }

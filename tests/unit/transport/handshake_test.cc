@@ -115,7 +115,7 @@ TEST_F(TransformTest, ACrowdOfHandshakesTakesHalfOfTheTime) {
   pace_ = std::make_unique<HandshakePace>(loop_);
   step_ns_ = limits::kHandshakeBurstNs / 4;
   std::vector<Pair*> crowd;
-  while (crowd.size() < 28) crowd.push_back(&accept());  // each holds a slot
+  while (crowd.size() < 28) crowd.push_back(&accept());
   for (Pair* pair : crowd) pair->say(pair->talk.begin());
   uint64_t began_ns = loop_.now_ns();
   uint64_t steps = 0;
@@ -128,6 +128,17 @@ TEST_F(TransformTest, ACrowdOfHandshakesTakesHalfOfTheTime) {
     EXPECT_LE((steps - 3) * 2 * step_ns_, loop_.now_ns() - began_ns);
     return std::all_of(crowd.begin() + 20, crowd.end(), [](Pair* pair) { return pair->conn; });
   });
+}
+
+TEST_F(TransformTest, AHelloThatWaitsForItsTurnHoldsNoSlot) {
+  pace_ = std::make_unique<HandshakePace>(loop_);
+  step_ns_ = 1'000 * limits::kHandshakeBurstNs;
+  std::vector<Pair*> crowd;
+  while (crowd.size() < test::kSlots + 8) crowd.push_back(&accept());
+  for (Pair* pair : crowd) pair->say(pair->talk.hello());
+  turn_until(loop_, [&] { return pool_.heap_blocks() > test::kSlots; });
+  for (Pair* pair : crowd)
+    if (pair->handshake) pair->handshake->drop();
 }
 
 // Each that has begun holds memory until it is over.
