@@ -16,9 +16,14 @@ namespace sluice {
 
 namespace {
 
+// A scrape is wanted most when requests have taken all that there is. No more than any process has
+// for its connections (net/process/fd_shares.h).
+constexpr size_t kFdsHeldBack = 4;
+
 // For a few scrapers and people. Slow or idle connections give way to them.
 HttpdLimits limits_with(const Admin::Options& options) {
   return {.connections_max = options.connections_max,
+          .fds_held_back = kFdsHeldBack,
           .idle_give_way = true,
           .body_bytes_max = size_t{4} * 1024,
           .input_bytes_max = size_t{16} * 1024,

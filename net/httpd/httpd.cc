@@ -110,6 +110,8 @@ class HttpdLoop {
   int wait(std::span<epoll_event> events);
   void accept_some();
   void add_connection(int fd);
+  void hold_back();
+  bool release_one();
   bool full() const { return entries_.size() >= limits_.connections_max; }
   bool may_accept() const { return limits_.idle_give_way || !full(); }
   void set_accepting(bool on);
@@ -133,7 +135,8 @@ class HttpdLoop {
   const HttpdLimits& limits_;
   int epoll_fd_ = -1;
   int listen_fd_ = -1;
-  bool accepting_ = false;  // as epoll knows
+  std::vector<int> held_back_;  // fds
+  bool accepting_ = false;      // as epoll knows
   std::optional<Timers::iterator> accept_again_;
   bool no_pwait2_ = false;
   uint64_t next_id_ = kFirstConnectionId;
@@ -144,6 +147,8 @@ class HttpdLoop {
 };
 
 HttpdLoop::~HttpdLoop() {
+  while (release_one()) {
+  }
   if (listen_fd_ >= 0) ::close(listen_fd_);
   if (epoll_fd_ >= 0) ::close(epoll_fd_);
 }
@@ -168,6 +173,7 @@ std::string HttpdLoop::listen(Address& address) {
     return error_text("epoll_ctl", errno);
   }
   set_accepting(true);
+  hold_back();
   return "";
 }
 
@@ -239,6 +245,8 @@ void HttpdLoop::accept_some() {
       }
     } else if (errno == EAGAIN) {
       return;
+    } else if (errno == EMFILE && release_one()) {
+      continue;
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
       set_accepting(false);
       accept_again_later();
@@ -247,12 +255,31 @@ void HttpdLoop::accept_some() {
   }
 }
 
+// What the connections that there are do not have already.
+void HttpdLoop::hold_back() {
+  size_t wanted = limits_.fds_held_back - std::min(limits_.fds_held_back, entries_.size());
+  while (held_back_.size() > wanted) release_one();
+  while (held_back_.size() < wanted) {
+    int fd = ::eventfd(0, EFD_CLOEXEC);
+    if (fd < 0) return;
+    held_back_.push_back(fd);
+  }
+}
+
+bool HttpdLoop::release_one() {
+  if (held_back_.empty()) return false;
+  ::close(held_back_.back());
+  held_back_.pop_back();
+  return true;
+}
+
 void HttpdLoop::add_connection(int fd) {
   int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   uint64_t id = next_id_++;
   Entry& entry = entries_[id];
   entry.connection = std::make_unique<HttpdConnection>(id, fd, limits_);
+  hold_back();
   if (!watch(EPOLL_CTL_ADD, fd, 0, id)) return drop(id, entry);
   touch(id, entry);
   if (!may_accept()) set_accepting(false);
@@ -415,6 +442,7 @@ void HttpdLoop::destroy(uint64_t id, Entry& entry) {
   clear(entry.timeout);
   unsent_ -= entry.unsent;
   entries_.erase(id);
+  hold_back();
   set_accepting(true);
 }
 

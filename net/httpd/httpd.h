@@ -27,6 +27,8 @@ namespace sluice {
 
 struct HttpdLimits {
   size_t connections_max = 4096;  // more wait in the listen backlog
+  // File descriptors of so many are held from the start, so that others cannot take them.
+  size_t fds_held_back = 0;
   // Or: at the limit, the most dispensable connection is closed for a new one.
   bool idle_give_way = false;
   size_t head_bytes_max = 16 * 1024;         // 431

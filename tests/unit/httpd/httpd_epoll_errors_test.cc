@@ -4,8 +4,11 @@
 #include <atomic>
 #include <cerrno>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -145,6 +148,28 @@ TEST_F(HttpdEpollErrors, AtTheStartTheyAreSaid) {
   std::string error;
   EXPECT_EQ("epoll_ctl: No space left on device",
             server.start(*parse_address("127.0.0.1:0", &error), "httpd-test"));
+}
+
+TEST_F(HttpdEpollErrors, FdsThatAreHeldBackServeWhereOthersHaveTakenAll) {
+  start({.fds_held_back = 2});
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  rlimit few{.rlim_cur = 200, .rlim_max = before.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &few);
+  std::vector<int> taken;
+  for (int fd = eventfd(0, 0); fd >= 0; fd = eventfd(0, 0)) taken.push_back(fd);
+  for (int i = 0; i < 2; ++i) {  // for the clients' own ends
+    close(taken.back());
+    taken.pop_back();
+  }
+  {
+    HttpdClient first(server_->address().port());
+    HttpdClient second(server_->address().port());
+    expect_service(first);
+    expect_service(second);
+  }
+  for (int fd : taken) close(fd);
+  setrlimit(RLIMIT_NOFILE, &before);
 }
 
 }  // namespace
