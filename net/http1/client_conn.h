@@ -128,6 +128,7 @@ class ClientConn final : public AcceptedConn, public ClientHalf {
   void stop_reading();
   void refuse_late(Refusal refusal, std::string_view detail);
   void finish_response();
+  bool abort_due() const;
   void finish_aborted();
   void linger_after_response();
   void client_gone(Ending ending);
