@@ -276,7 +276,7 @@ TEST_F(GatewayTest, TrustsTheRangesThatItWasGiven) {
   EXPECT_FALSE(trusts("[::2]:4"));
 }
 
-TEST_F(GatewayTest, MemoryIsTightAboveHalfOfTheBudget) {
+TEST_F(GatewayTest, MemoryIsTightAboveHalfOfItsLimit) {
   start();
   rig_->memory_limit.bytes_max = rig_->memory_limit.bytes * 2;
   EXPECT_FALSE(gateway().context().memory_tight());
