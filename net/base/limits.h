@@ -76,7 +76,9 @@ inline constexpr size_t kRequestWindow = 64 * 1024;
 inline constexpr size_t kTightRequestWindow = 16 * 1024;
 
 // A reset follows the last bytes before it by so much: a client that reads both at once may drop
-// the bytes (curl does, over HTTP/2), and with them the error event that says why.
+// the bytes (curl does, over HTTP/2), and with them the error event that says why. So does any end
+// of a packed body that is aborted: a client may hear of it before its decoder has the bytes
+// (Node's fetch does).
 inline constexpr uint64_t kAbortDelayMs = 50;
 
 // After a response that ends the connection we read and drop the client's bytes for a while, so

@@ -25,6 +25,10 @@ constexpr bool is_hex_digit(char c) {
   return is_digit(c) || (lower >= 'a' && lower <= 'f');
 }
 
+constexpr unsigned hex_value(char digit) {
+  return static_cast<unsigned>(is_digit(digit) ? digit - '0' : ascii_lower(digit) - 'a' + 10);
+}
+
 // A table, since every byte of every field's name is looked up.
 inline constexpr std::array<bool, 256> kTokenChars = [] {
   std::array<bool, 256> token{};

@@ -294,11 +294,16 @@ void ClientConn::prepare_flush() {
     if (!stream_ || closing()) return;
   }
   if (send_in_flight()) return;
-  bool abort_due = !stream_->close_delimited() || stream_->abort_due();  // a FIN overtakes nothing
-  if (stream_->aborted() && abort_due && !stream_->response().has_work())
+  if (stream_->aborted() && abort_due() && !stream_->response().has_work())
     finish_aborted();
   else if (!stream_->aborted() && stream_->response().complete())
     finish_response();
+}
+
+// A FIN overtakes nothing. But a client that unpacks what it reads may see the end first.
+bool ClientConn::abort_due() const {
+  bool waits = stream_->close_delimited() || stream_->response().packer();
+  return !waits || stream_->abort_due();
 }
 
 // The end must not look like one: no last chunk, no full length, or a reset.

@@ -129,6 +129,7 @@ class ClientConn final : public AcceptedConn, public ClientHalf {
   void refuse_late(Refusal refusal);
   void check_client();
   void finish_response();
+  bool abort_due() const;
   void finish_aborted();
   void linger_after_response();
   void client_gone(Ending ending);

@@ -21,10 +21,6 @@ using What = HubCall::What;
 
 constexpr uint64_t kBatchDefault = 1000;  // Message DB's
 
-unsigned hex_value(char c) {
-  return static_cast<unsigned>(is_digit(c) ? c - '0' : ascii_lower(c) - 'a' + 10);
-}
-
 // '+' stays what it is: it is a part of names, and blanks are of none. False: a % has no two hex
 // digits.
 bool percent_decode(std::string_view text, std::string& into) {

@@ -7,6 +7,7 @@
 #include "core/text.h"
 #include "net/filter/json_pointer.h"
 #include "net/filter/json_text.h"
+#include "net/http/text.h"
 #include "sse/fields.h"
 
 namespace sluice {
@@ -116,6 +117,23 @@ std::string_view without_quotes(std::string_view value) {
                                                    : std::string_view();
 }
 
+// As an upstream may read it: %XX is a byte, and what only looks like that stays as it is.
+bool ends_decoded_with(std::string_view path, std::string_view end) {
+  while (!path.empty() && !end.empty()) {
+    char last = path.back();
+    size_t size = 1;
+    if (std::string_view tail = path.substr(path.size() - std::min<size_t>(path.size(), 3));
+        tail.size() == 3 && tail[0] == '%' && is_hex_digit(tail[1]) && is_hex_digit(tail[2])) {
+      last = static_cast<char>(hex_value(tail[1]) << 4 | hex_value(tail[2]));
+      size = tail.size();
+    }
+    if (last != end.back()) return false;
+    path.remove_suffix(size);
+    end.remove_suffix(1);
+  }
+  return end.empty();
+}
+
 }  // namespace
 
 size_t find_json_value(std::string_view json, std::string_view quoted_name, size_t from) {
@@ -143,10 +161,10 @@ std::string_view json_member_of(std::string_view json, std::string_view name) {
 }
 
 Dialect dialect_of_path(std::string_view path) {
-  if (path.ends_with("/completions")) return Dialect::kOpenAi;
-  if (path.ends_with("/v1/responses") || path.ends_with("/openai/responses"))
-    return Dialect::kResponses;
-  if (path.ends_with("/v1/messages")) return Dialect::kAnthropic;
+  auto ends_with = [path](std::string_view end) { return ends_decoded_with(path, end); };
+  if (ends_with("/completions")) return Dialect::kOpenAi;
+  if (ends_with("/v1/responses") || ends_with("/openai/responses")) return Dialect::kResponses;
+  if (ends_with("/v1/messages")) return Dialect::kAnthropic;
   return Dialect::kNone;
 }
 

@@ -36,7 +36,8 @@ struct EventSight {
   std::string_view data;  // its `data`, lines joined by LF
 };
 
-// What a request's path (without its query) speaks for. A guess: other services use such paths.
+// What a request's path (without its query, as it came) speaks for. A guess: other services use
+// such paths.
 Dialect dialect_of_path(std::string_view path);
 // A request to such a path costs no tokens, though it goes to one of these APIs: it counts them, or
 // is about files and batches.

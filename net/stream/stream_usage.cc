@@ -1,7 +1,7 @@
 // Where a stream meets its usage: the request is read, and made to ask for usage, on its way to the
 // upstream; events and bodies are read on their way to the client, before any filter sees them.
-// What is booked follows at the stream's end (net/observe/usage_log.h). A stream whose usage nobody
-// counts passes none of this.
+// What is booked follows at the stream's end (net/observe/usage_text.h). A stream whose usage
+// nobody counts passes none of this.
 #include <array>
 #include <optional>
 #include <string>

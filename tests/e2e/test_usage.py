@@ -232,13 +232,14 @@ REPORT = b'{"model":"m","choices":[{"message":{"content":"Hi"}}],"usage":{"promp
 
 @pytest.mark.parametrize("fields", [(JSON, "Content-Encoding: gzip"), ("Content-Type: text/plain",), ()])
 @pytest.mark.parametrize("reports", [True, False])
-@pytest.mark.parametrize("named", [True, False])
-def test_no_field_of_a_request_escapes_the_count(rig, tmp_path, fields, reports, named):
+@pytest.mark.parametrize("target, flags", [(CHAT, ()), ("/v1/chat/completion%73", ()),
+                                           ("/ask", ("--dialect", "openai"))])
+def test_nothing_of_a_request_lets_it_escape_the_count(rig, tmp_path, fields, reports, target, flags):
     """Where the path or the route says that it goes to a model."""
-    usage = Usage(rig, tmp_path, *(("--dialect", "openai") if named else ()))
+    usage = Usage(rig, tmp_path, *flags)
     client = usage.rig.client(usage.gateway)
     body = zlib.compress(b'{"model":"m"}', wbits=31) if "Content-Encoding: gzip" in fields else b'{"prompt":"12345"}'
-    client.request("POST", "/ask" if named else CHAT, *fields, body=body)
+    client.request("POST", target, *fields, body=body)
     server = usage.upstream.accept()
     assert server.read_request().content == body
     server.respond(REPORT if reports else REPORT.replace(b"usage", b"other"), JSON)

@@ -23,35 +23,8 @@ ALLOWED = {
     "perf": {"perf", "net", "sse", "pool", "core"},
     "tests": set(CODE),
 }
-# The rooms of net/, and what each may include of the others.
-ROOMS = {
-    "base": set(),
-    "config": {"base"},
-    "http": {"base"},
-    "context": {"base", "config", "http"},
-    "transport": {"base", "config"},
-    "tls": {"base", "config", "transport"},
-    "encode": {"base"},
-    "filter": {"base", "config", "http"},
-    "script": {"base", "config", "http", "filter"},
-    "llm": {"base", "config", "http", "filter"},
-    "stream": {"base", "config", "http", "context", "encode", "filter", "script", "llm"},
-    "hub": {"base", "config", "http", "context", "encode", "filter", "stream"},
-    "dns": {"base"},
-    "upstream": {"base", "config", "http", "context", "transport", "stream", "dns"},
-    "http1": {"base", "config", "http", "context", "transport", "stream", "upstream"},
-    "http2": {"base", "config", "http", "context", "transport", "stream", "http1"},
-    "observe": {"base", "config", "http", "context", "stream", "llm"},
-    "health": {"base", "config", "http", "context", "transport", "http1"},
-    "gateway": {"base", "config", "http", "context", "transport", "stream", "dns", "upstream", "http1", "observe",
-                "http2", "health", "hub", "tls"},
-    "httpd": {"base", "config", "http", "http1"},
-    "demo": {"base", "httpd"},
-    "admin": {"base", "config", "observe", "gateway", "httpd"},
-    "process": {"base", "config", "filter", "script", "transport", "tls", "hub", "gateway", "httpd", "demo", "admin"},
-}
-# Of http1 the small server and the probes use the messages, not the connections.
-MESSAGES_ONLY = dict.fromkeys(("httpd", "health", "http2"), re.compile(r"net/http1/(?!\w+_conn\.h)"))
+# The parts of rooms that DESIGN.md's table has words for: "the messages of http1".
+PARTS = {"messages": re.compile(r"net/http1/(?!\w+_conn\.h)"), "JSON": re.compile(r"net/filter/json_\w+\.h")}
 
 # sse is pure: of core it may use only headers without a system or a protocol in them.
 CORE_LEAVES = {"core/bytes.h", "core/check.h", "core/units.h"}
@@ -96,6 +69,18 @@ def includes(path, form):
     return re.findall(rf'^\s*#\s*include\s*{form}([^{close}]+){close}', text, re.MULTILINE)
 
 
+def rooms():
+    """The table of the rooms of net/ in DESIGN.md, in its order: for each room those that it may include
+    beside base, with the pattern of what it may include of them."""
+    table = (ROOT / "DESIGN.md").read_text(encoding="utf-8").split("### The rooms of net/")[1].split("\n## ")[0]
+    allowed = {}
+    for room, words in re.findall(r"^\| `(\w+)/` \|.*\|([^|]*)\|$", table, re.MULTILINE):
+        allowed[room] = {}
+        for part, name in re.findall(r"(?:the (\w+) of )?(\w+)", words):
+            allowed[room][name] = PARTS[part] if part else re.compile(f"net/{name}/")
+    return allowed
+
+
 class Layering(unittest.TestCase):
     def test_includes_go_down_only(self):
         wrong = []
@@ -110,32 +95,34 @@ class Layering(unittest.TestCase):
                     wrong.append(f"{name} includes {include}, which is no leaf of core")
         self.assertEqual(wrong, [])
 
-    def test_rooms_include_only_rooms_below(self):
-        wrong = []
+    def test_the_table_has_each_room_below_what_it_includes(self):
+        folders = {path.name for path in (ROOT / "net").iterdir() if path.is_dir()}
+        self.assertEqual(set(rooms()), folders)
+        above = set()
+        for room, allowed in rooms().items():
+            self.assertLessEqual(set(allowed), above, f"{room} includes what does not stand above it")
+            above.add(room)
+
+    def test_rooms_include_what_the_table_says(self):
+        allowed = rooms()
+        wrong, needed = [], {room: set() for room in allowed}
         for path in files(["net"], {".cc", ".h"}):
             name = name_of(path)
             room = path.relative_to(ROOT).parts[1]
-            self.assertIn(room, ROOMS, f"{name}: no file stands in net/ itself, and each room is known here")
+            self.assertIn(room, allowed, f"{name}: no file stands in net/ itself")
             for include in includes(path, '"'):
-                target = include.split("/")
-                if target[0] != "net" or target[1] == room:
+                target = include.split("/")[1] if include.startswith("net/") else room
+                if target in (room, "base"):
                     continue
-                if target[1] not in ROOMS[room]:
+                if target not in allowed[room] or not allowed[room][target].match(include):
                     wrong.append(f"{name} includes {include}")
-                elif target[1] == "http1" and room in MESSAGES_ONLY and not MESSAGES_ONLY[room].match(include):
-                    wrong.append(f"{name} includes {include}, a connection")
+                needed[room].add(target)
         self.assertEqual(wrong, [])
-
-    def test_the_graph_of_rooms_has_no_cycle(self):
-        below = {}
-        while len(below) < len(ROOMS):
-            ready = [room for room in ROOMS if room not in below and ROOMS[room] <= set(below)]
-            self.assertTrue(ready, f"a cycle among {sorted(set(ROOMS) - set(below))}")
-            below.update((room, True) for room in ready)
+        self.assertEqual({room: set(names) for room, names in allowed.items()}, needed, "more is named than needed")
 
     def test_tests_mirror_the_rooms(self):
         folders = {path.name for path in (ROOT / "tests/unit").iterdir() if any(path.glob("*"))}
-        self.assertEqual(folders - {"core", "pool", "sse"} - set(ROOMS), set())
+        self.assertEqual(folders - {"core", "pool", "sse"} - set(rooms()), set())
 
     def test_includes_are_relative_to_the_root(self):
         wrong = [f"{name_of(path)} includes {include}"

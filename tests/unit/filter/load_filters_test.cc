@@ -161,7 +161,7 @@ match = { method = ["POST", "PUT"] }
 actions = [ { drop = true } ]
 [[filter]]
 name = "b"
-match = { path = "/v1" }
+match = { path = ["/v1", "/w/"] }
 actions = [ { drop = true } ]
 [[filter]]
 name = "c"
@@ -177,6 +177,8 @@ actions = [ { drop = true } ]
   EXPECT_EQ(chosen("POST /v1?x HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nX-B: user\r\n"), 0b0111U);
   EXPECT_EQ(chosen("GET /v10 HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nX-B: super\r\n"), 0U);
   EXPECT_EQ(chosen("GET /v1/x HTTP/1.1\r\nHost: a\r\n"), 0b1010U);
+  EXPECT_EQ(chosen("GET /w/x HTTP/1.1\r\nHost: a\r\n"), 0b1010U);
+  EXPECT_EQ(chosen("GET /w HTTP/1.1\r\nHost: a\r\n"), 0b1000U);
 }
 
 TEST(LoadFilters, ScriptsStandAmongThemAndTheirPathsAreBesideTheFile) {

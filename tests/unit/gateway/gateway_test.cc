@@ -276,7 +276,7 @@ TEST_F(GatewayTest, TrustsTheRangesThatItWasGiven) {
   EXPECT_FALSE(trusts("[::2]:4"));
 }
 
-TEST_F(GatewayTest, MemoryIsTightAboveHalfOfTheBudget) {
+TEST_F(GatewayTest, MemoryIsTightAboveHalfOfItsLimit) {
   start();
   rig_->memory_limit.bytes_max = rig_->memory_limit.bytes * 2;
   EXPECT_FALSE(gateway().context().memory_tight());
@@ -468,6 +468,34 @@ TEST_F(GatewayTest, EndsItsClientsSpreadOverASecond) {
   EXPECT_NEAR(static_cast<double>(left[left.size() / 2]), kClients / 2.0, 1);
   EXPECT_EQ(left.back(), 0U);
   EXPECT_EQ(gateway().metrics().endings[static_cast<unsigned>(Ending::kShutdown)], kClients);
+}
+
+// Its client may hear of the end before its decoder has the last bytes.
+TEST_F(GatewayTest, EndsAPackedAnswerThatIsAbortedAMomentBehindItsLastBytes) {
+  config_.routes.back().settings.compress = {ContentCoding::kGzip};
+  start();
+  Wire client = connect();
+  client.send("GET /a HTTP/1.1\r\nhost: test\r\naccept-encoding: gzip\r\n\r\n");
+  rig_->turn_until_true([this] {
+    auto streams = rig_->streams();
+    return !streams.empty() && streams[0].phase == "awaiting_head";
+  });
+  Wire upstream = upstreams_.accept();
+  upstream.send(
+      "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+      "9\r\ndata: x\n\n\r\n");
+  rig_->turn_until_true([this] { return gateway().metrics().bytes_to_clients > 0; });
+  upstream.hang_up();
+  rig_->turn_until_true([this] {
+    auto streams = rig_->streams();
+    return streams.empty() || streams[0].phase == "draining";
+  });
+  rig_->pass(limits::kAbortDelayMs - 1);
+  rig_->settle();
+  EXPECT_EQ(rig_->streams().size(), 1U);
+  rig_->pass(1);
+  rig_->turn_until_true([this] { return rig_->streams().empty(); });
+  EXPECT_EQ(client.await_end(), 0);
 }
 
 // An abort follows what the client is told by a moment.

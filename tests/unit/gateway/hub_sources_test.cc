@@ -251,6 +251,20 @@ TEST_F(HubSources, EndWithTheDrain) {
   EXPECT_EQ(counts().attempts, 1U);
 }
 
+TEST_F(HubSources, AreNotOpenedForWhoComesDuringTheDrain) {
+  start();
+  request(1);
+  Wire client = Wire::connect_to(port_);
+  client.send("GET /hub/streams/news HTTP/1.1\r\nhost: test\r\n");
+  rig_->turn_until_true([this] { return rig_->streams().size() == 2; });
+  rig_->gateway.drain();
+  rig_->settle();
+  client.send("accept: text/event-stream\r\n\r\n");
+  rig_->turn_until_true([this] { return rig_->streams().empty(); });
+  rig_->pass(kMinuteMs);
+  EXPECT_EQ(counts().attempts, 1U);
+}
+
 // What it has taken is published, and it goes on behind that.
 TEST_F(HubSources, AreShedLikeOthersWhereMemoryHasRunOut) {
   config_.routes[0].settings.hub_rate = 1;

@@ -1,6 +1,7 @@
 #include "net/hub/call.h"
 
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -12,12 +13,13 @@ namespace {
 using At = Start::At;
 
 HubCall call_of(const std::string& target, const std::string& fields = "",
-                const std::string& method = "GET") {
+                const std::string& method = "GET", const std::vector<std::string>& origins = {}) {
   Head head;
   std::string text = method + " /hub" + target + " HTTP/1.1\r\nHost: h\r\n" + fields + "\r\n";
   testing::parse_head(testing::Role::kRequest, text, head);
   Route route;
   route.path = "/hub";
+  route.hub_cors = origins;
   HubCall call;
   read_hub_call(head, route, call);
   return call;
@@ -144,6 +146,16 @@ TEST(HubCall, AGroupIgnoresTheIdThatABrowserSends) {
   EXPECT_EQ(call.status, 0);
   EXPECT_EQ(call.start.at, At::kEarliest);
   EXPECT_EQ(call.size, 2U);
+}
+
+TEST(HubCall, OnlyAnOriginThatTheRouteNamesMayRead) {
+  auto told = [](const std::string& origin, const std::vector<std::string>& origins) {
+    return call_of("/streams/a-1", "Origin: " + origin + "\r\n", "GET", origins).origin;
+  };
+  EXPECT_EQ(told("https://b", {"https://a", "https://b"}), "https://b");
+  EXPECT_EQ(told("https://c", {"https://a", "https://b"}), "");
+  EXPECT_EQ(told("https://c", {"*"}), "*");
+  EXPECT_EQ(told("https://c", {}), "");
 }
 
 TEST(HubCall, Acknowledgements) {

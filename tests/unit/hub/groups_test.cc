@@ -248,6 +248,21 @@ TEST_F(GroupsTest, RowsBringAGroupBack) {
   EXPECT_GT(next.token, third.token);
 }
 
+TEST_F(GroupsTest, AnAcknowledgementThatIsTakenBackIsWaitedForAgain) {
+  GroupCall owner = lease(1);
+  tell(Kind::kDelivered, owner, 10);
+  GroupCall refused =
+      ask({.kind = Kind::kAck, .group = "g", .member = 0, .token = owner.token, .position = 10});
+  now_ms += 500;
+  groups.take_back(refused, now_ms);
+  now_ms += 999;
+  groups.expire(now_ms, 1000);
+  EXPECT_EQ(groups.leases(), 1U);
+  now_ms += 1;
+  groups.expire(now_ms, 1000);
+  EXPECT_EQ(groups.leases(), 0U);
+}
+
 TEST_F(GroupsTest, WhatTheStoreRefusesIsTakenBack) {
   GroupCall made = lease(2);
   groups.take_back(made, now_ms);

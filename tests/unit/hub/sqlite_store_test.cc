@@ -318,6 +318,22 @@ TEST_F(SqliteStoreTest, HistoryIsTrimmedByNumberAndVersionsStay) {
   EXPECT_EQ(opened.user.last_answer(1), StoreOutcome::kDurable);
 }
 
+TEST_F(SqliteStoreTest, HistoryIsTrimmedBehindARestartAsBefore) {
+  SqliteStoreOptions options = options_for(file_);
+  options.history.events_max = 50;
+  {
+    Opened opened(options);
+    for (size_t i = 1; i <= 13; ++i) {
+      opened.append(positions_.batch("a-1", 100));
+      opened.user.wait_for_answers(i);
+    }
+  }
+  Opened opened(options);
+  opened.append(positions_.batch("a-1", 10));
+  opened.user.wait_for_answers(1);
+  EXPECT_THAT(opened.page({}), SizeIs(50));
+}
+
 TEST_F(SqliteStoreTest, HistoryIsTrimmedByBytes) {
   SqliteStoreOptions options = options_for(file_);
   options.history.bytes_max = 1'000'000;

@@ -230,6 +230,18 @@ TEST(DialectTest, Paths) {
     EXPECT_EQ(dialect_of_path(path), Dialect::kNone) << path;
 }
 
+// An upstream decodes them, so they must not keep a request from being counted.
+TEST(DialectTest, PathsWithEscapes) {
+  EXPECT_EQ(dialect_of_path("/v1/chat/%63ompletion%73"), Dialect::kOpenAi);
+  EXPECT_EQ(dialect_of_path("%2F%63%6f%6D%70%6c%65%74%69%6f%6e%73"), Dialect::kOpenAi);
+  EXPECT_EQ(dialect_of_path("/v1%2Fresponses"), Dialect::kResponses);
+  EXPECT_EQ(dialect_of_path("/%zz/%/v1/message%73"), Dialect::kAnthropic);
+  EXPECT_FALSE(is_path_without_cost("/files/v1/chat/completion%73"));
+  for (std::string_view path : {"/completion%7", "/completion%", "/completion%7s",
+                                "/completion%2573", "%73", "/completions%00", "/v1/chat%"})
+    EXPECT_EQ(dialect_of_path(path), Dialect::kNone) << path;
+}
+
 TEST(DialectTest, FirstEvents) {
   EventLook look;
   auto dialect_of = [&](const std::string& event) {

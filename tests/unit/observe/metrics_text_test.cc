@@ -1,70 +1,15 @@
 #include "net/observe/metrics_text.h"
 
 #include <cmath>
-#include <map>
-#include <set>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/observe/scraped_page.h"
+
 namespace sluice {
 namespace {
-
-// A page as a scraper reads it. Samples are keyed by name and labels, as they stand.
-struct Page {
-  std::map<std::string, std::string> types;  // of families
-  std::set<std::string> helps;
-  std::map<std::string, double> samples;
-  std::vector<std::string> order;
-  std::string last_line;
-
-  double operator[](const std::string& sample) const {
-    auto found = samples.find(sample);
-    EXPECT_NE(found, samples.end()) << sample;
-    return found == samples.end() ? std::nan("") : found->second;
-  }
-};
-
-// Reads strictly: a sample belongs to the family that was opened last, and appears once.
-Page read_page(const std::string& text) {
-  Page page;
-  EXPECT_TRUE(text.ends_with('\n'));
-  std::istringstream lines(text);
-  std::string family;
-  for (std::string line; std::getline(lines, line); page.last_line = line) {
-    EXPECT_NE(page.last_line, "# EOF") << "the end is not the end";
-    EXPECT_FALSE(line.empty());
-    std::istringstream words(line);
-    std::string hash;
-    std::string keyword;
-    words >> hash >> keyword;
-    if (hash == "#") {
-      if (keyword == "EOF") continue;
-      std::string name;
-      words >> name;
-      if (keyword == "HELP") {
-        EXPECT_TRUE(page.helps.insert(name).second) << name << " has two helps";
-      } else {
-        EXPECT_EQ(keyword, "TYPE");
-        std::string type;
-        words >> type;
-        EXPECT_TRUE(page.types.emplace(name, type).second) << name << " has two types";
-        EXPECT_TRUE(page.helps.contains(name));
-        family = name;
-      }
-      continue;
-    }
-    size_t space = line.rfind(' ');
-    std::string key = line.substr(0, space);
-    EXPECT_TRUE(key.starts_with(family)) << key << " in the family " << family;
-    EXPECT_TRUE(page.samples.emplace(key, std::stod(line.substr(space + 1))).second)
-        << key << " appears twice";
-    page.order.push_back(key);
-  }
-  return page;
-}
 
 class MetricsText : public testing::TestWithParam<MetricsFormat> {
  protected:
@@ -85,7 +30,7 @@ class MetricsText : public testing::TestWithParam<MetricsFormat> {
   std::string text() const {
     return render_metrics(ConfigSnapshot(config_), workers_, process_, GetParam());
   }
-  Page page() const { return read_page(text()); }
+  ScrapedPage page() const { return read_page(text()); }
 
   Config config_;
   std::vector<WorkerSnapshot> workers_;
@@ -100,7 +45,7 @@ INSTANTIATE_TEST_SUITE_P(Format, MetricsText,
                          });
 
 TEST_P(MetricsText, IsWellFormed) {
-  Page page = this->page();
+  ScrapedPage page = this->page();
   bool open_metrics = GetParam() == MetricsFormat::kOpenMetrics;
   EXPECT_EQ(page.last_line == "# EOF", open_metrics);
   EXPECT_EQ(page.helps.size(), page.types.size());
@@ -142,7 +87,7 @@ TEST_P(MetricsText, AddsUpTheWorkers) {
   workers_[0].metrics.bad_requests[static_cast<unsigned>(ParseError::kBadHost)] = 7;
   workers_[0].metrics.refusals[static_cast<unsigned>(Refusal::kNoRoute)] = 8;
   workers_[1].metrics.bad_responses[static_cast<unsigned>(ParseError::kBadStatus)] = 9;
-  Page page = this->page();
+  ScrapedPage page = this->page();
   EXPECT_EQ(page["sluice_events_total"], 42);
   EXPECT_EQ(page["sluice_active_streams"], 7);
   EXPECT_EQ(page["sluice_backpressure_stall_seconds_total"], 2);
@@ -161,7 +106,7 @@ TEST_P(MetricsText, CountsRequestsByRouteAndStatus) {
   workers_[0].metrics.routes[1].by_status = {{504, 4}};
   workers_[0].metrics.routes[1].unanswered = 5;
   workers_[0].metrics.no_route.by_status = {{404, 6}};
-  Page page = this->page();
+  ScrapedPage page = this->page();
   EXPECT_EQ(page["sluice_requests_total{route=\"/v1\",code=\"200\"}"], 3);
   EXPECT_EQ(page["sluice_requests_total{route=\"/\",code=\"504\"}"], 4);
   EXPECT_EQ(page["sluice_requests_total{route=\"/\",code=\"0\"}"], 5);
@@ -182,7 +127,7 @@ TEST_P(MetricsText, HistogramsAreCumulative) {
   one.add(3'000);              // 4 us
   one.add(uint64_t{1} << 50);  // beyond the last bound
   workers_[1].metrics.residence.add(3'500, 2);
-  Page page = this->page();
+  ScrapedPage page = this->page();
   const std::string name = "sluice_residence_seconds";
   EXPECT_EQ(page.types[name], "histogram");
   EXPECT_EQ(page[name + "_bucket{le=\"1e-06\"}"], 1);
@@ -217,7 +162,7 @@ TEST_P(MetricsText, PoolsAndRingsAreToldApartByWorker) {
   pool.counters = {.allocations = 25, .reuses = 75, .discards = 3, .waits = 4};
   workers_[0].ring.enters = 17;
   workers_[1].loop.stale_completions = 1;
-  Page page = this->page();
+  ScrapedPage page = this->page();
   const std::string labels = "{pool=\"sse_event\",worker=\"1\"}";
   EXPECT_EQ(page["sluice_buffer_pool_current_size" + labels], 1000);
   EXPECT_EQ(page["sluice_buffer_pool_leases" + labels], 100);
@@ -240,7 +185,7 @@ TEST_P(MetricsText, TellsOfTheProcess) {
               .admin_drops = 8,
               .taps = 3,
               .draining = true};
-  Page page = this->page();
+  ScrapedPage page = this->page();
   EXPECT_EQ(page["sluice_build_info{version=\"1.2.3\"}"], 1);
   EXPECT_EQ(page["sluice_uptime_seconds"], 2.5);
   EXPECT_EQ(page["process_open_fds"], 12);
@@ -269,7 +214,7 @@ TEST_P(MetricsText, ShowsTheHealthOfUpstreams) {
   snapshot.board().attempt_begun(4, 0);
   snapshot.board().places(1).waiting = 3;
   process_.now_ms = 999;
-  Page page = read_page(render_metrics(snapshot, workers_, process_, GetParam()));
+  ScrapedPage page = read_page(render_metrics(snapshot, workers_, process_, GetParam()));
   EXPECT_EQ(page["sluice_upstream_outstanding{upstream=\"http://a\"}"], 1);
   EXPECT_EQ(page["sluice_upstream_outstanding{upstream=\"http://b\"}"], 0);
   EXPECT_EQ(page["sluice_upstream_pending{upstream=\"http://a\"}"], 0);
@@ -296,7 +241,7 @@ TEST_P(MetricsText, ShowsTheProbesOfUpstreamsThatAreAsked) {
   health.probes.passed = 5;
   health.probes.failed[static_cast<unsigned>(EjectReason::kTimeout)] = 3;
   health.set_unhealthy(1);
-  Page page = read_page(render_metrics(snapshot, workers_, process_, GetParam()));
+  ScrapedPage page = read_page(render_metrics(snapshot, workers_, process_, GetParam()));
   EXPECT_EQ(page["sluice_health_probes_total{upstream=\"http://b\",result=\"passed\"}"], 5);
   EXPECT_EQ(page["sluice_health_probes_total{upstream=\"http://b\",result=\"timeout\"}"], 3);
   EXPECT_EQ(page["sluice_upstream_unhealthy_total{upstream=\"http://b\"}"], 1);
@@ -313,7 +258,7 @@ TEST_P(MetricsText, ShowsLeanRecords) {
   records.key_updates_sent = 8;
   records.key_updates_received = 9;
   records.errors[static_cast<unsigned>(RecordError::kBadRecordMac)] = 10;
-  Page page = this->page();
+  ScrapedPage page = this->page();
   EXPECT_EQ(page["sluice_tls_lean_connections_total"], 5);
   EXPECT_EQ(page["sluice_tls_records_total{direction=\"sealed\",kind=\"data\"}"], 7);
   EXPECT_EQ(page["sluice_tls_records_total{direction=\"sealed\",kind=\"alert\"}"], 1);

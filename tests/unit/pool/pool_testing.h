@@ -20,7 +20,7 @@ struct PoolRig {
   static constexpr uint32_t kSlotBytes = 64;
   static constexpr uint32_t kSlots = 16;  // at first, and a step: 2 of them are the reserve
 
-  // A budget of so many regions.
+  // A limit of so many regions.
   explicit PoolRig(uint64_t regions_max, std::string_view disabled = "")
       : ring(make_ring(disabled)), loop(*ring) {
     memory_limit.bytes_max = regions_max * kSlots * kSlotBytes;

@@ -94,7 +94,7 @@ TEST(SlotPool, TakesFromTheReserveThenGrowsAndThenHasNone) {
   EXPECT_EQ(counters.allocations, kReserve + kSlots);
 }
 
-TEST(SlotPool, ABlockIsASlotWhileThereIsOneAndThenOfTheHeapAsFarAsTheBudgetGoes) {
+TEST(SlotPool, ABlockIsASlotWhileThereIsOneAndThenOfTheHeapAsFarAsTheLimitGoes) {
   PoolRig rig(1);
   std::vector<Lease> leases;
   for (uint32_t i = 0; i < kReserve; ++i) leases.push_back(rig.pool->take_block(kSlotBytes, false));
@@ -168,7 +168,7 @@ TEST(SlotPool, ClaimingWhatTheKernelDoesNotHaveIsABug) {
   EXPECT_DEATH(rig.pool->claim(lease.slot()->id), "invariant broken");
 }
 
-TEST(SlotPool, GrowsForReceivesUpToTheBudgetAndThenTheyWait) {
+TEST(SlotPool, GrowsForReceivesUpToTheLimitAndThenTheyWait) {
   PoolRig rig(3);
   Receiver receiver(rig, 0);
   receiver.write(size_t{4} * kSlots * kSlotBytes);
@@ -189,7 +189,7 @@ TEST(SlotPool, GrowsForReceivesUpToTheBudgetAndThenTheyWait) {
   EXPECT_FALSE(rig.pool->exhausted());
 }
 
-TEST(SlotPool, ClassesShareTheBudget) {
+TEST(SlotPool, ClassesShareTheLimit) {
   PoolRig rig(3);
   SlotPool other(rig.loop, rig.memory_limit, {"other", 2, kSlotBytes, kSlots});
   ASSERT_TRUE(other.ok());
