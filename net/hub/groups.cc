@@ -83,6 +83,7 @@ Groups::Status Groups::lease(GroupCall& call, const LogRange& log) {
   for (MemberState& member : group.members)
     if (!member.leased && (!chosen || member.position < chosen->position)) chosen = &member;
   if (!chosen) return Status::kAllTaken;
+  call.undo.token = chosen->token;
   chosen->leased = true;
   chosen->token = next_token_++;
   chosen->owner = call.owner;
@@ -186,7 +187,11 @@ void Groups::take_back(GroupCall& call, uint64_t now_ms) {
     return;
   }
   if (call.kind != GroupCall::Kind::kLease) return;
-  if (member.leased && member.token == call.token) end_lease(call.group, group, member);
+  // Nobody has heard of its token, so the owner before it is still the last one.
+  if (member.leased && member.token == call.token) {
+    end_lease(call.group, group, member);
+    member.token = call.undo.token;
+  }
   if (!call.undo.made && !call.undo.resized) return;
   members_ -= group.members.size();
   if (call.undo.made) {

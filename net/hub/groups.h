@@ -81,10 +81,13 @@ struct GroupCall {
     bool resized = false;
     std::vector<MemberState> members = {};
     uint64_t position = 0;
+    uint64_t token = 0;
   };
   Undo undo = {};
 
   bool changes() const { return kind == Kind::kLease || kind == Kind::kAck; }
+  // Somebody hears of the answer.
+  bool is_told() const { return changes() || kind == Kind::kRead; }
 };
 
 class Groups {
@@ -103,8 +106,8 @@ class Groups {
     uint64_t number;
   };
 
-  // `wall_ms`: tokens begin no lower, so that they grow over restarts without a store, too.
-  explicit Groups(uint64_t wall_ms) : next_token_(wall_ms) {}
+  // No token is lower.
+  explicit Groups(uint64_t first_token) : next_token_(first_token) {}
 
   void answer(GroupCall& call, const LogRange& log, uint64_t now_ms);
   // The store has refused its rows; the last call first.

@@ -111,10 +111,7 @@ void HubRequest::ask_lease() {
 
 void HubRequest::on_group_answer(HomeCall& call) {
   GroupCall& group = *call.group;
-  bool failed = call.result.status == PublishResult::Status::kStoreFull ||
-                call.result.status == PublishResult::Status::kStoreFailed;
-  if (failed) {
-    hub_.holders().on_unwanted(call);
+  if (call.result.is_of_store()) {
     if (state_ == State::kStandby)
       hub_.holders().stand_by(*this, /*soon=*/true);
     else

@@ -184,10 +184,7 @@ void HubRequest::on_home_answer(HomeCall& call) {
     on_group_answer(call);
     return;
   }
-  using Status = PublishResult::Status;
-  bool failed = call.result.status == Status::kStoreFull ||
-                call.result.status == Status::kStoreFailed;  // of a consumer, too
-  if (call.kind == HomeCall::Kind::kPublish || failed) {
+  if (call.kind == HomeCall::Kind::kPublish || call.result.is_of_store()) {
     answer_publish(call);
     return;
   }
