@@ -41,6 +41,19 @@ bool HubWish::wants(const HubEvent& event) const {
          std::ranges::find(categories, category(event.stream)) != categories.end();
 }
 
+std::string HubWish::target() const {
+  bool category = streams.empty() && categories.size() == 1;
+  return category ? "/hub/categories/" + categories.front() : "/hub/subscribe";
+}
+
+std::string HubWish::query() const {
+  std::string text;
+  if (streams.empty() && categories.size() == 1) return text;
+  for (const std::string& stream : streams) text += "&stream=" + stream;
+  for (const std::string& category : categories) text += "&category=" + category;
+  return text;
+}
+
 void HubJudge::begin_process(uint32_t epoch, const HubDisk* disk) {
   ++processes_;
   draining = false;

@@ -45,6 +45,9 @@ struct HubWish {
 
   bool wants(const HubEvent& event) const;
   bool single() const { return streams.size() == 1 && categories.empty(); }
+  // How it is asked for: a path, and what belongs into its query ("&" before each).
+  std::string target() const;
+  std::string query() const;
 };
 
 // Message DB's rule, worked out here once more; nullopt: of no member.
