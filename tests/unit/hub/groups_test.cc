@@ -53,14 +53,14 @@ class GroupsTest : public ::testing::Test {
     return kinds;
   }
 
-  Groups groups{/*wall_ms=*/1000};
+  Groups groups{/*first_token=*/1000};
   uint64_t now_ms = 5000;
 };
 
 TEST_F(GroupsTest, AMemberHasOneOwnerAndTokensGrow) {
   GroupCall first = lease();
   GroupCall second = lease();
-  EXPECT_GT(first.token, 1000U) << "no lower than the clock, so that they grow over restarts";
+  EXPECT_GT(first.token, 1000U);
   EXPECT_GT(second.token, first.token);
   EXPECT_NE(first.member, second.member);
   EXPECT_EQ(lease().status, Status::kAllTaken);
@@ -226,7 +226,7 @@ TEST_F(GroupsTest, RowsBringAGroupBack) {
   calls.push_back(lease(2));
   GroupCall third = calls.back();
   acknowledge(third, 90);
-  Groups again(/*wall_ms=*/0);
+  Groups again(/*first_token=*/0);
   for (const GroupRow& row : kept(calls)) EXPECT_TRUE(again.restore(row, /*last_position=*/80));
   EXPECT_FALSE(again.restore({"group", 1, 0}, 80)) << "a consumer of that name";
   GroupCall read{.group = "g"};
@@ -276,6 +276,21 @@ TEST_F(GroupsTest, WhatTheStoreRefusesIsTakenBack) {
   EXPECT_EQ(positions().size(), 2U);
   EXPECT_EQ(lease(2).status, Status::kDone);
   EXPECT_EQ(groups.leases(), 1U);
+}
+
+// As it is after a restart: nobody has heard of that lease.
+TEST_F(GroupsTest, ALeaseThatTheStoreRefusesTakesNothingFromTheLastOwner) {
+  GroupCall last = lease(1);
+  tell(Kind::kRelease, last);
+  GroupCall refused = lease(1);
+  EXPECT_EQ(ack(last, 10), Status::kFenced);
+  groups.take_back(refused, now_ms);
+  EXPECT_EQ(ack(last, 10), Status::kDone);
+  EXPECT_EQ(ack(refused, 20), Status::kFenced);
+  GroupCall next = lease(1);
+  EXPECT_EQ(next.position, 10U);
+  EXPECT_GT(next.token, refused.token) << "no token is given twice";
+  EXPECT_EQ(ack(last, 20), Status::kFenced);
 }
 
 }  // namespace
