@@ -86,8 +86,11 @@ struct GroupCall {
   Undo undo = {};
 
   bool changes() const { return kind == Kind::kLease || kind == Kind::kAck; }
-  // Somebody hears of the answer.
-  bool is_told() const { return changes() || kind == Kind::kRead; }
+  // Its answer rests on what may be on its way to the store. That all members are taken is said at
+  // once: whoever waits has to hear of it before it hears that one is free.
+  bool rests_on_store() const {
+    return (changes() || kind == Kind::kRead) && status != Status::kAllTaken;
+  }
 };
 
 class Groups {

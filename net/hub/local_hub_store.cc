@@ -75,7 +75,7 @@ bool LocalHub::waits_for_store(const HomeCall& call) const {
   if (!unstored_ || unstored_->empty()) return false;
   bool wants = unstored_->store().shows_durable() || call.disk;
   if (!wants || call.result.is_of_store()) return false;
-  if (call.group) return call.group->is_told();
+  if (call.group) return call.group->rests_on_store();
   if (call.kind != HomeCall::Kind::kPublish) return true;
   return call.result.status == PublishStatus::kAppended ||
          call.result.status == PublishStatus::kDuplicate;
