@@ -103,6 +103,7 @@ bool HubDiskStore::read(StoreRead wanted) {
 }
 
 bool HubDiskStore::reads() {
+  if (disk_.can_be_read) return true;
   if (world_.random.chance(traits_.unread))
     unread_until_ns_ = world_.now_ns() + world_.random.magnitude(1, traits_.unread_ns_max);
   if (world_.now_ns() >= unread_until_ns_) return true;

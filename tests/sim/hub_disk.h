@@ -44,7 +44,8 @@ struct HubDisk {
   std::vector<Event> events = {};
   std::vector<Key> keys = {};
   std::map<std::string, Consumer> consumers = {};
-  uint64_t trouble_ns = 0;  // when a commit or a read has failed, the last time
+  uint64_t trouble_ns = 0;   // when a commit or a read has failed, the last time
+  bool can_be_read = false;  // at all times, from here on
 };
 
 class HubDiskStore final : public Store {
