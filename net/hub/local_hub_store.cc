@@ -90,12 +90,11 @@ void LocalHub::store_event(Block& block, const EventDraft& draft) {
 // What goes with the events, or instead.
 void LocalHub::store_rest(const HomeCall& call) {
   if (call.kind == HomeCall::Kind::kStoreConsumer && call.stored) {
-    unstored_->open().add_consumer(call.consumer, *call.position);
+    unstored_->open().add_consumer({.id = call.consumer, .position = *call.position});
     context_.loop.flush_later(*this);
   }
   if (call.group && !call.group->rows.empty()) {
-    for (const GroupRow& row : call.group->rows)
-      unstored_->open().add_consumer(row.id, row.position, row.fence);
+    for (const GroupRow& row : call.group->rows) unstored_->open().add_consumer(row);
     context_.loop.flush_later(*this);
   }
   bool named = call.kind == HomeCall::Kind::kPublish && !call.publish.key.empty() &&

@@ -218,8 +218,13 @@ void HubDiskStore::write(const StoreBatch& batch) {
                             event.time_us, event.json});
   }
   for (const StoredKey& key : batch.keys) disk_.keys.push_back({std::string(key.key), key});
-  for (const StoredConsumer& consumer : batch.consumers)
-    disk_.consumers[std::string(consumer.id)] = {consumer.position, consumer.fence};
+  for (const StoredConsumer& consumer : batch.consumers) {
+    std::string id(consumer.id);
+    if (consumer.gone)
+      disk_.consumers.erase(id);
+    else
+      disk_.consumers[id] = {consumer.position, consumer.fence};
+  }
 }
 
 void HubDiskStore::kill() {
