@@ -290,6 +290,7 @@ def test_a_disk_that_fails_for_long_ends_its_readers_alone(rig, tmp_path):
     assert b"event:" not in standby.body.until_abort()
     assert begun == list(range(len(begun))) and len(begun) < 20_000
     wait_until(lambda: gateway.metrics().sum("sluice_hub_store_unread_total") == 3, "the count")
+    assert gateway.metrics().sum("sluice_closes_total", side="self", reason="unavailable") == 2  # of those with a head
     publish(gateway, "a-1", 20_000)
     assert live.values(1) == [20_000]
     disk.work()
