@@ -113,8 +113,8 @@ class CallReader {
       return allow("GET", "PUT") && take_name(parts[1], call_.consumer);
     }
     if (kind == "groups" && count >= 2) {
-      call_.what = What::kReadGroup;
-      if (count == 2) return allow("GET") && take_name(parts[1], call_.group);
+      call_.what = head_.method() == "DELETE" ? What::kDeleteGroup : What::kReadGroup;
+      if (count == 2) return allow("GET", "DELETE") && take_name(parts[1], call_.group);
       call_.what = What::kAck;
       if (count != 4 || parts[2] != "members") return refuse(404, kNothingHere);
       return allow("PUT", "PUT") && take_name(parts[1], call_.group) &&

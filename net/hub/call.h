@@ -36,7 +36,8 @@ struct HubCall {
     kReadConsumer,
     kStoreConsumer,
     kReadGroup,
-    kAck,        // of a group's member
+    kAck,  // of a group's member
+    kDeleteGroup,
     kPreflight,  // CORS's
   };
   struct Source {
@@ -77,8 +78,10 @@ struct HubCall {
   // One stream alone; ids are its own then.
   bool single() const { return sources.size() == 1 && !sources.front().is_category; }
   bool publishes() const { return what == What::kPublish || what == What::kStoreConsumer; }
-  // More than a reader does: it publishes, or is a member of a group.
-  bool changes() const { return publishes() || what == What::kAck || joins_group(); }
+  // More than a reader does: it publishes, or has to do with the members of a group.
+  bool changes() const {
+    return publishes() || what == What::kAck || what == What::kDeleteGroup || joins_group();
+  }
   bool joins_group() const { return what == What::kSubscribe && !group.empty(); }
 };
 

@@ -91,7 +91,7 @@ class Cursor {
     kInLog,     // nor there, and the log goes further back: it is asked as if there were no store
     kTooEarly,  // what has been evicted is not in the store yet
   };
-  Entered enter(const StorePage& page, const Start& start, const Log& log);
+  Entered enter(const StorePage& page, const Start& start, const Log& log, Subscriptions from);
   // Where the log or the next page is to go on behind a page.
   uint64_t end_of(const StorePage& page, const Log& log) const;
   void go_to(uint64_t global) { at_ = std::max(at_, global); }

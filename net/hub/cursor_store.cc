@@ -17,9 +17,11 @@ StoreRead Cursor::page_wanted(const Start& start, Subscriptions from) const {
   return page;
 }
 
-Cursor::Entered Cursor::enter(const StorePage& page, const Start& start, const Log& log) {
-  // A position that there is will come, unless the store has let go of something.
-  bool will_come = page.last + 1 < log.first() || (awaits_page_ && position_ && page.first <= 1);
+Cursor::Entered Cursor::enter(const StorePage& page, const Start& start, const Log& log,
+                              Subscriptions from) {
+  // What the log has lost will come, be it from its beginning or from its midst.
+  Lost evicted = lost_of(log, from);
+  bool will_come = page.last < std::max(evicted.through, evicted.hole_through);
   if (page.events.empty() && will_come) return Entered::kTooEarly;
   uint64_t at = std::max(at_, page.first);
   bool lost = page.first > at_;

@@ -14,15 +14,19 @@ namespace {
 constexpr std::string_view kGroupRow = "group\n";    // + its name, and a line for each source
 constexpr std::string_view kMemberRow = "member\n";  // + the group's name, and the member's number
 
-GroupRow row_of(const std::string& group, size_t number, const MemberState& member) {
+std::string row_id(const std::string& group, size_t number) {
   std::string id(kMemberRow);
   id.append(group) += '\n';
   append_number(id, number);
-  return {std::move(id), member.position, member.token};
+  return id;
 }
 
-GroupRow row_of(const GroupCall& call) {
-  return {std::string(kGroupRow) + call.group + '\n' + call.sources, call.size, 0};
+std::string row_id(const GroupCall& call) {
+  return std::string(kGroupRow) + call.group + '\n' + call.sources;
+}
+
+GroupRow row_of(const std::string& group, size_t number, const MemberState& member) {
+  return {.id = row_id(group, number), .position = member.position, .fence = member.token};
 }
 
 }  // namespace
@@ -41,6 +45,9 @@ void Groups::answer(GroupCall& call, const LogRange& log, uint64_t now_ms) {
       break;
     case GroupCall::Kind::kAck:
       call.status = ack(call, log, now_ms);
+      break;
+    case GroupCall::Kind::kDelete:
+      call.status = remove(call);
       break;
     case GroupCall::Kind::kRelease:
       if ((member = leased(call, &group))) end_lease(call.group, *group, *member);
@@ -83,6 +90,7 @@ Groups::Status Groups::lease(GroupCall& call, const LogRange& log) {
   for (MemberState& member : group.members)
     if (!member.leased && (!chosen || member.position < chosen->position)) chosen = &member;
   if (!chosen) return Status::kAllTaken;
+  call.undo.token = chosen->token;
   chosen->leased = true;
   chosen->token = next_token_++;
   chosen->owner = call.owner;
@@ -132,9 +140,11 @@ Groups::Status Groups::resize(GroupCall& call, Group& group) {
 void Groups::fill(GroupCall& call, Group& group, uint64_t position) {
   group.members.assign(call.size, {.position = position, .token = next_token_++});
   members_ += call.size;
-  call.rows.push_back(row_of(call));
+  call.rows.push_back({.id = row_id(call), .position = call.size});
   for (size_t i = 0; i < group.members.size(); ++i)
     call.rows.push_back(row_of(call.group, i, group.members[i]));
+  for (size_t i = group.members.size(); i < call.undo.members.size(); ++i)
+    call.rows.push_back({.id = row_id(call.group, i), .gone = true});
 }
 
 // The last owner may acknowledge although its lease is over, as long as nobody has begun behind it.
@@ -157,6 +167,23 @@ Groups::Status Groups::ack(GroupCall& call, const LogRange& log, uint64_t now_ms
   return Status::kDone;
 }
 
+// Its tokens go with it, but for the highest one: they grow over restarts.
+Groups::Status Groups::remove(GroupCall& call) {
+  auto found = groups_.find(call.group);
+  if (found == groups_.end()) return Status::kUnknown;
+  Group& group = found->second;
+  if (group.leases > 0) return Status::kOwned;
+  call.sources = std::move(group.sources);
+  call.undo.members = std::move(group.members);
+  groups_.erase(found);
+  members_ -= call.undo.members.size();
+  call.rows.push_back({.id = row_id(call), .gone = true});
+  for (size_t i = 0; i < call.undo.members.size(); ++i)
+    call.rows.push_back({.id = row_id(call.group, i), .gone = true});
+  call.rows.push_back({.id = std::string(kGroupRow), .fence = next_token_ - 1});
+  return Status::kDone;
+}
+
 MemberState* Groups::leased(const GroupCall& call, Group** group) {
   auto found = groups_.find(call.group);
   if (found == groups_.end() || call.member >= found->second.members.size()) return nullptr;
@@ -175,8 +202,14 @@ void Groups::end_lease(const std::string& name, Group& group, MemberState& membe
 }
 
 void Groups::take_back(GroupCall& call, uint64_t now_ms) {
+  if (call.status != Status::kDone) return;
+  if (call.kind == GroupCall::Kind::kDelete) {
+    members_ += call.undo.members.size();
+    groups_[call.group] = {.sources = call.sources, .members = std::move(call.undo.members)};
+    return;
+  }
   auto found = groups_.find(call.group);
-  if (call.status != Status::kDone || found == groups_.end()) return;
+  if (found == groups_.end()) return;
   Group& group = found->second;
   MemberState& member = group.members[call.member];
   if (call.kind == GroupCall::Kind::kAck) {
@@ -186,7 +219,11 @@ void Groups::take_back(GroupCall& call, uint64_t now_ms) {
     return;
   }
   if (call.kind != GroupCall::Kind::kLease) return;
-  if (member.leased && member.token == call.token) end_lease(call.group, group, member);
+  // Nobody has heard of its token, so the owner before it is still the last one.
+  if (member.leased && member.token == call.token) {
+    end_lease(call.group, group, member);
+    member.token = call.undo.token;
+  }
   if (!call.undo.made && !call.undo.resized) return;
   members_ -= group.members.size();
   if (call.undo.made) {

@@ -37,8 +37,9 @@ struct MemberState {
 // What is kept beyond the process.
 struct GroupRow {
   std::string id;
-  uint64_t position;
-  uint64_t fence;
+  uint64_t position = 0;
+  uint64_t fence = 0;
+  bool gone = false;  // it is kept no longer
 };
 
 // What is asked of a hub's groups, and the answer.
@@ -48,6 +49,7 @@ struct GroupCall {
     kRelease,    // its owner has gone
     kDelivered,  // as far as `position`
     kAck,        // all up to `position`
+    kDelete,     // the group, with its positions
     kRead,
   };
   enum class Status : uint8_t {
@@ -55,6 +57,7 @@ struct GroupCall {
     kAllTaken,
     kOtherSize,     // than the group has
     kOtherSources,  // the same
+    kOwned,         // members have owners
     kUnknown,       // there is no such group or member
     kFenced,        // the member has had another owner since
     kBeyond,        // the log ends before that position
@@ -81,10 +84,18 @@ struct GroupCall {
     bool resized = false;
     std::vector<MemberState> members = {};
     uint64_t position = 0;
+    uint64_t token = 0;
   };
   Undo undo = {};
 
-  bool changes() const { return kind == Kind::kLease || kind == Kind::kAck; }
+  bool changes() const {
+    return kind == Kind::kLease || kind == Kind::kAck || kind == Kind::kDelete;
+  }
+  // Its answer rests on what may be on its way to the store. That all members are taken is said at
+  // once: whoever waits has to hear of it before it hears that one is free.
+  bool rests_on_store() const {
+    return (changes() || kind == Kind::kRead) && status != Status::kAllTaken;
+  }
 };
 
 class Groups {
@@ -103,8 +114,8 @@ class Groups {
     uint64_t number;
   };
 
-  // `wall_ms`: tokens begin no lower, so that they grow over restarts without a store, too.
-  explicit Groups(uint64_t wall_ms) : next_token_(wall_ms) {}
+  // No token is lower.
+  explicit Groups(uint64_t first_token) : next_token_(first_token) {}
 
   void answer(GroupCall& call, const LogRange& log, uint64_t now_ms);
   // The store has refused its rows; the last call first.
@@ -137,6 +148,7 @@ class Groups {
   Status make(GroupCall& call, const LogRange& log);
   Status resize(GroupCall& call, Group& group);
   Status ack(GroupCall& call, const LogRange& log, uint64_t now_ms);
+  Status remove(GroupCall& call);
   void fill(GroupCall& call, Group& group, uint64_t position);
   void end_lease(const std::string& name, Group& group, MemberState& member);
   MemberState* leased(const GroupCall& call, Group** group);

@@ -83,6 +83,10 @@ struct PublishResult {
   uint64_t count = 0;    // of events that were appended now
   int64_t version = -1;  // of the stream, before
   uint64_t retry_ms = 0;
+
+  bool is_of_store() const {
+    return status == Status::kStoreFull || status == Status::kStoreFailed;
+  }
 };
 
 class Home {

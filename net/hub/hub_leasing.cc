@@ -111,10 +111,7 @@ void HubRequest::ask_lease() {
 
 void HubRequest::on_group_answer(HomeCall& call) {
   GroupCall& group = *call.group;
-  bool failed = call.result.status == PublishResult::Status::kStoreFull ||
-                call.result.status == PublishResult::Status::kStoreFailed;
-  if (failed) {
-    hub_.holders().on_unwanted(call);
+  if (call.result.is_of_store()) {
     if (state_ == State::kStandby)
       hub_.holders().stand_by(*this, /*soon=*/true);
     else
@@ -127,6 +124,8 @@ void HubRequest::on_group_answer(HomeCall& call) {
       on_lease(group);
     else if (group.kind == GroupCall::Kind::kAck)
       answer_ack(group);
+    else if (group.kind == GroupCall::Kind::kDelete)
+      answer_empty();
     else
       answer_group(group);
   } else if (leases && group.status == GroupCall::Status::kAllTaken && call_->wait) {
@@ -175,6 +174,9 @@ void HubRequest::no_lease(const GroupCall& call) {
       return;
     case GroupCall::Status::kOtherSources:
       problem(409, "The group reads other streams or categories.");
+      return;
+    case GroupCall::Status::kOwned:
+      problem(409, "Members of the group have owners.");
       return;
     case GroupCall::Status::kFenced:
       problem(409, "The token is not that of the member's last lease.");
@@ -229,6 +231,7 @@ void HubRequest::ask_of_group() {
   call.group = std::make_unique<GroupCall>();
   GroupCall& group = *call.group;
   group.group = call_->group;
+  if (call_->what == HubCall::What::kDeleteGroup) group.kind = GroupCall::Kind::kDelete;
   if (call_->what == HubCall::What::kAck) {
     std::optional<uint64_t> position = read_position(call.body, hubs_.json_check());
     if (!position) {

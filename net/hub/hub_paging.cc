@@ -41,7 +41,7 @@ void HubRequest::on_page(const StorePage& page) {
   }
   uint64_t before = cursor_.at();
   bool begins = call_ != nullptr;
-  switch (cursor_.enter(page, begins ? call_->start : Start{}, hub_.log())) {
+  switch (cursor_.enter(page, begins ? call_->start : Start{}, hub_.log(), from())) {
     case Cursor::Entered::kTooEarly:
       hub_.pages()->ask_later(*this);
       return;

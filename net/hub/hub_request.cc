@@ -123,6 +123,7 @@ void HubRequest::dispatch() {
       return;
     }
     case HubCall::What::kAck:
+    case HubCall::What::kDeleteGroup:
       ask_of_group();
       return;
     default:
@@ -184,10 +185,7 @@ void HubRequest::on_home_answer(HomeCall& call) {
     on_group_answer(call);
     return;
   }
-  using Status = PublishResult::Status;
-  bool failed = call.result.status == Status::kStoreFull ||
-                call.result.status == Status::kStoreFailed;  // of a consumer, too
-  if (call.kind == HomeCall::Kind::kPublish || failed) {
+  if (call.kind == HomeCall::Kind::kPublish || call.result.is_of_store()) {
     answer_publish(call);
     return;
   }
@@ -380,14 +378,18 @@ void HubRequest::problem(int status, std::string_view detail, const Fields& fiel
 }
 
 void HubRequest::preflight() {
-  Fields fields{{"Allow", "GET, HEAD, POST, PUT, OPTIONS"}};
+  Fields fields{{"Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS"}};
   if (!call_->origin.empty()) {
-    fields.emplace_back("Access-Control-Allow-Methods", "GET, POST, PUT");
+    fields.emplace_back("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE");
     fields.emplace_back(
         "Access-Control-Allow-Headers",
         "Authorization, Cache-Control, Content-Type, Idempotency-Key, Last-Event-ID");
     fields.emplace_back("Access-Control-Max-Age", "600");
   }
+  answer_empty(fields);
+}
+
+void HubRequest::answer_empty(const Fields& fields) {
   head(204, "", BodyKind::kNone, 0, fields);
   if (stream_) finish();
 }

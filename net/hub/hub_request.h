@@ -157,6 +157,7 @@ class HubRequest final : public UpstreamHalf, public HomeAsker {
               std::string_view type = "application/json");
   void problem(int status, std::string_view detail, const Fields& fields = {});
   void preflight();
+  void answer_empty(const Fields& fields = {});
   // Copies them. False: the stream is gone.
   bool write(std::string_view text);
   void finish();

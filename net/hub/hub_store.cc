@@ -65,8 +65,8 @@ void HubBatch::add_key(std::string key, const KeyWindow::Outcome& outcome, uint6
   keys_.emplace_back(std::move(key), stored);
 }
 
-void HubBatch::add_consumer(std::string id, uint64_t position, uint64_t fence) {
-  consumers_.push_back({std::move(id), position, fence});
+void HubBatch::add_consumer(GroupRow row) {
+  consumers_.push_back(std::move(row));
 }
 
 void HubBatch::close() {
@@ -91,7 +91,8 @@ void HubBatch::close() {
     keys.push_back(stored);
   }
   for (const GroupRow& row : consumers_)
-    consumers.push_back({.id = row.id, .position = row.position, .fence = row.fence});
+    consumers.push_back(
+        {.id = row.id, .position = row.position, .fence = row.fence, .gone = row.gone});
 }
 
 HubBatch::~HubBatch() {

@@ -33,7 +33,7 @@ class HubBatch final : public StoreBatch {
   // `held`: so many holds on the block go with the batch.
   void add(Block& block, const EventDraft& draft, uint32_t held);
   void add_key(std::string key, const KeyWindow::Outcome& outcome, uint64_t wall_ms);
-  void add_consumer(std::string id, uint64_t position, uint64_t fence = 0);
+  void add_consumer(GroupRow row);
   // The views are made; nothing is added from here on.
   void close();
   ~HubBatch() override;

@@ -10,16 +10,21 @@
 namespace sluice {
 
 void LeaseHolders::hold(HubRequest& request) {
+  std::erase_if(standbys_, [&](const Standby& one) { return one.request == &request; });
   holders_.emplace(request.lease()->token, &request);
 }
 
 void LeaseHolders::stand_by(HubRequest& request, bool soon) {
   ask_again_ = ask_again_ || soon;
-  if (std::ranges::find(standbys_, &request) == standbys_.end()) standbys_.push_back(&request);
+  auto found = std::ranges::find(standbys_, &request, &Standby::request);
+  if (found == standbys_.end())
+    standbys_.push_back({.request = &request, .asks = false});
+  else
+    found->asks = false;
 }
 
 void LeaseHolders::forget(HubRequest& request) {
-  std::erase(standbys_, &request);
+  std::erase_if(standbys_, [&](const Standby& one) { return one.request == &request; });
   const MemberLease* lease = request.lease();
   if (!lease || holders_.erase(lease->token) == 0) return;
   releases_.push_back({.kind = GroupCall::Kind::kRelease,
@@ -46,13 +51,12 @@ void LeaseHolders::on_news(const Groups::News& news) {
     return;
   }
   // One member, so one of them asks.
-  auto first = std::ranges::find_if(standbys_, [&](const HubRequest* one) {
-    return Groups::hash_of(one->call()->group) == news.number;
+  auto first = std::ranges::find_if(standbys_, [&](const Standby& one) {
+    return !one.asks && Groups::hash_of(one.request->call()->group) == news.number;
   });
   if (first == standbys_.end()) return;
-  HubRequest* request = *first;
-  standbys_.erase(first);
-  request->ask_lease();
+  first->asks = true;
+  first->request->ask_lease();
 }
 
 void LeaseHolders::tick() {
@@ -69,8 +73,10 @@ void LeaseHolders::tick() {
     lease.reported = lease.delivered;
   }
   if (!std::exchange(ask_again_, false)) return;
-  // Those who get none stand by again.
-  for (HubRequest* request : std::exchange(standbys_, {})) request->ask_lease();
+  std::vector<HubRequest*> all;
+  for (Standby& one : standbys_)
+    if (!std::exchange(one.asks, true)) all.push_back(one.request);
+  for (HubRequest* request : all) request->ask_lease();
 }
 
 bool LeaseHolders::send(GroupCall call) {

@@ -23,7 +23,8 @@ class LeaseHolders {
 
   // It has a lease.
   void hold(HubRequest& request);
-  // It waits for one. `soon`: the home could not say whether one is free.
+  // It waits for one, or goes on to wait in the place that it has. `soon`: the home could not say
+  // whether one is free.
   void stand_by(HubRequest& request, bool soon);
   // It ends, or waits no more.
   void forget(HubRequest& request);
@@ -34,12 +35,17 @@ class LeaseHolders {
   void tick();
 
  private:
+  struct Standby {
+    HubRequest* request;
+    bool asks;  // the home, and has no answer yet
+  };
+
   bool send(GroupCall call);
   void release_rest();
 
   LocalHub& hub_;
   std::unordered_map<uint64_t, HubRequest*> holders_;  // by token
-  std::vector<HubRequest*> standbys_;                  // those who came first, first
+  std::vector<Standby> standbys_;                      // those who came first, first
   std::vector<GroupCall> releases_;                    // that the home has not been told of
   bool ask_again_ = false;
 };

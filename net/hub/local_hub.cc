@@ -14,6 +14,9 @@ namespace {
 // Readers that read on in one turn.
 constexpr unsigned kReadersATurn = 1024;
 constexpr size_t kHomeCallsKept = 16;
+// Tokens begin with the clock. No process gives more in that time, so they grow over restarts
+// without a store, too; and they are exact in JavaScript.
+constexpr uint64_t kTokensPerMs = 1000;
 
 }  // namespace
 
@@ -32,7 +35,7 @@ LocalHub::LocalHub(WorkerContext& context, HubProcess& process, HubExchange& exc
     home_ =
         std::make_unique<Home>(log_, changes, exchange.memory, exchange.seed, process.workers());
     home_->count_also(exchange.coded_bytes);
-    groups_ = std::make_unique<Groups>(wall_clock_ms());
+    groups_ = std::make_unique<Groups>(wall_clock_ms() * kTokensPerMs);
   }
   if (exchange.store) restore(*exchange.store);
 }

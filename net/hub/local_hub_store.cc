@@ -23,6 +23,12 @@ PublishStatus refused_with(StoreOutcome outcome) {
   return outcome == StoreOutcome::kFull ? PublishStatus::kStoreFull : PublishStatus::kStoreFailed;
 }
 
+// Its answer may rest on what the store has refused, and is another one then.
+bool only_reads(const HomeCall& call) {
+  return call.kind == HomeCall::Kind::kReadConsumer ||
+         (call.group && call.group->kind == GroupCall::Kind::kRead);
+}
+
 }  // namespace
 
 void LocalHub::restore(HubStore& store) {
@@ -63,16 +69,16 @@ std::optional<PublishStatus> LocalHub::refusal() const {
   return std::nullopt;
 }
 
-// An event that is known already may still be on its way to the disk.
+// An event that is known already may still be on its way to the disk, and so may what an answer
+// about a consumer or a group rests on.
 bool LocalHub::waits_for_store(const HomeCall& call) const {
   if (!unstored_ || unstored_->empty()) return false;
   bool wants = unstored_->store().shows_durable() || call.disk;
-  if (call.kind == HomeCall::Kind::kReadConsumer) return false;
-  if (call.kind == HomeCall::Kind::kStoreConsumer) return wants && call.stored;
-  if (call.group)
-    return wants && call.group->changes() && call.group->status == GroupCall::Status::kDone;
-  return wants && (call.result.status == PublishStatus::kAppended ||
-                   call.result.status == PublishStatus::kDuplicate);
+  if (!wants || call.result.is_of_store()) return false;
+  if (call.group) return call.group->rests_on_store();
+  if (call.kind != HomeCall::Kind::kPublish) return true;
+  return call.result.status == PublishStatus::kAppended ||
+         call.result.status == PublishStatus::kDuplicate;
 }
 
 void LocalHub::store_event(Block& block, const EventDraft& draft) {
@@ -84,12 +90,11 @@ void LocalHub::store_event(Block& block, const EventDraft& draft) {
 // What goes with the events, or instead.
 void LocalHub::store_rest(const HomeCall& call) {
   if (call.kind == HomeCall::Kind::kStoreConsumer && call.stored) {
-    unstored_->open().add_consumer(call.consumer, *call.position);
+    unstored_->open().add_consumer({.id = call.consumer, .position = *call.position});
     context_.loop.flush_later(*this);
   }
   if (call.group && !call.group->rows.empty()) {
-    for (const GroupRow& row : call.group->rows)
-      unstored_->open().add_consumer(row.id, row.position, row.fence);
+    for (const GroupRow& row : call.group->rows) unstored_->open().add_consumer(row);
     context_.loop.flush_later(*this);
   }
   bool named = call.kind == HomeCall::Kind::kPublish && !call.publish.key.empty() &&
@@ -144,11 +149,18 @@ void LocalHub::on_not_stored(StoreOutcome outcome) {
     const std::unique_ptr<HomeCall>& call = last->first;
     if (call->kind == HomeCall::Kind::kStoreConsumer)
       home_->take_back_consumer(call->consumer, call->before);
-    if (call->group) groups_->take_back(*call->group, context_.loop.now_ms());
+    if (!call->group) continue;
+    groups_->take_back(*call->group, context_.loop.now_ms());
+    if (call->stored && call->group->kind == GroupCall::Kind::kLease) --counts_.leases_granted;
   }
   for (auto& [call, its_worker] : refused) {
     if (call->result.status == PublishStatus::kAppended) counts_.appended -= call->result.count;
-    call->result.status = refused_with(outcome);
+    if (only_reads(*call)) {
+      serve(*call);
+    } else {
+      call->result.status = refused_with(outcome);
+      call->stored = false;
+    }
     answer_from_home(std::move(call), its_worker);
   }
 }

@@ -32,6 +32,7 @@ struct SqliteWriter::Statements {
         consumer(db,
                  "INSERT INTO consumers VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE"
                  " SET position = excluded.position, fence = excluded.fence"),
+        gone(db, "DELETE FROM consumers WHERE id = ?"),
         expired(db,
                 "SELECT max(global_position) FROM events"
                 " WHERE global_position <= ? AND time < ?"),
@@ -52,6 +53,7 @@ struct SqliteWriter::Statements {
   SqliteStatement key;
   SqliteStatement old_keys;
   SqliteStatement consumer;
+  SqliteStatement gone;
   SqliteStatement expired;
   SqliteStatement bytes;
   SqliteStatement keep_versions;
@@ -175,6 +177,7 @@ SqliteResult SqliteWriter::write_key(const StoredKey& key) {
 }
 
 SqliteResult SqliteWriter::write_consumer(const StoredConsumer& consumer) {
+  if (consumer.gone) return statements_->gone.bind(1, consumer.id).run();
   return statements_->consumer.bind(1, consumer.id)
       .bind(2, consumer.position)
       .bind(3, consumer.fence)

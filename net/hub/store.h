@@ -52,6 +52,7 @@ struct StoredConsumer {
   std::string_view id;
   uint64_t position = 0;
   uint64_t fence = 0;
+  bool gone = false;  // it is to be kept no longer
 };
 
 // A publisher's name for a request (Idempotency-Key), and what became of that request. It is kept

@@ -221,6 +221,30 @@ def test_another_size_begins_where_the_last_member_was(rig):
         (f"a-{i}", i + 1) for i in range(7, 20))
 
 
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_a_group_without_owners_can_be_deleted(rig, tmp_path, threads):
+    file = tmp_path / "hub.db"
+    gateway = start(rig, f"hub-store=sqlite:{file}", threads=threads)
+    for i in range(4):
+        publish(gateway, f"a-{i}")
+    assert ask(gateway, "/hub/groups/g", "DELETE")[0] == 404
+    member = join(rig, gateway, 3)
+    assert ack(gateway, member.lease, 3)[0] == 200
+    assert ask(gateway, "/hub/groups/g", "DELETE")[0] == 409
+    member.close()
+    owned(gateway, 0)
+    assert ask(gateway, "/hub/groups/g", "DELETE") == (204, None)
+    assert ask(gateway, "/hub/groups/g")[0] == 404
+    assert ack(gateway, member.lease, 4)[0] == 404
+    gateway.stop()
+    gateway = start(rig, f"hub-store=sqlite:{file}", threads=threads)
+    assert ask(gateway, "/hub/groups/g")[0] == 404
+    # One of that name is another one: it may have another size, and begins anew.
+    again = join(rig, gateway, 1)
+    assert again.lease["position"] == 0 and again.lease["token"] > member.lease["token"]
+    assert again.events(4) == [(f"a-{i}", i + 1) for i in range(4)]
+
+
 def share_of(gateway, member):
     lease = member.lease
     target = f"/hub/categories/a/messages?member={lease['member']}&size={lease['size']}&position={lease['position'] + 1}"

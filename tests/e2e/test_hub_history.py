@@ -275,13 +275,22 @@ def test_a_disk_that_fails_for_long_ends_its_readers_alone(rig, tmp_path):
     asking = threading.Thread(
         target=lambda: refused.append(ask(gateway, "/hub/streams/a-1?position=5000", Accept="text/event-stream")[0]))
     asking.start()
+    # Of a standby that gets a member whose events cannot be read the head has left already.
+    owner, standby = rig.client(gateway), rig.client(gateway)
+    for client, wait in ((owner, "no"), (standby, "yes")):
+        client.get(f"/hub/categories/a?group=g&size=1&position=5000&wait={wait}", "Accept: text/event-stream")
+        wait_until(lambda: (ask(gateway, "/hub/groups/g")[1] or {}).get("members", [{}])[0].get("owner"), "an owner")
+    assert standby.read_head().status == 200
+    owner.close()
     rest = reader.client.body.until_abort().decode()
     begun += [json.loads(data) for data in re.findall("^data: (.*)$", rest, re.MULTILINE)]
     last_id = re.findall("^id: (.*)$", rest, re.MULTILINE)[-1]
     asking.join()
     assert refused == [503]
+    assert b"event:" not in standby.body.until_abort()
     assert begun == list(range(len(begun))) and len(begun) < 20_000
-    wait_until(lambda: gateway.metrics().sum("sluice_hub_store_unread_total") == 2, "the count")
+    wait_until(lambda: gateway.metrics().sum("sluice_hub_store_unread_total") == 3, "the count")
+    assert gateway.metrics().sum("sluice_closes_total", side="self", reason="unavailable") == 2  # of those with a head
     publish(gateway, "a-1", 20_000)
     assert live.values(1) == [20_000]
     disk.work()

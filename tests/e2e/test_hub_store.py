@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from harness.gateway import binary
+from harness.gateway import binary, sanitized
 from harness.hub import Subscriber, ask
 from harness.wire import DEADLINE_S, wait_until
 
@@ -129,13 +129,16 @@ class Load:
             thread.join()
 
 
+KILLS = 5 if sanitized() else 20
+
+
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_kills_under_load_lose_nothing_that_was_acknowledged(rig, tmp_path, threads):
     acknowledged = []
     seen = []
     last_id = None
     epoch = None
-    for run in range(5):
+    for run in range(KILLS):
         gateway = start(rig, tmp_path / "hub.db", threads=threads)
         epoch = epoch or ask(gateway, "/hub/")[1]["epoch"]
         assert ask(gateway, "/hub/")[1]["epoch"] == epoch

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -10,6 +11,8 @@
 
 #include "net/hub/hub_store.h"
 #include "tests/sim/hub_disk.h"
+#include "tests/sim/hub_group.h"
+#include "tests/sim/hub_member.h"
 #include "tests/sim/hub_publisher.h"
 #include "tests/sim/hub_subscriber.h"
 #include "tests/sim/hub_workers.h"
@@ -30,10 +33,12 @@ struct Scale {
   uint64_t requests;  // of each
   uint64_t pause_ns_max;
   uint64_t subscribers;
+  uint64_t groups;
+  uint64_t members;  // those who want to be, of each
   uint64_t reloads;
   uint64_t restarts;
   uint64_t within_ns;  // of these
-  HubSubscriber::Manners manners;
+  EventClient::Manners manners;
 };
 
 class HubSimulation {
@@ -45,17 +50,20 @@ class HubSimulation {
   static Scale draw_scale(Random& random);
   StreamSettings make_settings();
   void limit_history(StreamSettings& settings);
+  void draw_reads();
   void start_process();
   void end_process(bool kill);
   std::unique_ptr<HubExchange> open_store();
   void reload();
   void check_workers();
+  void make_group();
+  bool is_settled(const HubGroup& group) const;
 
   World world_;
   Scale scale_;
   HubJudge judge_{world_};
-  HubScene scene_{.world = world_, .judge = judge_};
   HubDisk disk_;
+  HubScene scene_{.world = world_, .judge = judge_, .disk = disk_};
   HubDiskStore::Traits disk_traits_;
   HubDiskStore* store_ = nullptr;
   HubWorkers::Options options_;
@@ -63,6 +71,8 @@ class HubSimulation {
   std::vector<std::unique_ptr<HubWorkers>> processes_;
   std::vector<std::unique_ptr<HubPublisher>> publishers_;
   std::vector<std::unique_ptr<HubSubscriber>> subscribers_;
+  std::vector<std::unique_ptr<HubGroup>> groups_;
+  std::vector<std::unique_ptr<HubMember>> members_;
   // What is to happen to the process, by the time.
   struct Planned {
     uint64_t at_ns;
@@ -72,14 +82,17 @@ class HubSimulation {
 };
 
 Scale HubSimulation::draw_scale(Random& random) {
-  HubSubscriber::Manners manners;
+  EventClient::Manners manners;
   if (random.chance(0.5)) manners.rests = 0.2;
   if (random.chance(0.7)) manners.cut_per_s = random.chance(0.5) ? 2 : 0.2;
+  if (random.chance(0.4)) manners.http2 = 0.7;
   manners.returns_ns_max = random.magnitude(10 * kMillisecond, 5 * kSecond);
   return {.publishers = random.between(1, 4),
           .requests = random.magnitude(2, 30),
           .pause_ns_max = random.magnitude(5 * kMillisecond, 2 * kSecond),
           .subscribers = random.magnitude(1, 12),
+          .groups = random.chance(0.6) ? random.between(1, 2) : 0,
+          .members = random.between(1, 6),
           .reloads = random.chance(0.3) ? random.between(1, 3) : 0,
           .restarts = random.chance(0.5) ? random.between(1, 3) : 0,
           .within_ns = random.magnitude(kSecond, 20 * kSecond),
@@ -98,16 +111,19 @@ HubSimulation::HubSimulation(uint64_t seed, bool traced, const Scale* scale)
   if (random.chance(0.2)) options_.lanes = {.changes = 4096, .calls = 64};
   scene_.stored = random.chance(0.5);
   if (random.chance(0.3)) disk_traits_.fails = 0.1;
+  draw_reads();
   scene_.streams = random.between(1, 8);
   scene_.pads = random.chance(0.7);
   scene_.batch_max = random.chance(0.2) ? 1000 : 8;
   Config& config = options_.config;
   Route route{.path = "/hub", .upstreams = {}, .settings = make_settings()};
   route.hub = "main";
+  route.settings.heal = Heal::kOff;  // as the reader of the configuration has it for hubs
   route.upstreams.push_back({.url = "hub:main", .host = "main", .address = {}});
   scene_.durable = scene_.stored && route.settings.hub_ack == HubAck::kDisk;
   scene_.busy = options_.lanes.changes < limits::kHubLaneChanges || disk_traits_.fails > 0 ||
                 route.settings.hub_rate > 0 || route.settings.hub_streams < 100;
+  scene_.lease_ns = route.settings.hub_lease_ms * kMillisecond;
   scene_.key_window_ns = route.settings.hub_dedup_window_ms * kMillisecond;
   config.defaults = route.settings;
   config.routes.push_back(std::move(route));
@@ -131,6 +147,7 @@ StreamSettings HubSimulation::make_settings() {
   settings.buffer_size_max = settings.buffer_size << random.between(0, 4);
   settings.hub_dedup_window_ms = random.magnitude(20'000, 120'000);
   settings.hub_ack = random.chance(0.7) ? HubAck::kDisk : HubAck::kMemory;
+  settings.hub_lease_ms = random.magnitude(3'000, 30'000);
   if (random.chance(0.1)) settings.hub_rate = random.magnitude(5, 200);
   if (random.chance(0.3)) {
     using enum ContentCoding;
@@ -155,6 +172,16 @@ void HubSimulation::limit_history(StreamSettings& settings) {
   if (random.chance(0.3)) settings.hub_stream_events = random.magnitude(1, 20);
   if (settings.hub_stream_events > 0)
     judge_.stream_events = std::min(judge_.stream_events, settings.hub_stream_events);
+}
+
+// Pages of the disk come late, and some not at all, alone or for a while.
+void HubSimulation::draw_reads() {
+  Random& random = world_.random;
+  if (random.chance(0.3)) disk_traits_.page_ns_max = 300 * kMillisecond;
+  if (!random.chance(0.4)) return;
+  bool for_long = random.chance(0.5);
+  disk_traits_.unread = for_long ? 0.05 : 0.3;
+  if (for_long) disk_traits_.unread_ns_max = 10 * kSecond;
 }
 
 std::unique_ptr<HubExchange> HubSimulation::open_store() {
@@ -240,6 +267,27 @@ void HubSimulation::check_workers() {
   }
 }
 
+void HubSimulation::make_group() {
+  Random& random = world_.random;
+  HubWish wish{.size = random.between(1, 4)};
+  wish.categories.emplace_back(random.chance(0.5) ? "acc" : "ord");
+  if (random.chance(0.2)) wish.streams.push_back(scene_.shared_stream());
+  if (random.chance(0.2)) wish.categories.emplace_back("own");
+  const char* start = random.chance(0.7) ? "" : "&position=latest";
+  groups_.push_back(std::make_unique<HubGroup>(scene_, groups_.size(), std::move(wish), start));
+  for (uint64_t i = 0; i < scale_.members; ++i)
+    members_.push_back(std::make_unique<HubMember>(scene_, *groups_.back(), i, scale_.manners));
+}
+
+// Each of its members has an owner, as far as there are enough, who has handled all.
+bool HubSimulation::is_settled(const HubGroup& group) const {
+  std::set<uint64_t> owned;
+  uint64_t wanted = std::min(scale_.members, group.size());
+  for (const auto& member : members_)
+    if (&member->group() == &group && member->up_to_date()) owned.insert(*member->owns());
+  return owned.size() == wanted;
+}
+
 SimulationReport HubSimulation::run() {
   start_process();
   for (uint64_t i = 0; i < scale_.publishers; ++i)
@@ -247,6 +295,7 @@ SimulationReport HubSimulation::run() {
         std::make_unique<HubPublisher>(scene_, i, scale_.requests, scale_.pause_ns_max));
   for (uint64_t i = 0; i < scale_.subscribers; ++i)
     subscribers_.push_back(std::make_unique<HubSubscriber>(scene_, i, scale_.manners));
+  for (uint64_t i = 0; i < scale_.groups; ++i) make_group();
   uint64_t until_ns = world_.now_ns() + kPublishesWithinNs;
   auto done = [](const auto& publisher) { return publisher->done(); };
   while (!std::ranges::all_of(publishers_, done) || !planned_.empty()) {
@@ -264,6 +313,9 @@ SimulationReport HubSimulation::run() {
   }
   world_.trace("nobody publishes any more");
   scene_.settles = true;
+  // A member without events is never further than its group's beginning, so it reads all of it each
+  // time that a page has failed.
+  disk_.can_be_read = true;
   until_ns = world_.now_ns() + kSettlesWithinNs;
   auto late = [](const auto& subscriber) { return !subscriber->up_to_date(); };
   for (auto one = subscribers_.begin(); one != subscribers_.end();) {
@@ -275,8 +327,16 @@ SimulationReport HubSimulation::run() {
       violation("subscriber " + std::to_string(one - subscribers_.begin()) +
                 " does not get what there is");
   }
+  for (const auto& group : groups_)
+    for (; !is_settled(*group); scene_.workers->turn())
+      if (world_.now_ns() > until_ns)
+        violation("group " + group->name() + " does not handle what there is");
   check_workers();
   for (const auto& subscriber : subscribers_) subscriber->leave();
+  for (const auto& member : members_) member->leave();
+  // Pages that nobody waits for any more.
+  until_ns = world_.now_ns() + disk_traits_.page_ns_max;
+  while (world_.now_ns() < until_ns) scene_.workers->turn();
   scene_.workers->run_until_idle();
   end_process(/*kill=*/false);
   if (scene_.stored) judge_.check_disk(disk_);
@@ -301,6 +361,8 @@ SimulationReport simulate_hub_resume(uint64_t seed, bool traced) {
       .requests = 300,
       .pause_ns_max = 4 * kSecond,
       .subscribers = 1000,
+      .groups = 1,
+      .members = 10,
       .reloads = 10,
       .restarts = 6,
       .within_ns = kMinutesNs,

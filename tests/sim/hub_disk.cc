@@ -75,8 +75,8 @@ std::optional<StoreHead> HubDiskStore::load(StoreLoad& into, std::string& /*erro
     if (!event.message_id.empty()) into.on_message_id(stored);
     if (i >= first) into.on_event(stored);
   }
-  for (const auto& [id, position] : disk_.consumers)
-    into.on_consumer({.id = id, .position = position, .fence = 0});
+  for (const auto& [id, consumer] : disk_.consumers)
+    into.on_consumer({.id = id, .position = consumer.position, .fence = consumer.fence});
   return StoreHead{.epoch = disk_.epoch,
                    .first_global_position = disk_.events.empty() ? uint64_t{0} : 1,
                    .last_global_position = last_global(),
@@ -93,13 +93,22 @@ bool HubDiskStore::append(std::unique_ptr<StoreBatch>& batch) {
 bool HubDiskStore::read(StoreRead wanted) {
   after(world_.random.magnitude(1, traits_.page_ns_max), [this, wanted = std::move(wanted)] {
     StorePage page;
-    if (world_.random.chance(traits_.unread))
-      page.outcome = StoreOutcome::kFailed;
-    else
+    if (reads())
       page = page_of(wanted);
+    else
+      page.outcome = StoreOutcome::kFailed;
     user_.on_page(wanted.id, std::move(page));
   });
   return true;
+}
+
+bool HubDiskStore::reads() {
+  if (disk_.can_be_read) return true;
+  if (world_.random.chance(traits_.unread))
+    unread_until_ns_ = world_.now_ns() + world_.random.magnitude(1, traits_.unread_ns_max);
+  if (world_.now_ns() >= unread_until_ns_) return true;
+  disk_.trouble_ns = world_.now_ns();
+  return false;
 }
 
 // Global positions are dense from 1, so an event's is its place here.
@@ -168,6 +177,7 @@ void HubDiskStore::begin_commit() {
 
 void HubDiskStore::end_commit() {
   if (world_.random.chance(traits_.fails)) {
+    disk_.trouble_ns = world_.now_ns();
     become(world_.random.chance(0.5) ? StoreState::kFull : StoreState::kFailed);
     waiting_.insert(waiting_.begin(), std::move_iterator(committing_.begin()),
                     std::move_iterator(committing_.end()));
@@ -208,8 +218,13 @@ void HubDiskStore::write(const StoreBatch& batch) {
                             event.time_us, event.json});
   }
   for (const StoredKey& key : batch.keys) disk_.keys.push_back({std::string(key.key), key});
-  for (const StoredConsumer& consumer : batch.consumers)
-    disk_.consumers[std::string(consumer.id)] = consumer.position;
+  for (const StoredConsumer& consumer : batch.consumers) {
+    std::string id(consumer.id);
+    if (consumer.gone)
+      disk_.consumers.erase(id);
+    else
+      disk_.consumers[id] = {consumer.position, consumer.fence};
+  }
 }
 
 void HubDiskStore::kill() {

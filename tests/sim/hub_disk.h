@@ -34,12 +34,18 @@ struct HubDisk {
     std::string key;
     StoredKey stored;
   };
+  struct Consumer {
+    uint64_t position;
+    uint64_t fence;
+  };
 
   HubEpoch epoch = {};
   bool in_order = true;  // the process before has ended so, or shows durable events alone
   std::vector<Event> events = {};
   std::vector<Key> keys = {};
-  std::map<std::string, uint64_t> consumers = {};
+  std::map<std::string, Consumer> consumers = {};
+  uint64_t trouble_ns = 0;   // when a commit or a read has failed, the last time
+  bool can_be_read = false;  // at all times, from here on
 };
 
 class HubDiskStore final : public Store {
@@ -48,7 +54,8 @@ class HubDiskStore final : public Store {
     double fails = 0;  // a commit, so that the store does for a while
     uint64_t commit_ns_max = 5 * kMillisecond;
     uint64_t fails_ns_max = 2 * kSecond;
-    double unread = 0;  // a page
+    double unread = 0;  // a page, and those that follow for a while
+    uint64_t unread_ns_max = 1;
     uint64_t page_ns_max = 20 * kMillisecond;
   };
 
@@ -72,6 +79,7 @@ class HubDiskStore final : public Store {
   void end_commit();
   void write(const StoreBatch& batch);
   StorePage page_of(const StoreRead& wanted) const;
+  bool reads();
   void refuse();
   void become(StoreState state);
   uint64_t last_global() const { return disk_.events.empty() ? 0 : disk_.events.back().global; }
@@ -85,6 +93,7 @@ class HubDiskStore final : public Store {
   Batches waiting_;
   Batches committing_;
   StoreState state_ = StoreState::kReady;
+  uint64_t unread_until_ns_ = 0;
   bool killed_ = false;
 };
 

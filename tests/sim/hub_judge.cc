@@ -21,7 +21,7 @@ std::string category(const std::string& stream) {
 
 }  // namespace
 
-std::optional<uint64_t> member_of(std::string_view stream, uint64_t size) {
+std::optional<uint64_t> group_hash_of(std::string_view stream) {
   size_t dash = stream.find('-');
   if (dash == stream.npos) return std::nullopt;
   std::string_view id = stream.substr(dash + 1);
@@ -31,14 +31,27 @@ std::optional<uint64_t> member_of(std::string_view stream, uint64_t size) {
   int64_t number = 0;
   for (size_t i = 0; i < 8; ++i)
     number = static_cast<int64_t>(static_cast<uint64_t>(number) << 8 | sum[i]);
-  return (number < 0 ? -static_cast<uint64_t>(number) : static_cast<uint64_t>(number)) % size;
+  return number < 0 ? -static_cast<uint64_t>(number) : static_cast<uint64_t>(number);
 }
 
 bool HubWish::wants(const HubEvent& event) const {
   if (!correlation.empty() && event.correlation != correlation) return false;
-  if (member && member_of(event.stream, size) != member) return false;
+  if (member && !(event.group_hash && *event.group_hash % size == *member)) return false;
   return std::ranges::find(streams, event.stream) != streams.end() ||
          std::ranges::find(categories, category(event.stream)) != categories.end();
+}
+
+std::string HubWish::target() const {
+  bool category = streams.empty() && categories.size() == 1;
+  return category ? "/hub/categories/" + categories.front() : "/hub/subscribe";
+}
+
+std::string HubWish::query() const {
+  std::string text;
+  if (streams.empty() && categories.size() == 1) return text;
+  for (const std::string& stream : streams) text += "&stream=" + stream;
+  for (const std::string& category : categories) text += "&category=" + category;
+  return text;
 }
 
 void HubJudge::begin_process(uint32_t epoch, const HubDisk* disk) {

@@ -19,6 +19,9 @@
 
 namespace sluice::sim {
 
+// Of its cardinal id by Message DB's rule, worked out here once more; nullopt: it has none.
+std::optional<uint64_t> group_hash_of(std::string_view stream);
+
 struct HubEvent {
   std::string stream;
   std::string data;  // as it was published
@@ -26,6 +29,7 @@ struct HubEvent {
   std::string correlation = {};  // the category that it names
   uint64_t asked_ns = 0;         // the request's last byte was written; 0: it never was
   bool refused = false;          // the hub has said that it has not taken it
+  std::optional<uint64_t> group_hash = group_hash_of(stream);
 };
 
 struct HubPlace {
@@ -45,10 +49,10 @@ struct HubWish {
 
   bool wants(const HubEvent& event) const;
   bool single() const { return streams.size() == 1 && categories.empty(); }
+  // How it is asked for: a path, and what belongs into its query ("&" before each).
+  std::string target() const;
+  std::string query() const;
 };
-
-// Message DB's rule, worked out here once more; nullopt: of no member.
-std::optional<uint64_t> member_of(std::string_view stream, uint64_t size);
 
 class HubJudge {
  public:

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "net/encode/decoders.h"
@@ -15,11 +16,16 @@
 
 namespace sluice::sim {
 
+// So long readers remember that the disk has failed: longer than a gateway lets them wait.
+inline constexpr uint64_t kTroubleNs = 10 * kSecond;
+
 struct HubScene {
   World& world;
   HubJudge& judge;
+  const HubDisk& disk;
   HubWorkers* workers = nullptr;  // null: no process serves
   uint64_t key_window_ns = 0;
+  uint64_t lease_ns = 0;
   bool stored = false;
   bool durable = false;  // events are shown when they are on the disk
   bool busy = false;     // publishers may be told to come back
@@ -34,6 +40,13 @@ struct HubScene {
   uint64_t answered = 0;
   uint64_t cut = 0;
   uint64_t gaps = 0;
+  std::set<uint64_t> tokens = {};  // that members of groups were given
+  uint64_t newest_token = 0;
+
+  // What has left the memory is gone.
+  bool may_lose() const { return !stored && (judge.evicts || judge.forgets); }
+  // Readers that are behind may have waited for the disk in vain.
+  bool disk_in_trouble() const { return stored && world.now_ns() < disk.trouble_ns + kTroubleNs; }
 
   std::string shared_stream() {
     uint64_t which = world.random.between(0, streams - 1);

@@ -1,15 +1,15 @@
 # The simulation: the product's own objects on a fake kernel, in place of sluice_kernel.
-add_library(sluice_sim STATIC sim/body_check.cc sim/checked_gateway.cc sim/client.cc sim/coded.cc sim/counters.cc sim/dialects.cc
-            sim/failover.cc sim/failover_judge.cc sim/failover_peers.cc sim/healing.cc sim/healing_peers.cc sim/http.cc sim/http2_client.cc sim/http2_client_answers.cc sim/http2_fields.cc sim/hub.cc sim/hub_disk.cc sim/hub_judge.cc sim/hub_publisher.cc sim/hub_scene.cc sim/hub_subscriber.cc sim/hub_workers.cc sim/judge.cc sim/kernel.cc sim/kernel_attempts.cc sim/kernel_state.cc sim/names.cc sim/network.cc
+add_library(sluice_sim STATIC sim/body_check.cc sim/checked_gateway.cc sim/client.cc sim/coded.cc sim/counters.cc sim/dialects.cc sim/event_client.cc
+            sim/failover.cc sim/failover_judge.cc sim/failover_peers.cc sim/healing.cc sim/healing_peers.cc sim/http.cc sim/http2_answer.cc sim/http2_client.cc sim/http2_client_answers.cc sim/http2_fields.cc sim/hub.cc sim/hub_disk.cc sim/hub_group.cc sim/hub_judge.cc sim/hub_member.cc sim/hub_publisher.cc sim/hub_reader.cc sim/hub_scene.cc sim/hub_subscriber.cc sim/hub_workers.cc sim/judge.cc sim/kernel.cc sim/kernel_attempts.cc sim/kernel_state.cc sim/names.cc sim/network.cc
             sim/reload.cc sim/script.cc sim/seam.cc sim/simulation.cc sim/upstream.cc sim/weather.cc sim/world.cc)
 target_link_libraries(sluice_sim PUBLIC sluice_gateway PRIVATE nghttp2 zlib zstd OpenSSL::Crypto)
 if(SLUICE_UNITY)  # in groups that share no names of their own
   set_target_properties(sluice_sim PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
   set_source_files_properties(sim/failover.cc sim/failover_judge.cc sim/failover_peers.cc PROPERTIES UNITY_GROUP failover)
   set_source_files_properties(sim/healing.cc sim/healing_peers.cc sim/upstream.cc PROPERTIES UNITY_GROUP healing)
-  set_source_files_properties(sim/http2_client.cc sim/http2_client_answers.cc sim/http2_fields.cc PROPERTIES UNITY_GROUP http2)
-  set_source_files_properties(sim/hub.cc sim/hub_disk.cc sim/hub_judge.cc sim/hub_publisher.cc sim/hub_scene.cc
-                              sim/hub_subscriber.cc sim/hub_workers.cc PROPERTIES UNITY_GROUP hub)
+  set_source_files_properties(sim/http2_answer.cc sim/http2_client.cc sim/http2_client_answers.cc sim/http2_fields.cc PROPERTIES UNITY_GROUP http2)
+  set_source_files_properties(sim/event_client.cc sim/hub.cc sim/hub_disk.cc sim/hub_group.cc sim/hub_judge.cc sim/hub_member.cc
+                              sim/hub_publisher.cc sim/hub_reader.cc sim/hub_scene.cc sim/hub_subscriber.cc sim/hub_workers.cc PROPERTIES UNITY_GROUP hub)
   set_source_files_properties(
     sim/body_check.cc sim/checked_gateway.cc sim/client.cc sim/counters.cc sim/http.cc sim/judge.cc sim/kernel.cc
     sim/kernel_attempts.cc sim/kernel_state.cc sim/names.cc sim/network.cc sim/script.cc sim/seam.cc sim/simulation.cc

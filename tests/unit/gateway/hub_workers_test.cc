@@ -3,12 +3,17 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "net/hub/hub_store.h"
 #include "tests/unit/gateway/hub_testing.h"
 #include "tests/unit/gateway/net_testing.h"
 
@@ -23,6 +28,14 @@ constexpr unsigned kOther = 1;
 
 void publish(const Wire& client) {
   client.send("POST /hub/streams/account-1 HTTP/1.1\r\nhost: test\r\ncontent-length: 1\r\n\r\n7");
+}
+
+Wire ask_for_member(TestWorker& worker) {
+  Wire client = worker.connect();
+  client.send(
+      "GET /hub/categories/account?group=g&size=1&wait=yes HTTP/1.1\r\nhost: test\r\n"
+      "accept: text/event-stream\r\n\r\n");
+  return client;
 }
 
 // The home is the test, and its lanes have room for two calls.
@@ -49,6 +62,28 @@ class AskingWorker : public ::testing::Test {
   void answer(std::unique_ptr<HomeCall> call) {
     call->result = {.status = PublishResult::Status::kAppended, .global = 1, .count = 1};
     EXPECT_TRUE(lane().down.push({.kind = HubChange::Kind::kAnswer, .call = call.release()}));
+    EXPECT_TRUE(worker_.tell_hub_news());
+  }
+
+  void answer_lease(std::unique_ptr<HomeCall> call, GroupCall::Status status) {
+    if (!call->group) {
+      ADD_FAILURE() << "no lease was asked for";
+      return;
+    }
+    call->group->status = status;
+    call->group->token = 7;
+    EXPECT_TRUE(lane().down.push({.kind = HubChange::Kind::kAnswer, .call = call.release()}));
+    EXPECT_TRUE(worker_.tell_hub_news());
+  }
+  Wire standby() {
+    Wire client = ask_for_member(worker_);
+    answer_lease(next_call(), GroupCall::Status::kAllTaken);
+    EXPECT_THAT(client.receive_through("\r\n\r\n"), StartsWith("HTTP/1.1 200 "));
+    return client;
+  }
+  void tell_of_free_member() {
+    Groups::News news{Groups::News::Kind::kFree, Groups::hash_of("g")};
+    EXPECT_TRUE(lane().down.push({.kind = HubChange::Kind::kGroups, .groups = news}));
     EXPECT_TRUE(worker_.tell_hub_news());
   }
 
@@ -159,6 +194,17 @@ TEST_F(AskingWorker, ServesAReaderWithoutWhatCameAfterIt) {
   EXPECT_THAT(subscriber.receive_through("id: "), StartsWith("HTTP/1.1 200 "));
 }
 
+// The first time another worker's standby is quicker.
+TEST_F(AskingWorker, AStandbyThatGetsNoMemberKeepsItsPlace) {
+  Wire first = standby();
+  Wire second = standby();
+  tell_of_free_member();
+  answer_lease(next_call(), GroupCall::Status::kAllTaken);
+  tell_of_free_member();
+  answer_lease(next_call(), GroupCall::Status::kDone);
+  EXPECT_THAT(first.receive_through("}\n\n"), HasSubstr("event: sluice.lease\n"));
+}
+
 // Both are workers.
 class HomeAndOther : public ::testing::Test {
  protected:
@@ -185,6 +231,81 @@ TEST_F(HomeAndOther, TheHomeStaysUntilNobodyCanAskIt) {
   publisher.hang_up();
   home_worker_.join();
   other_worker_.join();
+}
+
+// Its disk has taken what it was given when the test says so.
+class SlowStore final : public Store {
+ public:
+  explicit SlowStore(StoreUser& user) : user_(user) {}
+
+  std::optional<StoreHead> load(StoreLoad& /*into*/, std::string& /*error*/) override {
+    return StoreHead{.epoch = {1, 2}};
+  }
+  bool append(std::unique_ptr<StoreBatch>& batch) override {
+    std::lock_guard guard(lock_);
+    batches_.push_back(std::move(batch));
+    return true;
+  }
+  bool read(StoreRead /*read*/) override { return false; }
+  StoreState state() const override { return StoreState::kReady; }
+
+  // A batch comes, and is taken.
+  std::unique_ptr<StoreBatch> next() {
+    for (;; std::this_thread::yield()) {
+      std::lock_guard guard(lock_);
+      if (batches_.empty()) continue;
+      std::unique_ptr<StoreBatch> batch = std::move(batches_.front());
+      batches_.erase(batches_.begin());
+      return batch;
+    }
+  }
+  void take(std::unique_ptr<StoreBatch> batch) {
+    user_.on_appended(std::move(batch), StoreOutcome::kDurable);
+  }
+
+ private:
+  StoreUser& user_;
+  std::mutex lock_;
+  std::vector<std::unique_ptr<StoreBatch>> batches_;
+};
+
+class HomeWithASlowDisk : public ::testing::Test {
+ protected:
+  HomeWithASlowDisk() {
+    auto make = [this](StoreUser& user) {
+      auto made = std::make_unique<SlowStore>(user);
+      disk_ = made.get();
+      return made;
+    };
+    auto wake = [this](std::optional<unsigned> /*worker*/) { (void)process_.wake(kHome); };
+    auto hub = std::make_unique<HubExchange>("main", 1, kHome, /*seed=*/1);
+    hub->store = std::make_unique<HubStore>(HubAck::kDisk, make, /*workers=*/1, wake);
+    EXPECT_EQ(hub->store->load({}, /*wall_ms=*/1), "");
+    HubProcess::Opened opened;
+    opened.emplace("main", std::move(hub));
+    process_.add(opened);
+    worker_ = std::make_unique<TestWorker>(hub_config(), kHome, &process_);
+    process_.set_waker([this](unsigned) { return worker_->tell_hub_news(); });
+  }
+  ~HomeWithASlowDisk() override { process_.silence_stores(); }
+
+  SlowStore* disk_ = nullptr;
+  HubProcess process_{1, kHome};
+  std::unique_ptr<TestWorker> worker_;
+};
+
+// Else it might hear that one is free first, and wait for the next one.
+TEST_F(HomeWithASlowDisk, WhoWaitsForAMemberHearsSoThoughTheDiskIsSlow) {
+  Wire owner = ask_for_member(*worker_);
+  disk_->take(disk_->next());
+  EXPECT_THAT(owner.receive_through("}\n\n"), HasSubstr("event: sluice.lease\n"));
+  Wire publisher = worker_->connect();
+  publish(publisher);
+  std::unique_ptr<StoreBatch> batch = disk_->next();
+  Wire standby = ask_for_member(*worker_);
+  EXPECT_THAT(standby.receive_through("\r\n\r\n"), StartsWith("HTTP/1.1 200 "));
+  disk_->take(std::move(batch));
+  EXPECT_THAT(publisher.receive_through("}\n"), StartsWith("HTTP/1.1 201 "));
 }
 
 }  // namespace

@@ -158,6 +158,16 @@ TEST(HubCall, OnlyAnOriginThatTheRouteNamesMayRead) {
   EXPECT_EQ(told("https://c", {}), "");
 }
 
+TEST(HubCall, AGroupIsDeletedByThoseWhoMayChangeIt) {
+  HubCall call = call_of("/groups/g", "", "DELETE");
+  EXPECT_EQ(call.status, 0);
+  EXPECT_EQ(call.what, HubCall::What::kDeleteGroup);
+  EXPECT_EQ(call.group, "g");
+  EXPECT_EQ(call_of("/groups/g?size=2", "", "DELETE").status, 400);
+  EXPECT_EQ(call_of("/groups/g", "Origin: http://e\r\n", "DELETE").status, 403);
+  EXPECT_EQ(call_of("/consumers/c", "", "DELETE").status, 405);
+}
+
 TEST(HubCall, Acknowledgements) {
   HubCall call = call_of("/groups/g%2D1/members/7?token=9", "", "PUT");
   EXPECT_EQ(call.status, 0);
@@ -170,6 +180,7 @@ TEST(HubCall, Acknowledgements) {
     EXPECT_EQ(call_of(target, "", "PUT").status, 400) << target;
   EXPECT_EQ(call_of("/groups/g/members/7?token=9").status, 405);
   EXPECT_EQ(call_of("/groups/g", "", "PUT").status, 405);
+  EXPECT_EQ(call_of("/groups/g/members/7?token=9", "", "DELETE").status, 405);
   // A page of elsewhere may neither acknowledge nor take a member.
   EXPECT_EQ(call_of("/groups/g/members/7?token=9", "Origin: http://e\r\n", "PUT").status, 403);
   EXPECT_EQ(subscription("/categories/a?group=g&size=2", "Origin: http://e\r\n").status, 403);

@@ -164,6 +164,31 @@ TEST(Cursor, ACategoryLosesWhatItsStreamsLetGo) {
   EXPECT_THAT(reader.read(), ElementsAre("a-1/0", "a-2/1"));
 }
 
+// An event has left its stream before it is in the file, which has let go of others meanwhile.
+TEST(Cursor, WhatTheStoreIsStillToGetIsNoGapBehindATrimmedFile) {
+  HubLog hub;
+  hub.use_store();
+  hub.home.set_limits({.stream_events = 1});
+  for (const char* stream : {"b-1", "a-1", "a-1", "a-1"}) hub.publish(stream);
+  Start start{.at = At::kPosition, .number = 1};
+  auto entered = [&](StorePage page) {
+    HubReader reader(hub);
+    reader.of("a-1", false);
+    EXPECT_FALSE(reader.begin(start, /*has_store=*/true));
+    EXPECT_TRUE(reader.cursor.awaits_page());
+    return reader.enter(page, start);
+  };
+  StoredEvent second{.stream = "a-1", .position = 1, .global_position = 3};
+  StoredEvent third{.stream = "a-1", .position = 2, .global_position = 4};
+  using Entered = Cursor::Entered;
+  EXPECT_EQ(entered({.from = 1, .through = 2, .first = 2, .last = 2}), Entered::kTooEarly);
+  EXPECT_EQ(entered({.events = {second}, .from = 1, .through = 3, .first = 2, .last = 3}),
+            Entered::kWhole);
+  EXPECT_EQ(entered({.events = {third}, .from = 1, .through = 4, .first = 4, .last = 4}),
+            Entered::kInLog)
+      << "it is lost, and the log goes further back than the file";
+}
+
 TEST(Cursor, TheNewestOfEachStreamIsEnoughForOneThatIsBehind) {
   HubLog hub;
   HubReader reader(hub);

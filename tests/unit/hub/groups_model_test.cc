@@ -1,7 +1,7 @@
 // Groups of consumers by chance: consumers come, handle events, acknowledge now and then (some of
-// them long after they have lost their member) and go; sizes change, the store refuses, the process
-// begins anew. Each event has to be handled, and a position has to stand for nothing but events
-// that have been.
+// them long after they have lost their member) and go; sizes change, the group is deleted, the
+// store refuses, the process begins anew. Each event has to be handled, and a position has to stand
+// for nothing but events that have been.
 #include <algorithm>
 #include <deque>
 #include <map>
@@ -128,7 +128,22 @@ class World {
 
   void store() {
     for (; !unstored.empty(); unstored.pop_front())
-      for (const GroupRow& row : unstored.front().rows) rows[row.id] = row;
+      for (const GroupRow& row : unstored.front().rows) {
+        rows.erase(row.id);
+        if (!row.gone) rows[row.id] = row;
+      }
+  }
+
+  // It begins anew with its next member. Whoever still has one keeps it from that.
+  void remove() {
+    if (random.between(0, 1) == 0)
+      while (!consumers.empty()) go(0);
+    std::vector<MemberState> members = ask({.group = "g"}).members;
+    bool owned = std::ranges::any_of(members, &MemberState::leased);
+    GroupCall answer = ask({.kind = Kind::kDelete, .group = "g"});
+    EXPECT_EQ(answer.status, owned             ? Status::kOwned
+                             : members.empty() ? Status::kUnknown
+                                               : Status::kDone);
   }
 
   // An answer waits for the store, so nobody has heard of that lease.
@@ -185,6 +200,8 @@ class World {
     else if (what < 97)
       restart();
     else if (what < 98)
+      remove();
+    else if (what < 99)
       size = static_cast<uint32_t>(random.between(1, 5));
     for (size_t i = 0; i < size; ++i) {
       std::vector<MemberState> members = ask({.group = "g"}).members;

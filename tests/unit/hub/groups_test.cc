@@ -53,14 +53,14 @@ class GroupsTest : public ::testing::Test {
     return kinds;
   }
 
-  Groups groups{/*wall_ms=*/1000};
+  Groups groups{/*first_token=*/1000};
   uint64_t now_ms = 5000;
 };
 
 TEST_F(GroupsTest, AMemberHasOneOwnerAndTokensGrow) {
   GroupCall first = lease();
   GroupCall second = lease();
-  EXPECT_GT(first.token, 1000U) << "no lower than the clock, so that they grow over restarts";
+  EXPECT_GT(first.token, 1000U);
   EXPECT_GT(second.token, first.token);
   EXPECT_NE(first.member, second.member);
   EXPECT_EQ(lease().status, Status::kAllTaken);
@@ -201,7 +201,7 @@ std::vector<GroupRow> kept(const std::vector<GroupCall>& calls) {
   for (const GroupCall& call : calls) {
     for (const GroupRow& row : call.rows) {
       std::erase_if(rows, [&](const GroupRow& one) { return one.id == row.id; });
-      rows.push_back(row);
+      if (!row.gone) rows.push_back(row);
     }
   }
   std::ranges::sort(rows, {}, &GroupRow::id);
@@ -226,7 +226,7 @@ TEST_F(GroupsTest, RowsBringAGroupBack) {
   calls.push_back(lease(2));
   GroupCall third = calls.back();
   acknowledge(third, 90);
-  Groups again(/*wall_ms=*/0);
+  Groups again(/*first_token=*/0);
   for (const GroupRow& row : kept(calls)) EXPECT_TRUE(again.restore(row, /*last_position=*/80));
   EXPECT_FALSE(again.restore({"group", 1, 0}, 80)) << "a consumer of that name";
   GroupCall read{.group = "g"};
@@ -291,6 +291,64 @@ TEST_F(GroupsTest, WhatTheStoreRefusesIsTakenBack) {
   EXPECT_EQ(positions().size(), 2U);
   EXPECT_EQ(lease(2).status, Status::kDone);
   EXPECT_EQ(groups.leases(), 1U);
+}
+
+TEST_F(GroupsTest, AGroupWithoutOwnersIsDeleted) {
+  EXPECT_EQ(ask({.kind = Kind::kDelete, .group = "g"}).status, Status::kUnknown);
+  std::vector<GroupCall> calls{lease(3)};
+  GroupCall owner = calls.front();
+  EXPECT_EQ(ask({.kind = Kind::kDelete, .group = "g"}).status, Status::kOwned);
+  EXPECT_EQ(ack(owner, 10), Status::kDone);
+  tell(Kind::kRelease, owner);
+  calls.push_back(ask({.kind = Kind::kDelete, .group = "g"}));
+  EXPECT_EQ(calls.back().status, Status::kDone);
+  EXPECT_EQ(ask({.group = "g"}).status, Status::kUnknown);
+  EXPECT_EQ(ack(owner, 20), Status::kUnknown);
+  // What is kept of it is that no token may be given again.
+  std::vector<GroupRow> rows = kept(calls);
+  ASSERT_EQ(rows.size(), 1U);
+  Groups again(/*first_token=*/0);
+  EXPECT_TRUE(again.restore(rows.front(), /*last_position=*/100));
+  EXPECT_EQ(again.size(), 0U);
+  GroupCall anew{.kind = Kind::kLease, .group = "g", .sources = "cb", .size = 1};
+  again.answer(anew, kLog, 0);
+  EXPECT_GT(anew.token, owner.token);
+  EXPECT_EQ(lease(3).position, 0U) << "it begins anew";
+}
+
+TEST_F(GroupsTest, ADeletionThatTheStoreRefusesIsTakenBack) {
+  GroupCall owner = lease(2);
+  EXPECT_EQ(ack(owner, 10), Status::kDone);
+  tell(Kind::kRelease, owner);
+  GroupCall deleted = ask({.kind = Kind::kDelete, .group = "g"});
+  GroupCall anew = lease(1);
+  groups.take_back(anew, now_ms);
+  groups.take_back(deleted, now_ms);
+  EXPECT_THAT(positions(), ElementsAre(10, 0));
+  EXPECT_EQ(ack(owner, 20), Status::kDone);
+  EXPECT_EQ(lease(2).status, Status::kDone);
+}
+
+TEST_F(GroupsTest, NoRowIsLeftOfMembersThatASmallerGroupDoesNotHave) {
+  std::vector<GroupCall> calls{lease(3)};
+  tell(Kind::kRelease, calls.front());
+  calls.push_back(lease(1));
+  EXPECT_EQ(kept(calls).size(), 2U) << "the group's and its member's";
+}
+
+// As it is after a restart: nobody has heard of that lease.
+TEST_F(GroupsTest, ALeaseThatTheStoreRefusesTakesNothingFromTheLastOwner) {
+  GroupCall last = lease(1);
+  tell(Kind::kRelease, last);
+  GroupCall refused = lease(1);
+  EXPECT_EQ(ack(last, 10), Status::kFenced);
+  groups.take_back(refused, now_ms);
+  EXPECT_EQ(ack(last, 10), Status::kDone);
+  EXPECT_EQ(ack(refused, 20), Status::kFenced);
+  GroupCall next = lease(1);
+  EXPECT_EQ(next.position, 10U);
+  EXPECT_GT(next.token, refused.token) << "no token is given twice";
+  EXPECT_EQ(ack(last, 20), Status::kFenced);
 }
 
 }  // namespace

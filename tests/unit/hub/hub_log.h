@@ -59,10 +59,14 @@ class HubReader {
     topics_.push_back(std::make_unique<Topic>(std::move(name), category));
     return *this;
   }
-  bool begin(const Start& start) {
+  bool begin(const Start& start, bool has_store = false) {
     bind();
     return cursor.begin(start, hub_.log, from(), hub_.home.epoch(),
-                        hub_.log.stream(topics_.front()->name));
+                        hub_.log.stream(topics_.front()->name), has_store);
+  }
+  Cursor::Entered enter(const StorePage& page, const Start& start) {
+    bind();
+    return cursor.enter(page, start, hub_.log, from());
   }
   // What is there, as "stream/position", up to the end or to a loss.
   std::vector<std::string> read() {

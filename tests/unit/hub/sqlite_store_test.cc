@@ -111,13 +111,14 @@ TEST_F(SqliteStoreTest, BatchesAreAnsweredInOrder) {
   for (size_t i = 0; i < answers.size(); ++i) EXPECT_EQ(answers[i].first, i + 1);
 }
 
-TEST_F(SqliteStoreTest, ConsumersAreKept) {
+TEST_F(SqliteStoreTest, ConsumersAreKeptUntilTheyAreGone) {
   {
     Opened opened(options_for(file_));
-    std::vector<StoredConsumer> consumers = {{"one", 5, 0}, {"two", 7, 1}, {"one", 6, 2}};
+    std::vector<StoredConsumer> consumers = {
+        {"one", 5, 0}, {"two", 7, 1}, {"three", 1, 0}, {"one", 6, 2}};
+    std::vector<StoredConsumer> later = {{"two", 3, 4}, {.id = "three", .gone = true}};
     opened.append(std::make_unique<Batch>(std::vector<Event>{}, consumers));
-    opened.append(
-        std::make_unique<Batch>(std::vector<Event>{}, std::vector<StoredConsumer>{{"two", 3, 4}}));
+    opened.append(std::make_unique<Batch>(std::vector<Event>{}, later));
     opened.user.wait_for_answers(2);
   }
   EXPECT_THAT(Opened(options_for(file_)).loaded.consumers,
