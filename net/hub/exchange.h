@@ -85,8 +85,8 @@ struct HubChange {
   union {
     Block* block = nullptr;
     uint64_t global;
-    std::string* stream;  // the receiver's to delete
-    HomeCall* call;       // the same
+    uint64_t count;  // of streams
+    HomeCall* call;  // the receiver's to delete
     Groups::News groups;
   };
 };

@@ -9,6 +9,9 @@ namespace sluice {
 
 namespace {
 
+// The part of a hub's bytes that its streams may take before those without events are forgotten.
+constexpr uint64_t kStreamsShare = 2;
+
 uint32_t upper_half(uint64_t value) {
   return static_cast<uint32_t>(value >> 32);
 }
@@ -191,21 +194,33 @@ bool Home::takes(uint64_t events, uint64_t now_ms, PublishResult& result) {
 bool Home::has_room_for_stream(PublishResult& result) {
   if (log_.streams() < limits_.streams) return true;
   // A store goes on with a stream's positions, however old it is.
-  LogStream* oldest = stored_ ? nullptr : log_.longest_empty();
-  if (!oldest) {
+  if (stored_ || !log_.longest_empty()) {
     result.status = Status::kTooManyStreams;
     return false;
   }
-  changes_.forget(std::string(oldest->name));
+  changes_.forget();
   return true;
+}
+
+bool Home::over_bytes() const {
+  if (limits_.history_bytes == 0) return false;
+  uint64_t bytes = log_.bytes() + (holders_ - 1) * log_.index_bytes();
+  // Streams that stay for good would leave no room for events in the end.
+  if (stored_) bytes -= holders_ * log_.stream_bytes();
+  if (more_bytes_) bytes += more_bytes_->load(std::memory_order_relaxed);
+  return bytes > limits_.history_bytes;
+}
+
+// To have room for events. Below that, a stream goes on with its positions however old it is.
+bool Home::may_forget() const {
+  return !stored_ && log_.longest_empty() &&
+         holders_ * log_.stream_bytes() > limits_.history_bytes / kStreamsShare;
 }
 
 bool Home::over_limits(uint64_t wall_ms) const {
   if (limits_.history_events != 0 && log_.events() > limits_.history_events) return true;
   if (log_.holes() > limits_.holes) return true;
-  uint64_t bytes = log_.bytes() + (holders_ - 1) * log_.index_bytes();
-  if (more_bytes_) bytes += more_bytes_->load(std::memory_order_relaxed);
-  if (limits_.history_bytes != 0 && bytes > limits_.history_bytes) return true;
+  if (over_bytes()) return true;
   if (limits_.history_age_ms == 0) return false;
   const Log::Entry* oldest = log_.at(log_.first());
   return oldest && oldest->block->time_ms() + limits_.history_age_ms < wall_ms;
@@ -213,9 +228,16 @@ bool Home::over_limits(uint64_t wall_ms) const {
 
 void Home::trim(uint64_t now_ms, uint64_t wall_ms) {
   keys_.expire(now_ms > limits_.window_ms ? now_ms - limits_.window_ms : 0);
-  // What a stream has evicted by itself leaves holes, which go with what lies before them.
-  while (log_.first() < log_.next() && (over_limits(wall_ms) || !log_.at(log_.first())))
+  for (;;) {
+    if (over_bytes() && may_forget()) {
+      changes_.forget();
+      continue;
+    }
+    // What a stream has evicted by itself leaves holes, which go with what lies before them.
+    bool goes = log_.first() < log_.next() && (over_limits(wall_ms) || !log_.at(log_.first()));
+    if (!goes) return;
     changes_.evict_through(log_.first());
+  }
 }
 
 std::optional<uint64_t> Home::consumer(const std::string& id) const {

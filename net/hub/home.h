@@ -50,7 +50,8 @@ class ChangeSink {
   // The draft is what the block was made of.
   virtual void append(Block& block, const EventDraft& draft) = 0;
   virtual void evict_through(uint64_t global) = 0;
-  virtual void forget(const std::string& stream) = 0;
+  // The stream of which nothing has been held for longest.
+  virtual void forget() = 0;
 
  protected:
   ~ChangeSink() = default;
@@ -142,7 +143,9 @@ class Home {
 
   uint64_t next_global() const { return log_.next() + ahead_events_; }
   uint32_t new_epoch(std::string_view stream) const;
+  bool over_bytes() const;
   bool over_limits(uint64_t wall_ms) const;
+  bool may_forget() const;
 
   Log& log_;
   ChangeSink& changes_;

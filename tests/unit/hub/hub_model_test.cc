@@ -23,7 +23,7 @@ namespace {
 struct Told {
   Block* block = nullptr;
   uint64_t evicted = 0;
-  std::string forgotten = {};
+  bool forgets = false;
 };
 
 class Replica {
@@ -34,7 +34,7 @@ class Replica {
     bool created = false;
     if (told.block) log.append(*told.block, &created);
     if (told.evicted != 0) log.evict_through(told.evicted);
-    if (!told.forgotten.empty()) log.forget(told.forgotten);
+    if (told.forgets) log.forget(*log.longest_empty());
   }
 
   Log log;
@@ -69,7 +69,7 @@ class World final : public ChangeSink {
     tell({.block = &block});
   }
   void evict_through(uint64_t global) override { tell({.evicted = global}); }
-  void forget(const std::string& stream) override { tell({.forgotten = stream}); }
+  void forget() override { tell({.forgets = true}); }
 
   void tell(const Told& told) {
     first.apply(told);
