@@ -19,7 +19,6 @@ namespace sluice {
 
 namespace {
 
-constexpr size_t kBodyBytesMax = 4UL * 1024 * 1024;
 constexpr std::string_view kEventStream = "text/event-stream";
 constexpr uint64_t kRetryLeastMs = 1'000;
 constexpr uint64_t kRetryMostMs = 10'000;
@@ -80,9 +79,8 @@ void HubRequest::read_body() {
     }
     if (bytes == 0) return;
     MemoryLimit& memory = hubs_.context().memory_limit;
-    if (wanted && body->size() > kBodyBytesMax) {
-      call_->status = 413;
-      call_->detail = "The body is larger than 4 MiB.";
+    if (wanted && body->size() > call_->body_bytes_max) {
+      call_->refuse_body();
     } else if (wanted && !memory.charge(&charged_, static_cast<uint32_t>(body->capacity()))) {
       call_->status = 503;
       call_->detail = "There is no memory for the body now.";

@@ -282,6 +282,13 @@ def test_a_body_that_is_too_large(rig):
     gateway = hub_gateway(rig)
     for size in (70_000, 5 << 20):
         assert ask(rig, gateway, "/hub/streams/a", "Content-Type: text/plain", method="POST", body=b"x" * size)[0] == 413
+    event = json.dumps({"data": "x" * 60_000}).encode()
+    for body in (b'{"data":"%s"}' % (b"x" * 70_000), b"[" + b",".join([event] * 20) + b"]"):
+        assert ask(rig, gateway, "/hub/streams/a", JSON, method="POST", body=body)[0] == 413
+    # What is known before need not be sent, nor be waited for.
+    client = rig.client(gateway)
+    client.send(b"POST /hub/streams/a HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 65537\r\n\r\n")
+    assert client.response()[0].status == 413
     assert ask(rig, gateway, "/hub")[2]["events"] == 0
 
 
