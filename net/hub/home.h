@@ -62,7 +62,7 @@ struct PublishRequest {
   std::vector<EventDraft> events = {};
   std::optional<int64_t> expected_version = {};  // -1: the stream has no event
   std::string key = {};                          // names the request; empty: none does
-  uint64_t fingerprint = 0;                      // with a key: of its body
+  uint64_t fingerprint = 0;                      // with a key: of all that it asks for
 };
 
 struct PublishResult {

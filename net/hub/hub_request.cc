@@ -23,6 +23,15 @@ constexpr std::string_view kEventStream = "text/event-stream";
 constexpr uint64_t kRetryLeastMs = 1'000;
 constexpr uint64_t kRetryMostMs = 10'000;
 
+// Of all that a publisher has asked for: what the body means depends on what is said beside it.
+uint64_t fingerprint_of(const HubCall& call, std::string_view body) {
+  uint64_t print = hash_text(body);
+  for (const std::string* part : {&call.type, &call.message_id})
+    print = mix(print) ^ hash_text(*part);
+  print = mix(print) ^ static_cast<uint64_t>(call.form);
+  return mix(print) ^ static_cast<uint64_t>(call.expected_version.value_or(INT64_MIN));
+}
+
 }  // namespace
 
 HubRequest::HubRequest(Hubs& hubs, LocalHub& hub, Stream& stream, std::unique_ptr<HubCall> call,
@@ -149,7 +158,7 @@ void HubRequest::publish() {
   request.stream = call_->sources.front().name;
   request.expected_version = call_->expected_version;
   request.key = call_->key;
-  if (!request.key.empty()) request.fingerprint = hash_text(call.body);
+  if (!request.key.empty()) request.fingerprint = fingerprint_of(*call_, call.body);
   PublishRules rules{.event_bytes_max = stream_->settings().hub_event_size,
                      .events_max = limits::kHubBatchMax,
                      .type = call_->type,

@@ -227,9 +227,26 @@ def test_expected_version_and_idempotency(rig):
     again = publish(rig, gateway, "a-1", {"data": 2}, query="?expected_version=0", fields=key)
     assert (first[0], again[0]) == (201, 200)
     assert again[2] == {**first[2], "appended": 0}
-    assert publish(rig, gateway, "a-1", {"data": 3}, fields=key)[0] == 422
+    assert publish(rig, gateway, "a-1", {"data": 3}, query="?expected_version=0", fields=key)[0] == 422
+    assert publish(rig, gateway, "a-1", {"data": 2}, fields=key)[0] == 422
+    assert publish(rig, gateway, "a-1", {"data": 2}, query="?expected_version=-1", fields=key)[0] == 422
     assert publish(rig, gateway, "a-1", {"data": 4, "id": "m"}, {"data": 5, "id": "m"})[2]["appended"] == 1
     assert ask(rig, gateway, "/hub/streams/a-1/version")[2] == {"version": 2}
+
+
+def test_a_key_stands_for_all_that_is_asked(rig):
+    gateway = hub_gateway(rig)
+
+    def say(query="", type="text/plain"):
+        return ask(rig, gateway, f"/hub/streams/a-1{query}", f"Content-Type: {type}", "Idempotency-Key: k", method="POST",
+                   body=b"{}")[0]
+
+    assert say("?type=A&id=1") == 201
+    assert say("?id=1&type=A&ack=memory") == 200  # how it is answered is no part of it
+    for query in ("", "?type=A", "?id=1", "?type=A&id=2", "?type=B&id=1", "?type=1&id=A", "?type=A1", "?type=A&id=1&expected_version=0"):
+        assert say(query) == 422, query
+    assert say(type="application/json") == 422
+    assert ask(rig, gateway, "/hub")[2]["events"] == 1
 
 
 def test_consumers(rig):
