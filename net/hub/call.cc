@@ -270,8 +270,8 @@ class CallReader {
       return Taken::kYes;
     }
     if (name != "ack") return Taken::kNoSuch;
-    call_.disk = value == "disk";
-    return taken(call_.disk || value == "memory" || refuse(400, "ack is memory or disk."));
+    call_.ack = value == "disk" ? HubAck::kDisk : HubAck::kMemory;
+    return taken(value == "disk" || value == "memory" || refuse(400, "ack is memory or disk."));
   }
 
   // --- values ---

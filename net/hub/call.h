@@ -60,7 +60,7 @@ struct HubCall {
   std::optional<int64_t> expected_version = {};
   std::string key = {};
   std::string message_id = {};
-  bool disk = false;  // the answer is to wait until the event is durable
+  std::optional<HubAck> ack = {};  // what its answer is to wait for; nullopt: as the hub says
   BodyForm form = BodyForm::kText;
   uint64_t body_bytes_max = limits::kHubPositionBytesMax;
   std::string consumer = {};

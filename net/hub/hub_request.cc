@@ -147,13 +147,13 @@ void HubRequest::publish() {
     problem(403, "The stream is fed from a source (hub-source), and takes no other events.");
     return;
   }
-  if (call_->disk && !hub_.exchange().store) {
+  if (call_->ack == HubAck::kDisk && !hub_.exchange().store) {
     ++hub_.counts().refused;
     problem(400, "ack=disk: this hub has no store (hub-store).");
     return;
   }
   HomeCall& call = asks();
-  call.disk = call_->disk;
+  call.ack = call_->ack;
   PublishRequest& request = call.publish;
   request.stream = call_->sources.front().name;
   request.expected_version = call_->expected_version;

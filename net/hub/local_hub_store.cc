@@ -66,7 +66,7 @@ std::optional<PublishStatus> LocalHub::refusal() const {
 // An event that is known already may still be on its way to the disk.
 bool LocalHub::waits_for_store(const HomeCall& call) const {
   if (!unstored_ || unstored_->empty()) return false;
-  bool wants = unstored_->store().shows_durable() || call.disk;
+  bool wants = call.ack ? call.ack == HubAck::kDisk : unstored_->store().shows_durable();
   if (call.kind == HomeCall::Kind::kReadConsumer) return false;
   if (call.kind == HomeCall::Kind::kStoreConsumer) return wants && call.stored;
   if (call.group)
