@@ -60,7 +60,8 @@ void Home::use_store(bool shows_durable) {
   shows_durable_ = shows_durable;
 }
 
-void Home::stored(const Block& block) {
+void Home::stored(Block& block) {
+  bound_stream(block);
   auto ahead = ahead_.find(std::string(block.stream()));
   --ahead_events_;
   if (--ahead->second.events == 0) ahead_.erase(ahead);
@@ -116,17 +117,13 @@ PublishResult Home::publish(const PublishRequest& request, uint64_t now_ms, uint
                        : ahead.events > 0 ? ahead.epoch
                                           : new_epoch(request.stream);
   place.hub_epoch = epoch_;
-  uint64_t first = stream ? stream->first() : next - ahead.events;
   for (size_t i = 0; i < request.events.size(); ++i) {
     if (!known.empty() && known[i]) continue;
     const EventDraft& draft = request.events[i];
     place.global = next_global();
     // The store holds it, too.
     Block* block = Block::make(draft, place, holders_ + (stored_ ? 1 : 0), scratch_, &memory_);
-    uint64_t held = place.position + 1 - first;
-    if (limits_.stream_events != 0 && held > limits_.stream_events)
-      first = place.position + 1 - limits_.stream_events;
-    block->set_stream_first(first);
+    if (!shows_durable_) bound_stream(*block);
     result.position = place.position++;
     result.global = place.global;
     ++result.count;
@@ -149,6 +146,22 @@ PublishResult Home::publish(const PublishRequest& request, uint64_t now_ms, uint
     keys_.add(key, {result.position, result.global, result.count, request.fingerprint}, now_ms);
   trim(now_ms, wall_ms);
   return result;
+}
+
+// What its stream may keep beside it. All before it is in the log.
+void Home::bound_stream(Block& block) const {
+  if (limits_.stream_events == 0 && limits_.stream_bytes == 0) return;
+  const LogStream* stream = log_.stream(block.stream());
+  if (!stream) return;
+  uint64_t first = stream->first();
+  uint64_t bytes = stream->bytes + block.bytes();
+  auto over = [&] {
+    return (limits_.stream_events != 0 && block.position() - first >= limits_.stream_events) ||
+           (limits_.stream_bytes != 0 && bytes > limits_.stream_bytes);
+  };
+  for (; first < block.position() && over(); ++first)
+    bytes -= log_.at(stream->events[first - stream->first()])->block->bytes();
+  block.set_stream_first(first);
 }
 
 // Those of its events that have been appended within the window, or are there twice. Empty: none of

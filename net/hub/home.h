@@ -38,6 +38,7 @@ struct HubLimits {
   uint64_t history_events = 100'000;
   uint64_t history_age_ms = 0;
   uint64_t stream_events = 0;
+  uint64_t stream_bytes = 0;  // but the newest event is kept
   uint64_t streams = 100'000;
   uint64_t rate = 0;                // events a second
   uint64_t window_ms = 5 * 60'000;  // of keys
@@ -110,7 +111,8 @@ class Home {
   void restore_time(uint64_t last_wall_ms) { last_wall_ms_ = last_wall_ms; }
   // Why it takes no new event; nullopt: it does.
   void set_refusal(std::optional<PublishResult::Status> why) { refusal_ = why; }
-  void stored(const Block& block);
+  // It is about to be in the log.
+  void stored(Block& block);
   // All that has been appended and is not in the log has come to nothing.
   void take_back();
 
@@ -133,6 +135,7 @@ class Home {
 
   bool takes(uint64_t events, uint64_t now_ms, PublishResult& result);
   bool has_room_for_stream(PublishResult& result);
+  void bound_stream(Block& block) const;
   std::vector<bool> known_messages(const PublishRequest& request, PublishResult& result) const;
   // A stream's events that are appended and not yet in the log.
   struct Ahead {

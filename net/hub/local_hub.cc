@@ -48,6 +48,7 @@ void LocalHub::set_limits(const StreamSettings& settings) {
                      .history_events = settings.hub_history_events,
                      .history_age_ms = settings.hub_history_age_ms,
                      .stream_events = settings.hub_stream_events,
+                     .stream_bytes = settings.hub_stream_bytes,
                      .streams = settings.hub_streams,
                      .rate = settings.hub_rate,
                      .window_ms = settings.hub_dedup_window_ms});

@@ -118,8 +118,8 @@ void LocalHub::on_store_news() {
 void LocalHub::on_stored(HubBatch& batch) {
   if (unstored_->store().shows_durable()) {
     for (Block* block : batch.blocks) {
-      show(*block);
       home_->stored(*block);
+      show(*block);
     }
     batch.held = 1;
     exchange_.next.store(log_.next(), std::memory_order_release);

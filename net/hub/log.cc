@@ -95,6 +95,7 @@ LogStream& Log::append(Block& block, bool* created) {
   ++next_;
   ++events_;
   bytes_ += block.bytes();
+  stream.bytes += block.bytes();
   if (stream.in_empty.linked()) empty_.remove(stream);
   stream.events.push(block.global());
   stream.category.events.push(block.global());
@@ -121,6 +122,7 @@ void Log::grow() {
 void Log::drop(Entry& entry) {
   --events_;
   bytes_ -= entry.block->bytes();
+  entry.stream->bytes -= entry.block->bytes();
   entry = {};
 }
 

@@ -40,7 +40,8 @@ struct LogStream {
   // Of its cardinal id, for consumer groups; nullopt: it has none.
   const std::optional<uint64_t> group;
   Series events;
-  uint64_t next = 0;  // the position of its next event
+  uint64_t next = 0;   // the position of its next event
+  uint64_t bytes = 0;  // of its events
   Topic* topic = nullptr;
   ListLink<LogStream> in_empty;
 };

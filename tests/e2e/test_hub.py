@@ -588,6 +588,18 @@ def test_several_workers_share_one_hub(rig):
     assert sorted(publish(rig, gateway, "b-1", {"data": 2}, fields=key)[0] for _ in range(8)) == [200] * 7 + [201]
 
 
+def test_a_stream_leaves_room_for_others(rig):
+    gateway = hub_gateway(rig, "hub-stream-bytes=16k")
+    publish(rig, gateway, "quiet-1", {"data": 1})
+    for i in range(20):
+        publish(rig, gateway, "busy-1", {"data": f"{i:04}" + "x" * 3000})
+    kept = ask(rig, gateway, "/hub/streams/busy-1/messages")[2]
+    assert [message["position"] for message in kept] == [18, 19]
+    assert len(ask(rig, gateway, "/hub/streams/quiet-1/messages")[2]) == 1
+    late = Subscriber(rig, gateway, "/hub/streams/busy-1?position=0")
+    assert late.event()["event"] == "sluice.gap" and late.data(1)[0].startswith('"0018')
+
+
 @pytest.mark.parametrize("limits, events", [(("hub-history-events=20", "hub-streams=40"), 20),
                                             (("hub-history-bytes=64k",), 68)])
 def test_all_workers_evict_and_forget_the_same(rig, limits, events):

@@ -137,6 +137,30 @@ TEST(Home, AStreamKeepsAsManyAsItMay) {
   EXPECT_EQ(hub.log.first(), 5U);
 }
 
+TEST(Home, AStreamKeepsAsManyBytesAsItMay) {
+  HubLog hub;
+  hub.publish("a-1", std::string(100, '1'));
+  uint64_t one = hub.log.stream("a-1")->bytes;
+  uint64_t most = 3 * one + one / 2;  // later ones have longer numbers
+  hub.home.set_limits({.stream_bytes = most});
+  for (int i = 0; i < 9; ++i) {
+    hub.publish("a-1", std::string(100, '1'));
+    hub.publish("a-2", std::string(100, '1'));
+    EXPECT_LE(hub.log.stream("a-1")->bytes, most);
+  }
+  EXPECT_EQ(hub.log.stream("a-1")->events.size(), 3U);
+  EXPECT_EQ(hub.log.stream("a-2")->events.size(), 3U);
+  hub.publish("a-1", std::string(450, '1'));
+  EXPECT_EQ(hub.log.stream("a-1")->events.size(), 2U);
+  // The newest one is kept, however large it is.
+  hub.publish("a-1", std::string(10'000, '1'));
+  EXPECT_EQ(hub.log.stream("a-1")->events.size(), 1U);
+  EXPECT_EQ(hub.log.stream("a-1")->first(), 11U);
+  hub.publish("a-1");
+  EXPECT_EQ(hub.log.stream("a-1")->events.size(), 1U);
+  EXPECT_EQ(hub.log.stream("a-2")->events.size(), 3U);
+}
+
 // One old event would keep the places of all that its streams have let go of since.
 TEST(Home, HolesAreBoundedByBytes) {
   HubLog hub;

@@ -58,6 +58,7 @@ class World final : public ChangeSink {
                      .history_events = random.between(0, 3) * random.between(1, 60),
                      .history_age_ms = random.between(0, 1) * 5000,
                      .stream_events = random.between(0, 1) * random.between(1, 20),
+                     .stream_bytes = random.between(0, 2) == 0 ? random.between(500, 5000) : 0,
                      .streams = random.between(2, 12),
                      .holes = random.between(10, 200)});
   }

@@ -1,5 +1,6 @@
 // A hub's home whose events are shown when a store has them, and logs that go on where a former
 // process has ended.
+#include <algorithm>
 #include <deque>
 #include <string>
 #include <vector>
@@ -36,9 +37,9 @@ class StoredHub final : public ChangeSink {
     for (; count > 0; --count) {
       Block* block = waiting.front();
       waiting.pop_front();
+      home.stored(*block);
       bool created = false;
       log.append(*block, &created);
-      home.stored(*block);
       block->let_go();  // the store's hold
     }
   }
@@ -144,6 +145,18 @@ TEST(StoredHomeTest, StreamsAreNotForgottenForNewOnes) {
   hub.store(1);
   EXPECT_EQ(hub.publish("a-3").status, Status::kTooManyStreams);
   EXPECT_EQ(hub.publish("a-1").position, 1U);
+}
+
+// Each of them counts when it is shown, and not before.
+TEST(StoredHomeTest, AStreamKeepsAsMuchAsItMay) {
+  StoredHub hub;
+  hub.home.set_limits({.stream_events = 2});
+  for (int i = 0; i < 4; ++i) hub.publish("a-1");
+  for (uint64_t shown = 1; shown <= 4; ++shown) {
+    hub.store(1);
+    EXPECT_EQ(hub.log.stream("a-1")->next, shown);
+    EXPECT_EQ(hub.log.stream("a-1")->events.size(), std::min<uint64_t>(shown, 2));
+  }
 }
 
 TEST(StoredHomeTest, StreamsLeaveTheBytesToTheEvents) {
