@@ -130,6 +130,7 @@ struct StreamSettings {
   uint64_t hub_history_events = 100'000;
   uint64_t hub_history_age_ms = 0;  // 0 = unlimited, here and in the others
   uint64_t hub_stream_events = 0;
+  uint64_t hub_stream_bytes = 0;
   uint64_t hub_streams = 100'000;
   uint64_t hub_event_size = 64ULL * 1024;
   uint64_t hub_rate = 0;  // events a second

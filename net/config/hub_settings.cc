@@ -112,6 +112,8 @@ std::vector<Setting> hub_settings() {
                      "How long a hub keeps an event; 0 = as long as there is room"),
       number_setting("hub-stream-events", &S::hub_stream_events, kCount, {1, 100'000'000, true},
                      "Events that a hub keeps of each stream; 0 = any number"),
+      number_setting("hub-stream-bytes", &S::hub_stream_bytes, kSize, {1 * kKiB, 64 * kGiB, true},
+                     "Memory for the events of each stream, its newest kept; 0 = any"),
       number_setting("hub-streams", &S::hub_streams, kCount, {1, 10'000'000},
                      "Streams of a hub; a new one beyond takes the place of one without events, or "
                      "is refused (403)"),

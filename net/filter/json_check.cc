@@ -9,11 +9,21 @@ namespace sluice {
 static_assert(JsonCheck::kPadding >= simdjson::SIMDJSON_PADDING);
 
 struct JsonCheck::Parser {
+  // Its tree, too, which would grow to each longer text's exact size by itself.
+  bool reserve(size_t bytes) {
+    return dom.allocate(bytes) == simdjson::SUCCESS && dom.doc.allocate(bytes) == simdjson::SUCCESS;
+  }
+  bool parses(std::string_view text) {
+    if (text.size() > dom.capacity() && !reserve(std::bit_ceil(text.size()))) return false;
+    return dom.parse(text.data(), text.size(), /*realloc_if_needed=*/false).error() ==
+           simdjson::SUCCESS;
+  }
+
   simdjson::dom::parser dom;
 };
 
 JsonCheck::JsonCheck(size_t text_bytes) : parser_(std::make_unique<Parser>()) {
-  if (parser_->dom.allocate(text_bytes) != simdjson::SUCCESS) throw std::bad_alloc();
+  if (!parser_->reserve(text_bytes)) throw std::bad_alloc();
 }
 
 JsonCheck::~JsonCheck() = default;
@@ -23,12 +33,9 @@ bool JsonCheck::is_utf8(std::string_view text) {
 }
 
 bool JsonCheck::valid(std::string_view text) {
-  simdjson::dom::parser& dom = parser_->dom;
-  // By itself it would grow to each longer text's exact size.
-  if (text.size() > dom.capacity() && dom.allocate(std::bit_ceil(text.size())) != simdjson::SUCCESS)
-    return false;
-  return dom.parse(text.data(), text.size(), /*realloc_if_needed=*/false).error() ==
-         simdjson::SUCCESS;
+  if (text.size() > kKeptBytes && text.size() > parser_->dom.capacity())
+    return Parser().parses(text);
+  return parser_->parses(text);
 }
 
 }  // namespace sluice

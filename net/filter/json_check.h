@@ -1,6 +1,7 @@
 // Whether a text is JSON, as simdjson says: its grammar, its numbers, its strings, its UTF-8. The
-// parser has memory of its own, made once for texts of the size that is given, and more only where
-// a longer one comes. One a worker, used on its thread.
+// parser has memory of its own, some 14 bytes for each of a text, made once for texts of the size
+// that is given. It grows where longer ones come, up to 64 KiB; what is longer than both has a
+// parser that goes with it. One a worker, used on its thread.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +14,8 @@ class JsonCheck {
  public:
   // So many bytes behind a text have to be readable; what they are does not matter.
   static constexpr size_t kPadding = 64;
+  // It has memory for texts of that size for good once one has come.
+  static constexpr size_t kKeptBytes = 64UL * 1024;
 
   explicit JsonCheck(size_t text_bytes);
   ~JsonCheck();

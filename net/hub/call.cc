@@ -73,7 +73,7 @@ class CallReader {
     }
     return read_path(target.path.substr(std::min(route_.path.size(), target.path.size()))) &&
            check_access() && read_query(target.query.substr(target.query.empty() ? 0 : 1)) &&
-           read_fields() && settle();
+           read_fields() && settle() && check_body();
   }
 
  private:
@@ -266,8 +266,8 @@ class CallReader {
       return Taken::kYes;
     }
     if (name != "ack") return Taken::kNoSuch;
-    call_.disk = value == "disk";
-    return taken(call_.disk || value == "memory" || refuse(400, "ack is memory or disk."));
+    call_.ack = value == "disk" ? HubAck::kDisk : HubAck::kMemory;
+    return taken(value == "disk" || value == "memory" || refuse(400, "ack is memory or disk."));
   }
 
   // --- values ---
@@ -414,6 +414,16 @@ class CallReader {
     return check_access();
   }
 
+  // A text is an event by itself. How large those of JSON are is seen within the body.
+  bool check_body() {
+    uint64_t event = route_.settings.hub_event_size;
+    if (call_.what == What::kPublish)
+      call_.body_bytes_max =
+          call_.form == BodyForm::kText ? event : std::max(limits::kHubBatchBytesMax, event);
+    if (head_.content_length() > call_.body_bytes_max) call_.refuse_body();
+    return call_.status == 0;
+  }
+
   static constexpr const char* kNothingHere = "The hub has nothing at this path.";
   static constexpr size_t kIdBytesMax = 256;
 
@@ -438,6 +448,11 @@ void HubCall::clear() {
   kept.sources = std::move(sources);
   kept.sources.clear();
   *this = std::move(kept);
+}
+
+void HubCall::refuse_body() {
+  status = 413;
+  detail = "The body is larger than " + std::to_string(body_bytes_max) + " bytes.";
 }
 
 void read_hub_call(const Head& head, const Route& route, HubCall& into) {

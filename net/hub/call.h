@@ -19,6 +19,9 @@ namespace sluice {
 namespace limits {
 // Streams and categories of one subscriber.
 inline constexpr size_t kHubSourcesMax = 64;
+// Of a body: a batch's, which one turn of a worker takes as a whole, and one that is no event.
+inline constexpr uint64_t kHubBatchBytesMax = 1024UL * 1024;
+inline constexpr uint64_t kHubPositionBytesMax = 4096;
 }  // namespace limits
 
 // Of a subscriber whose next event has been evicted.
@@ -58,8 +61,9 @@ struct HubCall {
   std::optional<int64_t> expected_version = {};
   std::string key = {};
   std::string message_id = {};
-  bool disk = false;  // the answer is to wait until the event is durable
+  std::optional<HubAck> ack = {};  // what its answer is to wait for; nullopt: as the hub says
   BodyForm form = BodyForm::kText;
+  uint64_t body_bytes_max = limits::kHubPositionBytesMax;
   std::string consumer = {};
   std::string group = {};  // that the subscriber is to be a member of, or that is meant
   uint32_t size = 0;       // of that group
@@ -74,6 +78,7 @@ struct HubCall {
 
   // Keeps the memory of what most requests have.
   void clear();
+  void refuse_body();
 
   // One stream alone; ids are its own then.
   bool single() const { return sources.size() == 1 && !sources.front().is_category; }

@@ -55,7 +55,6 @@ HubExchange::~HubExchange() {
     if (!lane) continue;
     for (HubChange change; lane->down.pop(change);) {
       if (change.kind == HubChange::Kind::kAppend) change.block->let_go();
-      if (change.kind == HubChange::Kind::kForget) delete change.stream;
       if (change.kind == HubChange::Kind::kAnswer) delete change.call;
     }
     for (HomeCall* call; lane->up.pop(call);) delete call;

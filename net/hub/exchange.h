@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "core/spsc_ring.h"
+#include "net/config/config.h"
 #include "net/hub/block_memory.h"
 #include "net/hub/groups.h"
 #include "net/hub/home.h"
@@ -57,7 +58,9 @@ struct HomeCall {
   std::optional<uint64_t> position = {};  // of the consumer
   std::optional<uint64_t> before = {};    // where it is to be stored: what it was
   bool stored = false;
-  bool disk = false;  // the answer waits until it is durable, be it shown before or not
+  // Whether the answer waits until it is durable, be it shown before or not; nullopt: where it is
+  // not shown before.
+  std::optional<HubAck> ack = {};
   PublishResult result = {};
   std::unique_ptr<GroupCall> group = {};
   // Whoever waits for the answer; null: nobody any more. Its own worker's to touch, as is what that
@@ -85,8 +88,8 @@ struct HubChange {
   union {
     Block* block = nullptr;
     uint64_t global;
-    std::string* stream;  // the receiver's to delete
-    HomeCall* call;       // the same
+    uint64_t count;  // of streams
+    HomeCall* call;  // the receiver's to delete
     Groups::News groups;
   };
 };

@@ -9,6 +9,9 @@ namespace sluice {
 
 namespace {
 
+// The part of a hub's bytes that its streams may take before those without events are forgotten.
+constexpr uint64_t kStreamsShare = 2;
+
 uint32_t upper_half(uint64_t value) {
   return static_cast<uint32_t>(value >> 32);
 }
@@ -57,7 +60,8 @@ void Home::use_store(bool shows_durable) {
   shows_durable_ = shows_durable;
 }
 
-void Home::stored(const Block& block) {
+void Home::stored(Block& block) {
+  bound_stream(block);
   auto ahead = ahead_.find(std::string(block.stream()));
   --ahead_events_;
   if (--ahead->second.events == 0) ahead_.erase(ahead);
@@ -113,17 +117,13 @@ PublishResult Home::publish(const PublishRequest& request, uint64_t now_ms, uint
                        : ahead.events > 0 ? ahead.epoch
                                           : new_epoch(request.stream);
   place.hub_epoch = epoch_;
-  uint64_t first = stream ? stream->first() : next - ahead.events;
   for (size_t i = 0; i < request.events.size(); ++i) {
     if (!known.empty() && known[i]) continue;
     const EventDraft& draft = request.events[i];
     place.global = next_global();
     // The store holds it, too.
     Block* block = Block::make(draft, place, holders_ + (stored_ ? 1 : 0), scratch_, &memory_);
-    uint64_t held = place.position + 1 - first;
-    if (limits_.stream_events != 0 && held > limits_.stream_events)
-      first = place.position + 1 - limits_.stream_events;
-    block->set_stream_first(first);
+    if (!shows_durable_) bound_stream(*block);
     result.position = place.position++;
     result.global = place.global;
     ++result.count;
@@ -146,6 +146,22 @@ PublishResult Home::publish(const PublishRequest& request, uint64_t now_ms, uint
     keys_.add(key, {result.position, result.global, result.count, request.fingerprint}, now_ms);
   trim(now_ms, wall_ms);
   return result;
+}
+
+// What its stream may keep beside it. All before it is in the log.
+void Home::bound_stream(Block& block) const {
+  if (limits_.stream_events == 0 && limits_.stream_bytes == 0) return;
+  const LogStream* stream = log_.stream(block.stream());
+  if (!stream) return;
+  uint64_t first = stream->first();
+  uint64_t bytes = stream->bytes + block.bytes();
+  auto over = [&] {
+    return (limits_.stream_events != 0 && block.position() - first >= limits_.stream_events) ||
+           (limits_.stream_bytes != 0 && bytes > limits_.stream_bytes);
+  };
+  for (; first < block.position() && over(); ++first)
+    bytes -= log_.at(stream->events[first - stream->first()])->block->bytes();
+  block.set_stream_first(first);
 }
 
 // Those of its events that have been appended within the window, or are there twice. Empty: none of
@@ -191,21 +207,33 @@ bool Home::takes(uint64_t events, uint64_t now_ms, PublishResult& result) {
 bool Home::has_room_for_stream(PublishResult& result) {
   if (log_.streams() < limits_.streams) return true;
   // A store goes on with a stream's positions, however old it is.
-  LogStream* oldest = stored_ ? nullptr : log_.longest_empty();
-  if (!oldest) {
+  if (stored_ || !log_.longest_empty()) {
     result.status = Status::kTooManyStreams;
     return false;
   }
-  changes_.forget(std::string(oldest->name));
+  changes_.forget();
   return true;
+}
+
+bool Home::over_bytes() const {
+  if (limits_.history_bytes == 0) return false;
+  uint64_t bytes = log_.bytes() + (holders_ - 1) * log_.index_bytes();
+  // Streams that stay for good would leave no room for events in the end.
+  if (stored_) bytes -= holders_ * log_.stream_bytes();
+  if (more_bytes_) bytes += more_bytes_->load(std::memory_order_relaxed);
+  return bytes > limits_.history_bytes;
+}
+
+// To have room for events. Below that, a stream goes on with its positions however old it is.
+bool Home::may_forget() const {
+  return !stored_ && log_.longest_empty() &&
+         holders_ * log_.stream_bytes() > limits_.history_bytes / kStreamsShare;
 }
 
 bool Home::over_limits(uint64_t wall_ms) const {
   if (limits_.history_events != 0 && log_.events() > limits_.history_events) return true;
   if (log_.holes() > limits_.holes) return true;
-  uint64_t bytes = log_.bytes() + (holders_ - 1) * log_.index_bytes();
-  if (more_bytes_) bytes += more_bytes_->load(std::memory_order_relaxed);
-  if (limits_.history_bytes != 0 && bytes > limits_.history_bytes) return true;
+  if (over_bytes()) return true;
   if (limits_.history_age_ms == 0) return false;
   const Log::Entry* oldest = log_.at(log_.first());
   return oldest && oldest->block->time_ms() + limits_.history_age_ms < wall_ms;
@@ -213,9 +241,16 @@ bool Home::over_limits(uint64_t wall_ms) const {
 
 void Home::trim(uint64_t now_ms, uint64_t wall_ms) {
   keys_.expire(now_ms > limits_.window_ms ? now_ms - limits_.window_ms : 0);
-  // What a stream has evicted by itself leaves holes, which go with what lies before them.
-  while (log_.first() < log_.next() && (over_limits(wall_ms) || !log_.at(log_.first())))
+  for (;;) {
+    if (over_bytes() && may_forget()) {
+      changes_.forget();
+      continue;
+    }
+    // What a stream has evicted by itself leaves holes, which go with what lies before them.
+    bool goes = log_.first() < log_.next() && (over_limits(wall_ms) || !log_.at(log_.first()));
+    if (!goes) return;
     changes_.evict_through(log_.first());
+  }
 }
 
 std::optional<uint64_t> Home::consumer(const std::string& id) const {

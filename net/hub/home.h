@@ -38,6 +38,7 @@ struct HubLimits {
   uint64_t history_events = 100'000;
   uint64_t history_age_ms = 0;
   uint64_t stream_events = 0;
+  uint64_t stream_bytes = 0;  // but the newest event is kept
   uint64_t streams = 100'000;
   uint64_t rate = 0;                // events a second
   uint64_t window_ms = 5 * 60'000;  // of keys
@@ -50,7 +51,8 @@ class ChangeSink {
   // The draft is what the block was made of.
   virtual void append(Block& block, const EventDraft& draft) = 0;
   virtual void evict_through(uint64_t global) = 0;
-  virtual void forget(const std::string& stream) = 0;
+  // The stream of which nothing has been held for longest.
+  virtual void forget() = 0;
 
  protected:
   ~ChangeSink() = default;
@@ -61,7 +63,7 @@ struct PublishRequest {
   std::vector<EventDraft> events = {};
   std::optional<int64_t> expected_version = {};  // -1: the stream has no event
   std::string key = {};                          // names the request; empty: none does
-  uint64_t fingerprint = 0;                      // with a key: of its body
+  uint64_t fingerprint = 0;                      // with a key: of all that it asks for
 };
 
 struct PublishResult {
@@ -113,7 +115,8 @@ class Home {
   void restore_time(uint64_t last_wall_ms) { last_wall_ms_ = last_wall_ms; }
   // Why it takes no new event; nullopt: it does.
   void set_refusal(std::optional<PublishResult::Status> why) { refusal_ = why; }
-  void stored(const Block& block);
+  // It is about to be in the log.
+  void stored(Block& block);
   // All that has been appended and is not in the log has come to nothing.
   void take_back();
 
@@ -136,6 +139,7 @@ class Home {
 
   bool takes(uint64_t events, uint64_t now_ms, PublishResult& result);
   bool has_room_for_stream(PublishResult& result);
+  void bound_stream(Block& block) const;
   std::vector<bool> known_messages(const PublishRequest& request, PublishResult& result) const;
   // A stream's events that are appended and not yet in the log.
   struct Ahead {
@@ -146,7 +150,9 @@ class Home {
 
   uint64_t next_global() const { return log_.next() + ahead_events_; }
   uint32_t new_epoch(std::string_view stream) const;
+  bool over_bytes() const;
   bool over_limits(uint64_t wall_ms) const;
+  bool may_forget() const;
 
   Log& log_;
   ChangeSink& changes_;

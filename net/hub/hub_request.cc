@@ -19,10 +19,18 @@ namespace sluice {
 
 namespace {
 
-constexpr size_t kBodyBytesMax = 4UL * 1024 * 1024;
 constexpr std::string_view kEventStream = "text/event-stream";
 constexpr uint64_t kRetryLeastMs = 1'000;
 constexpr uint64_t kRetryMostMs = 10'000;
+
+// Of all that a publisher has asked for: what the body means depends on what is said beside it.
+uint64_t fingerprint_of(const HubCall& call, std::string_view body) {
+  uint64_t print = hash_text(body);
+  for (const std::string* part : {&call.type, &call.message_id})
+    print = mix(print) ^ hash_text(*part);
+  print = mix(print) ^ static_cast<uint64_t>(call.form);
+  return mix(print) ^ static_cast<uint64_t>(call.expected_version.value_or(INT64_MIN));
+}
 
 }  // namespace
 
@@ -80,9 +88,8 @@ void HubRequest::read_body() {
     }
     if (bytes == 0) return;
     MemoryLimit& memory = hubs_.context().memory_limit;
-    if (wanted && body->size() > kBodyBytesMax) {
-      call_->status = 413;
-      call_->detail = "The body is larger than 4 MiB.";
+    if (wanted && body->size() > call_->body_bytes_max) {
+      call_->refuse_body();
     } else if (wanted && !memory.charge(&charged_, static_cast<uint32_t>(body->capacity()))) {
       call_->status = 503;
       call_->detail = "There is no memory for the body now.";
@@ -141,18 +148,18 @@ void HubRequest::publish() {
     problem(403, "The stream is fed from a source (hub-source), and takes no other events.");
     return;
   }
-  if (call_->disk && !hub_.exchange().store) {
+  if (call_->ack == HubAck::kDisk && !hub_.exchange().store) {
     ++hub_.counts().refused;
     problem(400, "ack=disk: this hub has no store (hub-store).");
     return;
   }
   HomeCall& call = asks();
-  call.disk = call_->disk;
+  call.ack = call_->ack;
   PublishRequest& request = call.publish;
   request.stream = call_->sources.front().name;
   request.expected_version = call_->expected_version;
   request.key = call_->key;
-  if (!request.key.empty()) request.fingerprint = hash_text(call.body);
+  if (!request.key.empty()) request.fingerprint = fingerprint_of(*call_, call.body);
   PublishRules rules{.event_bytes_max = stream_->settings().hub_event_size,
                      .events_max = limits::kHubBatchMax,
                      .type = call_->type,

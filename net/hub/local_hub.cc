@@ -51,6 +51,7 @@ void LocalHub::set_limits(const StreamSettings& settings) {
                      .history_events = settings.hub_history_events,
                      .history_age_ms = settings.hub_history_age_ms,
                      .stream_events = settings.hub_stream_events,
+                     .stream_bytes = settings.hub_stream_bytes,
                      .streams = settings.hub_streams,
                      .rate = settings.hub_rate,
                      .window_ms = settings.hub_dedup_window_ms});
@@ -194,13 +195,13 @@ void LocalHub::bind_new(const LogStream& stream) {
       bind(*found->second, found->second.get());
 }
 
-void LocalHub::drop_stream(const std::string& name) {
-  LogStream* stream = log_.stream(name);
-  if (!stream) return;
+void LocalHub::drop_longest_empty() {
+  LogStream* stream = log_.longest_empty();
+  SLUICE_CHECK(stream);
   if (stream->topic) stream->topic->series = nullptr;
   LogCategory& category = stream->category;
   if (category.streams == 1 && category.topic) category.topic->series = nullptr;
-  log_.forget(name);
+  log_.forget(*stream);
 }
 
 // --- the home ---
@@ -295,6 +296,7 @@ void LocalHub::append(Block& block, const EventDraft& draft) {
 }
 
 void LocalHub::show(Block& block) {
+  if (forgotten_ > 0) tell_evicted();  // it comes behind
   tell_all({.kind = HubChange::Kind::kAppend, .block = &block});
   index(block);
 }
@@ -304,21 +306,18 @@ void LocalHub::evict_through(uint64_t global) {
   evicted_ = global;
 }
 
-// Once for all that one request or one tick has evicted: so a lane has room for it.
-void LocalHub::tell_evicted() {
-  if (evicted_ != 0) tell_all({.kind = HubChange::Kind::kEvict, .global = evicted_});
-  evicted_ = 0;
+void LocalHub::forget() {
+  drop_longest_empty();
+  ++forgotten_;
 }
 
-void LocalHub::forget(const std::string& stream) {
-  for (unsigned worker = 0; worker < process_.workers(); ++worker) {
-    HubExchange::Lane* lane = exchange_.lanes[worker].get();
-    if (!lane) continue;
-    auto name = std::make_unique<std::string>(stream);
-    if (lane->down.push({.kind = HubChange::Kind::kForget, .stream = name.get()}))
-      (void)name.release();
-  }
-  drop_stream(stream);
+// Once for all that one request or one tick has evicted and forgotten: so a lane has room for it.
+// Streams are forgotten in the order in which they became empty, so a worker may hear of all
+// evictions first.
+void LocalHub::tell_evicted() {
+  if (evicted_ != 0) tell_all({.kind = HubChange::Kind::kEvict, .global = evicted_});
+  if (forgotten_ != 0) tell_all({.kind = HubChange::Kind::kForget, .count = forgotten_});
+  evicted_ = forgotten_ = 0;
 }
 
 void LocalHub::tick() {
@@ -349,8 +348,7 @@ void LocalHub::on_news() {
           log_.evict_through(change.global);
           break;
         case HubChange::Kind::kForget:
-          drop_stream(*change.stream);
-          delete change.stream;
+          for (; change.count > 0; --change.count) drop_longest_empty();
           break;
         case HubChange::Kind::kAnswer:
           answer(std::unique_ptr<HomeCall>(change.call));

@@ -46,9 +46,10 @@ class LocalHub final : public ChangeSink, public FlushTask {
   HubExchange& exchange() { return exchange_; }
   HubCounts& counts() { return counts_; }
   EventCoder& coder() { return coder_; }
-  // Of its history, coded forms too.
+  // Of its history, with coded forms and the indexes of all workers.
   uint64_t bytes() const {
-    return log_.bytes() + exchange_.coded_bytes.load(std::memory_order_relaxed);
+    return log_.bytes() + (process_.workers() - 1) * log_.index_bytes() +
+           exchange_.coded_bytes.load(std::memory_order_relaxed);
   }
   // Of its store; null: the hub is in memory alone.
   PageReads* pages() { return pages_.get(); }
@@ -96,7 +97,7 @@ class LocalHub final : public ChangeSink, public FlushTask {
   // ChangeSink
   void append(Block& block, const EventDraft& draft) override;
   void evict_through(uint64_t global) override;
-  void forget(const std::string& stream) override;
+  void forget() override;
 
   static std::string key_of(const Topic& topic) {
     return (topic.is_category ? 'c' : 's') + topic.name;
@@ -108,7 +109,7 @@ class LocalHub final : public ChangeSink, public FlushTask {
   void bind_new(const LogStream& stream);
   void wake_readers(Topic* topic);
   void index(Block& block);
-  void drop_stream(const std::string& name);
+  void drop_longest_empty();
   void show(Block& block);
   void serve(HomeCall& call);
   void settle(std::unique_ptr<HomeCall> call, unsigned worker);
@@ -147,9 +148,10 @@ class LocalHub final : public ChangeSink, public FlushTask {
   std::unique_ptr<Unstored> unstored_;  // null: nothing is stored
   std::unique_ptr<PageReads> pages_;    // null: there is no store
   Spares<HomeCall> calls_;
-  size_t asked_ = 0;      // calls of this worker that have no answer yet
-  bool changed_ = false;  // other workers are to be woken
-  uint64_t evicted_ = 0;  // through there, of which they have not been told; 0: they have
+  size_t asked_ = 0;        // calls of this worker that have no answer yet
+  bool changed_ = false;    // other workers are to be woken
+  uint64_t evicted_ = 0;    // through there, of which they have not been told; 0: they have
+  uint64_t forgotten_ = 0;  // streams, the same
   std::unordered_map<std::string, std::unique_ptr<Topic>> topics_;  // by kind and name
   IntrusiveQueue<HubRequest, &HubRequest::in_ready> ready_;
   IntrusiveQueue<HubRequest, &HubRequest::in_ready> waiting_;

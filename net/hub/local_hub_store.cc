@@ -73,7 +73,7 @@ std::optional<PublishStatus> LocalHub::refusal() const {
 // about a consumer or a group rests on.
 bool LocalHub::waits_for_store(const HomeCall& call) const {
   if (!unstored_ || unstored_->empty()) return false;
-  bool wants = unstored_->store().shows_durable() || call.disk;
+  bool wants = call.ack ? call.ack == HubAck::kDisk : unstored_->store().shows_durable();
   if (!wants || call.result.is_of_store()) return false;
   if (call.group) return call.group->rests_on_store();
   if (call.kind != HomeCall::Kind::kPublish) return true;
@@ -123,8 +123,8 @@ void LocalHub::on_store_news() {
 void LocalHub::on_stored(HubBatch& batch) {
   if (unstored_->store().shows_durable()) {
     for (Block* block : batch.blocks) {
-      show(*block);
       home_->stored(*block);
+      show(*block);
     }
     batch.held = 1;
     exchange_.next.store(log_.next(), std::memory_order_release);

@@ -12,6 +12,13 @@ namespace sluice {
 namespace {
 
 constexpr uint64_t kFirstCapacity = 64;
+// Of a stream or a category: its place in the table of names, and what the heap takes for itself.
+constexpr uint64_t kNamedBytes = 96;
+
+template <typename T>
+uint64_t named_bytes(const T& named) {
+  return kNamedBytes + sizeof(T) + named.name.size();
+}
 
 std::optional<uint64_t> group_of(std::string_view name) {
   std::optional<std::string_view> cardinal_id = cardinal_id_of(name);
@@ -55,12 +62,14 @@ LogStream& Log::make_stream(std::string_view name, uint32_t epoch, uint64_t next
     its_category = made.get();
     // It may have been known before, and forgotten with what was lost of it.
     its_category->events.lose(forgotten_through_, ++holes_);
+    stream_bytes_ += named_bytes(*its_category);
     categories_.emplace(its_category->name, std::move(made));
   }
   ++its_category->streams;
   auto made = std::make_unique<LogStream>(std::string(name), *its_category, epoch);
   made->next = next;
   made->events.lose(forgotten_through_, ++holes_);
+  stream_bytes_ += named_bytes(*made);
   LogStream& result = *made;
   streams_.emplace(result.name, std::move(made));
   return result;
@@ -86,6 +95,7 @@ LogStream& Log::append(Block& block, bool* created) {
   ++next_;
   ++events_;
   bytes_ += block.bytes();
+  stream.bytes += block.bytes();
   if (stream.in_empty.linked()) empty_.remove(stream);
   stream.events.push(block.global());
   stream.category.events.push(block.global());
@@ -112,6 +122,7 @@ void Log::grow() {
 void Log::drop(Entry& entry) {
   --events_;
   bytes_ -= entry.block->bytes();
+  entry.stream->bytes -= entry.block->bytes();
   entry = {};
 }
 
@@ -127,19 +138,18 @@ void Log::evict_through(uint64_t global) {
   }
 }
 
-bool Log::forget(std::string_view name) {
-  LogStream* stream = this->stream(name);
-  if (!stream || !stream->events.empty()) return false;
-  if (stream->in_empty.linked()) empty_.remove(*stream);
-  forgotten_through_ = std::max(forgotten_through_, stream->events.lost_through());
-  LogCategory& category = stream->category;
+void Log::forget(LogStream& stream) {
+  empty_.remove(stream);
+  forgotten_through_ = std::max(forgotten_through_, stream.events.lost_through());
+  LogCategory& category = stream.category;
   forgotten_hole_ = ++holes_;
-  streams_.erase(streams_.find(name));
+  stream_bytes_ -= named_bytes(stream);
+  streams_.erase(streams_.find(stream.name));
   if (--category.streams == 0) {
     forgotten_through_ = std::max(forgotten_through_, category.events.lost_through());
+    stream_bytes_ -= named_bytes(category);
     categories_.erase(categories_.find(category.name));
   }
-  return true;
 }
 
 }  // namespace sluice

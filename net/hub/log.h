@@ -40,7 +40,8 @@ struct LogStream {
   // Of its cardinal id, for consumer groups; nullopt: it has none.
   const std::optional<uint64_t> group;
   Series events;
-  uint64_t next = 0;  // the position of its next event
+  uint64_t next = 0;   // the position of its next event
+  uint64_t bytes = 0;  // of its events
   Topic* topic = nullptr;
   ListLink<LogStream> in_empty;
 };
@@ -66,8 +67,8 @@ class Log {
   // Takes over one hold on the block, which stands behind all others. `created`: its stream is new.
   LogStream& append(Block& block, bool* created);
   void evict_through(uint64_t global);
-  // A stream of which nothing is held. False: there is none of that name.
-  bool forget(std::string_view name);
+  // One of which nothing is held.
+  void forget(LogStream& stream);
 
   // Null: it is not held.
   const Entry* at(uint64_t global) const {
@@ -92,7 +93,9 @@ class Log {
   uint64_t holes() const { return next_ - first_ - events_; }
   // Of the events, which all workers share, and of this index of them.
   uint64_t bytes() const { return bytes_ + index_bytes(); }
-  uint64_t index_bytes() const { return (next_ - first_) * kPlaceBytes; }
+  uint64_t index_bytes() const { return (next_ - first_) * kPlaceBytes + stream_bytes_; }
+  // Of that: what the streams and categories themselves take.
+  uint64_t stream_bytes() const { return stream_bytes_; }
 
  private:
   // A place here, in its stream and in its category, each in a ring that may be half empty.
@@ -114,6 +117,7 @@ class Log {
   uint64_t next_ = 1;
   uint64_t events_ = 0;
   uint64_t bytes_ = 0;  // of events
+  uint64_t stream_bytes_ = 0;
   uint64_t forgotten_through_ = 0;
   uint64_t forgotten_hole_ = 0;
   uint64_t holes_ = 0;  // counted

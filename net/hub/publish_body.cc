@@ -28,10 +28,10 @@ std::string_view without_quotes(std::string_view string) {
   return string.substr(1, string.size() - 2);
 }
 
+// Of a text that is one value, with nothing around it.
 JsonPlace whole(std::string_view json) {
   JsonPlace place;
-  place.begin = skip_blanks(json, 0);
-  place.end = value_end(json, place.begin);
+  place.end = json.size();
   return place;
 }
 
@@ -55,15 +55,18 @@ class BodyReader {
     return {};
   }
 
+  // What stands around the events is checked here, and each of them by itself: so the parser's
+  // memory is that of an event, and none that is too large is parsed.
   PublishFault read_json() {
-    if (!check_.valid(body_)) return bad("The body is not JSON.");
-    std::string_view body = body_;
-    JsonPlace place = whole(body);
-    if (body[place.begin] != '[') return add(body.substr(place.begin, place.end - place.begin));
-    JsonItems items(body, place);
-    for (JsonPlace item; items.next(item);)
-      if (PublishFault fault = add(body.substr(item.begin, item.end - item.begin))) return fault;
-    return {};
+    std::string_view rest = body_;
+    bool several = take(rest, '[');
+    if (!several || !take(rest, ']')) {
+      do {
+        if (PublishFault fault = add_next(rest)) return fault;
+      } while (several && take(rest, ','));
+      if (several && !take(rest, ']')) return not_json();
+    }
+    return skip_blanks(rest, 0) == rest.size() ? PublishFault{} : not_json();
   }
 
   PublishFault read_lines() {
@@ -71,15 +74,34 @@ class BodyReader {
     while (!rest.empty()) {
       std::string_view line = rest.substr(0, rest.find('\n'));
       rest.remove_prefix(std::min(line.size() + 1, rest.size()));
-      line.remove_prefix(skip_blanks(line, 0));
-      if (line.empty()) continue;
-      if (!check_.valid(line)) return bad("A line of the body is not JSON.");
-      if (PublishFault fault = add(line.substr(0, value_end(line, 0)))) return fault;
+      if (skip_blanks(line, 0) == line.size()) continue;
+      if (PublishFault fault = add_next(line)) return fault;
+      if (skip_blanks(line, 0) != line.size()) return not_json();
     }
     return {};
   }
 
  private:
+  static PublishFault not_json() { return bad("The body is not JSON."); }
+
+  // A character of the text around the events. False: something else comes.
+  static bool take(std::string_view& rest, char c) {
+    size_t at = skip_blanks(rest, 0);
+    if (at == rest.size() || rest[at] != c) return false;
+    rest.remove_prefix(at + 1);
+    return true;
+  }
+
+  // The event with which the rest of a text begins.
+  PublishFault add_next(std::string_view& rest) {
+    rest.remove_prefix(skip_blanks(rest, 0));
+    // It is gone through for no longer than it may be.
+    size_t size = value_end(rest.substr(0, rules_.event_bytes_max + 1), 0);
+    std::string_view event = rest.substr(0, size);
+    rest.remove_prefix(size);
+    return add(event);
+  }
+
   PublishFault too_large() const {
     return {413, "An event is larger than " + std::to_string(rules_.event_bytes_max) + " bytes."};
   }
@@ -88,8 +110,9 @@ class BodyReader {
     if (events_.size() == rules_.events_max)
       return {413, "A batch has at most " + std::to_string(rules_.events_max) + " events."};
     if (object.size() > rules_.event_bytes_max) return too_large();
-    if (object.empty() || object.front() != '{')
+    if (!object.starts_with('{'))
       return bad("An event is a JSON object, with \"type\", \"data\", \"metadata\" and \"id\".");
+    if (!check_.valid(object)) return not_json();
     EventDraft& event = events_.emplace_back();
     event.data = "null";
     JsonItems members(object, whole(object));
@@ -97,7 +120,7 @@ class BodyReader {
       std::string_view name =
           object.substr(member.name_begin + 1, member.name_end - member.name_begin - 2);
       std::string_view value = object.substr(member.begin, member.end - member.begin);
-      if (PublishFault fault = take(event, name, value)) return fault;
+      if (PublishFault fault = take_member(event, name, value)) return fault;
     }
     return {};
   }
@@ -116,7 +139,7 @@ class BodyReader {
     return {text, size};
   }
 
-  PublishFault take(EventDraft& event, std::string_view name, std::string_view value) {
+  PublishFault take_member(EventDraft& event, std::string_view name, std::string_view value) {
     if (string_equals(name, "data")) {
       event.data = value;
       return {};
@@ -181,7 +204,9 @@ std::optional<uint64_t> read_position(std::string& body, JsonCheck& check) {
   body.reserve(body.size() + JsonCheck::kPadding);
   if (!check.valid(body)) return std::nullopt;
   std::optional<uint64_t> position;
-  JsonPlace place = whole(body);
+  JsonPlace place;
+  place.begin = skip_blanks(body, 0);
+  place.end = value_end(body, place.begin);
   if (body[place.begin] != '{') return std::nullopt;
   JsonItems members(body, place);
   for (JsonPlace member; members.next(member);) {

@@ -10,10 +10,12 @@ import threading
 
 import pytest
 
+from harness.gateway import sanitized
 from harness.wire import DEADLINE_S, wait_until
 
 NODE = pathlib.Path(__file__).parent / "node"
 JSON = "Content-Type: application/json"
+MIB = 1 << 20
 
 
 def hub_gateway(rig, *settings, threads="1", flags=()):
@@ -225,9 +227,26 @@ def test_expected_version_and_idempotency(rig):
     again = publish(rig, gateway, "a-1", {"data": 2}, query="?expected_version=0", fields=key)
     assert (first[0], again[0]) == (201, 200)
     assert again[2] == {**first[2], "appended": 0}
-    assert publish(rig, gateway, "a-1", {"data": 3}, fields=key)[0] == 422
+    assert publish(rig, gateway, "a-1", {"data": 3}, query="?expected_version=0", fields=key)[0] == 422
+    assert publish(rig, gateway, "a-1", {"data": 2}, fields=key)[0] == 422
+    assert publish(rig, gateway, "a-1", {"data": 2}, query="?expected_version=-1", fields=key)[0] == 422
     assert publish(rig, gateway, "a-1", {"data": 4, "id": "m"}, {"data": 5, "id": "m"})[2]["appended"] == 1
     assert ask(rig, gateway, "/hub/streams/a-1/version")[2] == {"version": 2}
+
+
+def test_a_key_stands_for_all_that_is_asked(rig):
+    gateway = hub_gateway(rig)
+
+    def say(query="", type="text/plain"):
+        return ask(rig, gateway, f"/hub/streams/a-1{query}", f"Content-Type: {type}", "Idempotency-Key: k", method="POST",
+                   body=b"{}")[0]
+
+    assert say("?type=A&id=1") == 201
+    assert say("?id=1&type=A&ack=memory") == 200  # how it is answered is no part of it
+    for query in ("", "?type=A", "?id=1", "?type=A&id=2", "?type=B&id=1", "?type=1&id=A", "?type=A1", "?type=A&id=1&expected_version=0"):
+        assert say(query) == 422, query
+    assert say(type="application/json") == 422
+    assert ask(rig, gateway, "/hub")[2]["events"] == 1
 
 
 def test_consumers(rig):
@@ -280,6 +299,13 @@ def test_a_body_that_is_too_large(rig):
     gateway = hub_gateway(rig)
     for size in (70_000, 5 << 20):
         assert ask(rig, gateway, "/hub/streams/a", "Content-Type: text/plain", method="POST", body=b"x" * size)[0] == 413
+    event = json.dumps({"data": "x" * 60_000}).encode()
+    for body in (b'{"data":"%s"}' % (b"x" * 70_000), b"[" + b",".join([event] * 20) + b"]"):
+        assert ask(rig, gateway, "/hub/streams/a", JSON, method="POST", body=body)[0] == 413
+    # What is known before need not be sent, nor be waited for.
+    client = rig.client(gateway)
+    client.send(b"POST /hub/streams/a HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 65537\r\n\r\n")
+    assert client.response()[0].status == 413
     assert ask(rig, gateway, "/hub")[2]["events"] == 0
 
 
@@ -298,7 +324,7 @@ def test_access_and_limits(rig):
 
 
 def test_many_streams_of_one_client_are_bounded(rig):
-    gateway = hub_gateway(rig, "hub-streams=1000", "hub-history-events=500")
+    gateway = hub_gateway(rig, "hub-streams=1000", "hub-history-events=500", "hub-history-bytes=2m")
     connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=DEADLINE_S)
     for i in range(3000):
         connection.request("POST", f"/hub/streams/s-{i}", body="{}", headers={"Content-Type": "application/json"})
@@ -308,8 +334,32 @@ def test_many_streams_of_one_client_are_bounded(rig):
     connection.close()
     info = ask(rig, gateway, "/hub")[2]
     assert (info["streams"], info["events"], info["globalPosition"]) == (1000, 500, 3000)
+    assert gateway.metrics().sum("sluice_hub_bytes") == info["bytes"] <= 2 * MIB
     late = Subscriber(rig, gateway, "/hub/streams/s-1?position=0")
     assert late.head.get("sluice-replay") == "complete"  # the stream is no more: it begins anew
+
+
+def test_names_of_streams_are_bounded_by_bytes(rig):
+    """Each of them costs every worker its name, and its category's."""
+    gateway = hub_gateway(rig, "hub-history-bytes=1m", threads="2")
+    client = rig.client(gateway)
+
+    def publish_each(names):
+        for begin in range(0, len(names), 50):
+            part = names[begin:begin + 50]
+            client.send(b"".join(b"POST /hub/streams/%s HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n7" % name
+                                 for name in part))
+            assert {client.response()[0].status for _ in part} == {201}
+
+    publish_each([b"warm-1"] * 2000)
+    before = gateway.resident_bytes()
+    count = 2000 if sanitized() else 10_000
+    publish_each([b"c%06d" % i + b"y" * 120 + b"-" + b"z" * 120 for i in range(count)])
+    info = ask(rig, gateway, "/hub")[2]
+    assert 100 < info["streams"] < 1000 and info["globalPosition"] == 2000 + count
+    wait_until(lambda: gateway.metrics().sum("sluice_hub_bytes") <= MIB, "both have evicted")
+    if not sanitized():
+        assert gateway.resident_bytes() - before < 5 * MIB  # 15 of names
 
 
 def test_cors(rig):
@@ -538,8 +588,22 @@ def test_several_workers_share_one_hub(rig):
     assert sorted(publish(rig, gateway, "b-1", {"data": 2}, fields=key)[0] for _ in range(8)) == [200] * 7 + [201]
 
 
-def test_all_workers_evict_and_forget_the_same(rig):
-    gateway = hub_gateway(rig, "hub-history-events=20", "hub-stream-events=3", "hub-streams=40", threads="4")
+def test_a_stream_leaves_room_for_others(rig):
+    gateway = hub_gateway(rig, "hub-stream-bytes=16k")
+    publish(rig, gateway, "quiet-1", {"data": 1})
+    for i in range(20):
+        publish(rig, gateway, "busy-1", {"data": f"{i:04}" + "x" * 3000})
+    kept = ask(rig, gateway, "/hub/streams/busy-1/messages")[2]
+    assert [message["position"] for message in kept] == [18, 19]
+    assert len(ask(rig, gateway, "/hub/streams/quiet-1/messages")[2]) == 1
+    late = Subscriber(rig, gateway, "/hub/streams/busy-1?position=0")
+    assert late.event()["event"] == "sluice.gap" and late.data(1)[0].startswith('"0018')
+
+
+@pytest.mark.parametrize("limits, events", [(("hub-history-events=20", "hub-streams=40"), 20),
+                                            (("hub-history-bytes=64k",), 68)])
+def test_all_workers_evict_and_forget_the_same(rig, limits, events):
+    gateway = hub_gateway(rig, *limits, "hub-stream-events=3", threads="4")
     for i in range(60):
         assert publish(rig, gateway, f"s-{i}", *[{"data": 1}] * 5)[0] == 201
         assert publish(rig, gateway, "s-0", {"data": 2})[0] == 201
@@ -550,7 +614,7 @@ def test_all_workers_evict_and_forget_the_same(rig):
         return facts[0] if all(one == facts[0] for one in facts) else None
 
     facts = wait_until(facts_of_all, "all workers have the same log")
-    assert facts["globalPosition"] == 362 and facts["events"] <= 20 and facts["streams"] <= 40
+    assert facts["globalPosition"] == 362 and facts["events"] <= events and facts["streams"] <= 40
 
 
 def test_node_eventsource_resumes_through_a_hub(rig):

@@ -168,8 +168,14 @@ void HubSimulation::limit_history(StreamSettings& settings) {
   judge_.evicts = true;
   if (random.chance(0.5)) settings.hub_history_events = random.magnitude(1, 200);
   if (random.chance(0.3)) settings.hub_history_bytes = random.magnitude(2'000, 100'000);
+  // Streams count, too, at each worker.
+  if (settings.hub_history_bytes < 30'000 && !scene_.stored) judge_.forgets = true;
   if (random.chance(0.2)) settings.hub_history_age_ms = random.magnitude(1'000, 10'000);
   if (random.chance(0.3)) settings.hub_stream_events = random.magnitude(1, 20);
+  if (random.chance(0.2)) {
+    settings.hub_stream_bytes = random.magnitude(500, 20'000);
+    judge_.stream_events = 1;
+  }
   if (settings.hub_stream_events > 0)
     judge_.stream_events = std::min(judge_.stream_events, settings.hub_stream_events);
 }

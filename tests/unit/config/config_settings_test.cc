@@ -230,6 +230,7 @@ std::map<std::string, Sample> stream_samples() {
       {"hub-history-events", size(&S::hub_history_events, 5)},
       {"hub-history-age", time(&S::hub_history_age_ms)},
       {"hub-stream-events", size(&S::hub_stream_events, 5)},
+      {"hub-stream-bytes", size(&S::hub_stream_bytes, 4096)},
       {"hub-streams", size(&S::hub_streams, 5)},
       {"hub-event-size", size(&S::hub_event_size, 128)},
       {"hub-rate", size(&S::hub_rate, 5)},

@@ -168,6 +168,32 @@ TEST(HubCall, AGroupIsDeletedByThoseWhoMayChangeIt) {
   EXPECT_EQ(call_of("/consumers/c", "", "DELETE").status, 405);
 }
 
+// Where its length is known, before any of it comes.
+TEST(HubCall, ABodyThatIsTooLargeIsRefused) {
+  struct Body {
+    const char* method;
+    const char* target;
+    const char* type;
+    uint64_t most;
+  };
+  constexpr Body kBodies[] = {
+      {"POST", "/streams/a-1", "text/plain", 64UL * 1024},
+      {"POST", "/streams/a-1", "application/json", 1024UL * 1024},
+      {"POST", "/streams/a-1", "application/x-ndjson", 1024UL * 1024},
+      {"PUT", "/consumers/c", "application/json", 4096},
+      {"PUT", "/groups/g/members/7?token=9", "application/json", 4096},
+  };
+  for (const Body& body : kBodies) {
+    auto status_of = [&body](uint64_t length) {
+      std::string fields = std::string("Content-Type: ") + body.type + "\r\n";
+      fields += "Content-Length: " + std::to_string(length) + "\r\n";
+      return call_of(body.target, fields, body.method).status;
+    };
+    EXPECT_EQ(status_of(body.most), 0) << body.target << " " << body.type;
+    EXPECT_EQ(status_of(body.most + 1), 413) << body.target << " " << body.type;
+  }
+}
+
 TEST(HubCall, Acknowledgements) {
   HubCall call = call_of("/groups/g%2D1/members/7?token=9", "", "PUT");
   EXPECT_EQ(call.status, 0);

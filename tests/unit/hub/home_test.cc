@@ -118,7 +118,7 @@ TEST(Home, HistoryIsBoundedByEventsBytesAndAge) {
   EXPECT_EQ(hub.log.events(), 2U);
   hub.home.trim(hub.now_ms, hub.wall_ms + 1001);
   EXPECT_EQ(hub.log.events(), 0U);
-  EXPECT_EQ(hub.log.bytes(), 0U);
+  EXPECT_EQ(hub.log.bytes(), hub.log.stream_bytes());
   EXPECT_EQ(hub.slots.lent(), 0U);
   EXPECT_EQ(hub.publish("a-1").position, 10U);  // the stream goes on
 }
@@ -135,6 +135,30 @@ TEST(Home, AStreamKeepsAsManyAsItMay) {
   // The holes go with what lies before them.
   for (int i = 0; i < 2; ++i) hub.publish("a-1");
   EXPECT_EQ(hub.log.first(), 5U);
+}
+
+TEST(Home, AStreamKeepsAsManyBytesAsItMay) {
+  HubLog hub;
+  hub.publish("a-1", std::string(100, '1'));
+  uint64_t one = hub.log.stream("a-1")->bytes;
+  uint64_t most = 3 * one + one / 2;  // later ones have longer numbers
+  hub.home.set_limits({.stream_bytes = most});
+  for (int i = 0; i < 9; ++i) {
+    hub.publish("a-1", std::string(100, '1'));
+    hub.publish("a-2", std::string(100, '1'));
+    EXPECT_LE(hub.log.stream("a-1")->bytes, most);
+  }
+  EXPECT_EQ(hub.log.stream("a-1")->events.size(), 3U);
+  EXPECT_EQ(hub.log.stream("a-2")->events.size(), 3U);
+  hub.publish("a-1", std::string(450, '1'));
+  EXPECT_EQ(hub.log.stream("a-1")->events.size(), 2U);
+  // The newest one is kept, however large it is.
+  hub.publish("a-1", std::string(10'000, '1'));
+  EXPECT_EQ(hub.log.stream("a-1")->events.size(), 1U);
+  EXPECT_EQ(hub.log.stream("a-1")->first(), 11U);
+  hub.publish("a-1");
+  EXPECT_EQ(hub.log.stream("a-1")->events.size(), 1U);
+  EXPECT_EQ(hub.log.stream("a-2")->events.size(), 3U);
 }
 
 // One old event would keep the places of all that its streams have let go of since.
@@ -189,6 +213,36 @@ TEST(Home, AnEmptyStreamMakesRoomForANewOne) {
   hub.publish("a-3");
   EXPECT_EQ(hub.publish("a-1").position, 0U);
   EXPECT_NE(hub.log.stream("a-1")->epoch, epoch);
+}
+
+// Each worker knows them, by a name of up to 256 bytes.
+TEST(Home, StreamsCountAsBytes) {
+  constexpr uint64_t kBytes = 256 * 1024;
+  HubLog hub(/*workers=*/2);
+  hub.home.set_limits({.history_bytes = kBytes});
+  for (int i = 0; i < 1000; ++i) {
+    hub.publish("c" + std::to_string(i) + std::string(120, 'x') + "-" + std::string(120, 'y'));
+    ASSERT_LE(hub.log.bytes() + hub.log.index_bytes(), kBytes);
+  }
+  EXPECT_GT(hub.log.streams(), 30U) << "those that have room are kept";
+  EXPECT_EQ(hub.log.categories(), hub.log.streams());
+  EXPECT_EQ(hub.forgotten.size(), 1000 - hub.log.streams());
+  ASSERT_FALSE(hub.forgotten.empty());
+  EXPECT_TRUE(hub.forgotten.front().starts_with("c0x")) << "the oldest goes first";
+  // All of it is the events' again.
+  hub.home.set_limits({.history_bytes = 1});
+  hub.home.trim(hub.now_ms, hub.wall_ms);
+  EXPECT_EQ(hub.log.streams(), 0U);
+  EXPECT_EQ(hub.log.bytes(), 0U);
+}
+
+TEST(Home, AStreamWithoutEventsGoesOnWhereThereIsRoomForItsName) {
+  HubLog hub;
+  hub.home.set_limits({.history_bytes = 64UL * 1024});
+  hub.publish("quiet-1");
+  for (int i = 0; i < 1000; ++i) hub.publish("busy-1");
+  EXPECT_TRUE(hub.log.stream("quiet-1")->events.empty());
+  EXPECT_EQ(hub.publish("quiet-1").position, 1U);
 }
 
 TEST(Home, ARateIsKeptTo) {

@@ -27,8 +27,9 @@ class HubLog final : public ChangeSink {
     log.append(block, &created);
   }
   void evict_through(uint64_t global) override { log.evict_through(global); }
-  void forget(const std::string& stream) override {
-    forgotten.push_back(stream);
+  void forget() override {
+    LogStream& stream = *log.longest_empty();
+    forgotten.push_back(stream.name);
     log.forget(stream);
   }
 

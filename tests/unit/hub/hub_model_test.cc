@@ -23,7 +23,7 @@ namespace {
 struct Told {
   Block* block = nullptr;
   uint64_t evicted = 0;
-  std::string forgotten = {};
+  bool forgets = false;
 };
 
 class Replica {
@@ -34,7 +34,7 @@ class Replica {
     bool created = false;
     if (told.block) log.append(*told.block, &created);
     if (told.evicted != 0) log.evict_through(told.evicted);
-    if (!told.forgotten.empty()) log.forget(told.forgotten);
+    if (told.forgets) log.forget(*log.longest_empty());
   }
 
   Log log;
@@ -58,6 +58,7 @@ class World final : public ChangeSink {
                      .history_events = random.between(0, 3) * random.between(1, 60),
                      .history_age_ms = random.between(0, 1) * 5000,
                      .stream_events = random.between(0, 1) * random.between(1, 20),
+                     .stream_bytes = random.between(0, 2) == 0 ? random.between(500, 5000) : 0,
                      .streams = random.between(2, 12),
                      .holes = random.between(10, 200)});
   }
@@ -69,7 +70,7 @@ class World final : public ChangeSink {
     tell({.block = &block});
   }
   void evict_through(uint64_t global) override { tell({.evicted = global}); }
-  void forget(const std::string& stream) override { tell({.forgotten = stream}); }
+  void forget() override { tell({.forgets = true}); }
 
   void tell(const Told& told) {
     first.apply(told);

@@ -66,6 +66,28 @@ TEST(PublishBody, TextIsTheData) {
   EXPECT_EQ(read("\xff", BodyForm::kText).fault.status, 400);
 }
 
+// So it costs nothing to send what no hub takes.
+TEST(PublishBody, WhatIsTooLargeIsNotParsed) {
+  const std::string large = "{\"data\":\"" + std::string(1000, 'x') + "\xff";
+  EXPECT_EQ(read(large).fault.status, 413);
+  EXPECT_EQ(read("[{}," + large).fault.status, 413);
+  EXPECT_EQ(read("{}\n" + large, BodyForm::kJsonLines).fault.status, 413);
+  EXPECT_EQ(read("[{}, {}, {\xff", BodyForm::kJson, {1000, 2}).fault.status, 413);
+  // As large as may be, and with what stands around it.
+  std::string just = "{\"data\":\"" + std::string(1000 - 11, 'x') + "\"}";
+  EXPECT_EQ(read("  [ " + just + " , " + just + "\n]\r\n").events.size(), 2U);
+}
+
+TEST(PublishBody, WhatStandsAroundEventsIsJson) {
+  for (const char* body :
+       {"[{}", "[{},", "[{},]", "[,{}]", "[{}{}]", "[{} {}]", "[{},,{}]", "[{}]]", "[{}],", "[{}}",
+        "{}]", "{},", "{}{}", "{]", "[{]]", "[[{}]]", "[\xef\xbb\xbf{}]", "[{}]\x01"})
+    EXPECT_EQ(read(body).fault.status, 400) << body;
+  for (const char* lines : {"{} {}", "{},\n{}", "[{}]", "{}\n]", "{\n}"})
+    EXPECT_EQ(read(lines, BodyForm::kJsonLines).fault.status, 400) << lines;
+  EXPECT_EQ(read(" [ ] ").fault.detail, "The body has no event.");
+}
+
 TEST(PublishBody, SaysWhatIsWrong) {
   for (const char* body : {"", "[]", "1", "\"a\"", "{", "{\"data\":1}x", "[1]", "{\"type\":1}",
                            "{\"type\":\"a\\nb\"}", "{\"type\":\"sluice.gap\"}", "{\"id\":\"\"}",

@@ -1,5 +1,6 @@
 // A hub's home whose events are shown when a store has them, and logs that go on where a former
 // process has ended.
+#include <algorithm>
 #include <deque>
 #include <string>
 #include <vector>
@@ -23,7 +24,7 @@ class StoredHub final : public ChangeSink {
 
   void append(Block& block, const EventDraft& /*draft*/) override { waiting.push_back(&block); }
   void evict_through(uint64_t global) override { log.evict_through(global); }
-  void forget(const std::string& /*stream*/) override { FAIL() << "a stored stream is kept"; }
+  void forget() override { FAIL() << "a stored stream is kept"; }
 
   PublishResult publish(PublishRequest request) {
     return home.publish(request, 1'000'000, 1'790'000'000'000);
@@ -36,9 +37,9 @@ class StoredHub final : public ChangeSink {
     for (; count > 0; --count) {
       Block* block = waiting.front();
       waiting.pop_front();
+      home.stored(*block);
       bool created = false;
       log.append(*block, &created);
-      home.stored(*block);
       block->let_go();  // the store's hold
     }
   }
@@ -144,6 +145,33 @@ TEST(StoredHomeTest, StreamsAreNotForgottenForNewOnes) {
   hub.store(1);
   EXPECT_EQ(hub.publish("a-3").status, Status::kTooManyStreams);
   EXPECT_EQ(hub.publish("a-1").position, 1U);
+}
+
+// Each of them counts when it is shown, and not before.
+TEST(StoredHomeTest, AStreamKeepsAsMuchAsItMay) {
+  StoredHub hub;
+  hub.home.set_limits({.stream_events = 2});
+  for (int i = 0; i < 4; ++i) hub.publish("a-1");
+  for (uint64_t shown = 1; shown <= 4; ++shown) {
+    hub.store(1);
+    EXPECT_EQ(hub.log.stream("a-1")->next, shown);
+    EXPECT_EQ(hub.log.stream("a-1")->events.size(), std::min<uint64_t>(shown, 2));
+  }
+}
+
+TEST(StoredHomeTest, StreamsLeaveTheBytesToTheEvents) {
+  StoredHub hub;
+  hub.home.set_limits({.history_bytes = 64UL * 1024});
+  for (int i = 0; i < 1000; ++i) {
+    hub.publish("a-" + std::to_string(i));
+    hub.store(1);
+  }
+  EXPECT_EQ(hub.log.streams(), 1000U);
+  EXPECT_GT(hub.log.stream_bytes(), 64U * 1024);
+  hub.publish("a-1");
+  hub.store(1);
+  hub.home.trim(1'000'000, 1'790'000'000'000);
+  EXPECT_GT(hub.log.events(), 50U);
 }
 
 // The epoch of a stream is known again by its name.
