@@ -147,10 +147,15 @@ void Listener::close() {
   loop_.flush_later(*this);
 }
 
+void Listener::ignore_new_clients() {
+  sluice::ignore_new_clients(fd_);
+}
+
 void Listener::retire() {
   closing_ = retiring_ = true;
   loop_.timers().cancel(timer_);
-  ignore_new_clients(fd_);  // or some come between the last look and the close, which resets them
+  // Or some come between the last look and the close, which resets them.
+  ignore_new_clients();
   cancel();
   loop_.flush_later(*this);
 }
