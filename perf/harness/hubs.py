@@ -25,16 +25,19 @@ class Scenario:
     rate: float = 0  # events a second; 0: the publisher goes on when it is answered
     workers: int = 1
     pokes: bool = False  # which Nchan does not have
+    groups: int = 0  # of MEMBERS each
+    publishers: int = 1
+    durable: bool = False  # each event is on the disk before its publisher is answered
 
     @property
     def connections(self):
-        return self.subscribers + (GROUPS * MEMBERS if self.pokes else 0)
+        return self.subscribers + self.groups * MEMBERS
 
     def hubs(self, names):
         return [name for name in names if not self.pokes or name == "sluice"]
 
 
-GROUPS, MEMBERS = 8, 4
+MEMBERS = 4
 SCENARIOS = {scenario.name: scenario for scenario in (
     Scenario("1k", "1 publisher x 50/s, 1,000 subscribers", 1_000, 50),
     Scenario("10k", "1 publisher x 5/s, 10,000 subscribers", 10_000, 5),
@@ -43,8 +46,10 @@ SCENARIOS = {scenario.name: scenario for scenario in (
     Scenario("10k-2w", "as 10k, two workers", 10_000, 5, workers=2),
     Scenario("1k-max-2w", "as 1k-max, two workers", 1_000, workers=2),
     Scenario("pokes", "10,000 pokes/s to 100 subscribers of a category and 8 groups of 4", 100, 10_000,
-             pokes=True),
-    Scenario("pokes-2w", "as pokes, two workers", 100, 10_000, workers=2, pokes=True),
+             pokes=True, groups=8, publishers=32),
+    Scenario("pokes-2w", "as pokes, two workers", 100, 10_000, workers=2, pokes=True, groups=8, publishers=32),
+    *(Scenario(f"durable-{count}", f"publishers that wait for the disk, so many: {count}; 1 subscriber to pokes", 1,
+               pokes=True, publishers=count, durable=True) for count in (1, 10, 100)),
 )}
 
 # For a short look at whether all of it works.
@@ -72,7 +77,8 @@ def start(name, port, scenario, environment, flags):
     if name == "sluice":
         command = [environment.programs["sluice"], "--listen", f"127.0.0.1:{port}", "--threads",
                    str(scenario.workers), "--admin", "off", "--log-level", "warn",
-                   "--route", "path=/hub,hub=perf", *flags]
+                   "--route", "path=/hub,hub=perf" + (
+                       f",hub-store=sqlite:{directory}/hub.db,hub-ack=disk" if scenario.durable else ""), *flags]
     else:
         config = directory / "nchan.conf"
         template = (proxies.PEERS_DIRECTORY / "nchan.conf.in").read_text()
@@ -92,8 +98,8 @@ def targets(name, scenario):
     """What fanout is to ask that hub for."""
     if scenario.pokes:
         return ["--subscribe", "/hub/categories/poke?mode=poke", "--publish", "/hub/streams/poke-{}",
-                "--pokes", "--streams", "1000", "--publishers", "32", "--groups", str(GROUPS),
-                "--members", str(MEMBERS)]
+                "--pokes", "--streams", "1000", "--publishers", str(scenario.publishers),
+                "--groups", str(scenario.groups), "--members", str(MEMBERS)]
     if name == "sluice":
         return ["--subscribe", "/hub/streams/perf", "--publish", "/hub/streams/perf"]
     return ["--subscribe", "/subscribe", "--publish", "/publish"]
