@@ -1,6 +1,6 @@
 // What packing a stream for its client costs an event, each flushed by itself, and what is left of
 // it. `256`: as many bodies in turn, as a worker has them, so that states leave the CPU's cache.
-// `alone` and `behind`: what a text costs that is packed once for many (net/encode/text_coder.h).
+// `alone` and `behind`: what a text costs that is packed once for many (net/coding/text_coder.h).
 // ns_per_event, ratio (bytes out per byte in) and bytes_per_state are the figures to watch.
 #include <array>
 #include <memory>
@@ -9,8 +9,8 @@
 
 #include <benchmark/benchmark.h>
 
-#include "net/encode/encoder.h"
-#include "net/encode/text_coder.h"
+#include "net/coding/encoder.h"
+#include "net/coding/text_coder.h"
 
 namespace sluice {
 namespace {

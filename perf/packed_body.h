@@ -7,8 +7,8 @@
 #include <memory>
 #include <string_view>
 
-#include "net/encode/decoder.h"
-#include "net/encode/decoders.h"
+#include "net/coding/decoder.h"
+#include "net/coding/decoders.h"
 #include "net/http/text.h"
 
 namespace sluice::perf {

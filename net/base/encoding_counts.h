@@ -1,5 +1,5 @@
 // What a worker counts of the bodies that it packs and unpacks, by coding. Plain numbers; written
-// by the room that does so (net/encode), read by a scrape of the same worker.
+// by the room that does so (net/coding), read by a scrape of the same worker.
 #pragma once
 
 #include <array>

@@ -80,7 +80,7 @@ struct alignas(kCacheLine) UpstreamHealth {
     std::atomic<EjectReason> reason{};
   };
   static constexpr size_t kEjectionsKept = 8;
-  // What its probes have shown (net/health). Only the one prober writes it.
+  // What its probes have shown (net/probe). Only the one prober writes it.
   struct Probes {
     std::atomic<uint64_t> passed{0};
     std::array<std::atomic<uint64_t>, kEjectReasons> failed{};

@@ -9,7 +9,7 @@
 #include <memory>
 #include <string_view>
 
-#include "net/encode/text_coder.h"
+#include "net/coding/text_coder.h"
 
 namespace sluice {
 

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "net/encode/text_coder.h"
+#include "net/coding/text_coder.h"
 #include "net/hub/block_slots.h"
 #include "net/hub/log.h"
 

@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "net/base/ending.h"
-#include "net/encode/unpacker.h"
+#include "net/coding/unpacker.h"
 #include "net/filter/filters.h"
 #include "net/filter/stream_scripts.h"
 #include "net/llm/request_reader.h"

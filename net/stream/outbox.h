@@ -22,7 +22,7 @@
 #include <string_view>
 
 #include "net/base/limits.h"
-#include "net/encode/packer.h"
+#include "net/coding/packer.h"
 #include "net/http/message_writer.h"
 #include "pool/chain.h"
 

@@ -8,7 +8,7 @@
 #include <memory>
 #include <string_view>
 
-#include "net/encode/unpacker.h"
+#include "net/coding/unpacker.h"
 #include "net/llm/usage_meter.h"
 
 namespace sluice {

@@ -11,9 +11,9 @@
 
 #include "core/loop.h"
 #include "core/random.h"
+#include "net/coding/decoders.h"
+#include "net/coding/encoders.h"
 #include "net/context/worker_context.h"
-#include "net/encode/decoders.h"
-#include "net/encode/encoders.h"
 #include "net/filter/filters.h"
 #include "net/llm/dialect.h"
 #include "net/stream/healing_waits.h"

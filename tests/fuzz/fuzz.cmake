@@ -42,7 +42,7 @@ sluice_fuzz_target(usage sluice_llm)
 sluice_fuzz_target(hub sluice_hub sluice_http1 sluice_kernel)
 sluice_fuzz_target(hub_reader sluice_hub sluice_kernel)
 sluice_fuzz_target(dialect sluice_llm)
-sluice_fuzz_target(unpack sluice_encode sluice_kernel)
+sluice_fuzz_target(unpack sluice_coding sluice_kernel)
 sluice_fuzz_target(http1 sluice_gateway sluice_kernel)
 sluice_fuzz_target(http1_chunked sluice_http1 llhttp)
 # No name is resolved: config_fuzz.cc stands before getaddrinfo.

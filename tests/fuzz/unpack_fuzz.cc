@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "core/check.h"
-#include "net/encode/decoder.h"
-#include "net/encode/decoders.h"
-#include "net/encode/encoder.h"
+#include "net/coding/decoder.h"
+#include "net/coding/decoders.h"
+#include "net/coding/encoder.h"
 #include "tests/fuzz/fuzz_input.h"
 
 namespace sluice::test {

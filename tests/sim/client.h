@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "net/encode/decoder.h"
+#include "net/coding/decoder.h"
 #include "tests/sim/asker.h"
 #include "tests/sim/body_check.h"
 #include "tests/sim/http.h"

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "net/encode/decoder.h"
+#include "net/coding/decoder.h"
 #include "tests/sim/http2_answer.h"
 #include "tests/sim/hub_scene.h"
 

@@ -8,7 +8,7 @@
 #include <set>
 #include <string>
 
-#include "net/encode/decoders.h"
+#include "net/coding/decoders.h"
 #include "pool/slot_pool.h"
 #include "tests/sim/http.h"
 #include "tests/sim/hub_judge.h"

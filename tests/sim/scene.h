@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "net/coding/decoders.h"
 #include "net/config/config.h"
-#include "net/encode/decoders.h"
 #include "tests/sim/exchange.h"
 #include "tests/sim/kernel.h"
 #include "tests/sim/script.h"

@@ -6,7 +6,7 @@
 
 #include "net/http1/writer.h"
 #include "net/stream/outbox.h"
-#include "tests/unit/encode/packer_testing.h"
+#include "tests/unit/coding/packer_testing.h"
 #include "tests/unit/stream/outbox_testing.h"
 
 namespace sluice::test {
