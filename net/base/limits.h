@@ -116,11 +116,6 @@ inline constexpr size_t kHttp2BytesPerUpdate = 2048;
 // A client that has not answered the notice of a drain by then is told of its end all the same.
 inline constexpr uint64_t kHttp2NoticeMs = 1000;
 
-// How long a listener that a reload has taken away is still there for those who had connected and
-// said nothing yet: after 1 s the kernel gives out these, too (accept_with_bytes() in
-// core/socket.h).
-inline constexpr uint64_t kListenerLeaveMs = 1500;
-
 // When an accept has failed, or there is no room for another client, the listener rests for the
 // first time. A worker reports it once in the second time at most.
 inline constexpr uint64_t kAcceptPauseMs = 100;

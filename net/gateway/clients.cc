@@ -28,42 +28,28 @@ Clients::~Clients() {
   SLUICE_CHECK(clients_.empty());
 }
 
-template <typename Filter>
-void Clients::retire_listeners_if(Filter filter) {
-  std::erase_if(listeners_, [&](const Listening& listening) {
-    bool retires = filter(listening);
-    if (retires) listening.listener->retire();
-    return retires;
-  });
-}
-
 void Clients::listen(const std::vector<ListeningSocket>& sockets) {
-  for (const ListeningSocket& socket : sockets) {
-    // It shares the port with one that still leaves, which would leave its clients without an
-    // answer.
-    retire_listeners_if([&socket](const Listening& listening) {
-      return listening.retires_ms > 0 && listening.identity == socket.identity;
-    });
-    auto* listener = new Listener(context().loop, limit_, context().default_settings(), *this,
-                                  socket.fd, socket.options);
-    listeners_.push_back({socket.identity, listener, socket.options.tls});
+  for (const auto& [identity, fd, options] : sockets) {
+    auto* listener =
+        new Listener(context().loop, limit_, context().default_settings(), *this, fd, options);
+    listeners_.push_back({identity, listener, options.tls});
   }
 }
 
 void Clients::reload() {
   std::vector<std::string> wanted;
   for (const Listen& address : context().config().listen) wanted.push_back(address.identity());
-  for (Listening& listening : listeners_) {
-    if (listening.retires_ms > 0) continue;
+  std::erase_if(listeners_, [&](const Listening& listening) {
     auto found = std::ranges::find(wanted, listening.identity);
-    if (found != wanted.end()) {
+    bool stays = found != wanted.end();
+    if (stays) {
       wanted.erase(found);  // an address with port 0 may be there twice
       listening.listener->apply(context().default_settings());
     } else {
-      listening.listener->ignore_new_clients();
-      listening.retires_ms = context().loop.now_ms() + limits::kListenerLeaveMs;
+      listening.listener->retire();
     }
-  }
+    return !stays;
+  });
   hold_handshakes(handshakes_ >= context().config().tls_handshakes_max);
 }
 
@@ -235,9 +221,6 @@ void Clients::client_closed(AcceptedConn& conn) {
 }
 
 void Clients::housekeep() {
-  retire_listeners_if([now_ms = context().loop.now_ms()](const Listening& listening) {
-    return listening.retires_ms > 0 && listening.retires_ms <= now_ms;
-  });
   for (Listening& listening : listeners_) listening.listener->check_room();
 }
 

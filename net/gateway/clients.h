@@ -39,7 +39,7 @@ class Clients final : public ClientSink, public ClientKeeper, public ProxyKeeper
   // Listens there, too.
   void listen(const std::vector<ListeningSocket>& sockets);
   // The configuration is another one from here on: listeners whose address it has no more are
-  // closed within kListenerLeaveMs and a second, and their clients stay. Nobody new gets in there.
+  // closed, and their clients stay.
   void reload();
 
   // Once a second.
@@ -93,8 +93,6 @@ class Clients final : public ClientSink, public ClientKeeper, public ProxyKeeper
   void take_place(AcceptedConn& conn, const AcceptedConn& of);
   void handshake_ended();
   void hold_handshakes(bool hold);
-  template <typename Filter>
-  void retire_listeners_if(Filter filter);
   void warn_full();
   void warn_seldom(uint64_t& due_ms, std::string_view text);
 
@@ -110,7 +108,6 @@ class Clients final : public ClientSink, public ClientKeeper, public ProxyKeeper
     std::string identity;
     Listener* listener;  // deletes itself once it has been closed
     bool tls;
-    uint64_t retires_ms = 0;  // 0: its address is configured
   };
   std::vector<Listening> listeners_;
   size_t handshakes_ = 0;  // under way

@@ -147,15 +147,10 @@ void Listener::close() {
   loop_.flush_later(*this);
 }
 
-void Listener::ignore_new_clients() {
-  sluice::ignore_new_clients(fd_);
-}
-
 void Listener::retire() {
   closing_ = retiring_ = true;
   loop_.timers().cancel(timer_);
-  // Or some come between the last look and the close, which resets them.
-  ignore_new_clients();
+  ignore_new_clients(fd_);  // or some come between the last look and the close, which resets them
   cancel();
   loop_.flush_later(*this);
 }

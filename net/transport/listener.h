@@ -35,10 +35,7 @@ class Listener final : public OpTarget, public TimerOwner, public FlushTask {
   void apply(const StreamSettings& settings);
   // Clients are refused from here on; deletes itself once its operation has ended.
   void close();
-  // Who begins to connect from here on gets no answer; who has begun is taken in as before. Until
-  // then, those wait who have said nothing yet (accept_with_bytes()).
-  void ignore_new_clients();
-  // As close(), but those that have connected, and said something, are still taken in.
+  // The same, but those that have connected are still taken in.
   void retire();
   // Takes no more clients until it is told to; those in the backlog wait. Of those that the kernel
   // has accepted already some may still come.
