@@ -31,7 +31,8 @@ std::optional<Number> parse_whole(std::string_view text) {
 // JSON.
 size_t find_text(std::string_view text, std::string_view what, size_t from) {
   constexpr size_t kStep = 16;
-  if (what.size() < 4 || text.size() < from + kStep - 1 + what.size()) return text.find(what, from);
+  bool is_short = from > text.size() || text.size() - from < kStep - 1 + what.size();
+  if (what.size() < 4 || is_short) return text.find(what, from);
   size_t first = 1;
   size_t second = what.size() - 2;
   auto is_at = [](const char* place, char c) {

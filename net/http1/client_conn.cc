@@ -148,6 +148,7 @@ void ClientConn::on_step(Http1Parser::Event event) {
     case Http1Parser::Event::kHead:
       SLUICE_CHECK(stream_ && arriving_head());
       state_ = State::kBody;
+      state_since_ms_ = loop().now_ms();
       http10_ = arriving_head()->version_minor() == 0;
       stream_->on_request_head(std::move(arriving_->head), arriving_->parser.keep_alive());
       if (stream_->has_route()) apply_route(stream_->settings());
@@ -403,7 +404,9 @@ void ClientConn::on_timer() {
 }
 
 void ClientConn::check_client() {
-  uint64_t silent_since_ms = state_ == State::kBody ? waiting_since_ms() : loop().now_ms();
+  // A body whose request came before its turn is waited for from then on.
+  uint64_t silent_since_ms =
+      state_ == State::kBody ? std::max(waiting_since_ms(), state_since_ms_) : loop().now_ms();
   uint64_t look_ms = TimerWheel::kNever;
   switch (stream_->late(silent_since_ms, send_still_since_ms(), &look_ms)) {
     case Stream::Late::kNothing:

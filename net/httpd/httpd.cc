@@ -335,6 +335,7 @@ void HttpdLoop::accept_again_later() {
   if (accept_again_) return;
   accept_again_ = timers_.emplace(Clock::now() + kAcceptPause, [this] {
     accept_again_.reset();
+    hold_back();
     set_accepting(true);
   });
 }

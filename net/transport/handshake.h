@@ -39,7 +39,9 @@ class Handshake final : public AcceptedConn {
 
   // TimerOwner
   void on_timer() override {
-    bool silent = loop().now_ms() >= waiting_since_ms() + limits::kSilentHandshakeMs;
+    // Who waits for its turn has said something.
+    bool silent =
+        !in_queue.linked() && loop().now_ms() >= waiting_since_ms() + limits::kSilentHandshakeMs;
     if (loop().now_ms() >= until_ms_ || (silent && keeper_.handshakes_are_crowded()))
       close(CloseMode::kOrderly);
     else

@@ -157,8 +157,11 @@ void Listener::retire() {
 
 void Listener::on_flush() {
   if (!closing_ || fd_ < 0 || loop_.outstanding(index_) > 0) return;
-  for (int client = retiring_ ? accept_waiting(fd_) : -1; client >= 0; client = accept_waiting(fd_))
+  while (retiring_ && !limit_.full()) {
+    int client = accept_waiting(fd_);
+    if (client < 0) break;
     sink_.accepted(client, options_);
+  }
   close_socket(fd_);
   fd_ = -1;
   loop_.detach(index_);

@@ -39,9 +39,11 @@ WireQueue::~WireQueue() {
   return_spare();
 }
 
-// A client's hello may have to wait for its turn, and with a crowd: in its own size, then.
+// A client's hello may have to wait for its turn, and with a crowd: in its own size, then. Half of
+// the heap's share stays for others.
 void WireQueue::received(const Lease& lease, std::string_view bytes, SlotPool& slots) {
-  bool is_hello = !transform_->ready() && bytes.size() <= slots.slot_bytes() / kHelloFraction;
+  bool is_hello = !transform_->ready() && bytes.size() <= slots.slot_bytes() / kHelloFraction &&
+                  memory_limit_.heap + bytes.size() <= memory_limit_.heap_max / 2;
   if (!lease || is_hello) {
     Lease block = slots.make_block(static_cast<uint32_t>(bytes.size()));
     std::ranges::copy(bytes, block.data());

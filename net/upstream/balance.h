@@ -33,6 +33,8 @@ class Balancer {
   // request without goes to the least.
   const Candidate& pick(const Route& route, std::span<const Candidate> candidates,
                         std::optional<uint64_t> key, const UpstreamBoard& board);
+  // Routes have other weights from here on, or other numbers.
+  void forget_turns() { turns_.clear(); }
 
  private:
   // Of one route.

@@ -255,6 +255,7 @@ void Endpoints::reload() {
       }
     }
   }
+  balancer_.forget_turns();
   shared_.resolver.reload();
   look_names_up();
   std::vector<std::optional<uint64_t>> limits = this->limits();

@@ -70,6 +70,22 @@ def reloaded(gateway, generation):
     assert reload(gateway) == (200, '{"generation":%d}\n' % generation)
 
 
+def test_turns_begin_anew(rig, file):
+    """What the upstreams of a route were due is of no group that comes after it."""
+    one, two = (rig.upstream(named(name)) for name in ("one", "two"))
+
+    def group(weight):
+        return [f'upstream = ["{one.url};weight={weight}", "{two.url}"]', 'balance = "round-robin"']
+
+    file.write(root=group(1000))
+    gateway = rig.gateway(None, "--config", file.path)
+    for _ in range(100):
+        get(rig, gateway, "/")
+    file.write(root=group(1))
+    reloaded(gateway, 2)
+    assert sorted(get(rig, gateway, "/")[1] for _ in range(4)) == [b"one", b"one", b"two", b"two"]
+
+
 def test_routes_come_go_and_change(rig, file):
     one, two = (rig.upstream(named(name)) for name in ("one", "two"))
     file.write(root=to(one), gone=to(one))

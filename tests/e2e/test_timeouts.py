@@ -33,6 +33,24 @@ def test_a_body_that_does_not_go_on(rig, framing):
     server.wait_closed()
 
 
+@pytest.mark.parametrize("request_line", [b"GET / HTTP/1.1\r\n", b"POST / HTTP/1.1\r\nContent-Length: 0\r\n",
+                                          b"POST / HTTP/1.1\r\nContent-Length: 1\r\n"])
+def test_a_request_that_waits_for_its_turn_is_not_late(rig, request_line):
+    """Its time begins with its turn, however long the answer before it takes."""
+    upstream = rig.upstream()
+    client = rig.client(rig.gateway(upstream, "--body-timeout", "300ms"))
+    body = b"x" if b": 1" in request_line else b""
+    client.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n" + request_line + b"Host: a\r\n\r\n" + body)
+    server = upstream.accept()
+    server.read_request()
+    client.assert_silent(0.6)
+    server.respond(b"slow")
+    assert client.response()[1] == b"slow"
+    assert server.read_request().content == body
+    server.respond(b"next")
+    assert client.response()[1] == b"next"
+
+
 def test_a_connection_that_does_not_open(rig):
     with blackhole() as port:
         gateway = rig.gateway(None, "--upstream", f"http://127.0.0.1:{port}", "--connect-timeout", "200ms")

@@ -1,5 +1,6 @@
 #include "core/text.h"
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -86,6 +87,12 @@ TEST(FindText, FindsWhatFindDoes) {
     EXPECT_EQ(find_text(text, what, from), text.find(what, from))
         << text << " " << what << " " << from;
   }
+}
+
+TEST(FindText, NothingIsFoundBehindTheEnd) {
+  std::string text(100, 'a');
+  for (size_t from : {text.size() + 1, SIZE_MAX - 20, SIZE_MAX})
+    EXPECT_EQ(find_text(text, "aaaa", from), std::string::npos);
 }
 
 TEST(FindText, FindsANameAtEachPlace) {
