@@ -40,16 +40,15 @@ Since since_in(const Series& series, uint64_t time_ms, const Log& log) {
 
 }  // namespace
 
-Cursor::Lost Cursor::lost_of(const Log& log, Subscriptions from) {
+Cursor::Lost Cursor::lost_of(Subscriptions from) {
   Lost lost;
   for (const Subscription& one : from) {
-    const Series* series = one.topic->series;
+    const Loss& its = one.topic->loss();
     // Evictions follow the order of the log, so the last one of all these tells of each later one.
     // Whatever else goes does not, and is counted.
-    if (series) lost.through = std::max(lost.through, series->evicted_through());
-    lost.hole_through =
-        std::max(lost.hole_through, series ? series->hole_through() : log.forgotten_through());
-    lost.last_hole = std::max(lost.last_hole, series ? series->last_hole() : log.forgotten_hole());
+    lost.through = std::max(lost.through, its.evicted_through);
+    lost.hole_through = std::max(lost.hole_through, its.hole_through);
+    lost.last_hole = std::max(lost.last_hole, its.last_hole);
   }
   return lost;
 }
@@ -70,9 +69,9 @@ bool Cursor::begin(const Start& start, const Log& log, Subscriptions from, uint3
       at_ = log.next();
       break;
     case Start::At::kEarliest:
-      awaits_page_ = has_store && loses(lost_of(log, from), 1);
+      awaits_page_ = has_store && loses(lost_of(from), 1);
       at_ = awaits_page_ ? 1 : log.first();
-      if (!awaits_page_) skip_lost(log, from);
+      if (!awaits_page_) skip_lost(from);
       break;
     case Start::At::kSince:
       whole = begin_since(start.number, log, from);
@@ -87,7 +86,7 @@ bool Cursor::begin(const Start& start, const Log& log, Subscriptions from, uint3
       break;
     }
   }
-  if (!whole && !awaits_page_) skip_lost(log, from);
+  if (!whole && !awaits_page_) skip_lost(from);
   return whole;
 }
 
@@ -131,7 +130,7 @@ bool Cursor::begin_in_hub(const Start& start, const Log& log, Subscriptions from
   // There is none at 0, where Message DB lets readers begin, too.
   wanted = std::max<uint64_t>(wanted, 1);
   at_ = std::min(wanted, log.next());
-  awaits_page_ = loses(lost_of(log, from), wanted);
+  awaits_page_ = loses(lost_of(from), wanted);
   return wanted <= log.next() && !awaits_page_;
 }
 
@@ -144,8 +143,7 @@ bool Cursor::begin_since(uint64_t time_ms, const Log& log, Subscriptions from) {
     const Series* series = one.topic->series;
     Since since = series ? since_in(*series, time_ms, log) : Since{};
     at_ = std::min(at_, since.first);
-    uint64_t lost = series ? series->lost_through() : log.forgotten_through();
-    whole = whole && lost <= since.before;
+    whole = whole && one.topic->loss().through() <= since.before;
   }
   return whole;
 }
@@ -161,7 +159,7 @@ bool Cursor::wants(const Block& event, const LogStream& its_stream) const {
 
 Cursor::Step Cursor::next(const Log& log, Subscriptions from, const Log::Entry** event) {
   if (at_ >= std::min(end_, log.next())) return Step::kEnd;  // nor is anything lost there
-  Lost lost = lost_of(log, from);
+  Lost lost = lost_of(from);
   if (loses(lost, at_)) return Step::kLost;
   for (unsigned scanned = 0; scanned < kScannedMax; ++scanned) {
     uint64_t global = UINT64_MAX;

@@ -30,13 +30,17 @@ struct Subscription {
   ListLink<Subscription> in_topic;
 };
 
-// A stream or category as long as somebody reads it, whether or not it exists.
+// A stream or category as long as somebody reads it, whether or not it exists: its name may be
+// forgotten and come again meanwhile.
 struct Topic {
   Topic(std::string its_name, bool category) : name(std::move(its_name)), is_category(category) {}
 
+  const Loss& loss() const { return series ? series->loss() : lost; }
+
   const std::string name;
   const bool is_category;
-  const Series* series = nullptr;  // null: the log does not know it
+  Series* series = nullptr;  // null: the log does not know it
+  Loss lost;                 // then: what had been lost when it was last known, or may have been
   IntrusiveList<Subscription, &Subscription::in_topic> readers;
   uint64_t count = 0;  // of those readers
 };
@@ -81,7 +85,7 @@ class Cursor {
   // The next event. It stays that until advance().
   Step next(const Log& log, Subscriptions from, const Log::Entry** event);
   void advance() { ++at_; }
-  void skip_lost(const Log& log, Subscriptions from) { told_ = lost_of(log, from); }
+  void skip_lost(Subscriptions from) { told_ = lost_of(from); }
 
   // The page of a store from here on.
   StoreRead page_wanted(const Start& start, Subscriptions from) const;
@@ -109,7 +113,7 @@ class Cursor {
     uint64_t hole_through = 0;
     uint64_t last_hole = 0;
   };
-  static Lost lost_of(const Log& log, Subscriptions from);
+  static Lost lost_of(Subscriptions from);
   bool loses(const Lost& lost, uint64_t at) const;
 
   uint64_t at_ = 1;  // the first one that is wanted

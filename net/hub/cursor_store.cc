@@ -20,7 +20,7 @@ StoreRead Cursor::page_wanted(const Start& start, Subscriptions from) const {
 Cursor::Entered Cursor::enter(const StorePage& page, const Start& start, const Log& log,
                               Subscriptions from) {
   // What the log has lost will come, be it from its beginning or from its midst.
-  Lost evicted = lost_of(log, from);
+  Lost evicted = lost_of(from);
   bool will_come = page.last < std::max(evicted.through, evicted.hole_through);
   if (page.events.empty() && will_come) return Entered::kTooEarly;
   uint64_t at = std::max(at_, page.first);

@@ -68,7 +68,7 @@ void HubRequest::go_on_in_log() {
     return;
   }
   if (form_ == BlockForm::kMessage)
-    cursor_.skip_lost(hub_.log(), from());
+    cursor_.skip_lost(from());
   else if (!on_lost())
     return;
   pump();

@@ -186,7 +186,7 @@ void HubRequest::pump() {
 // False: it has ended.
 bool HubRequest::on_lost() {
   if (!goes_on_behind_gap()) return false;
-  cursor_.skip_lost(hub_.log(), from());
+  cursor_.skip_lost(from());
   return write(gap_text(go_to_next()));
 }
 
@@ -226,7 +226,7 @@ void HubRequest::read_messages() {
         if (write(text)) hub_.pages()->ask(*this);
         return;
       }
-      if (step == Cursor::Step::kLost) cursor_.skip_lost(hub_.log(), from());
+      if (step == Cursor::Step::kLost) cursor_.skip_lost(from());
       over = step == Cursor::Step::kEnd;
       if (step != Cursor::Step::kEvent) continue;
       cursor_.advance();

@@ -80,7 +80,12 @@ void LocalHub::join(Subscription& subscription, const HubCall::Source& source, b
   auto [entry, is_new] = topics_.try_emplace(key_of(*made), nullptr);
   if (is_new) {
     entry->second = std::move(made);
-    bind(*entry->second, entry->second.get());
+    Topic& its_topic = *entry->second;
+    bind(its_topic, &its_topic);
+    // Somebody may know it from before.
+    if (!its_topic.series)
+      its_topic.lost = {.hole_through = log_.forgotten_through(),
+                        .last_hole = log_.forgotten_hole()};
   }
   Topic& topic = *entry->second;
   subscription.topic = &topic;
@@ -191,17 +196,27 @@ void LocalHub::index(Block& block) {
 // Somebody may have waited for it to exist.
 void LocalHub::bind_new(const LogStream& stream) {
   for (const std::string& key : {'s' + stream.name, 'c' + stream.category.name})
-    if (auto found = topics_.find(key); found != topics_.end())
-      bind(*found->second, found->second.get());
+    if (auto found = topics_.find(key); found != topics_.end() && !found->second->series) {
+      Topic& topic = *found->second;
+      bind(topic, &topic);
+      topic.series->set_loss(topic.lost);
+    }
 }
 
 void LocalHub::drop_longest_empty() {
   LogStream* stream = log_.longest_empty();
   SLUICE_CHECK(stream);
-  if (stream->topic) stream->topic->series = nullptr;
+  unbind(stream->topic);
   LogCategory& category = stream->category;
-  if (category.streams == 1 && category.topic) category.topic->series = nullptr;
+  if (category.streams == 1) unbind(category.topic);
   log_.forget(*stream);
+}
+
+// What it has read of is forgotten.
+void LocalHub::unbind(Topic* topic) {
+  if (!topic) return;
+  topic->lost = topic->loss();
+  topic->series = nullptr;
 }
 
 // --- the home ---

@@ -107,6 +107,7 @@ class LocalHub final : public ChangeSink, public FlushTask {
   void look_at_sources();
   void bind(Topic& topic, Topic* told);
   void bind_new(const LogStream& stream);
+  static void unbind(Topic* topic);
   void wake_readers(Topic* topic);
   void index(Block& block);
   void drop_longest_empty();

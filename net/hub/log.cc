@@ -140,13 +140,13 @@ void Log::evict_through(uint64_t global) {
 
 void Log::forget(LogStream& stream) {
   empty_.remove(stream);
-  forgotten_through_ = std::max(forgotten_through_, stream.events.lost_through());
+  forgotten_through_ = std::max(forgotten_through_, stream.events.loss().through());
   LogCategory& category = stream.category;
   forgotten_hole_ = ++holes_;
   stream_bytes_ -= named_bytes(stream);
   streams_.erase(streams_.find(stream.name));
   if (--category.streams == 0) {
-    forgotten_through_ = std::max(forgotten_through_, category.events.lost_through());
+    forgotten_through_ = std::max(forgotten_through_, category.events.loss().through());
     stream_bytes_ -= named_bytes(category);
     categories_.erase(categories_.find(category.name));
   }

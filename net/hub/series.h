@@ -12,6 +12,15 @@
 
 namespace sluice {
 
+// What is gone of a stream or a category.
+struct Loss {
+  uint64_t through() const { return std::max(evicted_through, hole_through); }
+
+  uint64_t evicted_through = 0;  // the last one that went as the first one held
+  uint64_t hole_through = 0;     // the last one that went from the midst
+  uint64_t last_hole = 0;        // its number, as the log counts
+};
+
 class Series {
  public:
   size_t size() const { return size_; }
@@ -19,10 +28,9 @@ class Series {
   uint64_t operator[](size_t i) const { return ring_[(begin_ + i) & (capacity_ - 1)]; }
   uint64_t front() const { return (*this)[0]; }
   uint64_t back() const { return (*this)[size_ - 1]; }
-  uint64_t lost_through() const { return std::max(evicted_through_, hole_through_); }
-  uint64_t evicted_through() const { return evicted_through_; }
-  uint64_t hole_through() const { return hole_through_; }
-  uint64_t last_hole() const { return last_hole_; }
+  const Loss& loss() const { return loss_; }
+  // Of a new one, whose readers know better than the log what of its name they have missed.
+  void set_loss(const Loss& loss) { loss_ = loss; }
 
   void push(uint64_t global) {
     if (size_ == capacity_) grow();
@@ -31,7 +39,7 @@ class Series {
   // Evicts all up to and including that one.
   void evict_through(uint64_t global) {
     while (size_ > 0 && front() <= global) {
-      evicted_through_ = front();
+      loss_.evicted_through = front();
       begin_ = static_cast<uint32_t>((begin_ + 1) & (capacity_ - 1));
       --size_;
     }
@@ -42,16 +50,16 @@ class Series {
   }
   // The first one goes, by its stream's own limit and not in the order of the log.
   void lose_first(uint64_t number) {
-    uint64_t evicted = evicted_through_;
+    uint64_t evicted = loss_.evicted_through;
     uint64_t first = front();
     evict_through(first);
-    evicted_through_ = evicted;
+    loss_.evicted_through = evicted;
     lose(first, number);
   }
   // One from their midst is gone, too, or may be. `number` counts the log's.
   void lose(uint64_t global, uint64_t number) {
-    hole_through_ = std::max(hole_through_, global);
-    last_hole_ = number;
+    loss_.hole_through = std::max(loss_.hole_through, global);
+    loss_.last_hole = number;
   }
 
   // The index of the first one that is not before `global`. Most readers are near the end.
@@ -89,9 +97,7 @@ class Series {
   uint32_t capacity_ = 0;  // 0, or a power of two
   uint32_t begin_ = 0;
   uint32_t size_ = 0;
-  uint64_t evicted_through_ = 0;
-  uint64_t hole_through_ = 0;
-  uint64_t last_hole_ = 0;
+  Loss loss_;
 };
 
 }  // namespace sluice

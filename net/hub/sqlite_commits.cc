@@ -229,9 +229,10 @@ void SqliteCommits::settle_doubt() {
     // The disk has lost what it had said it had. Whoever opens the file next has to know.
     mark_sqlite_file_lossy(writer_->db());
     become(StoreState::kBroken, "events that had been written are missing from " + options_.file);
-  } else if (options_.ack == StoreAck::kDisk) {
+  } else if (last != durable_ && options_.ack == StoreAck::kDisk) {
     while (!pending_.empty()) answer(1, StoreOutcome::kFailed);
   }
+  // What has no event cannot be found, and is written again: its rows take their own place.
 }
 
 void SqliteCommits::refuse_pending() {

@@ -31,7 +31,8 @@ class Unstored {
   // The answer waits for all that has been decided up to now. The call keeps no body: what is new
   // in it is in a batch.
   void wait(std::unique_ptr<HomeCall> call, unsigned worker);
-  bool empty() const { return !open_ && returned_ == sent_; }
+  // Nobody is to wait for what has been given up and is still to come back.
+  bool empty() const { return !open_ && (returned_ == sent_ || given_up_ == sent_); }
 
   // A batch has come back. False: it is of those that have been given up.
   bool returned(const HubBatch& batch);

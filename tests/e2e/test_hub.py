@@ -362,6 +362,34 @@ def test_names_of_streams_are_bounded_by_bytes(rig):
         assert gateway.resident_bytes() - before < 5 * MIB  # 15 of names
 
 
+def test_who_waits_loses_nothing_with_names_that_others_made(rig):
+    """Streams and categories that are not there yet, or are forgotten and come again, beside many names."""
+    gateway = hub_gateway(rig, "hub-history-bytes=200k", threads="2")
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=DEADLINE_S)
+
+    def publish_to(stream):
+        connection.request("POST", f"/hub/streams/{stream}", "{}", {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        response.read()
+        assert response.status == 201
+
+    publish_to("old-1")
+    waiting = {target: Subscriber(rig, gateway, f"/hub/{target}") for target in (
+        "streams/new-1", "categories/new", "streams/old-1", "categories/old", "streams/old-1?position=0",
+        "subscribe?stream=new-1&stream=never-1", "subscribe?category=never&category=old", "streams/new-1?slow=skip")}
+    waiting["streams/old-1?position=0"].event()
+    for round_number in range(2):
+        for i in range(1500):
+            publish_to(f"x{round_number}{i}-1")
+        assert ask(rig, gateway, "/hub/streams/old-1/version")[2]["version"] == -1, "it is forgotten"
+        publish_to("new-1")
+        publish_to("old-1")
+        for target, subscriber in waiting.items():
+            assert "data" in subscriber.event(), target
+    metrics = gateway.metrics()
+    assert metrics.sum("sluice_hub_slow_ended_total") == metrics.sum("sluice_hub_gaps_total") == 0
+
+
 def test_cors(rig):
     gateway = hub_gateway(rig, "hub-cors=https://a.example+https://b.example", "hub-cors-credentials=on")
     status, head, _ = ask(rig, gateway, "/hub/streams/a", "Origin: https://b.example", method="OPTIONS")

@@ -297,6 +297,12 @@ TEST_F(GatewayReload, APoolThatIsWantedKeepsItsConnectionsWhoeverMadeIt) {
   rig_->turn_until_true([this] { return metrics().of_upstream(1).begun == 1; });
   rig_->turn_until_true([this] { return rig_->streams()[0].phase == "awaiting_head"; });
   Wire old_upstream = second.accept();
+  // Turns begin anew with a reload: this is the first one's.
+  Wire other_client = connect();
+  Wire other = ask(other_client, "/other");
+  finish(other, other_client);
+  other.hang_up();
+  rig_->turn_until_true([this] { return connections() == 1; });
   Wire new_client = connect();
   new_client.send(get("/new"));
   rig_->turn_until_true([this] { return metrics().of_upstream(1).begun == 2; });

@@ -87,7 +87,7 @@ class HubReader {
     bind();
     return cursor.next(hub_.log, from(), event);
   }
-  void skip_lost() { cursor.skip_lost(hub_.log, from()); }
+  void skip_lost() { cursor.skip_lost(from()); }
 
   Cursor cursor;
   Cursor::Step last = Cursor::Step::kEnd;
@@ -101,6 +101,8 @@ class HubReader {
       LogStream* stream = topic.is_category ? nullptr : hub_.log.stream(topic.name);
       LogCategory* category = topic.is_category ? hub_.log.category(topic.name) : nullptr;
       topic.series = stream ? &stream->events : category ? &category->events : nullptr;
+      topic.lost = {.hole_through = hub_.log.forgotten_through(),
+                    .last_hole = hub_.log.forgotten_hole()};
     }
   }
   Subscriptions from() const { return subscriptions_; }

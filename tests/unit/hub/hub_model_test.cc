@@ -199,7 +199,7 @@ class Reader {
       if (step == Cursor::Step::kLost) {
         if (last_id_.empty() || world_.random.between(0, 1) == 0) {
           excuse(UINT64_MAX);
-          cursor_.skip_lost(log(), subscriptions_);
+          cursor_.skip_lost(subscriptions_);
         } else {
           come_back();
         }
@@ -247,7 +247,7 @@ class Reader {
         if (begins)
           cursor_.begin(start, log(), subscriptions_, world_.home.epoch(), only_stream());
         else
-          cursor_.skip_lost(log(), subscriptions_);
+          cursor_.skip_lost(subscriptions_);
         return true;
       case Cursor::Entered::kLost:
         // The store knows where a stream's positions are; of several it says only what has gone.
@@ -288,6 +288,7 @@ class Reader {
       LogStream* stream = topic.is_category ? nullptr : log().stream(topic.name);
       LogCategory* category = topic.is_category ? log().category(topic.name) : nullptr;
       topic.series = stream ? &stream->events : category ? &category->events : nullptr;
+      topic.lost = {.hole_through = log().forgotten_through(), .last_hole = log().forgotten_hole()};
       subscriptions_[i].topic = &topic;
     }
   }

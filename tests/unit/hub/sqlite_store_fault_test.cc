@@ -89,6 +89,26 @@ TEST_F(StoreFaultTest, ACommitInDoubtThatIsNotThereIsRefusedAndItsPositionsAreFr
   EXPECT_EQ(again.loaded.versions["a-1"], 0U);
 }
 
+// Nobody can tell whether a row is there or was there before: it is written again. It may be there
+// already, where what was in doubt is.
+TEST_F(StoreFaultTest, ACommitInDoubtWithoutEventsIsWrittenAgain) {
+  for (bool lost : {false, true}) {
+    const std::string id = lost ? "lost" : "there";
+    {
+      Opened opened(options());
+      faults_.log_loses_writes = lost;
+      faults_.log_syncs_that_fail = 1;
+      opened.append(
+          std::make_unique<Batch>(std::vector<Event>(), std::vector{StoredConsumer{id, 5, 1}}));
+      opened.user.wait_for_states(1);
+      faults_.log_loses_writes = false;
+      EXPECT_EQ(opened.user.last_answer(1), kDurable);
+    }
+    Opened again(options());
+    EXPECT_EQ(again.loaded.consumers[id], std::pair(uint64_t{5}, uint64_t{1}));
+  }
+}
+
 // Those behind a commit in doubt are answered behind it, and only when it is known.
 TEST_F(StoreFaultTest, ADiskThatGoesOnFailingAnswersNothingThatItDoesNotKnow) {
   Opened opened(options());
