@@ -1,6 +1,5 @@
 #include "net/config/numbers.h"
 
-#include <atomic>
 #include <unordered_map>
 #include <utility>
 
@@ -26,8 +25,14 @@ std::vector<Numbers::Number> Numbers::give(const std::vector<std::string_view>& 
 }
 
 Numbers::Number Numbers::number_of(uint32_t id) {
-  InUse mark = marks_[id].lock();
-  if (!mark) marks_[id] = mark = std::make_shared<char>();
+  InUse mark = marks_[id].held.lock();
+  if (!mark) {
+    // What was done by a number was done before its last mark went, and is seen by who finds it
+    // over.
+    auto over = std::make_shared<std::atomic<bool>>(false);
+    mark = InUse(over.get(), [over](const void*) { over->store(true, std::memory_order_release); });
+    marks_[id] = {mark, std::move(over)};
+  }
   return {id, std::move(mark)};
 }
 
@@ -35,9 +40,7 @@ Numbers::Number Numbers::number_of(uint32_t id) {
 std::vector<uint32_t> Numbers::free_numbers() const {
   std::vector<uint32_t> free;
   for (auto id = static_cast<uint32_t>(marks_.size()); id-- > 0;)
-    if (marks_[id].expired()) free.push_back(id);
-  // What was done by a number was done before its last mark went.
-  std::atomic_thread_fence(std::memory_order_acquire);
+    if (marks_[id].over->load(std::memory_order_acquire)) free.push_back(id);
   return free;
 }
 

@@ -6,6 +6,7 @@
 // any thread; all else is for the main thread.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -33,12 +34,17 @@ class Numbers {
   const std::vector<std::string>& names() const { return names_; }
 
  private:
+  struct Mark {
+    std::weak_ptr<const void> held;
+    std::shared_ptr<std::atomic<bool>> over = nullptr;  // nobody holds it any more
+  };
+
   Number number_of(uint32_t id);
   std::vector<uint32_t> free_numbers() const;
   uint32_t take_number(std::vector<uint32_t>& free, const std::string& name);
 
   std::vector<std::string> names_;
-  std::vector<std::weak_ptr<const void>> marks_;
+  std::vector<Mark> marks_;
   std::vector<uint32_t> renamed_;
 };
 
