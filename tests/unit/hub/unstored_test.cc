@@ -25,5 +25,21 @@ TEST(Unstored, ACallThatWaitsKeepsNoBody) {
   EXPECT_EQ(call->publish.events.capacity(), 0U);
 }
 
+// What has been given up comes back later, and answers nobody.
+TEST(Unstored, NothingIsThereToWaitForOnceAllIsGivenUp) {
+  HubStore store({}, "/nonexistent/hub.db", /*workers=*/1, {});
+  Unstored unstored(store);
+  EXPECT_TRUE(unstored.empty());
+  for (int i = 0; i < 2; ++i) {
+    unstored.open();
+    unstored.send();
+  }
+  EXPECT_FALSE(unstored.empty());
+  unstored.give_up();
+  EXPECT_TRUE(unstored.empty());
+  unstored.open();
+  EXPECT_FALSE(unstored.empty());
+}
+
 }  // namespace
 }  // namespace sluice

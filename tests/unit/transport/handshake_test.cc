@@ -141,6 +141,36 @@ TEST_F(TransformTest, AHelloThatWaitsForItsTurnHoldsNoSlot) {
     if (pair->handshake) pair->handshake->drop();
 }
 
+TEST_F(TransformTest, HellosThatWaitTakeHalfOfTheHeapAtMost) {
+  pace_ = std::make_unique<HandshakePace>(loop_);
+  step_ns_ = 1'000 * limits::kHandshakeBurstNs;
+  memory_limit_.heap_max = 8 * ToyTalk().hello().size();
+  std::vector<Pair*> crowd;
+  while (crowd.size() < 10) crowd.push_back(&accept());
+  for (Pair* pair : crowd) pair->say(pair->talk.hello());
+  turn_until(loop_, [&] { return pool_.leased() >= 4; });
+  EXPECT_GT(pool_.heap_blocks(), 0U);
+  EXPECT_LE(memory_limit_.heap, memory_limit_.heap_max / 2);
+  for (Pair* pair : crowd)
+    if (pair->handshake) pair->handshake->drop();
+}
+
+// In a crowd those go who say nothing, and not those who wait for us.
+TEST_F(TransformTest, WhoWaitsForItsTurnIsNotSilent) {
+  pace_ = std::make_unique<HandshakePace>(loop_);
+  step_ns_ = 1'000 * limits::kHandshakeBurstNs;
+  crowded_ = true;
+  std::vector<Pair*> crowd;
+  while (crowd.size() < 4) crowd.push_back(&accept());
+  for (Pair* pair : crowd) pair->say(pair->talk.hello());
+  Pair& silent = accept();
+  turn_until(loop_, [&] { return silent.log.closes > 0; });
+  turns(10);
+  for (Pair* pair : std::span(crowd).subspan(1)) EXPECT_EQ(pair->log.closes, 0U);
+  for (Pair* pair : crowd)
+    if (pair->handshake) pair->handshake->drop();
+}
+
 // Each that has begun holds memory until it is over.
 TEST_F(TransformTest, AHandshakeThatHasBegunGoesBeforeOthers) {
   pace_ = std::make_unique<HandshakePace>(loop_);

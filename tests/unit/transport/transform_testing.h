@@ -83,6 +83,7 @@ class TransformTest : public testing::Test, public AcceptedKeeper {
   void handshake_stepped(uint64_t) override {
     if (pace_) pace_->stepped(step_ns_);
   }
+  bool handshakes_are_crowded() const override { return crowded_; }
   void handshake_done(Handshake& handshake, ConnStart start) override {
     Pair& pair = of(handshake);
     pair.handshake = nullptr;
@@ -166,6 +167,7 @@ class TransformTest : public testing::Test, public AcceptedKeeper {
   std::unique_ptr<HandshakePace> pace_;
   unsigned steps_ = 0;  // of handshakes
   uint64_t step_ns_ = 0;
+  bool crowded_ = false;
   Memory memory_{pool_, pool_, {}};
   std::vector<Lease> hogged_;
   std::list<Pair> pairs_;
