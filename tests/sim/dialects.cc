@@ -443,7 +443,7 @@ SimulationReport simulate_dialects(uint64_t seed, bool traced) {
   Random& random = world.random;
   Weather weather = make_weather(random);
   Liberties& liberties = weather.kernel;
-  liberties.stopped = liberties.no_socket = liberties.no_accept = liberties.no_fds = 0;
+  liberties.no_outages();
   Kernel kernel(world, liberties);
   Config config;
   Route route{.path = "/", .upstreams = {}, .settings = make_settings(random)};

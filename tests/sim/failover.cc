@@ -139,9 +139,8 @@ class Failover {
 
  private:
   const Liberties& liberties() {
-    // The process goes on, clients are accepted, and there are sockets: what is due, is due.
     Liberties& kernel = weather_.kernel;
-    kernel.stopped = kernel.no_socket = kernel.no_accept = kernel.no_fds = 0;
+    kernel.no_outages();
     return kernel;
   }
 

@@ -103,7 +103,7 @@ HubSimulation::HubSimulation(uint64_t seed, bool traced, const Scale* scale)
     : world_(~seed * 11, traced), scale_(scale ? *scale : draw_scale(world_.random)) {
   Random& random = world_.random;
   Liberties& liberties = options_.liberties = make_weather(random).kernel;
-  liberties.stopped = liberties.no_socket = liberties.no_accept = liberties.no_fds = 0;
+  liberties.no_outages();
   features_ = make_features(random);
   options_.workers = static_cast<unsigned>(random.between(1, 3));
   options_.lags = random.chance(0.3) ? 0.02 : 0;

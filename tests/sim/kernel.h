@@ -38,6 +38,9 @@ struct Liberties {
   double stopped = 0;          // the process stands still for a while
   uint64_t stopped_ns_max = 0;
   size_t completion_entries = 16384;
+
+  // The process goes on, clients are accepted, and there are sockets: what is due, is due.
+  void no_outages() { stopped = no_socket = no_accept = no_fds = 0; }
 };
 
 // In the place of a port: those of hosts that are not there (tests/sim/names.h).

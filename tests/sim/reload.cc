@@ -351,10 +351,9 @@ class Reload {
   }
 
  private:
-  // The process goes on, clients are accepted, and there are sockets.
   const Liberties& liberties() {
     Liberties& kernel = weather_.kernel;
-    kernel.stopped = kernel.no_socket = kernel.no_accept = kernel.no_fds = 0;
+    kernel.no_outages();
     return kernel;
   }
 
