@@ -21,6 +21,8 @@ target_link_libraries(sim PRIVATE sluice_sim)
 # Thousands of seeds, in parts that ctest runs side by side; fewer where a sanitizer slows them down.
 if(SLUICE_SANITIZE)
   set(SIM_SEEDS 24)
+elseif(SLUICE_TEST_ALL)
+  set(SIM_SEEDS 1000)
 else()
   set(SIM_SEEDS 600)  # the rarest planted bug takes 13,998, all others 6,743
 endif()
