@@ -171,8 +171,11 @@ void UpstreamConn::finish_response(bool bytes_left_over) {
   Stream& stream = *stream_;
   bool reusable = parser_.keep_alive() && stream.request_sent() && !send_in_flight() &&
                   !sends_no_more_ && !bytes_left_over && !receive_ended();
+  // What is armed for a fast client is not for the next one, who may be slow.
+  bool armed_wide = stream.window() > stream.settings().buffer_size;
   stream.on_response_end();
   if (reusable && !closing()) {
+    if (armed_wide) renew_receive();
     stream_ = nullptr;
     pool_.release(*this);
     stream.upstream_released();

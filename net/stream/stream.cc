@@ -418,6 +418,9 @@ void Stream::on_read_dry() {
 uint64_t Stream::response_credit() {
   if (ended_ || phase_ == Phase::kDraining || paced_) return 0;
   uint64_t now_ns = loop().now_ns();
+  // Before the window is compared with anything: it may be smaller now.
+  if (stalled_since_ns_ != 0 && now_ns - stalled_since_ns_ > limits::kFastWindowMs * 1'000'000)
+    reset_window();
   // Staged bytes of an unfinished event are not charged, so that holding never waits for itself;
   // --event-hold bounds them.
   uint64_t backlog = response_.backlog();
@@ -433,12 +436,10 @@ uint64_t Stream::response_credit() {
   }
   if (has_packed()) return 0;
   if (stalled_since_ns_ != 0) {
-    uint64_t stalled_ns = now_ns - stalled_since_ns_;
-    context().metrics.stall_ns += stalled_ns;
+    context().metrics.stall_ns += now_ns - stalled_since_ns_;
     stalled_since_ns_ = 0;
     if (metered()) inspection_->metering->clumps.read_on_late();
     last_upstream_ms_ = loop().now_ms();  // it was we who did not listen
-    if (stalled_ns > limits::kFastWindowMs * 1'000'000) reset_window();
   }
   // The head decides which class of slots the body goes to: one receive, and then anew. So it is
   // where reads are paced.

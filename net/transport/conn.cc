@@ -84,7 +84,7 @@ void Conn::cancel_again() {
   cancel_missed_ = false;
   if (state_ == State::kClosing || state_ == State::kLeaving)
     cancel_all();
-  else if (send_in_flight_)
+  else if (send_unwanted_ && send_in_flight_)
     cancel_send();
 }
 

@@ -122,8 +122,15 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   const char* transform_failure() const { return wire_ ? wire_->failure() : ""; }
 
   bool receive_in_flight() const { return recv_in_flight_; }
+  // The receive in flight ends, and the next one has the credit that there is by then.
+  void renew_receive() {
+    if (recv_in_flight_) cancel(OpKind::kRecv);
+  }
   // Asks for the end of the send in flight, for good: no other follows.
-  void cancel_send() { cancel(OpKind::kSend); }
+  void cancel_send() {
+    send_unwanted_ = true;
+    cancel(OpKind::kSend);
+  }
   // Since when the peer has kept us waiting; now, while it is we who do not listen.
   uint64_t waiting_since_ms() const {
     return recv_in_flight_ ? std::max(last_received_ms_, recv_armed_ms_) : loop().now_ms();
@@ -197,6 +204,7 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   bool send_in_flight_ = false;
   bool watch_in_flight_ = false;
   bool cancel_missed_ : 1 = false;  // an operation that may be in flight still
+  bool send_unwanted_ : 1 = false;
   bool starved_ : 1 = false;        // waits for a slot
   bool slot_granted_ : 1 = false;   // has waited for one
   bool receive_ended_ : 1 = false;

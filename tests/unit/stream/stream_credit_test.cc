@@ -220,6 +220,24 @@ TEST(StreamCredit, WindowFallsBackAfterAStallThatLasted) {
   }
 }
 
+// What fitted into the larger window does not fit into the smaller one.
+TEST(StreamCredit, WindowThatHasFallenBackIsStillFull) {
+  StreamRig rig;
+  rig.open_event_stream();
+  for (int i = 0; i < 3; ++i) pass_trial(rig);
+  ASSERT_EQ(rig.stream().window(), 64U * 1024);
+  for (int i = 0; i < 9; ++i) rig.body(event_of(4096));
+  ASSERT_EQ(rig.stream().response_credit(), 0U);
+  rig.pass(limits::kFastWindowMs + 1);
+  batch_of(rig.stream().response());
+  rig.stream().on_client_sent(rig.stream().response().sent(2 * 4096));
+  EXPECT_EQ(rig.stream().response_credit(), 0U);
+  EXPECT_EQ(rig.stream().window(), 8U * 1024);
+  rig.send();
+  EXPECT_EQ(rig.stream().response_credit(), 8U * 1024);
+  EXPECT_EQ(rig.metrics().stalls, 1U);
+}
+
 TEST(StreamCredit, OfTheRequestIsWhatTheUpstreamHasTaken) {
   StreamRig rig;
   rig.request_head("POST /a HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n");
