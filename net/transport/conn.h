@@ -205,8 +205,8 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   bool watch_in_flight_ = false;
   bool cancel_missed_ : 1 = false;  // an operation that may be in flight still
   bool send_unwanted_ : 1 = false;
-  bool starved_ : 1 = false;        // waits for a slot
-  bool slot_granted_ : 1 = false;   // has waited for one
+  bool starved_ : 1 = false;       // waits for a slot
+  bool slot_granted_ : 1 = false;  // has waited for one
   bool receive_ended_ : 1 = false;
   bool fin_due_ : 1 = false;          // once the transform's ending has left
   bool receives_events_ : 1 = false;  // the receive in flight, into that class of slots

@@ -225,8 +225,9 @@ void ClientPeer::written_all() {
 void ClientPeer::on_change() {
   if (done_ || scene_.frozen || std::exchange(reading_, true)) return;
   uint64_t pause_ns = traits_.read_pause_ns;
-  if (head_seen_ && traits_.stands_still_ns > 0) {
+  if (head_seen_ && traits_.stands_still_ns > 0 && bytes_read_ >= traits_.stands_still_at) {
     pause_ns += std::exchange(traits_.stands_still_ns, 0);
+    traits_.read_pause_ns += traits_.slows_by_ns;
     stood_still_ = true;
   }
   if (pause_ns == 0) {
@@ -240,6 +241,7 @@ void ClientPeer::read(uint64_t connection) {
   if (done_ || scene_.frozen || connection != connections_) return;
   reading_ = false;
   std::string bytes = connection_->read(traits_.read_max);
+  bytes_read_ += bytes.size();
   consume(bytes);
   if (done_ || connection != connections_) return;
   if (connection_->to_peer.readable() > 0)

@@ -24,7 +24,9 @@ struct ClientTraits {
   bool http10 = false;
   size_t read_max = SIZE_MAX;    // bytes at a time, of a slow one
   uint64_t read_pause_ns = 0;    // and between two reads
-  uint64_t stands_still_ns = 0;  // after its first read; 0: it does not
+  uint64_t stands_still_ns = 0;  // 0: it does not
+  uint64_t stands_still_at = 0;  // so many bytes of its answers
+  uint64_t slows_by_ns = 0;      // for each read behind that
   size_t write_max = SIZE_MAX;
   uint64_t write_pause_ns = 0;
   uint64_t rests_ns = 0;         // in the middle of an upload; 0: it does not
@@ -96,6 +98,7 @@ class ClientPeer final : public Asker {
   unsigned attempts_ = 0;
   bool writing_ = false;
   bool reading_ = false;
+  uint64_t bytes_read_ = 0;
   bool stood_still_ = false;  // it read nothing for a while, and may have been given up
   bool shut_ = false;         // the sending side
 };

@@ -51,12 +51,14 @@ void check_counters(const Metrics& metrics, const Kernel& kernel, const Seen& se
            metrics.bytes_from_clients + metrics.bytes_from_upstreams);
   at_least("bytes sent", kernel.sent_bytes(),
            metrics.bytes_to_clients + metrics.bytes_to_upstreams);
-  // Who closes as soon as it has all may be heard of before the last send is.
+  // Who closes as soon as it has all may be heard of before the last send is, and so may the end of
+  // the process.
+  uint64_t shut = metrics.endings[static_cast<unsigned>(Ending::kShutdown)];
   uint64_t left = metrics.endings[static_cast<unsigned>(Ending::kClientLeft)];
   uint64_t complete = metrics.endings[static_cast<unsigned>(Ending::kComplete)];
   uint64_t stalled =
       seen.stood_still ? metrics.endings[static_cast<unsigned>(Ending::kClientStalled)] : 0;
-  at_least("complete answers", complete + left + stalled, seen.complete);
+  at_least("complete answers", complete + left + stalled + shut, seen.complete);
   for (const auto& [of, answers] : seen.answers)
     at_least("answers of a status", by_status(metrics, of), answers);
   if (!seen.all) return;

@@ -26,6 +26,11 @@ void add_keep_alives(Script& script, Random& random) {
   }
 }
 
+void note_longest(Script& script) {
+  for (size_t i = 1; i < script.boundaries.size(); ++i)
+    script.longest = std::max(script.longest, script.boundaries[i] - script.boundaries[i - 1]);
+}
+
 void add_events(Script& script, Random& random) {
   static constexpr const char* kLineEnds[] = {"\n", "\r\n", "\r"};
   size_t count = random.magnitude(0, 60);
@@ -47,8 +52,7 @@ void add_events(Script& script, Random& random) {
     script.boundaries.push_back(script.body.size());
   }
   if (random.chance(keep_alives)) add_keep_alives(script, random);
-  for (size_t i = 1; i < script.boundaries.size(); ++i)
-    script.longest = std::max(script.longest, script.boundaries[i] - script.boundaries[i - 1]);
+  note_longest(script);
 }
 
 void make_request(Script& script, const Config& config, Random& random) {
@@ -130,6 +134,19 @@ Script make_script(unsigned id, const Config& config, Random& random) {
   uint64_t writes = script.body.size() / script.write_max + 1;
   script.pause_ns_max = std::min(script.pause_ns_max, 100 * kSecond / writes);
   return script;
+}
+
+void lengthen(Script& script, Random& random) {
+  const size_t most = random.between(2'500'000, 5'000'000);
+  for (size_t i = script.boundaries.size(); script.body.size() < most; ++i) {
+    std::string text = filler(script.id, i, random.between(1'000, 8'000));
+    script.body += "id: " + std::to_string(i) + "\ndata: " + text + "\n\n";
+    script.boundaries.push_back(script.body.size());
+  }
+  note_longest(script);
+  if (random.chance(0.9)) script.cut = random.between(0, script.body.size() - 1);
+  script.write_max = 20'000;
+  script.pause_ns_max = random.magnitude(kMicrosecond, 2 * kMillisecond);
 }
 
 }  // namespace sluice::sim

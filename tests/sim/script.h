@@ -65,5 +65,7 @@ struct Script {
 inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 Script make_script(unsigned id, const Config& config, Random& random);
+// Of an event stream: so many more events, and so fast, that a window grows behind them.
+void lengthen(Script& script, Random& random);
 
 }  // namespace sluice::sim

@@ -46,6 +46,8 @@ class Simulation {
  private:
   void turn();
   void make_clients();
+  void add_client(std::unique_ptr<Asker> made, Random& random);
+  void fast_and_then_slow_client(Random& random);
   void drain_later();
   void reload_now_and_then(uint64_t seed);
   void other_workers_clients();
@@ -84,6 +86,11 @@ Simulation::Simulation(uint64_t seed, bool traced, Also also)
   if (codings.chance(0.3)) scene_.accepts = vary_codings(config, codings);
   Random health(seed ^ 0x6865616c7468);
   if (also_.probes) vary_health(config, health);
+  Random windows(seed ^ 0x77696e646f77);
+  bool windows_grow = windows.chance(0.08);
+  if (windows_grow)
+    for (Route& route : config.routes)
+      route.settings.buffer_size_max = route.settings.buffer_size * 8;
   Features features = make_features(world_.random);
   uint64_t clients_max = world_.random.chance(0.1)   ? kFewClients
                          : world_.random.chance(0.1) ? kFewMoreThanBacklogs
@@ -113,6 +120,7 @@ Simulation::Simulation(uint64_t seed, bool traced, Also also)
     if (!in_time || worst.refuses > 0) worst.ignores = std::max(worst.ignores, names.dead);
   }
   make_clients();
+  if (windows_grow) fast_and_then_slow_client(windows);
   scene_.exchanges.resize(scene_.scripts.size());
   if (weather_.drains) drain_later();
   reload_now_and_then(seed);
@@ -200,6 +208,16 @@ std::unique_ptr<Asker> Simulation::make_client(const std::vector<unsigned>& scri
   return std::make_unique<ClientPeer>(scene_, listener, make_traits(), scripts);
 }
 
+void Simulation::add_client(std::unique_ptr<Asker> made, Random& random) {
+  clients_.push_back(std::move(made));
+  Asker* client = clients_.back().get();
+  client->on_left = [this](unsigned script) {
+    if (weather_.kernel.stopped == 0)
+      world_.after(kToldWithinNs, [this, script] { check_told(script); });
+  };
+  world_.after(random.magnitude(1, kStartsWithinNs), [client] { client->start(); });
+}
+
 void Simulation::make_clients() {
   Random& random = world_.random;
   size_t count = weather_.crowded ? random.between(16, 40) : random.magnitude(1, 16);
@@ -212,13 +230,7 @@ void Simulation::make_clients() {
       scene_.stale |= script.hangs_up_early;
       too_long_ |= script.too_long(scene_.config->routes[script.route].settings);
     }
-    clients_.push_back(make_client(scripts));
-    Asker* client = clients_.back().get();
-    client->on_left = [this](unsigned script) {
-      if (weather_.kernel.stopped == 0)
-        world_.after(kToldWithinNs, [this, script] { check_told(script); });
-    };
-    world_.after(random.magnitude(1, kStartsWithinNs), [client] { client->start(); });
+    add_client(make_client(scripts), random);
   }
   for (const UpstreamTraits& traits : weather_.upstreams) scene_.stale |= traits.stale();
   if (weather_.freezes)
@@ -226,6 +238,27 @@ void Simulation::make_clients() {
       world_.trace("all peers freeze");
       scene_.frozen = true;
     });
+}
+
+// Its window has grown with it when it stands still, and then it reads slowly.
+void Simulation::fast_and_then_slow_client(Random& random) {
+  auto number = static_cast<unsigned>(scene_.scripts.size());
+  Script script = make_script(number, *scene_.config, random);
+  if (!script.event_stream) return;
+  lengthen(script, random);
+  too_long_ |= script.too_long(scene_.config->routes[script.route].settings);
+  scene_.stale |= script.hangs_up_early;
+  scene_.scripts.push_back(std::move(script));
+  ClientTraits traits;
+  traits.kind = ClientKind::kSlow;
+  traits.read_max = random.between(10'000, 30'000);
+  traits.read_pause_ns = random.magnitude(kMicrosecond, 5 * kMillisecond);
+  traits.stands_still_ns = random.magnitude(50 * kMillisecond, 5 * kSecond);
+  traits.slows_by_ns = random.magnitude(50 * kMillisecond, 500 * kMillisecond);
+  traits.stands_still_at = random.between(1'000'000, 2'000'000);
+  add_client(std::make_unique<ClientPeer>(scene_, gateway_->listener(), traits,
+                                          std::vector<unsigned>{number}),
+             random);
 }
 
 // Of a worker that shares the limit: they come as soon as there is room, and each leaves again.
