@@ -14,8 +14,8 @@
 
 using namespace sluice;
 using namespace sluice::test;
-using sluice::testing::CollectingSink;
-using sluice::testing::FeedOptions;
+using sluice::test::CollectingSink;
+using sluice::test::FeedOptions;
 
 namespace {
 
@@ -145,8 +145,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   FeedOptions feed;
   feed.response_to_head = options.response_to_head;
   if ((flags & 16) != 0) feed.limits = {400, 12};  // within reach
-  EXPECT_EQ(sluice::testing::parse(options.role, bytes, feed).full,
-            sluice::testing::parse_cut(options.role, bytes, cuts, feed).full);
+  EXPECT_EQ(sluice::test::parse(options.role, bytes, feed).full,
+            sluice::test::parse_cut(options.role, bytes, cuts, feed).full);
 
   static ChainRig rig;
   {

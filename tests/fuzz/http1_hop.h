@@ -25,9 +25,9 @@
 
 namespace sluice::test {
 
-using sluice::testing::body_kind_name;
-using sluice::testing::Event;
-using sluice::testing::Role;
+using sluice::test::body_kind_name;
+using sluice::test::Event;
+using sluice::test::Role;
 
 // The beginning of a message as text: "POST length 3(". The body follows, and ")" at its end.
 inline std::string opening(const Head& head, BodyKind body) {

@@ -20,7 +20,7 @@ target_link_libraries(sim PRIVATE sluice_sim)
 
 # Thousands of seeds, in parts that ctest runs side by side; fewer where a sanitizer slows them down.
 if(SLUICE_SANITIZE)
-  set(SIM_SEEDS 24)
+  set(SIM_SEEDS 16)
 elseif(SLUICE_TEST_ALL)
   set(SIM_SEEDS 1000)
 else()

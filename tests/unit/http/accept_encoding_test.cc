@@ -7,7 +7,7 @@
 #include "tests/unit/http1/http1_cases.h"
 #include "tests/unit/http1/http1_testing.h"
 
-namespace sluice::testing {
+namespace sluice::test {
 namespace {
 
 using enum ContentCoding;
@@ -84,4 +84,4 @@ TEST(PreferredCoding, IsNoneOfOthers) {
 }
 
 }  // namespace
-}  // namespace sluice::testing
+}  // namespace sluice::test

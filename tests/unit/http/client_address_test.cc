@@ -20,8 +20,8 @@ std::vector<AddressRange> ranges(const std::vector<std::string>& texts) {
 // The client of a request that came from 10.0.0.9, which is trusted as all of 10.0.0.0/8 is.
 std::string client_of(const std::string& fields) {
   Head head;
-  sluice::testing::parse_head(sluice::testing::Role::kRequest,
-                              "GET / HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n", head);
+  sluice::test::parse_head(sluice::test::Role::kRequest,
+                           "GET / HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n", head);
   return forwarded_client(head, "10.0.0.9", ranges({"10.0.0.0/8", "fd00::/8"}));
 }
 

@@ -11,7 +11,7 @@
 #include "tests/unit/http1/http1_cases.h"
 #include "tests/unit/http1/http1_testing.h"
 
-namespace sluice::testing {
+namespace sluice::test {
 namespace {
 
 TEST(Head, FindsTheFirstFieldOfAName) {
@@ -101,4 +101,4 @@ TEST(Target, Splits) {
 }
 
 }  // namespace
-}  // namespace sluice::testing
+}  // namespace sluice::test

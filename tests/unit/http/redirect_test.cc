@@ -13,9 +13,8 @@ std::string location_of(const std::string& target, const std::string& host, uint
                         const std::string& version = "1.1") {
   Head head;
   std::string fields = host == "-" ? "" : "Host: " + host + "\r\n";
-  sluice::testing::parse_head(sluice::testing::Role::kRequest,
-                              "GET " + target + " HTTP/" + version + "\r\n" + fields + "\r\n",
-                              head);
+  sluice::test::parse_head(sluice::test::Role::kRequest,
+                           "GET " + target + " HTTP/" + version + "\r\n" + fields + "\r\n", head);
   return https_location(head, port).value_or("none");
 }
 

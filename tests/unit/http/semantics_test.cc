@@ -7,7 +7,7 @@
 #include "tests/unit/http1/http1_cases.h"
 #include "tests/unit/http1/http1_testing.h"
 
-namespace sluice::testing {
+namespace sluice::test {
 namespace {
 
 std::string cookie(const std::string& fields, std::string_view name) {
@@ -53,4 +53,4 @@ TEST(AppliedCoding, IsTheOneThatIsNamed) {
 }
 
 }  // namespace
-}  // namespace sluice::testing
+}  // namespace sluice::test

@@ -9,7 +9,7 @@
 
 #include "net/http1/parser.h"
 
-namespace sluice::testing {
+namespace sluice::test {
 
 struct Case {
   std::string_view name;
@@ -534,4 +534,4 @@ inline std::vector<Case> all_cases() {
   return all;
 }
 
-}  // namespace sluice::testing
+}  // namespace sluice::test

@@ -11,7 +11,7 @@
 #include "tests/unit/http1/http1_testing.h"
 #include "tests/unit/random_source.h"
 
-namespace sluice::testing {
+namespace sluice::test {
 namespace {
 
 using test::RandomSource;
@@ -107,4 +107,4 @@ TEST(Chunked, StaysFailed) {
 }
 
 }  // namespace
-}  // namespace sluice::testing
+}  // namespace sluice::test

@@ -17,7 +17,7 @@
 #include "tests/unit/http1/http1_cases.h"
 #include "tests/unit/http1/http1_testing.h"
 
-namespace sluice::testing {
+namespace sluice::test {
 namespace {
 
 constexpr uint64_t kSeedDefault = 1;
@@ -143,4 +143,4 @@ TEST(Http1Mutation, SameOutcomeHoweverSplit) {
 }
 
 }  // namespace
-}  // namespace sluice::testing
+}  // namespace sluice::test

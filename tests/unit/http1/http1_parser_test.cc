@@ -10,7 +10,7 @@
 #include "tests/unit/http1/http1_cases.h"
 #include "tests/unit/http1/http1_testing.h"
 
-namespace sluice::testing {
+namespace sluice::test {
 namespace {
 
 void expect_equal_at_every_split(Role role, const std::string& bytes, const FeedOptions& options) {
@@ -334,4 +334,4 @@ TEST(Http1Parser, IsSmall) {
 }
 
 }  // namespace
-}  // namespace sluice::testing
+}  // namespace sluice::test

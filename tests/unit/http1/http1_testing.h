@@ -16,7 +16,7 @@
 #include "net/http/head.h"
 #include "net/http1/parser.h"
 
-namespace sluice::testing {
+namespace sluice::test {
 
 using Role = Http1Parser::Role;
 using Event = Http1Parser::Event;
@@ -192,4 +192,4 @@ inline void parse_head(Role role, std::string_view bytes, Head& head,
   ASSERT_EQ(step.event, Event::kHead) << parse_error_name(parser.error()) << " in " << bytes;
 }
 
-}  // namespace sluice::testing
+}  // namespace sluice::test

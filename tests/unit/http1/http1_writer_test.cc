@@ -20,7 +20,7 @@
 #include "tests/unit/http1/http1_cases.h"
 #include "tests/unit/http1/http1_testing.h"
 
-namespace sluice::testing {
+namespace sluice::test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -651,4 +651,4 @@ TEST(Property, WrittenResponsesParseBack) {
 }
 
 }  // namespace
-}  // namespace sluice::testing
+}  // namespace sluice::test

@@ -10,7 +10,7 @@
 namespace sluice {
 namespace {
 
-using testing::Role;
+using test::Role;
 
 // "name: value" for each field, and what lies behind the head.
 std::string shown(std::string_view text) {
@@ -24,7 +24,7 @@ std::string shown(std::string_view text) {
 
 std::string written(std::string_view response, const ResponseRewrite& rewrite = {}) {
   Head head;
-  testing::parse_head(Role::kResponse, response, head);
+  test::parse_head(Role::kResponse, response, head);
   std::string out;
   WrittenHead promise = http2_response_writer().write_head(head, rewrite, out);
   EXPECT_EQ(promise.framing, nullptr);
@@ -51,7 +51,7 @@ TEST(Http2ResponseWriter, KeepsALengthButNotThatOfAnEventStream) {
 
 TEST(Http2ResponseWriter, HeadsFollowOneAnotherAndABodyOfOursStandsBehind) {
   Head early;
-  testing::parse_head(Role::kResponse, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", early);
+  test::parse_head(Role::kResponse, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", early);
   std::string out;
   http2_response_writer().write_interim_head(early, out);
   EXPECT_TRUE(http2_response_writer().write_problem(

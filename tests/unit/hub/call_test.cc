@@ -16,7 +16,7 @@ HubCall call_of(const std::string& target, const std::string& fields = "",
                 const std::string& method = "GET", const std::vector<std::string>& origins = {}) {
   Head head;
   std::string text = method + " /hub" + target + " HTTP/1.1\r\nHost: h\r\n" + fields + "\r\n";
-  testing::parse_head(testing::Role::kRequest, text, head);
+  test::parse_head(test::Role::kRequest, text, head);
   Route route;
   route.path = "/hub";
   route.hub_cors = origins;

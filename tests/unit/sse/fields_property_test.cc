@@ -69,7 +69,7 @@ std::string random_text(RandomSource& random) {
 TEST_P(FieldsProperty, RandomBytesAtRandomSplits) {
   RandomSource random;
   SCOPED_TRACE(random.trace());
-  for (int round = 0; round < 1000 && !HasFailure(); ++round) {
+  for (int round = 0; round < 400 && !HasFailure(); ++round) {
     const std::string text = random_text(random);
     expect_fields(text, {});
     expect_fields_byte_by_byte(text);
@@ -98,7 +98,7 @@ TEST_P(FieldsProperty, RandomBytesAtEverySplitIntoTwo) {
 TEST_P(FieldsProperty, ARunOfTheFramerHoldsTheEventsThatItCounts) {
   RandomSource random;
   SCOPED_TRACE(random.trace());
-  for (int round = 0; round < 500 && !HasFailure(); ++round) {
+  for (int round = 0; round < 250 && !HasFailure(); ++round) {
     const std::string text = random_text(random);
     Framer framer;
     Framer::Result found = framer.feed(text);

@@ -14,7 +14,7 @@ class KeptAnswerTest : public ::testing::Test {
  protected:
   std::unique_ptr<KeptAnswer> keep(const std::string& text) {
     Head head;
-    sluice::testing::parse_head(sluice::testing::Role::kResponse, text, head);
+    sluice::test::parse_head(sluice::test::Role::kResponse, text, head);
     return KeptAnswer::of(memory_, head, 3, 100);
   }
   std::unique_ptr<KeptAnswer> keep(size_t length) {

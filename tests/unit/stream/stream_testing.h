@@ -101,7 +101,7 @@ class StreamRig {
   // The stream waits for an upstream then, if it was not refused.
   void request_head(std::string_view text) {
     auto head = std::make_unique<Head>();
-    sluice::testing::parse_head(sluice::testing::Role::kRequest, text, *head);
+    sluice::test::parse_head(sluice::test::Role::kRequest, text, *head);
     client.http10 = head->version_minor() == 0;
     stream_->on_request_head(std::move(head), true);
   }
@@ -178,8 +178,7 @@ class StreamRig {
   }
   void respond(std::string_view text) {
     Head head;
-    sluice::testing::parse_head(sluice::testing::Role::kResponse, text, head,
-                                stream_->method_is_head());
+    sluice::test::parse_head(sluice::test::Role::kResponse, text, head, stream_->method_is_head());
     stream_->on_response_begun();
     stream_->on_response_head(head);
   }
@@ -242,7 +241,7 @@ class StreamRig {
     auto head = std::make_unique<Head>();
     std::string target =
         "GET " + gateway_rig_.config.routes[0].path + " HTTP/1.1\r\nhost: a\r\n\r\n";
-    sluice::testing::parse_head(sluice::testing::Role::kRequest, target, *head);
+    sluice::test::parse_head(sluice::test::Role::kRequest, target, *head);
     occupant_->on_request_head(std::move(head), true);
     gateway_rig_.turn_until_true([this] { return occupant_->phase() == Phase::kAwaitingHead; });
     occupant_->on_response_end();
