@@ -25,7 +25,8 @@ constexpr size_t kTargetsReserved = 1 << 16;
 Loop::Loop(Ring& ring)
     : ring_(ring),
       now_ns_(monotonic_ns()),
-      timers_(now_ns_ / 1'000'000),
+      now_ms_(now_ns_ / 1'000'000),
+      timers_(now_ms_),
       reaped_(limits::kReapBatch) {
   targets_.reserve(kTargetsReserved);
 }
@@ -90,6 +91,7 @@ void Loop::turn(bool wait) {
   counters_.gathered_turns += gather_ns > 0 ? 1 : 0;
   ring_.submit_and_wait(timeout_ns, gather_ns);
   now_ns_ = monotonic_ns();
+  now_ms_ = now_ns_ / 1'000'000;
   ++counters_.turns;
   if (latency_budget_.sample_due(now_ns_)) {
     counters_.cpu_ns = thread_cpu_ns();

@@ -61,7 +61,7 @@ class Loop {
   TimerWheel& timers() { return timers_; }
   // Time of this turn, read once when the wait returned.
   uint64_t now_ns() const { return now_ns_; }
-  uint64_t now_ms() const { return now_ns_ / 1'000'000; }
+  uint64_t now_ms() const { return now_ms_; }
   const LoopCounters& counters() const { return counters_; }
   // Until it is set, every wait ends with its first completion.
   void set_latency_budget(LatencyBudget budget) { latency_budget_ = budget; }
@@ -104,6 +104,7 @@ class Loop {
 
   Ring& ring_;
   uint64_t now_ns_;
+  uint64_t now_ms_;
   TimerWheel timers_;
   std::vector<TargetEntry> targets_;
   uint32_t first_free_ = UINT32_MAX;

@@ -23,15 +23,9 @@
 
 namespace sluice {
 
-bool Completion::more() const {
-  return (flags & IORING_CQE_F_MORE) != 0;
-}
-bool Completion::has_buffer() const {
-  return (flags & IORING_CQE_F_BUFFER) != 0;
-}
-uint16_t Completion::buffer_id() const {
-  return static_cast<uint16_t>(flags >> IORING_CQE_BUFFER_SHIFT);
-}
+static_assert(Completion::kHasBuffer == IORING_CQE_F_BUFFER);
+static_assert(Completion::kMore == IORING_CQE_F_MORE);
+static_assert(Completion::kBufferIdShift == IORING_CQE_BUFFER_SHIFT);
 
 struct Ring::Kernel {
   // Groups have numbers from here on. A 6.1 kernel keeps an unregistered group below 64, with its

@@ -26,9 +26,15 @@ struct Completion {
   int32_t result;  // bytes, an fd, or a negated errno
   uint32_t flags;
 
-  bool more() const;        // the operation goes on
-  bool has_buffer() const;  // buffer_id() names a slot that is ours now, whatever the result
-  uint16_t buffer_id() const;
+  // In `flags`, as the kernel has them.
+  static constexpr uint32_t kHasBuffer = 1U << 0;
+  static constexpr uint32_t kMore = 1U << 1;
+  static constexpr unsigned kBufferIdShift = 16;
+
+  bool more() const { return (flags & kMore) != 0; }  // the operation goes on
+  // buffer_id() names a slot that is ours now, whatever the result.
+  bool has_buffer() const { return (flags & kHasBuffer) != 0; }
+  uint16_t buffer_id() const { return static_cast<uint16_t>(flags >> kBufferIdShift); }
 };
 
 struct RingCounters {

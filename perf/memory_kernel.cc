@@ -15,11 +15,6 @@ namespace sluice {
 
 namespace {
 
-// Completion flags; the buffer id is in the upper half.
-constexpr uint32_t kMore = 1;
-constexpr uint32_t kHasBuffer = 2;
-constexpr unsigned kBufferIdShift = 16;
-
 // One operation that waits for the other end; id 0 = none.
 struct Waiting {
   uint64_t id = 0;
@@ -96,7 +91,7 @@ int connect_client(int listener) {
   int fd = state().open();
   Waiting& accept = state().socket(listener).accept;
   SLUICE_CHECK(accept.id != 0);
-  state().complete(accept.id, fd, kMore);
+  state().complete(accept.id, fd, Completion::kMore);
   return fd;
 }
 
@@ -117,8 +112,8 @@ void arrive(int fd, std::string_view bytes) {
   std::memcpy(buffer.data, bytes.data(), size);
   // The receive ends after the slot that crosses its budget.
   bool more = size < recv.budget;
-  uint32_t flags = kHasBuffer | uint32_t{buffer.id} << kBufferIdShift;
-  state().complete(recv.id, static_cast<int32_t>(size), flags | (more ? kMore : 0));
+  uint32_t flags = Completion::kHasBuffer | uint32_t{buffer.id} << Completion::kBufferIdShift;
+  state().complete(recv.id, static_cast<int32_t>(size), flags | (more ? Completion::kMore : 0));
   recv.budget -= std::min(size, recv.budget);
   if (!more) recv.id = 0;
 }
@@ -130,16 +125,6 @@ uint64_t sent_bytes(int fd) {
 }  // namespace perf
 
 // --- core/ring.h ---
-
-bool Completion::more() const {
-  return (flags & kMore) != 0;
-}
-bool Completion::has_buffer() const {
-  return (flags & kHasBuffer) != 0;
-}
-uint16_t Completion::buffer_id() const {
-  return static_cast<uint16_t>(flags >> kBufferIdShift);
-}
 
 struct Ring::Kernel {};
 

@@ -331,6 +331,12 @@ void ClientConn::on_sent(uint64_t bytes) {
   stream_->on_client_sent(stream_->response().sent(bytes));
 }
 
+// In the midst of a response, as after most events.
+bool ClientConn::settled() {
+  const Outbox& response = stream_->response();
+  return !response.has_work() && !response.finished() && !stream_->aborted();
+}
+
 // Another request may follow the response that is being sent.
 bool ClientConn::reusable() const {
   // After a FIN that was allowed, requests that came before it are still to be answered.

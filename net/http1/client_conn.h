@@ -100,6 +100,7 @@ class ClientConn final : public AcceptedConn, public ClientHalf {
   void on_receive_end(int error) override;
   void on_sent(uint64_t bytes) override;
   void on_send_error(int error) override;
+  bool settled() override;
   void on_hang_up(uint32_t events) override;
   void on_closed() override;
   void on_handed_over(ConnStart start) override;

@@ -138,6 +138,7 @@ void UpstreamConn::on_bytes(const Lease& lease, std::string_view bytes, uint64_t
         head_done_ = !interim_;
         stream_->on_response_head(*head_);
         context().heads.release(std::move(head_));
+        charge(0);
         more = true;  // a message without a body ends in one more step
         break;
       case Http1Parser::Event::kEnd:
@@ -154,7 +155,7 @@ void UpstreamConn::on_bytes(const Lease& lease, std::string_view bytes, uint64_t
     }
   }
   // A head that is arriving lies on the heap.
-  if (!charge(head_ ? head_->bytes_held() : 0)) lose(Ending::kOverloaded, "head");
+  if (head_ && !charge(head_->bytes_held())) lose(Ending::kOverloaded, "head");
   if (stream_ && socket_is_empty) stream_->on_read_dry();
 }
 

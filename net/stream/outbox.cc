@@ -28,11 +28,12 @@ void Outbox::abandon() {
   packer_.reset();
   head_left_ = head_total_ = 0;
   batch_head_ = batch_body_ = 0;
-  prefix_size_ = prefix_sent_ = 0;
+  prefix_at_ = prefix_size_ = 0;
   suffix_at_ = suffix_size_ = 0;
 }
 
-// Decides what the next batch holds. Needs the pieces only to learn how many bytes they cover.
+// Decides what the next batch holds: as many bytes as the pieces cover. If it has no head, they
+// describe its body.
 void Outbox::begin_batch(std::span<iovec> pieces, uint64_t bytes_max) {
   if (packer_ && chain_.bytes() == head_left_ && !packer_->ended())
     packer_->pack(chain_, finished_);
@@ -48,7 +49,7 @@ void Outbox::begin_batch(std::span<iovec> pieces, uint64_t bytes_max) {
     chain_.fill(pieces.first(room - 2), head, std::min<uint64_t>(bodies, bytes_max - head), &body);
   batch_head_ = static_cast<uint32_t>(head);
   batch_body_ = static_cast<uint32_t>(body);
-  prefix_size_ = prefix_sent_ = 0;
+  prefix_at_ = prefix_size_ = 0;
   suffix_at_ = suffix_size_ = 0;
   if (framing_) {
     bool last = finished_ && head == head_left_ && body == bodies && !end_sent_ &&
@@ -62,38 +63,32 @@ void Outbox::begin_batch(std::span<iovec> pieces, uint64_t bytes_max) {
     }
     end_sent_ |= last;
   }
-  in_place_ = false;
-  if (framing_ && batch_head_ == 0 && batch_body_ > 0) frame_in_place();
+  in_place_ = framing_ && batch_head_ == 0 && batch_body_ > 0 && frame_in_place();
 }
 
-void Outbox::frame_in_place() {
+bool Outbox::frame_in_place() {
   std::string_view suffix = framing_->ends.substr(0, suffix_size_);
-  if (chain_.stands_between(batch_body_, {prefix_.data(), prefix_size_}, suffix)) {
-    in_place_ = true;
-    return;
-  }
   char* body = chain_.surroundings(batch_body_, prefix_size_, suffix_size_);
-  if (!body) return;
+  if (!body) return chain_.stands_between(batch_body_, {prefix_.data(), prefix_size_}, suffix);
   std::copy_n(prefix_.data(), prefix_size_, body - prefix_size_);
   suffix.copy(body + batch_body_, suffix.size());
-  in_place_ = true;
+  return true;
 }
 
 size_t Outbox::build(std::span<iovec> pieces, uint64_t bytes_max) {
-  if (!batch_under_way()) begin_batch(pieces, bytes_max);
+  bool begins = !batch_under_way();
+  if (begins) begin_batch(pieces, bytes_max);
   if (!batch_under_way()) return 0;
   size_t used = 0;
   uint64_t covered = 0;
   // Once the body has left, its slot is no longer ours: the rest of the suffix is sent from below.
   if (in_place_ && batch_body_ > 0) {
-    chain_.fill(pieces.first(1), 0, batch_body_, &covered);
-    size_t prefix = size_t{prefix_size_} - prefix_sent_;
-    pieces[0] = {static_cast<char*>(pieces[0].iov_base) - prefix, batch_bytes()};
+    if (!begins) chain_.fill(pieces.first(1), 0, batch_body_, &covered);
+    pieces[0] = {static_cast<char*>(pieces[0].iov_base) - prefix_size_, batch_bytes()};
     return 1;
   }
   if (batch_head_ > 0) used = chain_.fill(pieces, 0, batch_head_, &covered);
-  if (prefix_sent_ < prefix_size_)
-    pieces[used++] = {prefix_.data() + prefix_sent_, size_t{prefix_size_} - prefix_sent_};
+  if (prefix_size_ > 0) pieces[used++] = {prefix_.data() + prefix_at_, prefix_size_};
   if (batch_body_ > 0) {
     uint64_t body = 0;
     used += chain_.fill(pieces.subspan(used), batch_head_, batch_body_, &body);
@@ -109,8 +104,9 @@ uint64_t Outbox::sent(uint64_t bytes) {
   batch_head_ -= head;
   head_left_ -= head;
   bytes -= head;
-  auto prefix = static_cast<uint8_t>(std::min<uint64_t>(bytes, prefix_size_ - prefix_sent_));
-  prefix_sent_ = static_cast<uint8_t>(prefix_sent_ + prefix);
+  auto prefix = static_cast<uint8_t>(std::min<uint64_t>(bytes, prefix_size_));
+  prefix_at_ = static_cast<uint8_t>(prefix_at_ + prefix);
+  prefix_size_ = static_cast<uint8_t>(prefix_size_ - prefix);
   bytes -= prefix;
   auto body = static_cast<uint32_t>(std::min<uint64_t>(bytes, batch_body_));
   batch_body_ -= body;
@@ -146,7 +142,7 @@ void Outbox::rewind() {
   head_left_ = head_total_;
   end_sent_ = false;
   batch_head_ = batch_body_ = 0;
-  prefix_size_ = prefix_sent_ = 0;
+  prefix_at_ = prefix_size_ = 0;
   suffix_at_ = suffix_size_ = 0;
 }
 

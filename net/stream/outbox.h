@@ -83,7 +83,7 @@ class Outbox {
   // Everything has left, the end included.
   bool complete() const { return finished_ && backlog() == 0 && !end_due() && !batch_under_way(); }
   // Something could be sent now.
-  bool has_work() const { return batch_under_way() || backlog() > 0 || end_due(); }
+  bool has_work() const { return backlog() > 0 || batch_under_way() || end_due(); }
 
   // Describes what to send next (a new batch, of no more than `bytes_max` before framing, or the
   // rest of the one under way); the number of pieces, 0 where there is nothing. `pieces` has room
@@ -122,11 +122,9 @@ class Outbox {
   }
   // What is appended to the body.
   Chain& body() { return packer_ ? packer_->plain() : chain_; }
-  uint32_t batch_bytes() const {
-    return batch_head_ + (uint32_t{prefix_size_} - prefix_sent_) + batch_body_ + suffix_size_;
-  }
+  uint32_t batch_bytes() const { return batch_head_ + prefix_size_ + batch_body_ + suffix_size_; }
   void begin_batch(std::span<iovec> pieces, uint64_t bytes_max);
-  void frame_in_place();
+  bool frame_in_place();
 
   Chain chain_;  // as it leaves
   std::unique_ptr<Packer> packer_;
@@ -137,8 +135,8 @@ class Outbox {
   // The batch under way, in the order in which it leaves; what is left of it.
   uint32_t batch_head_ = 0;
   uint32_t batch_body_ = 0;
+  uint8_t prefix_at_ = 0;
   uint8_t prefix_size_ = 0;
-  uint8_t prefix_sent_ = 0;
   std::array<char, BodyFraming::kPrefixBytesMax> prefix_{};
   // What follows the body, as a part of framing_->ends.
   uint8_t suffix_at_ = 0;

@@ -153,8 +153,10 @@ void Stream::promise(const WrittenHead& written) {
 }
 
 void Stream::on_response_body(const Lease& lease, std::string_view bytes) {
-  if (answer_arrives()) append_answer(bytes);
-  if (!hears_upstream()) return;
+  if (!hears_upstream()) {
+    if (answer_arrives()) append_answer(bytes);
+    return;
+  }
   note_body(bytes.size());
   if (unpacking())
     unpack(lease, bytes);
@@ -185,12 +187,22 @@ void Stream::append_body(const Lease& lease, std::string_view bytes) {
   if (attempt_.late_bom > 0) bytes = without_late_bom(bytes);
   if (metered()) meter_body(lease, bytes);
   if (held_answer() && append_held_answer(bytes)) return;
-  if (receives_events()) {
-    append_event_bytes(lease, bytes);
+  if (!receives_events()) {
+    append_whole(lease, bytes);
+    response_grew();
     return;
   }
-  append_whole(lease, bytes);
-  response_grew();
+  Framer::Result found = attempt_.framer.feed(bytes);
+  if (found.whole > 0) {
+    std::string_view run = bytes.substr(0, found.whole);
+    if (resumes_)
+      append_resumed(lease, run, found.events);
+    else
+      append_run(lease, run, found.events);
+  }
+  // An event may have had the attempt replaced; what follows it was of the former one.
+  if (found.whole < bytes.size() && hears_upstream() && attempt_.response_begun)
+    append_unfinished(lease, bytes.substr(found.whole));
 }
 
 // What leaves in this turn goes by reference; what has to wait is copied where it is small, so
@@ -221,20 +233,6 @@ std::string_view Stream::without_late_bom(std::string_view bytes) {
     }
   }
   return bytes;
-}
-
-void Stream::append_event_bytes(const Lease& lease, std::string_view bytes) {
-  Framer::Result found = attempt_.framer.feed(bytes);
-  if (found.whole > 0) {
-    std::string_view run = bytes.substr(0, found.whole);
-    if (resumes_)
-      append_resumed(lease, run, found.events);
-    else
-      append_run(lease, run, found.events);
-  }
-  // An event may have had the attempt replaced; what follows it was of the former one.
-  if (found.whole < bytes.size() && hears_upstream() && attempt_.response_begun)
-    append_unfinished(lease, bytes.substr(found.whole));
 }
 
 // Whole events, behind what was staged of the first.
@@ -482,7 +480,7 @@ void Stream::reset_window() {
 void Stream::on_client_sent(uint64_t body_bytes) {
   context().metrics.bytes_to_clients += body_bytes;
   uint64_t now_ns = loop().now_ns();
-  last_output_ms_ = now_ns / 1'000'000;
+  last_output_ms_ = loop().now_ms();
   if (unsent_since_ns_ != 0 && body_bytes > 0) {
     if (unsent_events_ > 0)
       context().metrics.residence.add(now_ns - unsent_since_ns_, unsent_events_);

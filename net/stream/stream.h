@@ -227,7 +227,6 @@ class Stream final : public TimerOwner {
   bool waits_for_connection() const { return outgoing_ && outgoing_->in_queue.linked(); }
   OutgoingRequest& outgoing() { return *outgoing_; }
   const OutgoingRequest& outgoing() const { return *outgoing_; }
-  ListLink<Stream> in_live;  // for the list of live streams
   // Sending the request twice does no harm, or its route says so.
   bool repeatable() const { return repeatable_; }
   uint8_t upstream_index = 0;  // within the route's group
@@ -318,7 +317,6 @@ class Stream final : public TimerOwner {
   void promise(const WrittenHead& written);
   void note_body(size_t bytes);
   void append_response(const Lease& lease, std::string_view bytes);
-  void append_event_bytes(const Lease& lease, std::string_view bytes);
   void append_run(const Lease& lease, std::string_view run, uint32_t events);
   void append_unfinished(const Lease& lease, std::string_view bytes);
   void append_whole(const Lease& lease, std::string_view bytes);
@@ -468,26 +466,10 @@ class Stream final : public TimerOwner {
   ContentCoding coding_ : 2 = ContentCoding::kIdentity;  // that its client would like best
   Phase phase_ = Phase::kRequest;
   Ending ending_ = Ending::kComplete;
-  uint32_t paced_until_ms_ = 0;  // the low 32 bits of the loop's time
-  Streams& streams_;
-  ClientHalf* client_;
-  const Route* route_ = nullptr;  // of snapshot_
-  Attempt attempt_;
-
-  Outbox response_;
-  uint32_t window_ = 0;
-  uint32_t window_used_ = 0;
-  uint64_t last_upstream_ms_ = 0;
-  uint64_t last_output_ms_ = 0;
-  uint64_t last_event_ns_ = 0;
-  uint64_t unsent_since_ns_ = 0;  // when the oldest response byte not yet sent arrived
-  uint64_t events_ = 0;
-  uint64_t response_body_bytes_ = 0;
-  uint64_t stalled_since_ns_ = 0;
-  std::unique_ptr<Inspection> inspection_;  // null where nothing looks at its events
   uint32_t unsent_events_ = 0;
+  std::unique_ptr<Inspection> inspection_;  // null where nothing looks at its events
+  uint32_t paced_until_ms_ = 0;             // the low 32 bits of the loop's time
   uint16_t status_ = 0;
-
   bool framed_ : 1 = false;  // an unencoded event stream
   bool aborted_ : 1 = false;
   bool head_queued_ : 1 = false;  // the final response head is on its way: the client has our word
@@ -504,6 +486,21 @@ class Stream final : public TimerOwner {
   bool upstream_asked_ : 1 = false;
   bool awaits_go_ahead_ : 1 = false;  // the client sends no body before it is told to (Expect)
   bool told_to_go_on_ : 1 = false;    // and has sent none since it was
+  Streams& streams_;
+  ClientHalf* client_;
+  const Route* route_ = nullptr;  // of snapshot_
+  Attempt attempt_;
+
+  Outbox response_;
+  uint32_t window_ = 0;
+  uint32_t window_used_ = 0;
+  uint64_t last_upstream_ms_ = 0;
+  uint64_t last_output_ms_ = 0;
+  uint64_t last_event_ns_ = 0;
+  uint64_t unsent_since_ns_ = 0;  // when the oldest response byte not yet sent arrived
+  uint64_t events_ = 0;
+  uint64_t response_body_bytes_ = 0;
+  uint64_t stalled_since_ns_ = 0;
 
   uint32_t window_since_ms_ = 0;  // of the loop's time the low 32 bits, for differences
   uint32_t first_event_us_ = 0;   // behind the start; of one after 71 minutes no more than that
@@ -517,6 +514,9 @@ class Stream final : public TimerOwner {
   uint64_t request_body_bytes_ = 0;
   const char* reason_ = "";
   RequestFacts facts_;
+
+ public:
+  ListLink<Stream> in_live;  // for the list of live streams; here, since no event touches it
 };
 
 }  // namespace sluice

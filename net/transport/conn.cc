@@ -257,7 +257,6 @@ void Conn::end_receiving(int error) {
 void Conn::on_send(const Completion& completion) {
   send_in_flight_ = false;
   if (state_ == State::kClosing) return;
-  wake();
   int result = completion.result;
   if (result >= 0) {
     send_progress_ms_ = loop().now_ms();
@@ -271,6 +270,7 @@ void Conn::on_send(const Completion& completion) {
     else
       on_send_error(-result);
   }
+  if (wire_ || result < 0 || !settled()) wake();
 }
 
 void Conn::on_wire_sent(uint64_t bytes) {

@@ -81,6 +81,9 @@ class Conn : public OpTarget, public FlushTask, public SlotWaiter, public TimerO
   // So many bytes of the batch under way have left; 0: no more than a part of them, sealed.
   virtual void on_sent(uint64_t bytes) = 0;
   virtual void on_send_error(int error) = 0;
+  // Once a send has left: nothing is to be done before more comes to be sent, so that it needs no
+  // flush.
+  virtual bool settled() { return false; }
   // The peer hung up (poll(2) says how: POLLRDHUP alone is a FIN) while nothing was being received.
   virtual void on_hang_up(uint32_t /*events*/) {}
   // No operation is left and the fd is closed. The object is deleted at the turn's end.

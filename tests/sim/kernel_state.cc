@@ -37,9 +37,10 @@ Socket& Kernel::State::socket(int fd) {
 }
 
 void Kernel::State::post(Op& op, int32_t result, bool more, const Buffer* buffer) {
-  Posted posted{{op.id, result, more ? kMore : 0}, -1, op.fd};
+  Posted posted{{op.id, result, more ? Completion::kMore : 0}, -1, op.fd};
   if (buffer) {
-    posted.completion.flags |= kHasBuffer | uint32_t{buffer->id} << kBufferIdShift;
+    posted.completion.flags |= Completion::kHasBuffer | uint32_t{buffer->id}
+                                                            << Completion::kBufferIdShift;
     posted.group = op.group;
     ++groups[op.group].on_their_way;
   }

@@ -17,11 +17,6 @@
 
 namespace sluice::sim {
 
-// Completion flags; the buffer id is in the upper half.
-inline constexpr uint32_t kMore = 1;
-inline constexpr uint32_t kHasBuffer = 2;
-inline constexpr unsigned kBufferIdShift = 16;
-
 // What a buffer holds while it is the kernel's: nobody may have use for it.
 inline constexpr int kPoison = 0xdb;
 

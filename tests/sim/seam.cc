@@ -43,16 +43,6 @@ uint16_t port_of(const sockaddr* address) {
 
 }  // namespace
 
-bool Completion::more() const {
-  return (flags & sim::kMore) != 0;
-}
-bool Completion::has_buffer() const {
-  return (flags & sim::kHasBuffer) != 0;
-}
-uint16_t Completion::buffer_id() const {
-  return static_cast<uint16_t>(flags >> sim::kBufferIdShift);
-}
-
 struct Ring::Kernel {};
 
 Ring::Ring() : kernel_(std::make_unique<Kernel>()) {}
