@@ -333,6 +333,7 @@ void ClientConn::on_sent(uint64_t bytes) {
 
 // In the midst of a response, as after most events.
 bool ClientConn::settled() {
+  if (!stream_) return false;
   const Outbox& response = stream_->response();
   return !response.has_work() && !response.finished() && !stream_->aborted();
 }
