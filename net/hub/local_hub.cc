@@ -171,6 +171,9 @@ void LocalHub::on_flush() {
     ready_.remove(*reader);
     reader->pump();
   }
+  // One may lead to the next.
+  for (size_t i = 0; i < answers_.size(); ++i) give_answer(std::move(answers_[i]));
+  answers_.clear();
   if (groups_) tell_of_groups();  // whoever waits may get a member, and the store hears of it
   if (unstored_) unstored_->send();
   if (std::exchange(changed_, false)) wake_workers();
@@ -389,6 +392,15 @@ void LocalHub::on_news() {
 }
 
 void LocalHub::answer(std::unique_ptr<HomeCall> call) {
+  if (ready_.empty()) {
+    give_answer(std::move(call));
+    return;
+  }
+  answers_.push_back(std::move(call));
+  context_.loop.flush_later(*this);
+}
+
+void LocalHub::give_answer(std::unique_ptr<HomeCall> call) {
   --asked_;
   context_.memory_limit.charge(&call->charged, 0);
   if (call->asker)

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "core/loop.h"
 #include "core/spares.h"
@@ -64,8 +65,9 @@ class LocalHub final : public ChangeSink, public FlushTask {
 
   // To ask the home with, empty.
   std::unique_ptr<HomeCall> new_call() { return calls_.acquire(); }
-  // Asks the home; the asker hears of it, maybe at once. False: it cannot be asked, or has stopped,
-  // and nobody hears of it.
+  // Asks the home; the asker hears of it, maybe at once. An answer leaves behind what this turn has
+  // for readers, so that a publisher that waits for it does not run ahead of them. False: it cannot
+  // be asked, or has stopped, and nobody hears of it.
   bool ask(std::unique_ptr<HomeCall> call);
   // The home has appended what this worker has not heard of yet. wait() tells the request when it
   // has.
@@ -116,6 +118,7 @@ class LocalHub final : public ChangeSink, public FlushTask {
   void settle(std::unique_ptr<HomeCall> call, unsigned worker);
   void answer_from_home(std::unique_ptr<HomeCall> call, unsigned worker);
   void answer(std::unique_ptr<HomeCall> call);
+  void give_answer(std::unique_ptr<HomeCall> call);
   void tell_all(const HubChange& change);
   void tell_evicted();
   void wake_workers();
@@ -149,8 +152,9 @@ class LocalHub final : public ChangeSink, public FlushTask {
   std::unique_ptr<Unstored> unstored_;  // null: nothing is stored
   std::unique_ptr<PageReads> pages_;    // null: there is no store
   Spares<HomeCall> calls_;
-  size_t asked_ = 0;        // calls of this worker that have no answer yet
-  bool changed_ = false;    // other workers are to be woken
+  std::vector<std::unique_ptr<HomeCall>> answers_;  // to give when readers have been served
+  size_t asked_ = 0;                                // calls of this worker that have no answer yet
+  bool changed_ = false;                            // other workers are to be woken
   uint64_t evicted_ = 0;    // through there, of which they have not been told; 0: they have
   uint64_t forgotten_ = 0;  // streams, the same
   std::unordered_map<std::string, std::unique_ptr<Topic>> topics_;  // by kind and name
