@@ -1,6 +1,7 @@
 #include "net/hub/hub_store.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "core/text.h"
 #include "net/hub/home.h"
@@ -125,6 +126,27 @@ class HubStore::Loading final : public StoreLoad {
     if (!kept_.empty()) history_.first = kept_.front().global;
   }
 
+  // To what each stream may keep now, by the last event that it has.
+  void bound_streams(uint64_t most_events, uint64_t most_bytes) {
+    struct Held {
+      Block* last;
+      uint64_t events = 0;
+      uint64_t bytes = 0;
+      bool is_full = false;
+    };
+    std::unordered_map<std::string_view, Held> streams;
+    for (auto at = history_.blocks.rbegin(); at != history_.blocks.rend(); ++at) {
+      Block& block = **at;
+      Held& held = streams.try_emplace(block.stream(), Held{.last = &block}).first->second;
+      if (held.is_full) continue;
+      ++held.events;
+      held.bytes += block.bytes();
+      held.is_full = held.last != &block && ((most_events != 0 && held.events > most_events) ||
+                                             (most_bytes != 0 && held.bytes > most_bytes));
+      if (held.is_full) held.last->set_stream_first(block.position() + 1);
+    }
+  }
+
  private:
   struct Kept {
     std::string stream;
@@ -212,6 +234,7 @@ std::string HubStore::load(const StreamSettings& settings, uint64_t wall_ms,
   history_.next = history_.first = head->last_global_position + 1;
   history_.last_time_ms = static_cast<uint64_t>(head->last_time_us / kUsPerMs);
   loading.make_blocks();
+  loading.bound_streams(settings.hub_stream_events, settings.hub_stream_bytes);
   // Those of requests and those of messages, in the order in which they were used.
   std::ranges::stable_sort(history_.keys, {},
                            [](const HubHistory::Key& key) { return key.outcome.global; });
