@@ -244,7 +244,7 @@ bool LocalHub::ask(std::unique_ptr<HomeCall> call) {
 void LocalHub::settle(std::unique_ptr<HomeCall> call, unsigned worker) {
   if (unstored_) store_rest(*call);
   if (waits_for_store(*call))
-    unstored_->wait(std::move(call), worker);
+    wait_for_store(std::move(call), worker);
   else
     answer_from_home(std::move(call), worker);
 }
@@ -270,7 +270,6 @@ void LocalHub::serve(HomeCall& call) {
       call.result = home_->publish(call.publish, now_ms, wall_clock_ms());
       tell_evicted();
       exchange_.next.store(log_.next(), std::memory_order_release);
-      counts_.appended += call.result.count;
       if (call.result.status == PublishResult::Status::kDuplicate) ++counts_.duplicates;
       break;
     case HomeCall::Kind::kReadConsumer:
@@ -314,7 +313,8 @@ void LocalHub::append(Block& block, const EventDraft& draft) {
 }
 
 void LocalHub::show(Block& block) {
-  if (forgotten_ > 0) tell_evicted();  // it comes behind
+  tell_evicted();  // it comes behind
+  ++counts_.appended;
   tell_all({.kind = HubChange::Kind::kAppend, .block = &block});
   index(block);
 }

@@ -129,6 +129,9 @@ class LocalHub final : public ChangeSink, public FlushTask {
   void restore_consumers(const HubHistory& history);
   std::optional<PublishResult::Status> refusal() const;
   bool waits_for_store(const HomeCall& call) const;
+  void wait_for_store(std::unique_ptr<HomeCall> call, unsigned worker);
+  bool store_fails() const;
+  void refuse_reads();
   void store_event(Block& block, const EventDraft& draft);
   void store_rest(const HomeCall& call);
   void on_store_news();

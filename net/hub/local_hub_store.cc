@@ -81,6 +81,25 @@ bool LocalHub::waits_for_store(const HomeCall& call) const {
          call.result.status == PublishStatus::kDuplicate;
 }
 
+void LocalHub::wait_for_store(std::unique_ptr<HomeCall> call, unsigned worker) {
+  unstored_->wait(std::move(call), worker);
+  if (store_fails()) refuse_reads();
+}
+
+// What waits may be in doubt for as long as it fails.
+bool LocalHub::store_fails() const {
+  StoreState state = unstored_->store().store().state();
+  return state == StoreState::kFailed || state == StoreState::kBroken;
+}
+
+void LocalHub::refuse_reads() {
+  unsigned worker = 0;
+  while (std::unique_ptr<HomeCall> call = unstored_->next_that(only_reads, worker)) {
+    call->result.status = PublishStatus::kStoreFailed;
+    answer_from_home(std::move(call), worker);
+  }
+}
+
 void LocalHub::store_event(Block& block, const EventDraft& draft) {
   bool shown = !unstored_->store().shows_durable();
   unstored_->open().add(block, draft, shown ? 1 : process_.workers() + 1);
@@ -117,7 +136,10 @@ void LocalHub::on_store_news() {
     else
       on_not_stored(outcome);
   }
+  // Once, behind all that has been shown: so the lanes have room for it.
+  if (!news.answers.empty()) home_->trim(context_.loop.now_ms(), wall_clock_ms());
   tell_evicted();
+  if (store_fails()) refuse_reads();
 }
 
 void LocalHub::on_stored(HubBatch& batch) {
@@ -128,7 +150,6 @@ void LocalHub::on_stored(HubBatch& batch) {
     }
     batch.held = 1;
     exchange_.next.store(log_.next(), std::memory_order_release);
-    home_->trim(context_.loop.now_ms(), wall_clock_ms());
   }
   unsigned worker = 0;
   while (std::unique_ptr<HomeCall> call = unstored_->next_answered(batch.number, worker))
@@ -154,7 +175,6 @@ void LocalHub::on_not_stored(StoreOutcome outcome) {
     if (call->stored && call->group->kind == GroupCall::Kind::kLease) --counts_.leases_granted;
   }
   for (auto& [call, its_worker] : refused) {
-    if (call->result.status == PublishStatus::kAppended) counts_.appended -= call->result.count;
     if (only_reads(*call)) {
       serve(*call);
     } else {

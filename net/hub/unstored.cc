@@ -1,5 +1,6 @@
 #include "net/hub/unstored.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,16 @@ std::unique_ptr<HomeCall> Unstored::next_answered(uint64_t batch, unsigned& work
   waiting_.pop_front();
   worker = first.worker;
   return std::move(first.call);
+}
+
+std::unique_ptr<HomeCall> Unstored::next_that(bool (*is_such)(const HomeCall&), unsigned& worker) {
+  auto found =
+      std::ranges::find_if(waiting_, [&](const Waiting& one) { return is_such(*one.call); });
+  if (found == waiting_.end()) return nullptr;
+  std::unique_ptr<HomeCall> call = std::move(found->call);
+  worker = found->worker;
+  waiting_.erase(found);
+  return call;
 }
 
 void Unstored::give_up() {

@@ -38,6 +38,8 @@ class Unstored {
   bool returned(const HubBatch& batch);
   // The next of those who waited for that batch, or for one before; null: there is none.
   std::unique_ptr<HomeCall> next_answered(uint64_t batch, unsigned& worker);
+  // The first of all that wait and are such; null: none is.
+  std::unique_ptr<HomeCall> next_that(bool (*is_such)(const HomeCall&), unsigned& worker);
   // All that waits is given up; those who asked are left for next_answered().
   void give_up();
 

@@ -1,17 +1,15 @@
 // A publisher that does not wait for the disk, on a hub that shows what is there: its answer comes
 // first, and nobody sees the event before the store has it.
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <utility>
-#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "net/hub/hub_store.h"
+#include "tests/unit/gateway/held_store.h"
 #include "tests/unit/gateway/hub_testing.h"
 #include "tests/unit/gateway/net_testing.h"
 
@@ -22,46 +20,6 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 constexpr unsigned kHome = 0;
-
-// It keeps what is appended until the test says what becomes of it.
-class HeldStore final : public Store {
- public:
-  explicit HeldStore(StoreUser& user) : user_(user) {}
-
-  std::optional<StoreHead> load(StoreLoad&, std::string&) override {
-    return StoreHead{.epoch = {1, 2}};
-  }
-  bool append(std::unique_ptr<StoreBatch>& batch) override {
-    std::lock_guard guard(lock_);
-    held_.push_back(std::move(batch));
-    return true;
-  }
-  bool read(StoreRead) override { return false; }
-  StoreState state() const override { return StoreState::kReady; }
-
-  // Once it has got so many.
-  void answer(size_t events, StoreOutcome outcome) {
-    while (count() < events) std::this_thread::yield();
-    std::vector<std::unique_ptr<StoreBatch>> held;
-    {
-      std::lock_guard guard(lock_);
-      held.swap(held_);
-    }
-    for (std::unique_ptr<StoreBatch>& batch : held) user_.on_appended(std::move(batch), outcome);
-  }
-
- private:
-  size_t count() {
-    std::lock_guard guard(lock_);
-    size_t events = 0;
-    for (const std::unique_ptr<StoreBatch>& batch : held_) events += batch->events.size();
-    return events;
-  }
-
-  StoreUser& user_;
-  std::mutex lock_;
-  std::vector<std::unique_ptr<StoreBatch>> held_;
-};
 
 class AckMemory : public ::testing::Test {
  protected:

@@ -1,0 +1,160 @@
+// A hub's home and a disk that fails, or is late: who is refused, what is counted, and in which
+// order another worker hears of it.
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "net/hub/hub_store.h"
+#include "net/hub/log.h"
+#include "tests/unit/gateway/held_store.h"
+#include "tests/unit/gateway/hub_testing.h"
+#include "tests/unit/gateway/net_testing.h"
+
+namespace sluice::test {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+constexpr unsigned kHome = 0;
+constexpr unsigned kOther = 1;
+
+// The other worker is the test.
+class HomeAndDisk : public ::testing::Test {
+ protected:
+  explicit HomeAndDisk(Config config = hub_config())
+      : worker_(std::make_unique<TestWorker>(std::move(config), kHome, &with_store())) {
+    process_.set_waker([this](unsigned worker) {
+      return worker != kHome || !listens_ || worker_->tell_hub_news();
+    });
+  }
+  ~HomeAndDisk() override {
+    worker_->stop();
+    process_.silence_stores();
+  }
+
+  HubProcess& with_store() {
+    auto make = [this](StoreUser& user) {
+      auto made = std::make_unique<HeldStore>(user);
+      disk_ = made.get();
+      return made;
+    };
+    auto hub = std::make_unique<HubExchange>("main", 2, kHome, /*seed=*/1);
+    hub->store =
+        std::make_unique<HubStore>(HubAck::kDisk, make, /*workers=*/2,
+                                   [this](std::optional<unsigned>) { (void)process_.wake(kHome); });
+    EXPECT_EQ(hub->store->load(StreamSettings{}, /*wall_ms=*/1), "");
+    HubProcess::Opened opened;
+    opened.emplace("main", std::move(hub));
+    process_.add(opened);
+    return process_;
+  }
+
+  Wire publish(const std::string& stream, const std::string& query = "") {
+    Wire client = worker_->connect();
+    client.send("POST /hub/streams/" + stream + query +
+                " HTTP/1.1\r\nhost: test\r\ncontent-length: 1\r\n\r\n7");
+    return client;
+  }
+  Wire store_position() {
+    Wire client = worker_->connect();
+    client.send(
+        "PUT /hub/consumers/c HTTP/1.1\r\nhost: test\r\ncontent-length: 14\r\n\r\n"
+        "{\"position\":7}");
+    return client;
+  }
+  Wire read_position() {
+    Wire client = worker_->connect();
+    client.send("GET /hub/consumers/c HTTP/1.1\r\nhost: test\r\n\r\n");
+    return client;
+  }
+  // Its requests are with the home.
+  void wait_for_streams(size_t count) {
+    auto streams = [](Gateway& gateway) { return gateway.streams().live(); };
+    while (worker_->ask(streams) < count) std::this_thread::yield();
+  }
+  uint64_t appended() {
+    return worker_->ask([](Gateway& gateway) {
+      WorkerSnapshot now;
+      gateway.snapshot(now);
+      return now.hubs.front().appended;
+    });
+  }
+
+  std::atomic<bool> listens_{true};
+  HeldStore* disk_ = nullptr;
+  HubProcess process_{2, kHome};
+  std::unique_ptr<TestWorker> worker_;
+};
+
+TEST_F(HomeAndDisk, APositionThatMayBeOnADiskThatFailsIsNotRead) {
+  Wire writer = store_position();
+  wait_for_streams(1);
+  Wire before = read_position();
+  wait_for_streams(2);
+  disk_->become(StoreState::kFailed);
+  EXPECT_THAT(before.receive_through("}\n"), StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(read_position().receive_through("}\n"), StartsWith("HTTP/1.1 503 "));
+  disk_->answer_all(StoreOutcome::kDurable);
+  EXPECT_THAT(writer.receive_through("}\n"), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(read_position().receive_through("}\n"), HasSubstr("\"position\":7"));
+}
+
+TEST_F(HomeAndDisk, OnlyWhatIsShownCountsAsAppended) {
+  EXPECT_THAT(publish("account-1", "?ack=memory").receive_through("}\n"),
+              StartsWith("HTTP/1.1 201 "));
+  disk_->answer(1, StoreOutcome::kFailed);
+  Wire publisher = publish("account-1");
+  disk_->answer(1, StoreOutcome::kDurable);
+  EXPECT_THAT(publisher.receive_through("}\n"), HasSubstr("\"position\":0"));
+  EXPECT_EQ(appended(), 1U);
+}
+
+class HomeOfShortHistory : public HomeAndDisk {
+ protected:
+  HomeOfShortHistory() : HomeAndDisk(config()) {}
+
+  static Config config() {
+    Config config = hub_config();
+    config.routes.back().settings.hub_history_events = 1;
+    config.routes.back().settings.hub_stream_events = 2;
+    return config;
+  }
+};
+
+// Else another worker's stream would let go of an event by its own limit that the home has evicted
+// with the oldest: from the midst, which readers are told of apart.
+TEST_F(HomeOfShortHistory, WhatTheDiskHasTakenAtOnceIsShownBeforeAnythingIsEvicted) {
+  listens_ = false;
+  Wire first = publish("account-1");
+  disk_->wait_for(1);
+  Wire second = publish("other-1");
+  disk_->wait_for(2);
+  Wire third = publish("account-1");
+  disk_->answer(3, StoreOutcome::kDurable);
+  listens_ = true;
+  worker_->tell_hub_news();
+  EXPECT_THAT(third.receive_through("}\n"), HasSubstr("\"position\":1"));
+
+  BlockSlots slots;
+  Log log(slots);
+  HubExchange::Lane& lane = *process_.hub("main", 0).lanes[kOther];
+  for (HubChange change; lane.down.pop(change);) {
+    bool created = false;
+    if (change.kind == HubChange::Kind::kAppend) log.append(*change.block, &created);
+    if (change.kind == HubChange::Kind::kEvict) log.evict_through(change.global);
+  }
+  const LogStream* stream = log.stream("account-1");
+  ASSERT_TRUE(stream);
+  EXPECT_EQ(stream->events.loss().evicted_through, 1U);
+  EXPECT_EQ(stream->events.loss().hole_through, 0U);
+}
+
+}  // namespace
+}  // namespace sluice::test
