@@ -134,11 +134,7 @@ void Hubs::bury(HubRequest& request) {
 
 void Hubs::on_turn_end() {
   graveyard_.clear();
-  for (const auto& [name, hub] : hubs_) {
-    if (!hub->has_ready()) continue;
-    context_.loop.flush_later(*hub);
-    context_.loop.turn_again();
-  }
+  for (const auto& [name, hub] : hubs_) hub->on_turn_end();
 }
 
 }  // namespace sluice

@@ -165,6 +165,7 @@ void LocalHub::wake_waiting() {
 }
 
 void LocalHub::on_flush() {
+  if (!ready_.empty()) serving_.begin(context_.loop.now_ns());
   for (unsigned i = 0; i < kReadersATurn; ++i) {
     HubRequest* reader = ready_.front();
     if (!reader) break;
@@ -177,6 +178,14 @@ void LocalHub::on_flush() {
   if (groups_) tell_of_groups();  // whoever waits may get a member, and the store hears of it
   if (unstored_) unstored_->send();
   if (std::exchange(changed_, false)) wake_workers();
+}
+
+// Readers that are left over are served in the next one.
+void LocalHub::on_turn_end() {
+  serving_.see(context_.loop.now_ns());
+  if (ready_.empty()) return;
+  context_.loop.flush_later(*this);
+  context_.loop.turn_again();
 }
 
 void LocalHub::wake_readers(Topic* topic) {
@@ -392,7 +401,7 @@ void LocalHub::on_news() {
 }
 
 void LocalHub::answer(std::unique_ptr<HomeCall> call) {
-  if (ready_.empty()) {
+  if (ready_.empty() || !serving_.is_most(context_.loop.now_ns())) {
     give_answer(std::move(call));
     return;
   }

@@ -29,6 +29,7 @@
 #include "net/hub/lease_holders.h"
 #include "net/hub/log.h"
 #include "net/hub/page_reads.h"
+#include "net/hub/serving_time.h"
 #include "net/hub/unstored.h"
 
 namespace sluice {
@@ -65,9 +66,9 @@ class LocalHub final : public ChangeSink, public FlushTask {
 
   // To ask the home with, empty.
   std::unique_ptr<HomeCall> new_call() { return calls_.acquire(); }
-  // Asks the home; the asker hears of it, maybe at once. An answer leaves behind what this turn has
-  // for readers, so that a publisher that waits for it does not run ahead of them. False: it cannot
-  // be asked, or has stopped, and nobody hears of it.
+  // Asks the home; the asker hears of it, maybe at once. Where serving readers takes most of the
+  // time, an answer leaves behind what the turn has for them, so that a publisher that waits for it
+  // does not run ahead of them. False: it cannot be asked, or has stopped, and nobody hears of it.
   bool ask(std::unique_ptr<HomeCall> call);
   // The home has appended what this worker has not heard of yet. wait() tells the request when it
   // has.
@@ -91,8 +92,7 @@ class LocalHub final : public ChangeSink, public FlushTask {
   void on_news();
   // Once a second: evicts what is too old.
   void tick();
-  // At the turn's end: true where readers are left over for the next one.
-  bool has_ready() const { return !ready_.empty(); }
+  void on_turn_end();
   void on_flush() override;
 
  private:
@@ -155,6 +155,7 @@ class LocalHub final : public ChangeSink, public FlushTask {
   std::unique_ptr<Unstored> unstored_;  // null: nothing is stored
   std::unique_ptr<PageReads> pages_;    // null: there is no store
   Spares<HomeCall> calls_;
+  ServingTime serving_;
   std::vector<std::unique_ptr<HomeCall>> answers_;  // to give when readers have been served
   size_t asked_ = 0;                                // calls of this worker that have no answer yet
   bool changed_ = false;                            // other workers are to be woken
