@@ -269,6 +269,7 @@ def test_nodes_fetch_reads_each_event_at_once(rig, coding):
         gateway.signal(signal.SIGTERM)
         assert process.stdout.read().endswith("end\n")
     assert process.returncode == 0
+    assert gateway.wait_exit() == 0
 
 
 @pytest.mark.parametrize("coding", ["gzip", "zstd"])
