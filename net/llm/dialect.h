@@ -1,7 +1,8 @@
 // What one event says in a dialect of language models: whether it has content, whether it is the
 // last one, whether it is an error; and what a path or an event tells of the dialect. An event's
-// fields are looked at first, then its data is searched for bytes; JSON is walked only where a byte
-// search has found something. Pure: no I/O, no clock; what it returns are views of the event.
+// fields are looked at first, then the names in its data; JSON is walked only where one of them
+// counts at the outermost level alone. Pure: no I/O, no clock; what it returns are views of the
+// event.
 //
 // Dialects differ in how they end. OpenAI's (Chat and legacy Completions) ends with `data: [DONE]`,
 // Responses with `response.completed` or `response.incomplete`, Anthropic's with `message_stop`.
@@ -14,6 +15,7 @@
 #include <string_view>
 
 #include "net/base/dialects.h"
+#include "net/llm/event_members.h"
 #include "sse/pieces.h"
 
 namespace sluice {
@@ -34,6 +36,7 @@ struct EventSight {
   // Its `event` field. Where it has none, and its dialect has types: its data's `type`.
   std::string_view type;
   std::string_view data;  // its `data`, lines joined by LF
+  EventMembers members;   // of that
 };
 
 // What a request's path (without its query, as it came) speaks for. A guess: other services use
@@ -65,10 +68,5 @@ class EventLook {
 // its quotes. Empty: there is none. Of text that is no valid JSON it may be any part. Of several
 // the last counts, as in JSON.parse().
 std::string_view json_member_of(std::string_view json, std::string_view name);
-
-// Where the value begins of the next member with that name, at any depth, whose name is at or
-// behind `from`; npos: there is none. `quoted_name` has its quotes. Cheap: within JSON's strings
-// quotes are escaped, so such bytes before a colon are a name, and nothing is walked.
-size_t find_json_value(std::string_view json, std::string_view quoted_name, size_t from = 0);
 
 }  // namespace sluice

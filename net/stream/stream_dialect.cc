@@ -44,9 +44,10 @@ bool is_clients_fault(std::string_view error) {
       kFaults, [error](std::string_view fault) { return error.find(fault) != error.npos; });
 }
 
-uint64_t sequence_number(std::string_view data) {
-  size_t at = find_json_value(data, "\"sequence_number\"");
-  if (at == data.npos) return 0;
+uint64_t sequence_number(const EventSight& sight) {
+  std::string_view data = sight.data;
+  size_t at = sight.members.first(Member::kSequenceNumber);
+  if (at == EventMembers::kNone) return 0;
   size_t end = std::min(data.find_first_not_of("0123456789", at), data.size());
   return parse_decimal(data.substr(at, end - at)).value_or(0);
 }
@@ -156,7 +157,7 @@ EventSight Stream::look_at_event(LlmWatch& llm, const Pieces& its) {
   if (sight.role == EventRole::kEnd && !std::exchange(llm.over, true))
     await_end_behind_last_event();
   llm.failed |= sight.role == EventRole::kError;
-  if (llm.dialect == Dialect::kResponses) llm.last_number = sequence_number(sight.data);
+  if (llm.dialect == Dialect::kResponses) llm.last_number = sequence_number(sight);
   return sight;
 }
 

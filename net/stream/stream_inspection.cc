@@ -84,11 +84,11 @@ bool Stream::append_inspected(const Lease& lease, std::string_view run, uint32_t
 bool Stream::passes_dialect_and_usage(const Pieces& event, bool looks) {
   if (looks) {
     EventSight sight = look_at_event(*inspection_->llm, event);
-    return !metered() || !meter_event(sight.data);
+    return !metered() || !meter_event(sight);
   }
   if (!metered()) return true;
   Pieces text = inspection_->begun ? event : without_mark(event);
-  return !meter_event(streams_.event_look().look(Dialect::kNone, text).data);
+  return !meter_event(streams_.event_look().look(Dialect::kNone, text));
 }
 
 }  // namespace sluice

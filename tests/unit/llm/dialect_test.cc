@@ -268,15 +268,6 @@ TEST(DialectTest, MembersOfTheOutermostObject) {
   EXPECT_EQ(json_member_of("", "b"), "");
 }
 
-TEST(DialectTest, NamesAtAnyDepth) {
-  constexpr std::string_view kJson = R"({"x":"usage","y":{"usage" : null}})";
-  size_t at = find_json_value(kJson, "\"usage\"");
-  ASSERT_NE(at, kJson.npos);
-  EXPECT_EQ(kJson.substr(at, 4), "null");
-  EXPECT_EQ(find_json_value(kJson, "\"usage\"", at), kJson.npos);
-  EXPECT_EQ(find_json_value(R"({"x":"a \"usage\": 1"})", "\"usage\""), kJson.npos);
-}
-
 TEST(Dialect, PathsThatCostNothing) {
   for (std::string_view path :
        {"/v1/messages/count_tokens", "/v1/responses/input_tokens", "/tokenize", "/v1/files",
