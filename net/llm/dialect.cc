@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <span>
 
-#include "core/text.h"
 #include "net/filter/json_pointer.h"
 #include "net/filter/json_text.h"
 #include "net/http/text.h"
 #include "sse/fields.h"
+#include "sse/lines.h"
 
 namespace sluice {
 
@@ -159,20 +158,62 @@ Dialect dialect_of_event(const EventSight& first) {
   return openai ? Dialect::kOpenAi : Dialect::kNone;
 }
 
-EventSight EventLook::look(Dialect dialect, const Pieces& event) {
+void EventLook::read(const Pieces& event) {
+  clear();
+  LineReader lines(event);
+  for (Pieces line; lines.next(line);)
+    if (!line.empty()) take_line(line);
+}
+
+bool EventLook::read_next(EventReader& run, Pieces& event) {
+  clear();
+  return run.next(event, [this](const Pieces& line) { take_line(line); });
+}
+
+void EventLook::clear() {
+  type_ = data_ = {};
+  data_lines_ = 0;
+}
+
+void EventLook::take_line(const Pieces& line) {
+  Field field;
+  if (!read_field(line, field)) return;
+  const Pieces& value = field.value;
+  if (field.kind == FieldKind::kEvent) {
+    if (value.in_one_piece()) {
+      type_ = value.first();
+      return;
+    }
+    type_room_.clear();
+    append(value, type_room_);
+    type_ = type_room_;
+  } else if (field.kind == FieldKind::kData) {
+    if (data_lines_++ == 0 && value.in_one_piece()) {
+      data_ = value.first();
+      return;
+    }
+    if (data_lines_ == 1)
+      data_room_.clear();
+    else if (data_lines_ == 2)
+      data_room_.assign(data_).append(1, '\n');
+    else
+      data_room_ += '\n';
+    append(value, data_room_);
+    data_ = data_room_;
+  }
+}
+
+EventSight EventLook::sight(Dialect dialect, SharedBegin* begin) const {
   EventSight sight;
-  bool known = read_fields(event, sight);
-  sight.members = EventMembers(sight.data);
-  if (!known || sight.type == "ping") {
+  sight.type = type_;
+  sight.data = data_;
+  sight.members = begin ? begin->members_of(data_) : EventMembers(data_);
+  if (sight.type.empty() && has_types(dialect))
+    sight.type = without_quotes(json_member_of(sight.data, "type"));
+  // Without data and type a client dispatches nothing (html.spec.whatwg.org 9.2.6).
+  if ((data_.empty() && type_.empty()) || sight.type == "ping") {
     sight.role = EventRole::kHeartbeat;
     return sight;
-  }
-  if (sight.type.empty() && has_types(dialect)) {
-    sight.type = without_quotes(json_member_of(sight.data, "type"));
-    if (sight.type == "ping") {
-      sight.role = EventRole::kHeartbeat;
-      return sight;
-    }
   }
   switch (dialect) {
     case Dialect::kNone:
@@ -188,38 +229,6 @@ EventSight EventLook::look(Dialect dialect, const Pieces& event) {
       break;
   }
   return sight;
-}
-
-// False: a client dispatches nothing for it (html.spec.whatwg.org 9.2.6), as far as it is known.
-bool EventLook::read_fields(const Pieces& event, EventSight& sight) {
-  size_t data_lines = 0;
-  Field field;
-  for (FieldReader fields(event); fields.next(field);) {
-    const Pieces& value = field.value;
-    if (field.kind == FieldKind::kEvent) {
-      if (value.in_one_piece()) {
-        sight.type = value.first();
-        continue;
-      }
-      type_.clear();
-      append(value, type_);
-      sight.type = type_;
-    } else if (field.kind == FieldKind::kData) {
-      if (data_lines++ == 0 && value.in_one_piece()) {
-        sight.data = value.first();
-        continue;
-      }
-      if (data_lines == 1)
-        data_.clear();
-      else if (data_lines == 2)
-        data_.assign(sight.data).append(1, '\n');
-      else
-        data_ += '\n';
-      append(value, data_);
-      sight.data = data_;
-    }
-  }
-  return !sight.data.empty() || !sight.type.empty();
 }
 
 }  // namespace sluice

@@ -16,6 +16,7 @@
 
 #include "net/base/dialects.h"
 #include "net/llm/event_members.h"
+#include "sse/events.h"
 #include "sse/pieces.h"
 
 namespace sluice {
@@ -49,19 +50,33 @@ bool is_path_without_cost(std::string_view path);
 // dialect's own marks. `first`: its sight in any dialect.
 Dialect dialect_of_event(const EventSight& first);
 
-// Looks at events one by one, and has a buffer for those whose data does not lie in one piece. A
-// sight's views are good until the next look, and as long as the event. One a worker.
+// Looks at events one by one: reads one, and then says what it is in a dialect. It has a buffer for
+// those whose data does not lie in one piece. A sight's views are good until the next event is
+// read, and as long as that one. One a worker.
 class EventLook {
  public:
   // `event` is whole, or the begin of one: of that, lines that have no end yet are not seen.
   // Pass a stream's first event without its byte order mark (sse/events.h).
-  EventSight look(Dialect dialect, const Pieces& event);
+  void read(const Pieces& event);
+  // Reads the next one of a run. False: there is none.
+  bool read_next(EventReader& run, Pieces& event);
+  // Of the event that was read last. `begin`: that of the stream's events; null where none is kept.
+  EventSight sight(Dialect dialect, SharedBegin* begin = nullptr) const;
+
+  EventSight look(Dialect dialect, const Pieces& event) {
+    read(event);
+    return sight(dialect);
+  }
 
  private:
-  bool read_fields(const Pieces& event, EventSight& sight);
+  void clear();
+  void take_line(const Pieces& line);
 
-  std::string type_;
-  std::string data_;
+  std::string_view type_;
+  std::string_view data_;
+  size_t data_lines_ = 0;
+  std::string type_room_;
+  std::string data_room_;
 };
 
 // The value of a member of the outermost object of `json`, as it is written there: a string with

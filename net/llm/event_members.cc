@@ -1,5 +1,6 @@
 #include "net/llm/event_members.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <utility>
@@ -91,18 +92,19 @@ uint64_t name_ends_at(std::string_view json, size_t at) {
   return name_ends(rest.data() + 1);
 }
 
-// Tells of the members: take(which, where its value begins), which is the text's size where that is
-// cut off before. Goes on for as long as `take` says true.
+// Tells of the members: take(which, its colon, where its value begins), which is the text's size
+// where that is cut off before. Of those alone whose colon is at `from` or behind. Goes on for as
+// long as `take` says true.
 template <typename Take>
-void each_member(std::string_view json, Take take) {
-  for (size_t block = 1; block < json.size(); block += kBlockBytes) {
+void each_member(std::string_view json, size_t from, Take take) {
+  for (size_t block = std::max<size_t>(from, 1); block < json.size(); block += kBlockBytes) {
     for (uint64_t ends = name_ends_at(json, block); ends != 0; ends &= ends - 1) {
       size_t colon = block + static_cast<size_t>(std::countr_zero(ends));
       size_t end = colon;
       while (end > 0 && is_json_blank(json[end - 1])) --end;
       Member member{};
       if (!kMembers.find(std::string_view(json.data(), end), member)) continue;
-      if (!take(member, skip_blanks(json, colon + 1))) return;
+      if (!take(member, colon, skip_blanks(json, colon + 1))) return;
     }
   }
 }
@@ -119,16 +121,10 @@ bool is_filled(std::string_view json, size_t at) {
   return inner < json.size() && json[inner] != ']' && json[inner] != '}';
 }
 
-EventMembers::EventMembers(std::string_view data) {
-  each_member(data, [&](Member member, size_t value) {
-    take(member, data, value);
-    return true;
-  });
-}
-
 inline void EventMembers::take(Member member, std::string_view data, size_t value) {
   MemberSet bit = set_of(member);
-  if ((present_ & bit) == 0) first_[static_cast<unsigned>(member)] = static_cast<uint32_t>(value);
+  auto number = static_cast<unsigned>(member);
+  if (number < first_.size() && !has(member)) first_[number] = static_cast<uint32_t>(value);
   repeated_ |= present_ & bit;
   present_ |= bit;
   if (is_filled(data, value)) filled_ |= bit;
@@ -137,9 +133,38 @@ inline void EventMembers::take(Member member, std::string_view data, size_t valu
   if (member == Member::kObject) may_be_error_ |= data.substr(value).starts_with("\"error\"");
 }
 
+EventMembers::EventMembers(std::string_view data) {
+  each_member(data, 0, [&](Member member, size_t, size_t value) {
+    take(member, data, value);
+    return true;
+  });
+}
+
+// Nothing behind the name of `delta` decides on what stands before it: a value before it begins at
+// that name's quote at the latest. So equal bytes up to its colon have equal members.
+EventMembers SharedBegin::members_of(std::string_view data) {
+  bool known = size_ > 0 && data.starts_with(std::string_view(bytes_.data(), size_));
+  EventMembers members;
+  if (known) members = members_;
+  each_member(data, known ? size_ : 0, [&](Member member, size_t colon, size_t value) {
+    if (member == Member::kDelta && !known && !members.has(member))
+      keep(data.substr(0, colon), members);
+    members.take(member, data, value);
+    return true;
+  });
+  return members;
+}
+
+void SharedBegin::keep(std::string_view begin, const EventMembers& members) {
+  if (begin.size() > bytes_.size()) return;
+  begin.copy(bytes_.data(), begin.size());
+  size_ = static_cast<uint16_t>(begin.size());
+  members_ = members;
+}
+
 size_t find_member(std::string_view json, Member member) {
   size_t found = EventMembers::kNone;
-  each_member(json, [&](Member next, size_t value) {
+  each_member(json, 0, [&](Member next, size_t, size_t value) {
     if (next == member) found = value;
     return next != member;
   });

@@ -12,17 +12,18 @@
 
 namespace sluice {
 
-// In the order of kMemberNames.
+// In the order of kMemberNames. Of the first four their place is told, too.
 enum class Member : uint8_t {
-  kData,
-  kText,
-  kAudio,
   kDelta,
+  kText,
+  kChoices,
+  kSequenceNumber,
+  kData,
+  kAudio,
   kError,
   kInput,
   kUsage,
   kObject,
-  kChoices,
   kContent,
   kMessage,
   kRefusal,
@@ -36,20 +37,19 @@ enum class Member : uint8_t {
   kPartialJson,
   kFinishReason,
   kFunctionCall,
-  kSequenceNumber,
   kReasoningContent,
   kReasoningDetails,
 };
-// By size, so that a name is compared with few.
-inline constexpr std::array<std::string_view, 25> kMemberNames = {"data",
+inline constexpr std::array<std::string_view, 25> kMemberNames = {"delta",
                                                                   "text",
+                                                                  "choices",
+                                                                  "sequence_number",
+                                                                  "data",
                                                                   "audio",
-                                                                  "delta",
                                                                   "error",
                                                                   "input",
                                                                   "usage",
                                                                   "object",
-                                                                  "choices",
                                                                   "content",
                                                                   "message",
                                                                   "refusal",
@@ -63,9 +63,9 @@ inline constexpr std::array<std::string_view, 25> kMemberNames = {"data",
                                                                   "partial_json",
                                                                   "finish_reason",
                                                                   "function_call",
-                                                                  "sequence_number",
                                                                   "reasoning_content",
                                                                   "reasoning_details"};
+inline constexpr size_t kPlacedMembers = 4;
 
 // A bit for each.
 using MemberSet = uint32_t;
@@ -84,7 +84,7 @@ class EventMembers {
   bool has(Member member) const { return (present_ & set_of(member)) != 0; }
   // There is another of that name.
   bool repeats(Member member) const { return (repeated_ & set_of(member)) != 0; }
-  // Where the first one's value begins; kNone: there is none.
+  // Where the value begins of the first one, which is one of kPlacedMembers; kNone: there is none.
   size_t first(Member member) const {
     return has(member) ? first_[static_cast<unsigned>(member)] : kNone;
   }
@@ -97,6 +97,8 @@ class EventMembers {
   bool may_be_error() const { return may_be_error_; }
 
  private:
+  friend class SharedBegin;
+
   void take(Member member, std::string_view data, size_t value);
 
   MemberSet present_ = 0;
@@ -104,7 +106,25 @@ class EventMembers {
   MemberSet repeated_ = 0;
   bool may_have_usage_ = false;
   bool may_be_error_ = false;
-  std::array<uint32_t, kMemberNames.size()> first_;  // of those that are there
+  std::array<uint32_t, kPlacedMembers> first_{};
+};
+
+// The begin that one stream's events share: what stands before their first `delta` is mostly the
+// same in all of them, as OpenAI's ids, model and choices are. It is kept with its members, and
+// where it comes again only the rest is looked at. One a stream, owned by it, on its thread.
+class SharedBegin {
+ public:
+  // Exactly those of EventMembers(data).
+  EventMembers members_of(std::string_view data);
+
+ private:
+  static constexpr size_t kBytesMax = 286;
+
+  void keep(std::string_view begin, const EventMembers& members);
+
+  EventMembers members_;  // whose names end before the end of the bytes
+  uint16_t size_ = 0;     // 0: there are none
+  std::array<char, kBytesMax> bytes_;
 };
 
 // Where the value begins of the first member with that name; kNone: there is none.
