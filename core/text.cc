@@ -51,9 +51,29 @@ size_t find_text(std::string_view text, std::string_view what, size_t from) {
     if (at == end) return std::string_view::npos;
   }
 }
+
+size_t find_either(std::string_view text, char one, char other, size_t from) {
+  constexpr size_t kStep = 16;
+  const __m128i ones = _mm_set1_epi8(one);
+  const __m128i others = _mm_set1_epi8(other);
+  for (; text.size() - from >= kStep; from += kStep) {
+    __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + from));
+    int found =
+        _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(bytes, ones), _mm_cmpeq_epi8(bytes, others)));
+    if (found != 0)
+      return from + static_cast<size_t>(std::countr_zero(static_cast<unsigned>(found)));
+  }
+  while (from < text.size() && text[from] != one && text[from] != other) ++from;
+  return from;
+}
 #else
 size_t find_text(std::string_view text, std::string_view what, size_t from) {
   return text.find(what, from);
+}
+
+size_t find_either(std::string_view text, char one, char other, size_t from) {
+  while (from < text.size() && text[from] != one && text[from] != other) ++from;
+  return from;
 }
 #endif
 

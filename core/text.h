@@ -19,6 +19,9 @@ std::optional<double> parse_real(std::string_view text);
 // hundred bytes: memmem() builds a table at each call, and string_view's find() stops at each quote
 // of a JSON text.
 size_t find_text(std::string_view text, std::string_view what, size_t from = 0);
+// Where one of the two bytes stands for the first time at or behind `from`, which is within the
+// text; its size: nowhere.
+size_t find_either(std::string_view text, char one, char other, size_t from);
 
 void append_number(std::string& out, uint64_t value);
 

@@ -14,13 +14,7 @@ Pieces without_mark(Pieces stream) noexcept {
 }
 
 bool EventReader::next(Pieces& event) noexcept {
-  if (rest_.empty()) return false;
-  Pieces line;
-  while (lines_.next(line) && !line.empty()) {
-  }
-  event = rest_.prefix(rest_.size() - lines_.rest().size());
-  rest_ = lines_.rest();
-  return true;
+  return next(event, [](const Pieces&) {});
 }
 
 }  // namespace sluice

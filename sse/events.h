@@ -23,6 +23,16 @@ class EventReader {
 
   // The next event, its empty line included. False: there is none.
   bool next(Pieces& event) noexcept;
+  // The same for a caller who wants its lines, too, but for the empty one: take(line). So they are
+  // found once (read_field() of sse/fields.h reads them).
+  template <typename Take>
+  bool next(Pieces& event, Take take) {
+    if (rest_.empty()) return false;
+    for (Pieces line; lines_.next(line) && !line.empty();) take(line);
+    event = rest_.prefix(rest_.size() - lines_.rest().size());
+    rest_ = lines_.rest();
+    return true;
+  }
 
  private:
   Pieces rest_;

@@ -34,7 +34,8 @@ bool valid(const Field& field) noexcept {
   return true;
 }
 
-// False: the line, which is not empty, holds none that a client knows.
+}  // namespace
+
 bool read_field(const Pieces& line, Field& field) noexcept {
   std::array<char, kOpeningBytes> room{};
   std::string_view opening = line.first();
@@ -76,8 +77,6 @@ bool read_field(const Pieces& line, Field& field) noexcept {
   field.value.remove_prefix(before_value);
   return valid(field);
 }
-
-}  // namespace
 
 bool FieldReader::next(Field& field) noexcept {
   Pieces line;

@@ -26,6 +26,9 @@ struct Field {
   Pieces value;
 };
 
+// The field of a line that is not empty, which comes without its end. False: a client ignores it.
+bool read_field(const Pieces& line, Field& field) noexcept;
+
 class FieldReader {
  public:
   explicit FieldReader(Pieces event) noexcept : lines_(event) {}

@@ -6,10 +6,6 @@ namespace sluice {
 
 namespace {
 
-bool is_blank(char c) {
-  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
 unsigned hex_digit(char c) {
   if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
   return (static_cast<unsigned>(c | 0x20) - 'a' + 10) & 0xf;
@@ -40,11 +36,6 @@ size_t write_utf8(uint32_t code, char* out) {
 }
 
 }  // namespace
-
-size_t skip_blanks(std::string_view text, size_t at) {
-  while (at < text.size() && is_blank(text[at])) ++at;
-  return at;
-}
 
 size_t string_end(std::string_view text, size_t at) {
   for (size_t from = at + 1; from < text.size();) {

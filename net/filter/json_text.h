@@ -10,8 +10,14 @@
 
 namespace sluice {
 
+constexpr bool is_json_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 // Behind the blanks that begin at `at`.
-size_t skip_blanks(std::string_view text, size_t at);
+constexpr size_t skip_blanks(std::string_view text, size_t at) {
+  while (at < text.size() && is_json_blank(text[at])) ++at;
+  return at;
+}
 // Behind the string whose opening quote is at `at`.
 size_t string_end(std::string_view text, size_t at);
 // Behind the value that begins at `at`.

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "core/text.h"
-#include "net/llm/dialect.h"
 
 namespace sluice {
 
@@ -35,29 +34,23 @@ size_t take_text(std::string_view& json) {
   return bytes;
 }
 
-// The bytes of text in the values of all members of that name. False: there is none.
-bool add_text_of(std::string_view json, std::string_view quoted_name, size_t& bytes) {
-  bool found = false;
-  for (size_t at = 0; (at = find_json_value(json, quoted_name)) < json.size(); found = true) {
+// The bytes of text in the values of all members of that name, of which the first is at `at`.
+size_t text_of(std::string_view json, Member member, size_t at, bool repeats) {
+  size_t bytes = 0;
+  while (at < json.size()) {
     json.remove_prefix(at);
     bytes += take_text(json);
+    at = repeats ? find_member(json, member) : json.size();
   }
-  return found;
+  return bytes;
 }
 
 }  // namespace
 
-size_t content_bytes(std::string_view data) {
-  size_t bytes = 0;
-  if (add_text_of(data, "\"delta\"", bytes)) return bytes;
-  if (find_json_value(data, "\"choices\"") < data.size()) add_text_of(data, "\"text\"", bytes);
-  return bytes;
-}
-
-bool may_have_usage(std::string_view data) {
-  for (size_t at = 0; (at = find_json_value(data, "\"usage\"", at)) < data.size();)
-    if (data[at] == '{') return true;
-  return false;
+size_t content_bytes(std::string_view data, const EventMembers& members) {
+  Member member = members.first(Member::kDelta) < data.size() ? Member::kDelta : Member::kText;
+  if (member == Member::kText && members.first(Member::kChoices) >= data.size()) return 0;
+  return text_of(data, member, members.first(member), members.repeats(member));
 }
 
 enum class AnswerReader::Name : uint8_t {

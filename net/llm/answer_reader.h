@@ -13,17 +13,14 @@
 #include <string_view>
 
 #include "net/base/usage.h"
+#include "net/llm/event_members.h"
 #include "net/llm/json_tokens.h"
 
 namespace sluice {
 
 // The bytes of text that an event's data adds to the answer: what `delta` holds, or of a text
-// completion `text`. 0: it has none, so it is no token.
-size_t content_bytes(std::string_view data);
-
-// A search that excludes almost every event before it is parsed: false where there is no `usage`
-// object. (`"usage":null` stands in each chunk of OpenAI's but one.)
-bool may_have_usage(std::string_view data);
+// completion `text`. 0: it has none, so it is no token. `members`: those of the data.
+size_t content_bytes(std::string_view data, const EventMembers& members);
 
 // A short text of a peer's, kept; one that is too long is cut. It becomes a label, so of bytes that
 // are no visible ASCII nothing is kept but that they were there.

@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <span>
 
-#include "core/text.h"
 #include "net/filter/json_pointer.h"
 #include "net/filter/json_text.h"
 #include "net/http/text.h"
 #include "sse/fields.h"
+#include "sse/lines.h"
 
 namespace sluice {
 
@@ -21,60 +20,37 @@ void append(const Pieces& value, std::string& room) {
     room += rest.first();
 }
 
-// Not null, false, "", [] or {}.
-bool is_filled(std::string_view json, size_t at) {
-  if (at >= json.size()) return false;
-  char c = json[at];
-  if (c == 'n' || c == 'f') return false;
-  if (c == '"') return at + 1 < json.size() && json[at + 1] != '"';
-  if (c != '[' && c != '{') return true;
-  size_t inner = skip_blanks(json, at + 1);
-  return inner < json.size() && json[inner] != ']' && json[inner] != '}';
-}
-
-// Some member of that name, at any depth, has a value that is not empty.
-bool any_filled(std::string_view json, std::string_view quoted_name) {
-  for (size_t at = 0; (at = find_json_value(json, quoted_name, at)) != kNone;)
-    if (is_filled(json, at)) return true;
-  return false;
-}
-
-bool any_filled(std::string_view json, std::span<const std::string_view> quoted_names) {
-  return std::ranges::any_of(quoted_names,
-                             [&](std::string_view name) { return any_filled(json, name); });
-}
-
 // Of its outermost object.
-bool has_error(std::string_view json) {
-  constexpr std::string_view kError = "\"error\"";
-  if (find_text(json, kError) == kNone) return false;
-  std::string_view error = json_member_of(json, "error");
-  return is_filled(error, 0) || json_member_of(json, "object") == kError;
+bool has_error(const EventSight& sight) {
+  if (!sight.members.may_be_error()) return false;
+  std::string_view error = json_member_of(sight.data, "error");
+  return is_filled(error, 0) || json_member_of(sight.data, "object") == "\"error\"";
 }
 
 EventRole role_in_openai(EventSight& sight) {
+  constexpr MemberSet kContent =
+      set_of(Member::kContent, Member::kText, Member::kToolCalls, Member::kReasoningContent,
+             Member::kReasoning, Member::kRefusal, Member::kAudio, Member::kReasoningDetails,
+             Member::kFunctionCall);
+  const EventMembers& members = sight.members;
   std::string_view json = sight.data.substr(skip_blanks(sight.data, 0));
   if (json.starts_with("[DONE]")) return EventRole::kEnd;
   if (sight.type == "error") return EventRole::kError;
   if (!json.starts_with('{')) return EventRole::kOther;
-  static constexpr std::array<std::string_view, 9> kContent = {
-      "\"content\"", "\"text\"",  "\"tool_calls\"",        "\"reasoning_content\"", "\"reasoning\"",
-      "\"refusal\"", "\"audio\"", "\"reasoning_details\"", "\"function_call\""};
-  sight.finishes = any_filled(json, "\"finish_reason\"");
-  if (has_error(json)) return EventRole::kError;
-  if (any_filled(json, kContent)) return EventRole::kContent;
+  sight.finishes = members.filled(Member::kFinishReason);
+  if (has_error(sight)) return EventRole::kError;
+  if (members.any_filled(kContent)) return EventRole::kContent;
   if (sight.finishes) return EventRole::kOther;
-  if (any_filled(json, "\"choices\"")) return EventRole::kLifecycle;
+  if (members.filled(Member::kChoices)) return EventRole::kLifecycle;
   // Without choices: the count of tokens behind the content, or (Azure) a verdict on the prompt.
-  bool before_content =
-      find_json_value(json, "\"choices\"") != kNone && !any_filled(json, "\"usage\"");
+  bool before_content = members.has(Member::kChoices) && !members.filled(Member::kUsage);
   return before_content ? EventRole::kLifecycle : EventRole::kOther;
 }
 
 EventRole role_in_responses(EventSight& sight) {
   std::string_view type = sight.type;
   if (type.ends_with(".delta"))
-    return any_filled(sight.data, "\"delta\"") ? EventRole::kContent : EventRole::kLifecycle;
+    return sight.members.filled(Member::kDelta) ? EventRole::kContent : EventRole::kLifecycle;
   if (type == "keepalive") return EventRole::kHeartbeat;
   if (type == "error" || type == "response.failed") return EventRole::kError;
   if (type == "response.completed" || type == "response.incomplete" ||
@@ -96,15 +72,15 @@ EventRole role_in_responses(EventSight& sight) {
 
 EventRole role_in_anthropic(EventSight& sight) {
   std::string_view type = sight.type;
-  static constexpr std::array<std::string_view, 8> kContent = {
-      "\"text\"",     "\"thinking\"", "\"partial_json\"", "\"signature\"",
-      "\"citation\"", "\"data\"",     "\"content\"",      "\"input\""};
+  constexpr MemberSet kContent =
+      set_of(Member::kText, Member::kThinking, Member::kPartialJson, Member::kSignature,
+             Member::kCitation, Member::kData, Member::kContent, Member::kInput);
   if (type == "content_block_delta" || type == "content_block_start")
-    return any_filled(sight.data, kContent) ? EventRole::kContent : EventRole::kLifecycle;
+    return sight.members.any_filled(kContent) ? EventRole::kContent : EventRole::kLifecycle;
   if (type == "message_start") return EventRole::kLifecycle;
   if (type == "message_stop") return EventRole::kEnd;
   if (type == "error") return EventRole::kError;
-  if (type == "message_delta") sight.finishes = any_filled(sight.data, "\"stop_reason\"");
+  if (type == "message_delta") sight.finishes = sight.members.filled(Member::kStopReason);
   return EventRole::kOther;
 }
 
@@ -135,17 +111,6 @@ bool ends_decoded_with(std::string_view path, std::string_view end) {
 }
 
 }  // namespace
-
-size_t find_json_value(std::string_view json, std::string_view quoted_name, size_t from) {
-  while (from < json.size()) {
-    size_t found = find_text(json, quoted_name, from);
-    if (found == kNone) return kNone;
-    from = found + quoted_name.size();
-    size_t colon = skip_blanks(json, from);
-    if (colon < json.size() && json[colon] == ':') return skip_blanks(json, colon + 1);
-  }
-  return kNone;
-}
 
 std::string_view json_member_of(std::string_view json, std::string_view name) {
   std::string_view value;
@@ -183,30 +148,72 @@ bool is_path_without_cost(std::string_view path) {
 Dialect dialect_of_event(const EventSight& first) {
   std::string_view type = first.type;
   if (type.empty()) type = without_quotes(json_member_of(first.data, "type"));
-  if (type == "message_start" && find_json_value(first.data, "\"message\"") != kNone)
-    return Dialect::kAnthropic;
+  if (type == "message_start" && first.members.has(Member::kMessage)) return Dialect::kAnthropic;
   if ((type == "response.created" || type == "response.queued" || type == "response.in_progress") &&
-      find_json_value(first.data, "\"response\"") != kNone)
+      first.members.has(Member::kResponse))
     return Dialect::kResponses;
-  if (!first.type.empty() || find_json_value(first.data, "\"choices\"") == kNone)
-    return Dialect::kNone;
+  if (!first.type.empty() || !first.members.has(Member::kChoices)) return Dialect::kNone;
   std::string_view object = without_quotes(json_member_of(first.data, "object"));
   bool openai = object == "chat.completion.chunk" || object == "text_completion";
   return openai ? Dialect::kOpenAi : Dialect::kNone;
 }
 
-EventSight EventLook::look(Dialect dialect, const Pieces& event) {
+void EventLook::read(const Pieces& event) {
+  clear();
+  LineReader lines(event);
+  for (Pieces line; lines.next(line);)
+    if (!line.empty()) take_line(line);
+}
+
+bool EventLook::read_next(EventReader& run, Pieces& event) {
+  clear();
+  return run.next(event, [this](const Pieces& line) { take_line(line); });
+}
+
+void EventLook::clear() {
+  type_ = data_ = {};
+  data_lines_ = 0;
+}
+
+void EventLook::take_line(const Pieces& line) {
+  Field field;
+  if (!read_field(line, field)) return;
+  const Pieces& value = field.value;
+  if (field.kind == FieldKind::kEvent) {
+    if (value.in_one_piece()) {
+      type_ = value.first();
+      return;
+    }
+    type_room_.clear();
+    append(value, type_room_);
+    type_ = type_room_;
+  } else if (field.kind == FieldKind::kData) {
+    if (data_lines_++ == 0 && value.in_one_piece()) {
+      data_ = value.first();
+      return;
+    }
+    if (data_lines_ == 1)
+      data_room_.clear();
+    else if (data_lines_ == 2)
+      data_room_.assign(data_).append(1, '\n');
+    else
+      data_room_ += '\n';
+    append(value, data_room_);
+    data_ = data_room_;
+  }
+}
+
+EventSight EventLook::sight(Dialect dialect, SharedBegin* begin) const {
   EventSight sight;
-  if (!read_fields(event, sight) || sight.type == "ping") {
+  sight.type = type_;
+  sight.data = data_;
+  sight.members = begin ? begin->members_of(data_) : EventMembers(data_);
+  if (sight.type.empty() && has_types(dialect))
+    sight.type = without_quotes(json_member_of(sight.data, "type"));
+  // Without data and type a client dispatches nothing (html.spec.whatwg.org 9.2.6).
+  if ((data_.empty() && type_.empty()) || sight.type == "ping") {
     sight.role = EventRole::kHeartbeat;
     return sight;
-  }
-  if (sight.type.empty() && has_types(dialect)) {
-    sight.type = without_quotes(json_member_of(sight.data, "type"));
-    if (sight.type == "ping") {
-      sight.role = EventRole::kHeartbeat;
-      return sight;
-    }
   }
   switch (dialect) {
     case Dialect::kNone:
@@ -222,38 +229,6 @@ EventSight EventLook::look(Dialect dialect, const Pieces& event) {
       break;
   }
   return sight;
-}
-
-// False: a client dispatches nothing for it (html.spec.whatwg.org 9.2.6), as far as it is known.
-bool EventLook::read_fields(const Pieces& event, EventSight& sight) {
-  size_t data_lines = 0;
-  Field field;
-  for (FieldReader fields(event); fields.next(field);) {
-    const Pieces& value = field.value;
-    if (field.kind == FieldKind::kEvent) {
-      if (value.in_one_piece()) {
-        sight.type = value.first();
-        continue;
-      }
-      type_.clear();
-      append(value, type_);
-      sight.type = type_;
-    } else if (field.kind == FieldKind::kData) {
-      if (data_lines++ == 0 && value.in_one_piece()) {
-        sight.data = value.first();
-        continue;
-      }
-      if (data_lines == 1)
-        data_.clear();
-      else if (data_lines == 2)
-        data_.assign(sight.data).append(1, '\n');
-      else
-        data_ += '\n';
-      append(value, data_);
-      sight.data = data_;
-    }
-  }
-  return !sight.data.empty() || !sight.type.empty();
 }
 
 }  // namespace sluice

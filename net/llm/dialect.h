@@ -1,7 +1,8 @@
 // What one event says in a dialect of language models: whether it has content, whether it is the
 // last one, whether it is an error; and what a path or an event tells of the dialect. An event's
-// fields are looked at first, then its data is searched for bytes; JSON is walked only where a byte
-// search has found something. Pure: no I/O, no clock; what it returns are views of the event.
+// fields are looked at first, then the names in its data; JSON is walked only where one of them
+// counts at the outermost level alone. Pure: no I/O, no clock; what it returns are views of the
+// event.
 //
 // Dialects differ in how they end. OpenAI's (Chat and legacy Completions) ends with `data: [DONE]`,
 // Responses with `response.completed` or `response.incomplete`, Anthropic's with `message_stop`.
@@ -14,6 +15,8 @@
 #include <string_view>
 
 #include "net/base/dialects.h"
+#include "net/llm/event_members.h"
+#include "sse/events.h"
 #include "sse/pieces.h"
 
 namespace sluice {
@@ -34,6 +37,7 @@ struct EventSight {
   // Its `event` field. Where it has none, and its dialect has types: its data's `type`.
   std::string_view type;
   std::string_view data;  // its `data`, lines joined by LF
+  EventMembers members;   // of that
 };
 
 // What a request's path (without its query, as it came) speaks for. A guess: other services use
@@ -46,29 +50,38 @@ bool is_path_without_cost(std::string_view path);
 // dialect's own marks. `first`: its sight in any dialect.
 Dialect dialect_of_event(const EventSight& first);
 
-// Looks at events one by one, and has a buffer for those whose data does not lie in one piece. A
-// sight's views are good until the next look, and as long as the event. One a worker.
+// Looks at events one by one: reads one, and then says what it is in a dialect. It has a buffer for
+// those whose data does not lie in one piece. A sight's views are good until the next event is
+// read, and as long as that one. One a worker.
 class EventLook {
  public:
   // `event` is whole, or the begin of one: of that, lines that have no end yet are not seen.
   // Pass a stream's first event without its byte order mark (sse/events.h).
-  EventSight look(Dialect dialect, const Pieces& event);
+  void read(const Pieces& event);
+  // Reads the next one of a run. False: there is none.
+  bool read_next(EventReader& run, Pieces& event);
+  // Of the event that was read last. `begin`: that of the stream's events; null where none is kept.
+  EventSight sight(Dialect dialect, SharedBegin* begin = nullptr) const;
+
+  EventSight look(Dialect dialect, const Pieces& event) {
+    read(event);
+    return sight(dialect);
+  }
 
  private:
-  bool read_fields(const Pieces& event, EventSight& sight);
+  void clear();
+  void take_line(const Pieces& line);
 
-  std::string type_;
-  std::string data_;
+  std::string_view type_;
+  std::string_view data_;
+  size_t data_lines_ = 0;
+  std::string type_room_;
+  std::string data_room_;
 };
 
 // The value of a member of the outermost object of `json`, as it is written there: a string with
 // its quotes. Empty: there is none. Of text that is no valid JSON it may be any part. Of several
 // the last counts, as in JSON.parse().
 std::string_view json_member_of(std::string_view json, std::string_view name);
-
-// Where the value begins of the next member with that name, at any depth, whose name is at or
-// behind `from`; npos: there is none. `quoted_name` has its quotes. Cheap: within JSON's strings
-// quotes are escaped, so such bytes before a colon are a name, and nothing is walked.
-size_t find_json_value(std::string_view json, std::string_view quoted_name, size_t from = 0);
 
 }  // namespace sluice

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/text.h"
+
 namespace sluice {
 
 void JsonTokens::keep(std::string_view bytes) {
@@ -82,28 +84,28 @@ bool JsonTokens::in_string(std::string_view& piece, Token& token) {
     piece.remove_prefix(1);
     state_ = State::kString;
   }
-  size_t quote = std::min(piece.find('"'), piece.size());
-  size_t escape = 0;
-  for (size_t from = 0; from <= quote; from = escape + 2) {
-    escape = piece.substr(0, quote).find('\\', from);
-    if (escape == piece.npos) break;
-    if (escape + 1 == piece.size()) {
-      keep(piece);
-      piece = {};
-      state_ = State::kEscape;
-      return false;
-    }
-    if (escape + 1 == quote) quote = std::min(piece.find('"', quote + 1), piece.size());
+  size_t end = 0;
+  while ((end = find_either(piece, '"', '\\', end)) < piece.size() && piece[end] == '\\') {
+    if (end + 1 == piece.size()) state_ = State::kEscape;
+    end = std::min(end + 2, piece.size());
   }
-  keep(piece.substr(0, quote));
-  if (quote == piece.size()) {
+  std::string_view text = piece.substr(0, end);
+  if (end == piece.size()) {
+    keep(text);
     piece = {};
     return false;
   }
-  piece.remove_prefix(quote + 1);
+  piece.remove_prefix(end + 1);
   state_ = State::kBetween;
-  token = told(name_is_due_ ? Kind::kName : Kind::kString);
+  Kind kind = name_is_due_ ? Kind::kName : Kind::kString;
   name_is_due_ = false;
+  if (size_ == 0) {  // all of it is in this piece
+    std::string_view told_text = text.substr(0, kTextBytesMax);
+    token = {.kind = kind, .depth = depth_, .text = told_text, .size = text.size()};
+  } else {
+    keep(text);
+    token = told(kind);
+  }
   return true;
 }
 

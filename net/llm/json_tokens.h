@@ -22,10 +22,12 @@ class JsonTokens {
 
   struct Token {
     Kind kind{};
-    unsigned depth = 0;     // the containers around it
-    std::string_view text;  // of a name or string what is between its quotes, escapes as they are
-    uint64_t size = 0;      // of that text, all of it
-    bool object = false;    // of a begin or an end; else it is an array's
+    unsigned depth = 0;  // the containers around it
+    // Of a name or string what is between its quotes, escapes as they are; until the next call, and
+    // as long as the piece.
+    std::string_view text;
+    uint64_t size = 0;    // of that text, all of it
+    bool object = false;  // of a begin or an end; else it is an array's
   };
 
   // Takes bytes from the front of the next piece, up to the last one of a token. A number's or

@@ -2,14 +2,15 @@
 
 namespace sluice {
 
-UsageMeter::Seen UsageMeter::on_event(std::string_view data, uint64_t now_ns) {
+UsageMeter::Seen UsageMeter::on_event(std::string_view data, const EventMembers& members,
+                                      uint64_t now_ns) {
   Seen seen;
-  if (size_t bytes = content_bytes(data); bytes > 0) {
+  if (size_t bytes = content_bytes(data, members); bytes > 0) {
     content_bytes_ += bytes;
     seen.has_content = true;
     seen.gap_ns = times_.add(now_ns);
   }
-  if (!may_have_usage(data)) return seen;
+  if (!members.may_have_usage()) return seen;
   answer_.begin_text();
   answer_.read(data);
   if (answer_.usage_begun()) on_report();

@@ -10,6 +10,7 @@
 
 #include "net/base/usage.h"
 #include "net/llm/answer_reader.h"
+#include "net/llm/event_members.h"
 #include "net/llm/request_reader.h"
 
 namespace sluice {
@@ -24,8 +25,8 @@ class UsageMeter {
     uint64_t gap_ns = 0;          // since the content before
   };
 
-  // The data of an event of the answer.
-  Seen on_event(std::string_view data, uint64_t now_ns);
+  // The data of an event of the answer, and its members.
+  Seen on_event(std::string_view data, const EventMembers& members, uint64_t now_ns);
   // The next bytes of an event that is too long to be whole in memory; `begins`: its first.
   void on_torn_event(std::string_view bytes, bool begins);
   // The next bytes of a body that is read as a whole.

@@ -9,6 +9,7 @@
 
 #include "net/base/dialects.h"
 #include "net/http/head.h"
+#include "net/llm/event_members.h"
 #include "net/stream/staging.h"
 
 namespace sluice {
@@ -28,6 +29,8 @@ struct LlmWatch {
   bool blind = false;        // one was not seen, so it may have been the last
   uint64_t last_number = 0;  // where the dialect counts events
   uint64_t end_due_ms = 0;   // by then its upstream has to end; 0: the last one is not whole yet
+
+  SharedBegin shared_begin;  // of its events
 
   // Its content gate.
   bool holds = false;

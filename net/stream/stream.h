@@ -371,7 +371,7 @@ class Stream final : public TimerOwner {
   void pad_request();
   void begin_metering(const Head& response);
   void meter_body(const Lease& lease, std::string_view bytes);
-  bool meter_event(std::string_view data);
+  bool meter_event(const EventSight& sight);
   void meter_torn(const Pieces& bytes, bool begins);
   void meter_run(uint32_t events);
   bool drains() const { return metered() && inspection_->metering->drain; }

@@ -44,9 +44,10 @@ bool is_clients_fault(std::string_view error) {
       kFaults, [error](std::string_view fault) { return error.find(fault) != error.npos; });
 }
 
-uint64_t sequence_number(std::string_view data) {
-  size_t at = find_json_value(data, "\"sequence_number\"");
-  if (at == data.npos) return 0;
+uint64_t sequence_number(const EventSight& sight) {
+  std::string_view data = sight.data;
+  size_t at = sight.members.first(Member::kSequenceNumber);
+  if (at == EventMembers::kNone) return 0;
   size_t end = std::min(data.find_first_not_of("0123456789", at), data.size());
   return parse_decimal(data.substr(at, end - at)).value_or(0);
 }
@@ -94,9 +95,10 @@ std::optional<RequestReader::Insertion> Stream::read_request(std::string_view by
 void Stream::look_for_dialect(std::string_view run) {
   if (settings().dialect != DialectChoice::kAuto || settings().framing != EventFraming::kEvent)
     return;
+  EventLook& look = streams_.event_look();
   EventReader events(without_mark(staged_and(run)));
-  for (Pieces event; events.next(event);) {
-    EventSight sight = streams_.event_look().look(Dialect::kNone, event);
+  for (Pieces event; look.read_next(events, event);) {
+    EventSight sight = look.sight(Dialect::kNone);
     if (sight.role == EventRole::kHeartbeat) continue;
     Dialect dialect = dialect_of_event(sight);
     if (dialect != Dialect::kNone) watch(dialect);
@@ -113,8 +115,9 @@ bool Stream::look_at_held_events(std::string_view& run, uint32_t& events) {
   bool opens = false;
   size_t ahead = held();  // of the first event
   size_t seen = 0;
+  EventLook& look = streams_.event_look();
   EventReader reader(staged_and(run));
-  for (Pieces event; reader.next(event); ahead = 0) {
+  for (Pieces event; look.read_next(reader, event); ahead = 0) {
     if (is_late()) {
       drop_late(run, seen, events);
       run = run.substr(0, seen);
@@ -132,10 +135,11 @@ bool Stream::look_at_held_events(std::string_view& run, uint32_t& events) {
   return !opens || open_gate(GateOutcome::kContent);
 }
 
-EventSight Stream::look_at_event(LlmWatch& llm, const Pieces& its) {
-  Pieces event = llm.begun ? its : without_mark(its);
-  llm.begun = true;
-  EventSight sight = streams_.event_look().look(llm.dialect, event);
+// It has been read.
+EventSight Stream::look_at_event(LlmWatch& llm, const Pieces& event) {
+  EventLook& look = streams_.event_look();
+  if (!std::exchange(llm.begun, true)) look.read(without_mark(event));
+  EventSight sight = look.sight(llm.dialect, &llm.shared_begin);
   if (sight.role == EventRole::kHeartbeat) return sight;
   if (!llm.known) {
     llm.known = true;
@@ -145,7 +149,7 @@ EventSight Stream::look_at_event(LlmWatch& llm, const Pieces& its) {
     if (!llm.named && marks != Dialect::kNone && marks != llm.dialect) {
       llm.dialect = marks;
       llm.sure = true;
-      sight = streams_.event_look().look(marks, event);
+      sight = look.sight(marks);
     }
     // A path that other services use, too.
     if (!llm.named && !llm.sure && sight.role == EventRole::kOther) llm.dialect = Dialect::kNone;
@@ -156,16 +160,17 @@ EventSight Stream::look_at_event(LlmWatch& llm, const Pieces& its) {
   if (sight.role == EventRole::kEnd && !std::exchange(llm.over, true))
     await_end_behind_last_event();
   llm.failed |= sight.role == EventRole::kError;
-  if (llm.dialect == Dialect::kResponses) llm.last_number = sequence_number(sight.data);
+  if (llm.dialect == Dialect::kResponses) llm.last_number = sequence_number(sight);
   return sight;
 }
 
 // What comes behind the last event, from `from` of the run on, or from what is staged.
 void Stream::drop_late(std::string_view run, size_t from, uint32_t& events) {
   uint32_t late = 0;
+  EventLook& look = streams_.event_look();
   EventReader reader(from == 0 ? staged_and(run) : Pieces(run.substr(from)));
-  for (Pieces event; reader.next(event);)
-    if (streams_.event_look().look(Dialect::kNone, event).role != EventRole::kHeartbeat) ++late;
+  for (Pieces event; look.read_next(reader, event);)
+    if (look.sight(Dialect::kNone).role != EventRole::kHeartbeat) ++late;
   context().metrics.late_events += late;
   events -= std::min(events, late);
   if (from == 0) attempt_.staged.reset();
@@ -181,7 +186,9 @@ void Stream::look_at_part() {
     attempt_.withheld = true;
     return;
   }
-  EventSight sight = look_at_event(llm, staged_and({}));
+  Pieces part = staged_and({});
+  streams_.event_look().read(part);
+  EventSight sight = look_at_event(llm, part);
   llm.blind |= sight.type.empty();
   llm.end_due_ms = 0;  // the rest of the last event is yet to come
 }

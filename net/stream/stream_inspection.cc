@@ -50,8 +50,12 @@ bool Stream::append_inspected(const Lease& lease, std::string_view run, uint32_t
   size_t passed = 0;      // what is behind it, up to `seen`, stays as it is
   size_t seen = 0;
   bool ends = false;
+  EventLook* look = events || metered() ? &streams_.event_look() : nullptr;
   EventReader reader(staged_and(run));
-  for (Pieces event; !ends && reader.next(event); ahead = 0) {
+  auto next = [&](Pieces& event) {
+    return look ? look->read_next(reader, event) : reader.next(event);
+  };
+  for (Pieces event; !ends && next(event); ahead = 0) {
     if (events && is_late()) {
       drop_late(run, seen, *events);
       break;
@@ -81,14 +85,16 @@ bool Stream::append_inspected(const Lease& lease, std::string_view run, uint32_t
   return seen > 0;
 }
 
+// It has been read, where there is anything to be asked of it.
 bool Stream::passes_dialect_and_usage(const Pieces& event, bool looks) {
   if (looks) {
     EventSight sight = look_at_event(*inspection_->llm, event);
-    return !metered() || !meter_event(sight.data);
+    return !metered() || !meter_event(sight);
   }
   if (!metered()) return true;
-  Pieces text = inspection_->begun ? event : without_mark(event);
-  return !meter_event(streams_.event_look().look(Dialect::kNone, text).data);
+  EventLook& look = streams_.event_look();
+  if (!inspection_->begun) look.read(without_mark(event));
+  return !meter_event(look.sight(Dialect::kNone));
 }
 
 }  // namespace sluice

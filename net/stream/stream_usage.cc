@@ -124,10 +124,10 @@ void Stream::meter_body(const Lease& lease, std::string_view bytes) {
 }
 
 // True: the client does not get it. It has left, or it has not asked for what we have.
-bool Stream::meter_event(std::string_view data) {
+bool Stream::meter_event(const EventSight& sight) {
   Metering& metering = *inspection_->metering;
   if (metering.reads != Metering::Reads::kEvents) return false;
-  UsageMeter::Seen seen = metering.meter.on_event(data, loop().now_ns());
+  UsageMeter::Seen seen = metering.meter.on_event(sight.data, sight.members, loop().now_ns());
   UsageCounts& counts = context().metrics.usage;
   if (seen.has_content) {
     if (metering.meter.times().count == 1)

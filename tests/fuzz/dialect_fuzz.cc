@@ -31,6 +31,8 @@ void look_at_event(std::string_view event, const std::vector<size_t>& cuts) {
     EventLook other;
     EventSight whole = one.look(dialect, event);
     SLUICE_CHECK(same(whole, other.look(dialect, Pieces(pieces))));
+    SharedBegin begin;
+    for (int again = 0; again < 2; ++again) SLUICE_CHECK(same(whole, one.sight(dialect, &begin)));
     (void)dialect_of_event(whole);
     std::string_view value = json_member_of(whole.data, "type");
     SLUICE_CHECK(value.size() <= whole.data.size());

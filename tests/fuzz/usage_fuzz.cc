@@ -44,9 +44,10 @@ void try_answer(std::string_view body, size_t cut) {
   SLUICE_CHECK(whole.text_bytes() == parts.text_bytes());
   RequestReader request;
   UsageMeter meter(request);
-  meter.on_event(body, 1);
+  EventMembers members(body);
+  meter.on_event(body, members, 1);
   (void)meter.bill(/*served=*/true);
-  SLUICE_CHECK(content_bytes(body) <= body.size());
+  SLUICE_CHECK(content_bytes(body, members) <= body.size());
 }
 
 }  // namespace

@@ -106,6 +106,18 @@ TEST(FindText, FindsANameAtEachPlace) {
   }
 }
 
+TEST(FindEither, FindsTheFirstAtEachPlace) {
+  for (size_t size = 0; size < 70; ++size) {
+    for (size_t at = 0; at <= size; ++at) {
+      std::string text(size, 'a');
+      if (at < size) text[at] = at % 2 == 0 ? 'b' : 'c';
+      if (at + 3 < size) text[at + 3] = 'b';
+      text.shrink_to_fit();
+      for (size_t from : {size_t{0}, at / 2, at}) EXPECT_EQ(find_either(text, 'b', 'c', from), at);
+    }
+  }
+}
+
 // Another value would send the keys of --balance hash elsewhere when a new version starts.
 TEST(HashText, IsTheSameInEveryVersion) {
   EXPECT_EQ(hash_text(""), 0xf52a15e9a9b5e89bU);

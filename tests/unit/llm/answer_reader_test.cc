@@ -128,11 +128,11 @@ TEST(AnswerReader, AChunkWithAChoiceIsNoUsageAlone) {
 TEST(AnswerReader, ASearchExcludesWhatHasNoUsage) {
   for (const std::string& text :
        {kOpenAi, kAnthropicStart, kAnthropicDelta, kResponses, std::string("{\"usage\" : \n{}}")})
-    EXPECT_TRUE(may_have_usage(text)) << text;
+    EXPECT_TRUE(EventMembers(text).may_have_usage()) << text;
   for (const char* text :
        {R"({"choices":[{"delta":{"content":"a"}}],"usage":null})", R"({"usage" : null})", "",
         R"({"delta":{"content":"\"usage\":{"}})", R"({"usage")", R"({"usage":)", R"(["usage",{}])"})
-    EXPECT_FALSE(may_have_usage(text)) << text;
+    EXPECT_FALSE(EventMembers(text).may_have_usage()) << text;
 }
 
 struct ContentCase {
@@ -171,7 +171,8 @@ TEST(ContentBytes, AreThoseOfTheDelta) {
       {R"({"choices":[{"delta":{"content":"\"delta\":\"xx\""}}]})", 16},
       {R"({"choices":[{"delta":{"content":"cut)", 0},
   };
-  for (const ContentCase& one : cases) EXPECT_EQ(content_bytes(one.data), one.bytes) << one.data;
+  for (const ContentCase& one : cases)
+    EXPECT_EQ(content_bytes(one.data, EventMembers(one.data)), one.bytes) << one.data;
 }
 
 }  // namespace

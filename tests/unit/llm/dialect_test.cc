@@ -168,6 +168,28 @@ TEST(DialectTest, RolesInAnthropic) {
   expect_roles(Dialect::kAnthropic, anthropic_cases());
 }
 
+// One after the other, each is what it is alone, wherever the run is cut into two pieces.
+TEST(DialectTest, EventsOfARun) {
+  std::string run;
+  for (const Case& one : openai_cases()) run += one.event;
+  EventLook look;
+  for (size_t cut = 0; cut <= run.size(); cut += 7) {
+    std::array<std::string_view, 2> pieces = {std::string_view(run).substr(0, cut),
+                                              std::string_view(run).substr(cut)};
+    EventReader reader{Pieces(pieces)};
+    SharedBegin begin;
+    Pieces event;
+    for (const Case& one : openai_cases()) {
+      ASSERT_TRUE(look.read_next(reader, event));
+      ASSERT_EQ(event.size(), one.event.size()) << cut;
+      EventSight sight = look.sight(Dialect::kOpenAi, &begin);
+      ASSERT_EQ(sight.role, one.role) << one.event << cut;
+      ASSERT_EQ(sight.finishes, one.finishes) << one.event << cut;
+    }
+    ASSERT_FALSE(look.read_next(reader, event));
+  }
+}
+
 TEST(DialectTest, WithoutDialectOnlySilenceIsKnown) {
   expect_roles(Dialect::kNone, {{"data: [DONE]\n\n", EventRole::kOther},
                                 {": c\n\n", EventRole::kHeartbeat},
@@ -266,15 +288,6 @@ TEST(DialectTest, MembersOfTheOutermostObject) {
   EXPECT_EQ(json_member_of(R"({"a":{"b":1}})", "b"), "");
   EXPECT_EQ(json_member_of("[]", "b"), "");
   EXPECT_EQ(json_member_of("", "b"), "");
-}
-
-TEST(DialectTest, NamesAtAnyDepth) {
-  constexpr std::string_view kJson = R"({"x":"usage","y":{"usage" : null}})";
-  size_t at = find_json_value(kJson, "\"usage\"");
-  ASSERT_NE(at, kJson.npos);
-  EXPECT_EQ(kJson.substr(at, 4), "null");
-  EXPECT_EQ(find_json_value(kJson, "\"usage\"", at), kJson.npos);
-  EXPECT_EQ(find_json_value(R"({"x":"a \"usage\": 1"})", "\"usage\""), kJson.npos);
 }
 
 TEST(Dialect, PathsThatCostNothing) {

@@ -13,6 +13,10 @@ std::string delta(size_t bytes) {
   return R"({"choices":[{"delta":{"content":")" + std::string(bytes, 'x') + R"("}}],"usage":null})";
 }
 
+UsageMeter::Seen on_event(UsageMeter& meter, std::string_view data, uint64_t now_ns) {
+  return meter.on_event(data, EventMembers(data), now_ns);
+}
+
 const std::string kUsage = R"({"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":9}})";
 
 void expect(const UsageMeter& meter, UsageSource source, uint64_t input, uint64_t output) {
@@ -25,8 +29,8 @@ void expect(const UsageMeter& meter, UsageSource source, uint64_t input, uint64_
 TEST(UsageMeter, BooksWhatIsReported) {
   RequestReader request;
   UsageMeter meter(request);
-  meter.on_event(delta(100), 1);
-  EXPECT_TRUE(meter.on_event(kUsage, 2).is_usage_alone);
+  on_event(meter, delta(100), 1);
+  EXPECT_TRUE(on_event(meter, kUsage, 2).is_usage_alone);
   expect(meter, UsageSource::kReported, 7, 9);
 }
 
@@ -34,8 +38,8 @@ TEST(UsageMeter, EstimatesWhatNobodyHasReported) {
   RequestReader request;
   UsageMeter meter(request);
   request.read(R"({"model":"m","messages":[{"content":"12345678"}]})");
-  meter.on_event(delta(10), 1);
-  meter.on_event(delta(11), 2);
+  on_event(meter, delta(10), 1);
+  on_event(meter, delta(11), 2);
   expect(meter, UsageSource::kEstimated, 2, 6);
 }
 
@@ -52,11 +56,11 @@ TEST(UsageMeter, EstimatesWhatItCannotReadByItsBytes) {
 TEST(UsageMeter, EstimatesWhatCameBehindTheLastReport) {
   RequestReader request;
   UsageMeter meter(request);
-  meter.on_event(R"({"message":{"usage":{"input_tokens":25,"output_tokens":1}}})", 1);
+  on_event(meter, R"({"message":{"usage":{"input_tokens":25,"output_tokens":1}}})", 1);
   expect(meter, UsageSource::kReported, 25, 1);
-  meter.on_event(R"({"delta":{"text":"12345678"}})", 2);
+  on_event(meter, R"({"delta":{"text":"12345678"}})", 2);
   expect(meter, UsageSource::kEstimated, 25, 3);
-  meter.on_event(R"({"delta":{},"usage":{"output_tokens":2}})", 3);
+  on_event(meter, R"({"delta":{},"usage":{"output_tokens":2}})", 3);
   expect(meter, UsageSource::kReported, 25, 2);
 }
 
@@ -65,10 +69,11 @@ TEST(UsageMeter, TakesUsageInEachChunk) {
   RequestReader request;
   UsageMeter meter(request);
   for (int i = 1; i <= 3; ++i)
-    meter.on_event(R"({"choices":[{"delta":{"content":"word"}}],"usage":{"prompt_tokens":7,)"
-                   R"("completion_tokens":)" +
-                       std::to_string(i) + "}}",
-                   1);
+    on_event(meter,
+             R"({"choices":[{"delta":{"content":"word"}}],"usage":{"prompt_tokens":7,)"
+             R"("completion_tokens":)" +
+                 std::to_string(i) + "}}",
+             1);
   expect(meter, UsageSource::kReported, 7, 3);
 }
 
@@ -99,7 +104,7 @@ TEST(UsageMeter, ReadsEventsThatAreTorn) {
   for (size_t cut = 0; cut <= event.size(); ++cut) {
     RequestReader request;
     UsageMeter meter(request);
-    meter.on_event(R"({"delta":"12345678"})", 1);
+    on_event(meter, R"({"delta":"12345678"})", 1);
     meter.on_torn_event(event.substr(0, cut), /*begins=*/true);
     meter.on_torn_event(event.substr(cut), /*begins=*/false);
     expect(meter, UsageSource::kReported, 7, 9);
@@ -109,10 +114,10 @@ TEST(UsageMeter, ReadsEventsThatAreTorn) {
 TEST(UsageMeter, MeasuresFromContentToContent) {
   RequestReader request;
   UsageMeter meter(request);
-  EXPECT_FALSE(meter.on_event(R"({"choices":[{"delta":{"role":"assistant"}}]})", 5).has_content);
-  EXPECT_EQ(meter.on_event(delta(1), 10).gap_ns, 0U);
-  EXPECT_EQ(meter.on_event(delta(1), 14).gap_ns, 4U);
-  EXPECT_EQ(meter.on_event(delta(1), 24).gap_ns, 10U);
+  EXPECT_FALSE(on_event(meter, R"({"choices":[{"delta":{"role":"assistant"}}]})", 5).has_content);
+  EXPECT_EQ(on_event(meter, delta(1), 10).gap_ns, 0U);
+  EXPECT_EQ(on_event(meter, delta(1), 14).gap_ns, 4U);
+  EXPECT_EQ(on_event(meter, delta(1), 24).gap_ns, 10U);
   EXPECT_EQ(meter.times().first_ns, 10U);
   EXPECT_EQ(meter.times().count, 3U);
   EXPECT_EQ(meter.times().gap_max_ns, 10U);
