@@ -165,13 +165,15 @@ void LocalHub::wake_waiting() {
 }
 
 void LocalHub::on_flush() {
-  if (!ready_.empty()) serving_.begin(context_.loop.now_ns());
+  const uint64_t delivered = counts_.delivered;
   for (unsigned i = 0; i < kReadersATurn; ++i) {
     HubRequest* reader = ready_.front();
     if (!reader) break;
     ready_.remove(*reader);
     reader->pump();
   }
+  // Of those who have no room, or want none of it, nothing is sent.
+  if (counts_.delivered != delivered) serving_.begin(context_.loop.now_ns());
   // One may lead to the next.
   for (size_t i = 0; i < answers_.size(); ++i) give_answer(std::move(answers_[i]));
   answers_.clear();
@@ -400,13 +402,15 @@ void LocalHub::on_news() {
   }
 }
 
+// Answers about groups keep their order with the news of them.
 void LocalHub::answer(std::unique_ptr<HomeCall> call) {
-  if (ready_.empty() || !serving_.is_most(context_.loop.now_ns())) {
+  if (call->kind == HomeCall::Kind::kPublish && !ready_.empty() &&
+      serving_.is_most(context_.loop.now_ns())) {
+    answers_.push_back(std::move(call));
+    context_.loop.flush_later(*this);
+  } else {
     give_answer(std::move(call));
-    return;
   }
-  answers_.push_back(std::move(call));
-  context_.loop.flush_later(*this);
 }
 
 void LocalHub::give_answer(std::unique_ptr<HomeCall> call) {

@@ -152,11 +152,12 @@ class LocalHub final : public ChangeSink, public FlushTask {
   std::unique_ptr<Groups> groups_;  // the same
   uint64_t lease_ms_ = 0;
   LeaseHolders holders_{*this};
-  std::unique_ptr<Unstored> unstored_;  // null: nothing is stored
-  std::unique_ptr<PageReads> pages_;    // null: there is no store
+  std::unique_ptr<Unstored> unstored_;           // null: nothing is stored
+  std::unique_ptr<PageReads> pages_;             // null: there is no store
+  StoreState store_state_ = StoreState::kReady;  // as it has told
   Spares<HomeCall> calls_;
   ServingTime serving_;
-  std::vector<std::unique_ptr<HomeCall>> answers_;  // to give when readers have been served
+  std::vector<std::unique_ptr<HomeCall>> answers_;  // publishers', once readers have been served
   size_t asked_ = 0;                                // calls of this worker that have no answer yet
   bool changed_ = false;                            // other workers are to be woken
   uint64_t evicted_ = 0;    // through there, of which they have not been told; 0: they have

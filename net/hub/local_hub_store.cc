@@ -86,10 +86,10 @@ void LocalHub::wait_for_store(std::unique_ptr<HomeCall> call, unsigned worker) {
   if (store_fails()) refuse_reads();
 }
 
-// What waits may be in doubt for as long as it fails.
+// What waits may be in doubt for as long as it fails. As it has told us, behind what it took
+// before.
 bool LocalHub::store_fails() const {
-  StoreState state = unstored_->store().store().state();
-  return state == StoreState::kFailed || state == StoreState::kBroken;
+  return store_state_ == StoreState::kFailed || store_state_ == StoreState::kBroken;
 }
 
 void LocalHub::refuse_reads() {
@@ -127,7 +127,10 @@ void LocalHub::store_rest(const HomeCall& call) {
 
 void LocalHub::on_store_news() {
   HubStore::News news = unstored_->store().take_news();
-  for (const auto& [state, reason] : news.states) log_state(state, reason);
+  for (const auto& [state, reason] : news.states) {
+    store_state_ = state;
+    log_state(state, reason);
+  }
   for (auto& [batch, outcome] : news.answers) {
     auto& ours = static_cast<HubBatch&>(*batch);
     if (!unstored_->returned(ours)) continue;

@@ -47,9 +47,11 @@ class HeldStore final : public Store {
     for (std::unique_ptr<StoreBatch>& batch : held) user_.on_appended(std::move(batch), outcome);
   }
   void become(StoreState state) {
-    state_ = state;
+    become_silently(state);
     user_.on_state(state, "the test");
   }
+  // It is yet to tell.
+  void become_silently(StoreState state) { state_ = state; }
 
  private:
   size_t count() {

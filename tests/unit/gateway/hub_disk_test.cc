@@ -106,6 +106,19 @@ TEST_F(HomeAndDisk, APositionThatMayBeOnADiskThatFailsIsNotRead) {
   EXPECT_THAT(read_position().receive_through("}\n"), HasSubstr("\"position\":7"));
 }
 
+// What it has taken before it failed is told first.
+TEST_F(HomeAndDisk, APositionThatTheDiskHasTakenIsReadThoughItHasFailedSince) {
+  Wire writer = store_position();
+  wait_for_streams(1);
+  disk_->become_silently(StoreState::kFailed);
+  Wire reader = read_position();
+  wait_for_streams(2);
+  disk_->answer_all(StoreOutcome::kDurable);
+  disk_->become(StoreState::kFailed);
+  EXPECT_THAT(writer.receive_through("}\n"), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(reader.receive_through("}\n"), HasSubstr("\"position\":7"));
+}
+
 TEST_F(HomeAndDisk, OnlyWhatIsShownCountsAsAppended) {
   EXPECT_THAT(publish("account-1", "?ack=memory").receive_through("}\n"),
               StartsWith("HTTP/1.1 201 "));
