@@ -279,16 +279,21 @@ size_t CheckedGateway::own_fds() const {
   return (gateway_.context().draining ? 0 : 1) + gateway_.prober().under_way() * kNameAddresses;
 }
 
-void CheckedGateway::run_until_idle(uint64_t rounds) {
+void CheckedGateway::run_until_alone(uint64_t rounds) {
   uint64_t until_ns = world_.now_ns() + all_timeouts_ms() * rounds * kMillisecond;
   while (connections_left() && world_.now_ns() < until_ns) turn_or_drive();
   if (connections_left()) violation("a connection without a deadline");
+}
+
+void CheckedGateway::run_until_idle(uint64_t rounds) {
+  run_until_alone(rounds);
   // An fd may be that of a client whose accept is yet to be told, or of a connect that is
   // cancelled.
-  until_ns = world_.now_ns() + kFdsLeftNsMax;
+  uint64_t until_ns = world_.now_ns() + kFdsLeftNsMax;
   while (kernel_.open_fds() > own_fds() && world_.now_ns() < until_ns) turn_or_drive();
   // Turns of its own, whoever else turns meanwhile.
   for (uint64_t until = turns_ + kSettlingTurns; turns_ < until;) turn_or_drive();
+  run_until_alone(rounds);  // beside fds of probes, that of a client is not seen
   if (sse_event_.leased() + http_response_.leased() > 0)
     violation("slots are leased though nothing is there");
   if (sse_event_.heap_blocks() + http_response_.heap_blocks() > 0)

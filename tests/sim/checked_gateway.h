@@ -78,6 +78,7 @@ class CheckedGateway {
   void check_exhausted(const SlotPool& pool, Exhausted& exhausted);
   size_t own_fds() const;
   bool connections_left() const;
+  void run_until_alone(uint64_t rounds);
 
   World& world_;
   Kernel& kernel_;
