@@ -14,8 +14,9 @@ void TimerWheel::schedule(Timer& timer, uint64_t deadline) {
 void TimerWheel::cancel(Timer& timer) {
   if (!timer.scheduled()) return;
   Timer::Slot::remove(timer);
-  if (slots_[timer.slot_].empty())
-    occupied_[timer.slot_ / kSlots] &= ~(uint64_t{1} << (timer.slot_ % kSlots));
+  if (!slots_[timer.slot_].empty()) return;
+  occupied_[timer.slot_ / kSlots] &= ~(uint64_t{1} << (timer.slot_ % kSlots));
+  next_known_ = false;
 }
 
 void TimerWheel::link(Timer& timer) {
@@ -25,8 +26,9 @@ void TimerWheel::link(Timer& timer) {
   due = std::min(due, current_ + kSpan - 1);
   uint64_t ahead = due - current_;
   unsigned level = (static_cast<unsigned>(std::bit_width(ahead)) - 1) / kSlotBits;
-  unsigned slot = static_cast<unsigned>(due >> (kSlotBits * level)) % kSlots;
-  link_into(timer, level, slot);
+  uint64_t place = due >> (kSlotBits * level);
+  next_ = std::min(next_, place << (kSlotBits * level));
+  link_into(timer, level, static_cast<unsigned>(place % kSlots));
 }
 
 void TimerWheel::link_into(Timer& timer, unsigned level, unsigned slot) {
@@ -35,26 +37,26 @@ void TimerWheel::link_into(Timer& timer, unsigned level, unsigned slot) {
   occupied_[level] |= uint64_t{1} << slot;
 }
 
-uint64_t TimerWheel::next_tick() const {
-  uint64_t next = kNever;
+void TimerWheel::find_next() {
+  next_ = kNever;
+  next_known_ = true;
   for (unsigned level = 0; level < kLevels; ++level) {
     if (occupied_[level] == 0) continue;
     uint64_t position = current_ >> (kSlotBits * level);
     int past = static_cast<int>(position % kSlots) + 1;
     auto ahead = static_cast<uint64_t>(std::countr_zero(std::rotr(occupied_[level], past))) + 1;
-    next = std::min(next, (position + ahead) << (kSlotBits * level));
+    next_ = std::min(next_, (position + ahead) << (kSlotBits * level));
   }
-  return next;
 }
 
-void TimerWheel::advance(uint64_t now) {
-  for (uint64_t next = next_tick(); next <= now; next = next_tick()) {
+void TimerWheel::fire_due(uint64_t now) {
+  for (uint64_t next = next_; next <= now; next = next_tick()) {
     current_ = next;
+    next_known_ = false;
     for (unsigned level = kLevels - 1; level > 0; --level)
       if ((current_ & ((uint64_t{1} << (kSlotBits * level)) - 1)) == 0) cascade(level);
     fire_slot(static_cast<unsigned>(current_ % kSlots));
   }
-  current_ = std::max(current_, now);
 }
 
 // Moves a slot's timers to the levels below, now that they are near.

@@ -65,22 +65,34 @@ class TimerWheel {
   void cancel(Timer& timer);
 
   // Fires everything due by now. Owners may schedule and cancel any timer meanwhile.
-  void advance(uint64_t now);
+  void advance(uint64_t now) {
+    if (next_tick() <= now) fire_due(now);
+    if (current_ < now) current_ = now;
+  }
 
   // No timer fires before this tick (it may be earlier than the first deadline); kNever: none.
-  uint64_t next_tick() const;
+  uint64_t next_tick() {
+    if (!next_known_) find_next();
+    return next_;
+  }
 
  private:
   static constexpr unsigned kLevels = 7;  // 64^7 ticks: 139 years of milliseconds
   static constexpr unsigned kSlotBits = 6;
   static constexpr unsigned kSlots = 1U << kSlotBits;
 
+  void fire_due(uint64_t now);
+  void find_next();
   void link(Timer& timer);
   void link_into(Timer& timer, unsigned level, unsigned slot);
   void fire_slot(unsigned slot);
   void cascade(unsigned level);
 
   uint64_t current_;
+  // The first tick with a slot to fire or to move down. Asked for twice a turn, and it seldom
+  // changes: timers are lazy.
+  uint64_t next_ = kNever;
+  bool next_known_ = true;
   // A bit for each slot with a timer, and for some that have lost theirs: a timer that is destroyed
   // leaves its bit until that time.
   std::array<uint64_t, kLevels> occupied_{};
