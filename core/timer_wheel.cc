@@ -37,7 +37,7 @@ void TimerWheel::link_into(Timer& timer, unsigned level, unsigned slot) {
   occupied_[level] |= uint64_t{1} << slot;
 }
 
-void TimerWheel::find_next() {
+void TimerWheel::find_next() const {
   next_ = kNever;
   next_known_ = true;
   for (unsigned level = 0; level < kLevels; ++level) {

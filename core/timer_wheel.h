@@ -71,7 +71,7 @@ class TimerWheel {
   }
 
   // No timer fires before this tick (it may be earlier than the first deadline); kNever: none.
-  uint64_t next_tick() {
+  uint64_t next_tick() const {
     if (!next_known_) find_next();
     return next_;
   }
@@ -82,7 +82,7 @@ class TimerWheel {
   static constexpr unsigned kSlots = 1U << kSlotBits;
 
   void fire_due(uint64_t now);
-  void find_next();
+  void find_next() const;
   void link(Timer& timer);
   void link_into(Timer& timer, unsigned level, unsigned slot);
   void fire_slot(unsigned slot);
@@ -91,8 +91,8 @@ class TimerWheel {
   uint64_t current_;
   // The first tick with a slot to fire or to move down. Asked for twice a turn, and it seldom
   // changes: timers are lazy.
-  uint64_t next_ = kNever;
-  bool next_known_ = true;
+  mutable uint64_t next_ = kNever;
+  mutable bool next_known_ = true;
   // A bit for each slot with a timer, and for some that have lost theirs: a timer that is destroyed
   // leaves its bit until that time.
   std::array<uint64_t, kLevels> occupied_{};
