@@ -71,7 +71,9 @@ void delay_acks(int fd) {
 }
 
 void set_receive_buffer(int fd, uint64_t bytes) {
-  if (bytes > 0) set_option(fd, SOL_SOCKET, SO_RCVBUF, static_cast<int>(bytes));
+  if (bytes == 0) return;
+  set_option(fd, SOL_SOCKET, SO_RCVBUF, static_cast<int>(bytes));
+  set_option(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, static_cast<int>(bytes));
 }
 
 // A size that was set holds, and the kernel sizes no more, until that lock is undone.

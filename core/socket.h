@@ -27,6 +27,8 @@ void set_no_delay(int fd);
 void delay_acks(int fd);
 // Bytes of socket buffer, which the kernel doubles for its own bookkeeping (socket(7)). 0: the
 // kernel sizes the buffer, as traffic needs it; of a receive buffer, unless a size was set before.
+// The window follows the buffer, but never beyond what the connection was made with: a receive
+// buffer that may grow is set once the socket has connected.
 void set_receive_buffer(int fd, uint64_t bytes);
 void set_send_buffer(int fd, uint64_t bytes);
 // With this many unsent bytes a socket stops being writable (TCP_NOTSENT_LOWAT); 0: the system's

@@ -320,6 +320,10 @@ std::vector<Setting> connection_settings() {
                      "The same towards clients; 0 = off"),
       number_setting("client-sndbuf", &S::client_sndbuf, kSize, kSocketBuffer,
                      "SO_SNDBUF towards clients; 0 = the kernel's default"),
+      number_setting(
+          "socket-buffer-max", &S::socket_buffer_max, kSize, kSocketBuffer,
+          "Both of these buffers while the client takes a stream's bytes as fast as they "
+          "come; no less than upstream-rcvbuf and client-sndbuf; 0 = as these"),
       number_setting("client-notsent-lowat", &S::client_notsent_lowat, kSize,
                      {kKiB, 64 * kMiB, true},
                      "TCP_NOTSENT_LOWAT towards clients: unsent bytes above which the kernel takes "

@@ -167,6 +167,11 @@ void ClientConn::on_step(Http1Parser::Event event) {
   }
 }
 
+void ClientConn::fit_send_buffer(bool wide) {
+  wide_ = wide;
+  set_send_buffer(fd(), wide ? stream_->socket_buffer(route_.sndbuf) : route_.sndbuf);
+}
+
 void ClientConn::apply_route(const StreamSettings& settings) {
   RouteTraits route = RouteTraits::of(settings);
   if (route.sndbuf != route_.sndbuf) set_send_buffer(fd(), route.sndbuf);
@@ -288,6 +293,7 @@ void ClientConn::on_closed() {
 // --- sending responses ---
 
 void ClientConn::prepare_flush() {
+  if (bool wide = stream_ && stream_->wide(); wide != wide_) fit_send_buffer(wide);
   if (!stream_) {
     if (ahead_) feed_ahead();
     // After a FIN no request can be completed any more.

@@ -90,10 +90,20 @@ const char* UpstreamConn::tls_reason(int error) const {
 }
 
 uint64_t UpstreamConn::receive_credit() {
-  if (stream_) return stream_->response_credit();
+  uint64_t credit = stream_ ? stream_->response_credit() : 0;
+  if (bool wide = stream_ && stream_->wide(); wide != wide_) fit_receive_buffer(wide);
+  if (stream_) return credit;
   // Idle: enough to see a close, or bytes that nobody asked for. It may still be armed when the
   // next response comes, which must not be read ahead of its pace.
   return pool_.settings().paced ? 1 : limits::kIdleReceiveBytes;
+}
+
+// A window that closes again and again has each of our reads send the upstream's next bytes, on our
+// CPU.
+void UpstreamConn::fit_receive_buffer(bool wide) {
+  wide_ = wide;
+  uint64_t bytes = pool_.settings().receive_buffer;
+  set_receive_buffer(fd(), wide ? stream_->socket_buffer(bytes) : bytes);
 }
 
 SlotPool& UpstreamConn::receive_pool() {

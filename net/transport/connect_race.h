@@ -16,9 +16,9 @@
 
 namespace sluice {
 
-// How a socket to an upstream is shaped before it connects.
+// How a socket to an upstream is shaped.
 struct SocketShape {
-  uint64_t receive_buffer = 0;  // the window that is announced follows from it; 0: the kernel's
+  uint64_t receive_buffer = 0;  // 0: the kernel's
   uint64_t keepalive_ms = 0;    // TCP's; 0: none
 };
 

@@ -216,6 +216,7 @@ std::map<std::string, Sample> stream_samples() {
       {"upstream-keepalive", size(&S::upstream_keepalive, 0)},
       {"upstream-keepalive-timeout", time(&S::upstream_keepalive_timeout_ms)},
       {"upstream-rcvbuf", size(&S::upstream_rcvbuf, 0)},
+      {"socket-buffer-max", size(&S::socket_buffer_max, 131072)},
       {"upstream-quickack", stream_sample("on", "\"on\"", &S::upstream_quickack, true)},
       {"upstream-tcp-keepalive", time(&S::upstream_tcp_keepalive_ms)},
       {"client-tcp-keepalive", time(&S::client_tcp_keepalive_ms)},

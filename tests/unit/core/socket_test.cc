@@ -1,5 +1,6 @@
 #include "core/socket.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <fcntl.h>
@@ -182,6 +183,30 @@ TEST(Socket, BuffersAreSetAndZeroLeavesThem) {
   EXPECT_EQ(option_of(fd, SOL_SOCKET, SO_RCVBUF), 40'000);  // doubled, as socket(7) says
   EXPECT_EQ(option_of(fd, SOL_SOCKET, SO_SNDBUF), 60'000);
   EXPECT_EQ(option_of(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT), 16'384);
+}
+
+// What a peer can send that nobody reads.
+size_t window_of(int receiver, int sender) {
+  EXPECT_EQ(receiver >= 0 && sender >= 0, true);
+  const std::string much(1 << 20, 'x');
+  size_t written = 0;
+  for (ssize_t n = 1; n > 0; written += static_cast<size_t>(std::max<ssize_t>(n, 0)))
+    n = send(sender, much.data(), much.size(), MSG_DONTWAIT);
+  return written - unacknowledged_bytes(sender);
+}
+
+// It had to be large enough before the connection was made, if the window followed the buffer then.
+TEST(Socket, AReceiveBufferThatGrowsOpensTheWindow) {
+  constexpr uint64_t kLarge = 200'000;  // what an unprivileged process may have (rmem_max)
+  TcpPair pair;
+  set_receive_buffer(pair.client, 16'384);
+  size_t small = window_of(pair.client, pair.server);
+  EXPECT_LT(small, 70'000U);
+  set_receive_buffer(pair.client, kLarge);
+  std::string all(1 << 20, 'x');
+  while (recv(pair.client, all.data(), all.size(), MSG_DONTWAIT) > 0) {
+  }
+  EXPECT_GT(window_of(pair.client, pair.server), 2 * small);
 }
 
 // As a listener whose configuration changes.
