@@ -172,7 +172,11 @@ void FailoverJudge::after_turn() {
     if (watched.old_ones_over && under_way > 1)
       violation(text_of(i) + " is tried by several requests at a time");
   }
-  if (metrics.retries_denied > denied_before_ && retries() < limits::kRetriesAtFirst)
+  // One is counted when it begins, which is after it was decided, or never: where its client has
+  // left by then, or no upstream is there any more.
+  uint64_t complete = metrics.endings[static_cast<unsigned>(Ending::kComplete)];
+  uint64_t decided_at_most = retries() + metrics.streams_started - complete;
+  if (metrics.retries_denied > denied_before_ && decided_at_most < limits::kRetriesAtFirst)
     violation("a retry is denied, and no budget can be used up");
 }
 
