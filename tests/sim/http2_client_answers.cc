@@ -119,8 +119,11 @@ void Http2Client::on_goaway(const SeenFrame& seen) {
   uint32_t code = number_at(seen.payload, 4);
   scene_.world.trace("client: is told of the end, %u, behind stream %u", code, last);
   ++scene_.goaways_seen;
-  if (code != kNoError && !scene_.scarce && scene_.punctual)
+  // Where there is no room for what a client makes us keep, its connection ends.
+  bool room = !scene_.scarce && scene_.ample && !scene_.kernel.ran_dry();
+  if (code != kNoError && room && scene_.punctual)
     violation("a connection is ended with code " + std::to_string(code));
+  scene_.scarce |= code != kNoError && !room;
   goes_away_ = end_announced_ = true;
   for (auto& [id, ask] : asks_)
     if (id > last && !ask.over) again(ask);

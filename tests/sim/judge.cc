@@ -145,8 +145,11 @@ void Judge::on_reached(const Script& script) {
     if (scene_.world.now_ns() + kOvertakenNs > given_up_ns) continue;
     scene_.world.after(kOvertakenNs, [this, id = other.id, by = script.id, asked = one.asked_ns] {
       const Exchange& waits = scene_.exchanges[id];
-      bool gone = waits.asked_ns != asked || waits.head_written_ns == 0 || waits.tries > 0 ||
-                  waits.over || waits.left || waits.head_ns != 0;
+      // What its client has not read yet may be that it is refused.
+      const Pipe& to_client = waits.client->to_peer;
+      bool gone = to_client.readable() + to_client.travelling() > 0 || waits.asked_ns != asked ||
+                  waits.head_written_ns == 0 || waits.tries > 0 || waits.over || waits.left ||
+                  waits.head_ns != 0;
       if (!gone && !scene_.scarce && !scene_.frozen && scene_.world.now_ns() < scene_.drains_ns &&
           !scene_.torn)
         wrong(scene_.scripts[id], "overtaken by script " + std::to_string(by));
