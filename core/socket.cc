@@ -71,9 +71,19 @@ void delay_acks(int fd) {
 }
 
 void set_receive_buffer(int fd, uint64_t bytes) {
-  if (bytes == 0) return;
-  set_option(fd, SOL_SOCKET, SO_RCVBUF, static_cast<int>(bytes));
-  set_option(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, static_cast<int>(bytes));
+  if (bytes > 0) set_option(fd, SOL_SOCKET, SO_RCVBUF, static_cast<int>(bytes));
+}
+
+// With a size that is locked the window's scale would have no room for more.
+void let_receive_buffer_grow(int fd) {
+  set_option(fd, SOL_SOCKET, SO_BUF_LOCK, 0);
+}
+
+// The clamp holds what the window may ever be. Kernels before 6.1.68 never open a window again that
+// was shut when it was set, so it is set now and not when the buffer grows.
+void hold_receive_buffer(int fd, uint64_t most) {
+  set_option(fd, SOL_SOCKET, SO_BUF_LOCK, SOCK_RCVBUF_LOCK);
+  set_option(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, static_cast<int>(most));
 }
 
 // A size that was set holds, and the kernel sizes no more, until that lock is undone.

@@ -27,9 +27,14 @@ void set_no_delay(int fd);
 void delay_acks(int fd);
 // Bytes of socket buffer, which the kernel doubles for its own bookkeeping (socket(7)). 0: the
 // kernel sizes the buffer, as traffic needs it; of a receive buffer, unless a size was set before.
-// The window follows the buffer, but never beyond what the connection was made with: a receive
-// buffer that may grow is set once the socket has connected.
+// The receive buffer of a connection never becomes smaller: the kernel would drop what comes in the
+// window that it has announced.
 void set_receive_buffer(int fd, uint64_t bytes);
+// What the connection is made with bounds its window for good. A receive buffer that may grow is
+// let grow after its first size was set, before the socket connects, and held once it has
+// connected.
+void let_receive_buffer_grow(int fd);
+void hold_receive_buffer(int fd, uint64_t most);
 void set_send_buffer(int fd, uint64_t bytes);
 // With this many unsent bytes a socket stops being writable (TCP_NOTSENT_LOWAT); 0: the system's
 // default.

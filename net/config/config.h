@@ -125,7 +125,7 @@ struct StreamSettings {
   bool upstream_quickack = false;  // acknowledge every read, however fast they come
   uint64_t client_sndbuf = 64ULL * 1024;
   uint64_t client_notsent_lowat = 16ULL * 1024;
-  // Of both buffers while the client takes all at once, where they are set and smaller.
+  // Of both buffers for a client that takes all at once, where they are set and smaller.
   uint64_t socket_buffer_max = 1024ULL * 1024;
   // Of the hub that a route serves.
   uint64_t hub_history_bytes = 64ULL * 1024 * 1024;

@@ -167,9 +167,11 @@ void ClientConn::on_step(Http1Parser::Event event) {
   }
 }
 
-void ClientConn::fit_send_buffer(bool wide) {
-  wide_ = wide;
-  set_send_buffer(fd(), wide ? stream_->socket_buffer(route_.sndbuf) : route_.sndbuf);
+void ClientConn::fit_send_buffer(bool fast) {
+  fast_ = fast;
+  uint64_t bytes = route_.sndbuf;
+  if (fast && bytes > 0) bytes = std::max(bytes, stream_->settings().socket_buffer_max);
+  set_send_buffer(fd(), bytes);
 }
 
 void ClientConn::apply_route(const StreamSettings& settings) {
@@ -293,7 +295,7 @@ void ClientConn::on_closed() {
 // --- sending responses ---
 
 void ClientConn::prepare_flush() {
-  if (bool wide = stream_ && stream_->wide(); wide != wide_) fit_send_buffer(wide);
+  if (bool fast = stream_ && stream_->fast(); fast != fast_) fit_send_buffer(fast);
   if (!stream_) {
     if (ahead_) feed_ahead();
     // After a FIN no request can be completed any more.

@@ -124,7 +124,7 @@ class ClientConn final : public AcceptedConn, public ClientHalf {
   void become_http2();
   void account();
   void on_step(Http1Parser::Event event);
-  void fit_send_buffer(bool wide);
+  void fit_send_buffer(bool fast);
   void apply_route(const StreamSettings& settings);
   void refuse_bytes();
   void stop_reading();
@@ -145,7 +145,7 @@ class ClientConn final : public AcceptedConn, public ClientHalf {
   bool served_ : 1 = false;      // has answered a request before
   bool lost_ahead_ : 1 = false;  // there was no room for what was read ahead
   bool http10_ : 1 = false;      // the request that is being answered came in HTTP/1.0
-  bool wide_ : 1 = false;        // the send buffer is that of a wide stream
+  bool fast_ : 1 = false;        // the send buffer is that of a fast stream
   RouteTraits route_;
   uint64_t state_since_ms_;
   // A stream that is being answered has neither.

@@ -91,7 +91,7 @@ const char* UpstreamConn::tls_reason(int error) const {
 
 uint64_t UpstreamConn::receive_credit() {
   uint64_t credit = stream_ ? stream_->response_credit() : 0;
-  if (bool wide = stream_ && stream_->wide(); wide != wide_) fit_receive_buffer(wide);
+  if (!grown_ && stream_ && stream_->fast()) grow_receive_buffer();
   if (stream_) return credit;
   // Idle: enough to see a close, or bytes that nobody asked for. It may still be armed when the
   // next response comes, which must not be read ahead of its pace.
@@ -100,10 +100,10 @@ uint64_t UpstreamConn::receive_credit() {
 
 // A window that closes again and again has each of our reads send the upstream's next bytes, on our
 // CPU.
-void UpstreamConn::fit_receive_buffer(bool wide) {
-  wide_ = wide;
-  uint64_t bytes = pool_.settings().receive_buffer;
-  set_receive_buffer(fd(), wide ? stream_->socket_buffer(bytes) : bytes);
+void UpstreamConn::grow_receive_buffer() {
+  SocketShape shape = pool_.socket_shape();
+  grown_ = shape.receive_buffer_grows();
+  if (grown_) set_receive_buffer(fd(), shape.receive_buffer_max);
 }
 
 SlotPool& UpstreamConn::receive_pool() {
@@ -180,7 +180,8 @@ void UpstreamConn::delay_acks_if_quick(uint64_t after_ms) {
 
 void UpstreamConn::finish_response(bool bytes_left_over) {
   Stream& stream = *stream_;
-  bool reusable = parser_.keep_alive() && stream.request_sent() && !send_in_flight() &&
+  // A buffer that has grown stays so, and the next client may be slow.
+  bool reusable = parser_.keep_alive() && !grown_ && stream.request_sent() && !send_in_flight() &&
                   !sends_no_more_ && !bytes_left_over && !receive_ended();
   // What is armed for a fast client is not for the next one, who may be slow.
   bool armed_wide = stream.window() > stream.settings().buffer_size;

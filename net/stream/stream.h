@@ -155,10 +155,8 @@ class Stream final : public TimerOwner {
   bool receives_events() const { return framed_ || gate_holds(); }
   // The window has room for many slots, so that large ones are cheapest.
   bool wide() const { return window_ >= limits::kWideWindow; }
-  // Of a wide stream's sockets, in the place of what they have else (0: the kernel sizes it).
-  uint64_t socket_buffer(uint64_t usual) const {
-    return usual == 0 ? 0 : std::max(usual, settings().socket_buffer_max);
-  }
+  // It has become so, since its client takes all at once.
+  bool fast() const { return wide() && window_ > settings().buffer_size; }
   const Route& route() const { return *route_; }
   // The configuration that it began with.
   const ConfigSnapshot& snapshot() const { return *snapshot_; }

@@ -15,6 +15,8 @@ namespace {
 int open_shaped(const Address& to, const SocketShape& shape) {
   int fd = open_stream_socket(to.storage.ss_family);
   if (fd < 0) return fd;
+  set_receive_buffer(fd, shape.receive_buffer);
+  if (shape.receive_buffer_grows()) let_receive_buffer_grow(fd);
   if (!to.is_unix() && shape.keepalive_ms > 0) set_keepalive(fd, shape.keepalive_ms);
   return fd;
 }
@@ -136,8 +138,8 @@ void ConnectRace::on_connected(Runner& runner, int error) {
     for (auto slower = runners_.begin(); slower != place; ++slower)
       owner_.on_address_failed((*slower)->to());
     int fd = runner.take_fd();
-    set_receive_buffer(fd, shape_.receive_buffer);  // not before: it is to be able to grow
-    owner_.on_race_won(fd, runner.to());            // which deletes the race
+    if (shape_.receive_buffer_grows()) hold_receive_buffer(fd, shape_.receive_buffer_max);
+    owner_.on_race_won(fd, runner.to());  // which deletes the race
     return;
   }
   error_ = error;

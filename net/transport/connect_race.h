@@ -18,8 +18,13 @@ namespace sluice {
 
 // How a socket to an upstream is shaped.
 struct SocketShape {
-  uint64_t receive_buffer = 0;  // 0: the kernel's
-  uint64_t keepalive_ms = 0;    // TCP's; 0: none
+  bool receive_buffer_grows() const {
+    return receive_buffer > 0 && receive_buffer_max > receive_buffer;
+  }
+
+  uint64_t receive_buffer = 0;      // 0: the kernel's
+  uint64_t receive_buffer_max = 0;  // to which it may grow, where that is more
+  uint64_t keepalive_ms = 0;        // TCP's; 0: none
 };
 
 class ConnectRace final : public TimerOwner {

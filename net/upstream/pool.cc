@@ -14,6 +14,7 @@ ConnectionSettings ConnectionSettings::of(const StreamSettings& settings) {
           .idle_ms = settings.upstream_keepalive_timeout_ms,
           .tcp_keepalive_ms = settings.upstream_tcp_keepalive_ms,
           .receive_buffer = settings.upstream_rcvbuf,
+          .receive_buffer_max = settings.socket_buffer_max,
           .paced = settings.pace_ms > 0};
 }
 

@@ -109,6 +109,7 @@ struct ConnectionSettings {
   uint64_t idle_ms;  // 0 = for ever
   uint64_t tcp_keepalive_ms;
   uint64_t receive_buffer;
+  uint64_t receive_buffer_max;
   bool paced;
 };
 
@@ -160,7 +161,7 @@ class UpstreamPool {
   // For its connections, while they connect.
   std::vector<Address> addresses_to_try() { return owner_.addresses_to_try(); }
   SocketShape socket_shape() const {
-    return {settings_.receive_buffer, settings_.tcp_keepalive_ms};
+    return {settings_.receive_buffer, settings_.receive_buffer_max, settings_.tcp_keepalive_ms};
   }
   void address_connected(const Address& address) { owner_.address_tried(address, true); }
   void address_failed(const Address& address) { owner_.address_tried(address, false); }

@@ -211,6 +211,12 @@ void delay_acks(int fd) {
 void set_receive_buffer(int fd, uint64_t /*bytes*/) {
   kernel().socket(fd);
 }
+void let_receive_buffer_grow(int fd) {
+  kernel().socket(fd);
+}
+void hold_receive_buffer(int fd, uint64_t /*most*/) {
+  kernel().socket(fd);
+}
 void set_send_buffer(int fd, uint64_t /*bytes*/) {
   kernel().socket(fd);
 }
