@@ -119,10 +119,13 @@ void FailoverJudge::on_end(const FailoverRequest& request, const FailoverOutcome
   if (ours && status != 502 && status != 503 && status != 504 && !theirs_too)
     violation(name + " gets an answer that is nobody's: " + std::to_string(status));
   auto is_whole = [](const FailoverAnswer& answer) { return answer.whole; };
-  if (ours && !theirs_too && std::ranges::any_of(request.answers, is_whole))
+  auto is_there = [&](const FailoverAnswer& answer) {
+    return answer.whole || (answer.head_read && scene_.retried(request, answer.status));
+  };
+  if (ours && !theirs_too && std::ranges::any_of(request.answers, is_there))
     violation(name + " gets an answer that we made up, in place of an upstream's");
   for (const FailoverAnswer& answer : request.answers) {
-    bool quick = answer.whole && answer.lasted_ns <= kQuickNs && !request.has_body;
+    bool quick = answer.small && answer.whole && answer.lasted_ns <= kQuickNs && !request.has_body;
     if (quick && ours) violation(name + " gets an answer of ours, and an upstream's was there");
     if (quick && retried && outcome.whole && rank_of(status) < rank_of(answer.status))
       violation(name + " gets " + std::to_string(status) + ", and " +

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/text.h"
+#include "net/base/limits.h"
 
 namespace sluice::sim {
 
@@ -203,7 +204,9 @@ void ServerConnection::on_request() {
 void ServerConnection::write_answer(int status) {
   Random& random = scene_.world.random;
   std::string name = std::to_string(request_->number) + "." + std::to_string(scene_.answers++);
-  std::string body = "answer " + name + std::string(random.magnitude(1, 3000), '.');
+  size_t size = random.chance(0.1) ? limits::kKeptAnswerBytes + random.magnitude(1, 20'000)
+                                   : random.magnitude(1, 3000);
+  std::string body = "answer " + name + std::string(size, '.');
   std::string wire = "HTTP/1.1 " + std::to_string(status) + " As it is\r\n" +
                      std::string(kAnswerField) + ": " + name + "\r\n";
   bool ends = random.chance(0.2);
@@ -219,13 +222,15 @@ void ServerConnection::write_answer(int status) {
     wire += "content-length: " + std::to_string(body.size()) + "\r\n\r\n";
     if (!to_head) wire += body;
   }
-  answer_ = &request_->answers.emplace_back(FailoverAnswer{.status = status});
+  answer_ = &request_->answers.emplace_back(
+      FailoverAnswer{.status = status, .small = body.size() <= limits::kKeptAnswerBytes});
   write_text(std::move(wire), ends);
 }
 
 void ServerConnection::write_text(std::string text, bool ends) {
   wire_ = std::move(text);
   written_ = 0;
+  head_bytes_ = wire_.find("\r\n\r\n") + 4;
   ends_ = ends;
   scene_.world.after(scene_.world.random.magnitude(1, 200 * kMillisecond), [this] { step(); });
 }
@@ -235,6 +240,9 @@ void ServerConnection::step() {
   Random& random = scene_.world.random;
   size_t size = random.magnitude(1, 5000);
   if (answer_ && written_ == 0) answer_->began_ns = scene_.world.now_ns();
+  const Pipe& on_its_way = connection_->to_gateway;
+  if (answer_ && written_ >= head_bytes_ && on_its_way.readable() + on_its_way.travelling() == 0)
+    answer_->head_read = true;
   written_ += connection_->write(std::string_view(wire_).substr(written_, size));
   if (written_ < wire_.size()) {
     scene_.world.after(random.magnitude(1, 5 * kMillisecond), [this] { step(); });

@@ -49,6 +49,7 @@ class ServerConnection final : public Peer {
   size_t reads_max_ = SIZE_MAX;  // bytes of this request
   std::string wire_;
   size_t written_ = 0;
+  size_t head_bytes_ = 0;
   FailoverAnswer* answer_ = nullptr;  // the latest
   bool doomed_ = false;               // is reset before anything of it is read
   bool reading_ = false;

@@ -42,7 +42,9 @@ struct Server {
 
 struct FailoverAnswer {
   int status;
-  bool whole = false;  // every byte of it was written, and its connection was not killed
+  bool small;              // enough to be kept while another upstream is asked
+  bool whole = false;      // every byte of it was written, and its connection was not killed
+  bool head_read = false;  // by the gateway
   uint64_t began_ns = 0;
   uint64_t lasted_ns = 0;  // from its first byte to its last, where it is whole
 };
