@@ -73,13 +73,13 @@ class UpstreamConn final : public Conn, public PooledConn, public ConnectRace::O
   std::unique_ptr<ConnectRace> race_;  // null: it has a socket
   Stream* stream_ = nullptr;
   std::unique_ptr<Head> head_;
-  bool in_message_ = false;     // the parser is between begin() and kEnd
-  bool interim_ = false;        // the message is a 1xx
-  bool head_done_ = false;      // of the final response
-  bool fin_in_doubt_ = false;   // what read as a FIN may be a reset that the send has heard of
-  bool sends_no_more_ = false;  // a send failed
-  bool sent_some_ = false;      // of this stream's request
-  bool grown_ = false;          // the receive buffer
+  bool in_message_ : 1 = false;     // the parser is between begin() and kEnd
+  bool interim_ : 1 = false;        // the message is a 1xx
+  bool head_done_ : 1 = false;      // of the final response
+  bool fin_in_doubt_ : 1 = false;   // what read as a FIN may be a reset that the send has heard of
+  bool sends_no_more_ : 1 = false;  // a send failed
+  bool sent_some_ : 1 = false;      // of this stream's request
+  bool grown_ : 1 = false;          // the receive buffer
   Ip peer_;
   const uint16_t made_by_;
   int reset_heard_ = 0;       // its errno, where that may have cut what was to be received

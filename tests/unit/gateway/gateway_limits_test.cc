@@ -293,6 +293,13 @@ class GatewaySocketBuffers : public GatewayLimits {
   }
   int receive_buffer() { return option_of(other_end(*upstream_), SO_RCVBUF); }
   int send_buffer() { return option_of(other_end(*client_), SO_SNDBUF); }
+  void turn_until_large() {
+    rig_->turn_until_true([this] {
+      send_some();
+      receive_some();
+      return both_are(kLarge);
+    });
+  }
   bool both_are(int bytes) { return receive_buffer() == bytes && send_buffer() == bytes; }
 
   std::string event_ = "data: " + std::string(4090, 'x') + "\n\n";
@@ -310,11 +317,7 @@ class GatewaySocketBuffers : public GatewayLimits {
 TEST_F(GatewaySocketBuffers, AreLargeForAClientThatTakesAllAtOnceAndItsOwnUsualOnceItHasStalled) {
   open("content-type: text/event-stream\r\n");
   EXPECT_TRUE(both_are(kUsual));
-  rig_->turn_until_true([this] {
-    send_some();
-    receive_some();
-    return both_are(kLarge);
-  });
+  turn_until_large();
   rig_->turn_until_true([this] {
     send_some();
     return rig_->streams()[0].stalled;
@@ -329,11 +332,7 @@ TEST_F(GatewaySocketBuffers, AreLargeForAClientThatTakesAllAtOnceAndItsOwnUsualO
 
 TEST_F(GatewaySocketBuffers, AreUsualForTheNextRequestWhichGetsAnotherConnection) {
   open("content-length: " + std::to_string(kMuch) + "\r\n");
-  rig_->turn_until_true([this] {
-    send_some();
-    receive_some();
-    return both_are(kLarge);
-  });
+  turn_until_large();
   rig_->turn_until_true([this] {
     send_some();
     receive_some();
