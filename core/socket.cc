@@ -21,6 +21,13 @@ void set_option(int fd, int level, int name, int value) {
   setsockopt(fd, level, name, &value, sizeof(value));
 }
 
+int option_of(int fd, int level, int name) {
+  int value = 0;
+  socklen_t size = sizeof(value);
+  getsockopt(fd, level, name, &value, &size);
+  return value;
+}
+
 }  // namespace
 
 int open_stream_socket(int family) {
@@ -74,16 +81,27 @@ void set_receive_buffer(int fd, uint64_t bytes) {
   if (bytes > 0) set_option(fd, SOL_SOCKET, SO_RCVBUF, static_cast<int>(bytes));
 }
 
-// With a size that is locked the window's scale would have no room for more.
-void let_receive_buffer_grow(int fd) {
+// The window's scale is settled with the connection: for a locked size it would have no room for
+// more, and without the clamp it would be as coarse as the system's largest buffer wants it.
+void let_receive_buffer_grow(int fd, uint64_t most) {
   set_option(fd, SOL_SOCKET, SO_BUF_LOCK, 0);
+  set_option(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, static_cast<int>(most));
 }
 
-// The clamp holds what the window may ever be. Kernels before 6.1.68 never open a window again that
-// was shut when it was set, so it is set now and not when the buffer grows.
+// Connecting has set another clamp.
 void hold_receive_buffer(int fd, uint64_t most) {
   set_option(fd, SOL_SOCKET, SO_BUF_LOCK, SOCK_RCVBUF_LOCK);
   set_option(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, static_cast<int>(most));
+}
+
+// Newer kernels (6.10) have fitted the clamp to the small buffer since. Older ones have not, and so
+// it is not set anew there: before 6.1.68 a window that is shut at that moment never opens again.
+bool grow_receive_buffer(int fd, uint64_t most) {
+  int before = option_of(fd, SOL_SOCKET, SO_RCVBUF);
+  set_receive_buffer(fd, most);
+  if (option_of(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP) < static_cast<int>(most))
+    set_option(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, static_cast<int>(most));
+  return option_of(fd, SOL_SOCKET, SO_RCVBUF) > before;
 }
 
 // A size that was set holds, and the kernel sizes no more, until that lock is undone.
@@ -92,9 +110,7 @@ void set_send_buffer(int fd, uint64_t bytes) {
     set_option(fd, SOL_SOCKET, SO_SNDBUF, static_cast<int>(bytes));
     return;
   }
-  int locks = 0;
-  socklen_t size = sizeof(locks);
-  getsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &locks, &size);
+  int locks = option_of(fd, SOL_SOCKET, SO_BUF_LOCK);
   if ((locks & SOCK_SNDBUF_LOCK) != 0)
     set_option(fd, SOL_SOCKET, SO_BUF_LOCK, locks & ~SOCK_SNDBUF_LOCK);
 }

@@ -30,11 +30,12 @@ void delay_acks(int fd);
 // The receive buffer of a connection never becomes smaller: the kernel would drop what comes in the
 // window that it has announced.
 void set_receive_buffer(int fd, uint64_t bytes);
-// What the connection is made with bounds its window for good. A receive buffer that may grow is
-// let grow after its first size was set, before the socket connects, and held once it has
-// connected.
-void let_receive_buffer_grow(int fd);
+// What the connection is made with bounds its window for good. So a receive buffer that may grow is
+// let grow before the socket connects, after its first size was set; held once it has connected;
+// and then grows once. False: the system allows no more than there was (net.core.rmem_max).
+void let_receive_buffer_grow(int fd, uint64_t most);
 void hold_receive_buffer(int fd, uint64_t most);
+bool grow_receive_buffer(int fd, uint64_t most);
 void set_send_buffer(int fd, uint64_t bytes);
 // With this many unsent bytes a socket stops being writable (TCP_NOTSENT_LOWAT); 0: the system's
 // default.

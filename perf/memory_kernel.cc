@@ -231,8 +231,11 @@ void accept_with_bytes(int /*listener*/) {}
 void set_no_delay(int /*fd*/) {}
 void delay_acks(int /*fd*/) {}
 void set_receive_buffer(int /*fd*/, uint64_t /*bytes*/) {}
-void let_receive_buffer_grow(int /*fd*/) {}
+void let_receive_buffer_grow(int /*fd*/, uint64_t /*most*/) {}
 void hold_receive_buffer(int /*fd*/, uint64_t /*most*/) {}
+bool grow_receive_buffer(int /*fd*/, uint64_t /*most*/) {
+  return true;
+}
 void set_send_buffer(int /*fd*/, uint64_t /*bytes*/) {}
 void set_unsent_low_water(int /*fd*/, uint64_t /*bytes*/) {}
 void set_keepalive(int /*fd*/, uint64_t /*ms*/) {}

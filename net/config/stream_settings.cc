@@ -322,8 +322,8 @@ std::vector<Setting> connection_settings() {
                      "SO_SNDBUF towards clients; 0 = the kernel's default"),
       number_setting(
           "socket-buffer-max", &S::socket_buffer_max, kSize, kSocketBuffer,
-          "Both of these buffers for a stream whose client takes its bytes as fast as they come; "
-          "0 = they do not grow"),
+          "Both of these buffers, where set and smaller, for an event stream whose client takes "
+          "events as fast as they come; 0 = they do not grow"),
       number_setting("client-notsent-lowat", &S::client_notsent_lowat, kSize,
                      {kKiB, 64 * kMiB, true},
                      "TCP_NOTSENT_LOWAT towards clients: unsent bytes above which the kernel takes "

@@ -91,7 +91,7 @@ const char* UpstreamConn::tls_reason(int error) const {
 
 uint64_t UpstreamConn::receive_credit() {
   uint64_t credit = stream_ ? stream_->response_credit() : 0;
-  if (!grown_ && stream_ && stream_->fast()) grow_receive_buffer();
+  if (!asked_to_grow_ && stream_ && stream_->fast()) grow();
   if (stream_) return credit;
   // Idle: enough to see a close, or bytes that nobody asked for. It may still be armed when the
   // next response comes, which must not be read ahead of its pace.
@@ -100,10 +100,10 @@ uint64_t UpstreamConn::receive_credit() {
 
 // A window that closes again and again has each of our reads send the upstream's next bytes, on our
 // CPU.
-void UpstreamConn::grow_receive_buffer() {
+void UpstreamConn::grow() {
+  asked_to_grow_ = true;
   SocketShape shape = pool_.socket_shape();
-  grown_ = shape.receive_buffer_grows();
-  if (grown_) set_receive_buffer(fd(), shape.receive_buffer_max);
+  grown_ = shape.receive_buffer_grows() && grow_receive_buffer(fd(), shape.receive_buffer_max);
 }
 
 SlotPool& UpstreamConn::receive_pool() {

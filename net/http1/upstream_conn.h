@@ -58,7 +58,7 @@ class UpstreamConn final : public Conn, public PooledConn, public ConnectRace::O
   uint64_t receive_credit() override;
   SlotPool& receive_pool() override;
 
-  void grow_receive_buffer();
+  void grow();
   void delay_acks_if_quick(uint64_t after_ms);
   const char* tls_reason(int error) const;
   void end_of_bytes(int error);
@@ -79,7 +79,8 @@ class UpstreamConn final : public Conn, public PooledConn, public ConnectRace::O
   bool fin_in_doubt_ : 1 = false;   // what read as a FIN may be a reset that the send has heard of
   bool sends_no_more_ : 1 = false;  // a send failed
   bool sent_some_ : 1 = false;      // of this stream's request
-  bool grown_ : 1 = false;          // the receive buffer
+  bool asked_to_grow_ : 1 = false;  // the receive buffer
+  bool grown_ : 1 = false;          // and it has
   Ip peer_;
   const uint16_t made_by_;
   int reset_heard_ = 0;       // its errno, where that may have cut what was to be received

@@ -155,8 +155,8 @@ class Stream final : public TimerOwner {
   bool receives_events() const { return framed_ || gate_holds(); }
   // The window has room for many slots, so that large ones are cheapest.
   bool wide() const { return window_ >= limits::kWideWindow; }
-  // It has become so, since its client takes all at once.
-  bool fast() const { return wide() && window_ > settings().buffer_size; }
+  // An event stream that has become so, since its client takes all at once.
+  bool fast() const { return wide() && framed_ && window_ > settings().buffer_size; }
   const Route& route() const { return *route_; }
   // The configuration that it began with.
   const ConfigSnapshot& snapshot() const { return *snapshot_; }

@@ -16,7 +16,7 @@ int open_shaped(const Address& to, const SocketShape& shape) {
   int fd = open_stream_socket(to.storage.ss_family);
   if (fd < 0) return fd;
   set_receive_buffer(fd, shape.receive_buffer);
-  if (shape.receive_buffer_grows()) let_receive_buffer_grow(fd);
+  if (shape.receive_buffer_grows()) let_receive_buffer_grow(fd, shape.receive_buffer_max);
   if (!to.is_unix() && shape.keepalive_ms > 0) set_keepalive(fd, shape.keepalive_ms);
   return fd;
 }

@@ -161,7 +161,9 @@ class UpstreamPool {
   // For its connections, while they connect.
   std::vector<Address> addresses_to_try() { return owner_.addresses_to_try(); }
   SocketShape socket_shape() const {
-    return {settings_.receive_buffer, settings_.receive_buffer_max, settings_.tcp_keepalive_ms};
+    // A unix socket's receive buffer bounds nothing.
+    return {settings_.receive_buffer, is_unix_ ? 0 : settings_.receive_buffer_max,
+            settings_.tcp_keepalive_ms};
   }
   void address_connected(const Address& address) { owner_.address_tried(address, true); }
   void address_failed(const Address& address) { owner_.address_tried(address, false); }

@@ -211,11 +211,15 @@ void delay_acks(int fd) {
 void set_receive_buffer(int fd, uint64_t /*bytes*/) {
   kernel().socket(fd);
 }
-void let_receive_buffer_grow(int fd) {
+void let_receive_buffer_grow(int fd, uint64_t /*most*/) {
   kernel().socket(fd);
 }
 void hold_receive_buffer(int fd, uint64_t /*most*/) {
   kernel().socket(fd);
+}
+bool grow_receive_buffer(int fd, uint64_t /*most*/) {
+  kernel().socket(fd);
+  return true;
 }
 void set_send_buffer(int fd, uint64_t /*bytes*/) {
   kernel().socket(fd);

@@ -2,12 +2,8 @@
 // uploads and downloads that nobody takes, answers to a client that is still sending. One client's
 // or one route's standstill must not be another's.
 #include <algorithm>
-#include <array>
-#include <linux/socket.h>
 #include <memory>
-#include <optional>
 #include <string>
-#include <sys/socket.h>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -240,135 +236,6 @@ TEST_F(GatewayLimits, AHeadThatOurFieldsMakeTooLargeEndsTheConnectionIfABodyFoll
   EXPECT_THAT(client.receive_to_end(),
               AllOf(StartsWith("HTTP/1.1 431 "), HasSubstr("\r\nConnection: close\r\n")));
   EXPECT_EQ(metrics().streams_started, 1U);
-}
-
-// --- socket buffers ---
-
-// The gateway's end of that connection, which is in this process.
-int other_end(const Wire& wire) {
-  for (int fd = 0; fd < 1000; ++fd) {
-    Address local;
-    Address peer;
-    local.size = local_address(fd, &local.storage);
-    peer.size = peer_address(fd, &peer.storage);
-    bool both = local.size > 0 && peer.size > 0;
-    if (both && local.port() == wire.peer_port() && peer.port() == wire.local_port()) return fd;
-  }
-  ADD_FAILURE() << "no such connection";
-  return -1;
-}
-
-int option_of(int fd, int name) {
-  int value = -1;
-  socklen_t size = sizeof(value);
-  EXPECT_EQ(getsockopt(fd, SOL_SOCKET, name, &value, &size), 0);
-  return value;
-}
-
-// The time stands still, so whatever passes is fast. wmem_max and rmem_max are at least 208 KiB.
-class GatewaySocketBuffers : public GatewayLimits {
- protected:
-  static constexpr int kUsual = 2 * 64 * 1024;  // the kernel doubles it
-  static constexpr int kLarge = 2 * 150'000;
-  static constexpr size_t kMuch = 8 * size_t{limits::kWindowTrialBytes};
-
-  void open(std::string_view fields) {
-    config_.routes[0].settings.socket_buffer_max = kLarge / 2;
-    start();
-    client_.emplace(connect());
-    client_->send(get("/"));
-    turn_until_connected(1);
-    upstream_.emplace(upstreams_.accept());
-    upstream_->send("HTTP/1.1 200 OK\r\n" + std::string(fields) + "\r\n");
-    rig_->turn_until_true([this] { return rig_->streams()[0].status == 200; });
-  }
-  void send_some() {
-    left_ -= static_cast<size_t>(std::max<ssize_t>(
-        ::send(upstream_->fd(), much_.data() + (kMuch - left_), left_, MSG_DONTWAIT), 0));
-  }
-  void receive_some() {
-    std::array<char, 65536> into{};
-    while (recv(client_->fd(), into.data(), into.size(), MSG_DONTWAIT) > 0) {
-    }
-  }
-  int receive_buffer() { return option_of(other_end(*upstream_), SO_RCVBUF); }
-  int send_buffer() { return option_of(other_end(*client_), SO_SNDBUF); }
-  void turn_until_large() {
-    rig_->turn_until_true([this] {
-      send_some();
-      receive_some();
-      return both_are(kLarge);
-    });
-  }
-  bool both_are(int bytes) { return receive_buffer() == bytes && send_buffer() == bytes; }
-
-  std::string event_ = "data: " + std::string(4090, 'x') + "\n\n";
-  std::string much_ = [this] {
-    std::string all;
-    while (all.size() < kMuch) all += event_;
-    return all;
-  }();
-  size_t left_ = kMuch;
-  std::optional<Wire> client_;
-  std::optional<Wire> upstream_;
-};
-
-// The upstream's stays large: the kernel would drop what comes in the window that it has announced.
-TEST_F(GatewaySocketBuffers, AreLargeForAClientThatTakesAllAtOnceAndItsOwnUsualOnceItHasStalled) {
-  open("content-type: text/event-stream\r\n");
-  EXPECT_TRUE(both_are(kUsual));
-  turn_until_large();
-  rig_->turn_until_true([this] {
-    send_some();
-    return rig_->streams()[0].stalled;
-  });
-  rig_->pass(2 * limits::kFastWindowMs);
-  rig_->turn_until_true([this] {
-    receive_some();
-    return send_buffer() == kUsual;
-  });
-  EXPECT_EQ(receive_buffer(), kLarge);
-}
-
-TEST_F(GatewaySocketBuffers, AreUsualForTheNextRequestWhichGetsAnotherConnection) {
-  open("content-length: " + std::to_string(kMuch) + "\r\n");
-  turn_until_large();
-  rig_->turn_until_true([this] {
-    send_some();
-    receive_some();
-    return rig_->streams().empty();
-  });
-  client_->send(get("/"));
-  turn_until_connected(2);
-  upstream_.emplace(upstreams_.accept());
-  upstream_->send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + event_);
-  rig_->turn_until_true([this] { return rig_->streams()[0].events == 1; });
-  EXPECT_TRUE(both_are(kUsual));
-}
-
-// However large the window is that all streams begin with.
-TEST_F(GatewaySocketBuffers, AreUsualForAClientThatHasTakenNothing) {
-  config_.routes[0].settings.buffer_size = limits::kWideWindow;
-  open("content-type: text/event-stream\r\n");
-  rig_->turn_until_true([this] {
-    send_some();
-    return rig_->streams()[0].stalled;
-  });
-  EXPECT_TRUE(both_are(kUsual));
-}
-
-TEST_F(GatewaySocketBuffers, StayTheKernelsWhereTheyAreTheKernels) {
-  config_.routes[0].settings.upstream_rcvbuf = 0;
-  config_.routes[0].settings.client_sndbuf = 0;
-  open("content-type: text/event-stream\r\n");
-  rig_->turn_until_true([this] {
-    send_some();
-    receive_some();
-    return rig_->streams()[0].window >= limits::kWideWindow;
-  });
-  rig_->settle();
-  EXPECT_EQ(option_of(other_end(*upstream_), SO_BUF_LOCK), 0);
-  EXPECT_EQ(option_of(other_end(*client_), SO_BUF_LOCK), 0);
 }
 
 // --- memory that has run out ---
