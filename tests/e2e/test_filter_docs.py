@@ -49,11 +49,14 @@ def test_an_event_that_is_too_long_goes_as_in_the_gateway(rig, tmp_path, what):
     events = [b'data: "secret"\n\n', b'data: "%b secret"\n\n' % (b"x" * 100_000), b'data: "secret, too"\n\n']
     done = subprocess.run([binary(), "--filter-test", path], input=b"".join(events), capture_output=True, check=True)
     client, server = rig.stream("--config", str(path))
-    for event in events:
-        for at in range(0, len(event), 4096):
-            server.chunk(event[at:at + 4096])
-    if what != "end":
-        server.end_chunks()
+    try:
+        for event in events:
+            for at in range(0, len(event), 4096):
+                server.chunk(event[at:at + 4096])
+        if what != "end":
+            server.end_chunks()
+    except (BrokenPipeError, ConnectionResetError):
+        assert what == "end"  # the gateway has left in the middle of the event
     assert client.body.rest() == done.stdout
     assert done.stdout.startswith(b'data: "*"\n\n') and done.stdout.count(b"secret") == (what == "pass")
     assert done.stdout.endswith(b'data: "*, too"\n\n') == (what != "end")

@@ -236,6 +236,8 @@ void Http2Client::note_written(const Frame& front) {
     if (on_left && connection_->accepted_ns != 0 && !scene_.scarce) on_left(script);
     return;
   }
+  // What was under way when its request was refused.
+  if (of.head_written_ns == 0 && front.kind != Kind::kHead) return;
   uint64_t now_ns = scene_.world.now_ns();
   if (of.asked_ns == 0) of.asked_ns = now_ns;
   if (of.head_written_ns != 0)
