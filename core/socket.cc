@@ -94,7 +94,7 @@ void hold_receive_buffer(int fd, uint64_t most) {
   set_option(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, static_cast<int>(most));
 }
 
-// Newer kernels (6.10) have fitted the clamp to the small buffer since. Older ones have not, and so
+// Newer kernels (6.18) have fitted the clamp to the small buffer since. Older ones have not, and so
 // it is not set anew there: before 6.1.68 a window that is shut at that moment never opens again.
 bool grow_receive_buffer(int fd, uint64_t most) {
   int before = option_of(fd, SOL_SOCKET, SO_RCVBUF);

@@ -27,8 +27,8 @@ void set_no_delay(int fd);
 void delay_acks(int fd);
 // Bytes of socket buffer, which the kernel doubles for its own bookkeeping (socket(7)). 0: the
 // kernel sizes the buffer, as traffic needs it; of a receive buffer, unless a size was set before.
-// The receive buffer of a connection never becomes smaller: the kernel would drop what comes in the
-// window that it has announced.
+// The receive buffer of a connection is never to become smaller: the kernel would drop what comes
+// in the window that it has announced.
 void set_receive_buffer(int fd, uint64_t bytes);
 // What the connection is made with bounds its window for good. So a receive buffer that may grow is
 // let grow before the socket connects, after its first size was set; held once it has connected;

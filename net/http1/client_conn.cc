@@ -167,16 +167,10 @@ void ClientConn::on_step(Http1Parser::Event event) {
   }
 }
 
-void ClientConn::fit_send_buffer(bool fast) {
-  fast_ = fast;
-  uint64_t bytes = route_.sndbuf;
-  if (fast && bytes > 0) bytes = std::max(bytes, stream_->settings().socket_buffer_max);
-  set_send_buffer(fd(), bytes);
-}
-
 void ClientConn::apply_route(const StreamSettings& settings) {
   RouteTraits route = RouteTraits::of(settings);
-  if (route.sndbuf != route_.sndbuf) set_send_buffer(fd(), route.sndbuf);
+  if (route.sndbuf != route_.sndbuf || grown_) set_send_buffer(fd(), route.sndbuf);
+  grown_ = false;
   if (route.notsent_lowat != route_.notsent_lowat) set_unsent_low_water(fd(), route.notsent_lowat);
   if (route.tcp_keepalive_ms != route_.tcp_keepalive_ms)
     set_keepalive(fd(), route.tcp_keepalive_ms);
@@ -294,8 +288,14 @@ void ClientConn::on_closed() {
 
 // --- sending responses ---
 
+void ClientConn::fit_send_buffer() {
+  grown_ = stream_->fast() && route_.sndbuf > 0;
+  uint64_t bytes = route_.sndbuf;
+  if (grown_) bytes = std::max(bytes, stream_->settings().socket_buffer_max);
+  set_send_buffer(fd(), bytes);
+}
+
 void ClientConn::prepare_flush() {
-  if (bool fast = stream_ && stream_->fast(); fast != fast_) fit_send_buffer(fast);
   if (!stream_) {
     if (ahead_) feed_ahead();
     // After a FIN no request can be completed any more.

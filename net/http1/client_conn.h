@@ -44,6 +44,7 @@ class ClientConn final : public AcceptedConn, public ClientHalf {
 
   // ClientHalf
   void response_ready() override { wake(); }
+  void fit_send_buffer() override;
   void request_window_opened() override { wake(); }
   void response_aborted() override { wake(); }
   void drop() override;
@@ -124,7 +125,6 @@ class ClientConn final : public AcceptedConn, public ClientHalf {
   void become_http2();
   void account();
   void on_step(Http1Parser::Event event);
-  void fit_send_buffer(bool fast);
   void apply_route(const StreamSettings& settings);
   void refuse_bytes();
   void stop_reading();
@@ -145,7 +145,7 @@ class ClientConn final : public AcceptedConn, public ClientHalf {
   bool served_ : 1 = false;      // has answered a request before
   bool lost_ahead_ : 1 = false;  // there was no room for what was read ahead
   bool http10_ : 1 = false;      // the request that is being answered came in HTTP/1.0
-  bool fast_ : 1 = false;        // the send buffer is that of a fast stream
+  bool grown_ : 1 = false;       // the send buffer, for a fast stream
   RouteTraits route_;
   uint64_t state_since_ms_;
   // A stream that is being answered has neither.

@@ -90,12 +90,11 @@ const char* UpstreamConn::tls_reason(int error) const {
 }
 
 uint64_t UpstreamConn::receive_credit() {
-  uint64_t credit = stream_ ? stream_->response_credit() : 0;
-  if (!asked_to_grow_ && stream_ && stream_->fast()) grow();
-  if (stream_) return credit;
   // Idle: enough to see a close, or bytes that nobody asked for. It may still be armed when the
   // next response comes, which must not be read ahead of its pace.
-  return pool_.settings().paced ? 1 : limits::kIdleReceiveBytes;
+  if (!stream_) return pool_.settings().paced ? 1 : limits::kIdleReceiveBytes;
+  if (!asked_to_grow_ && stream_->fast()) grow();
+  return stream_->response_credit();
 }
 
 // A window that closes again and again has each of our reads send the upstream's next bytes, on our

@@ -21,6 +21,8 @@ class ClientHalf {
  public:
   // The response outbox has something to send, or its end.
   virtual void response_ready() = 0;
+  // The stream has become fast, or is so no more.
+  virtual void fit_send_buffer() {}
   // There is room for more of the request's body.
   virtual void request_window_opened() = 0;
   // Bytes of that which may wait for the upstream.

@@ -466,8 +466,10 @@ void Stream::adapt_window(size_t received) {
 }
 
 void Stream::set_window(uint64_t bytes) {
+  bool was_fast = fast();
   window_ =
       static_cast<uint32_t>(std::clamp(bytes, settings().buffer_size, settings().buffer_size_max));
+  if (client_ && fast() != was_fast) client_->fit_send_buffer();
 }
 
 // The client is not as fast as its kernel was.

@@ -44,8 +44,10 @@ class GatewaySocketBuffers : public ::testing::Test {
   static constexpr int kLarge = 2 * 150'000;
   static constexpr size_t kMuch = 8 * size_t{limits::kWindowTrialBytes};
 
-  void open(std::string_view fields) {
-    config_.routes[0].settings.socket_buffer_max = kLarge / 2;
+  static constexpr std::string_view kRequest = "GET / HTTP/1.1\r\nhost: test\r\n\r\n";
+
+  void open(std::string_view fields, uint64_t buffer_max = kLarge / 2) {
+    config_.routes[0].settings.socket_buffer_max = buffer_max;
     int listener = listen_on_loopback(&port_);
     rig_ = std::make_unique<GatewayRig>(config_, std::vector<int>{listener});
     client_.emplace(Wire::connect_to(port_));
@@ -56,7 +58,7 @@ class GatewaySocketBuffers : public ::testing::Test {
   // On a new connection to the upstream.
   void ask() {
     uint64_t connects = rig_->gateway.metrics().upstream_connects;
-    client_->send("GET / HTTP/1.1\r\nhost: test\r\n\r\n");
+    client_->send(kRequest);
     rig_->turn_until_true(
         [=, this] { return rig_->gateway.metrics().upstream_connects > connects; });
     rig_->settle();
@@ -150,6 +152,21 @@ TEST_F(GatewaySocketBuffers, AreUsualForADownload) {
   });
   rig_->settle();
   EXPECT_TRUE(both_are(kUsual));
+}
+
+// As where net.core.rmem_max allows no more: the connection is as good as before.
+TEST_F(GatewaySocketBuffers, ThatCannotGrowCostNoConnection) {
+  config_.routes[0].settings.upstream_rcvbuf = uint64_t{1} << 29;
+  open("content-type: text/event-stream\r\ncontent-length: " + std::to_string(kMuch) + "\r\n",
+       uint64_t{1} << 30);
+  rig_->turn_until_true([this] {
+    send_some();
+    receive_some();
+    return rig_->streams().empty();
+  });
+  rig_->settle();
+  client_->send(kRequest);
+  rig_->turn_until_true([this] { return rig_->gateway.metrics().upstream_reuses == 1; });
 }
 
 TEST_F(GatewaySocketBuffers, StayTheKernelsWhereTheyAreTheKernels) {
