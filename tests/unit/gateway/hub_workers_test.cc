@@ -30,6 +30,11 @@ void publish(const Wire& client) {
   client.send("POST /hub/streams/account-1 HTTP/1.1\r\nhost: test\r\ncontent-length: 1\r\n\r\n7");
 }
 
+void ask_for_events(const Wire& client) {
+  client.send(
+      "GET /hub/streams/account-1 HTTP/1.1\r\nhost: test\r\naccept: text/event-stream\r\n\r\n");
+}
+
 Wire ask_for_member(TestWorker& worker) {
   Wire client = worker.connect();
   client.send(
@@ -65,7 +70,7 @@ class AskingWorker : public ::testing::Test {
     EXPECT_TRUE(worker_.tell_hub_news());
   }
 
-  void answer_lease(std::unique_ptr<HomeCall> call, GroupCall::Status status) {
+  void push_lease_answer(std::unique_ptr<HomeCall> call, GroupCall::Status status) {
     if (!call->group) {
       ADD_FAILURE() << "no lease was asked for";
       return;
@@ -73,6 +78,9 @@ class AskingWorker : public ::testing::Test {
     call->group->status = status;
     call->group->token = 7;
     EXPECT_TRUE(lane().down.push({.kind = HubChange::Kind::kAnswer, .call = call.release()}));
+  }
+  void answer_lease(std::unique_ptr<HomeCall> call, GroupCall::Status status) {
+    push_lease_answer(std::move(call), status);
     EXPECT_TRUE(worker_.tell_hub_news());
   }
   Wire standby() {
@@ -90,15 +98,15 @@ class AskingWorker : public ::testing::Test {
   // Who waits until its worker has heard of an event.
   Wire waiting_subscriber() {
     Wire subscriber = worker_.connect();
-    subscriber.send(
-        "GET /hub/streams/account-1 HTTP/1.1\r\nhost: test\r\naccept: text/event-stream\r\n\r\n");
+    ask_for_events(subscriber);
     auto streams = [](Gateway& gateway) { return gateway.streams().live(); };
     while (worker_.ask(streams) == 0) std::this_thread::yield();
     return subscriber;
   }
-  void append_first() {
+  void append_first() { append(1); }
+  void append(uint64_t global) {
     std::string scratch;
-    EventPlace place{.stream = "account-1", .position = 0, .global = 1};
+    EventPlace place{.stream = "account-1", .position = global - 1, .global = global};
     Block* block = Block::make({.data = "7"}, place, /*holders=*/1, scratch);
     EXPECT_TRUE(lane().down.push({.kind = HubChange::Kind::kAppend, .block = block}));
   }
@@ -203,6 +211,31 @@ TEST_F(AskingWorker, AStandbyThatGetsNoMemberKeepsItsPlace) {
   tell_of_free_member();
   answer_lease(next_call(), GroupCall::Status::kDone);
   EXPECT_THAT(first.receive_through("}\n\n"), HasSubstr("event: sluice.lease\n"));
+}
+
+// Answers to publishers wait where readers take most of the time. If this answer did, too, the news
+// behind it would come before it. In some of many times they are that busy.
+TEST_F(AskingWorker, ABusyWorkersStandbyHearsOfTheMemberThatIsFreeNext) {
+  std::vector<Wire> readers;
+  for (int i = 0; i < 50; ++i) {
+    readers.push_back(worker_.connect());
+    ask_for_events(readers.back());
+    readers.back().receive_through("\r\n\r\n");
+  }
+  for (uint64_t global = 1; global < 100 && !HasFailure(); global += 2) {
+    Wire standby = ask_for_member(worker_);
+    std::unique_ptr<HomeCall> call = next_call();
+    append(global);
+    EXPECT_TRUE(worker_.tell_hub_news());
+    readers.front().receive_through("data: 7\n\n");  // the others are being served
+    append(global + 1);
+    push_lease_answer(std::move(call), GroupCall::Status::kAllTaken);
+    tell_of_free_member();
+    call = next_call();
+    standby.hang_up();
+    answer_lease(std::move(call), GroupCall::Status::kAllTaken);
+    readers.front().receive_through("data: 7\n\n");
+  }
 }
 
 // Both are workers.
