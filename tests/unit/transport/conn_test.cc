@@ -303,6 +303,18 @@ TEST_F(ConnTest, ASendThatNobodyReadsStalls) {
 }
 
 // A peer that reads a little: what it acknowledges is progress, before the send in flight is done.
+// A cancel misses where the kernel has begun what it names. It is said again of what is not wanted
+// any more; a receive that is renewed is wanted, and so is the send beside it.
+TEST_F(ConnTest, ACancelThatMissesAReceiveLeavesTheSendAlone) {
+  Pair& pair = open(4096);
+  clog(pair, much_);
+  OpTarget& told = *pair.conn;
+  told.on_completion(OpKind::kCancel, {.id = 0, .result = -ENOENT, .flags = 0});
+  turns(20);
+  EXPECT_THAT(pair.log.send_errors, IsEmpty());
+  EXPECT_TRUE(pair.conn->send_in_flight());
+}
+
 TEST_F(ConnTest, AnAcknowledgementIsProgressOfASend) {
   constexpr uint64_t kTimeoutMs = 20;
   Pair& pair = open(4096);
