@@ -262,6 +262,8 @@ class CallReader {
       return Taken::kYes;
     }
     if (name == "id") {
+      const char* fault = message_id_fault(value);
+      if (fault) return taken(refuse(400, fault));
       call_.message_id = std::move(value);
       return Taken::kYes;
     }
@@ -361,9 +363,8 @@ class CallReader {
       call_.form = BodyForm::kJson;
     else if (equals_ignoring_case(type, "application/x-ndjson"))
       call_.form = BodyForm::kJsonLines;
-    for (const std::string* name : {&call_.key, &call_.message_id})
-      if (name->size() > limits::kHubKeyBytesMax)
-        return refuse(400, "Idempotency-Key and id have at most 255 bytes.");
+    if (call_.key.size() > limits::kHubKeyBytesMax)
+      return refuse(400, "An Idempotency-Key has at most 255 bytes.");
     if (call_.form != BodyForm::kText && !(call_.type.empty() && call_.message_id.empty()))
       return refuse(400, "Events of JSON have type and id within, not in the query.");
     if (auto length = head_.content_length(); head_.body() == BodyKind::kNone && length == 0)

@@ -160,9 +160,9 @@ class BodyReader {
     if (string_equals(name, "id")) {
       if (!is_string(value)) return bad("An event's \"id\" is a string.");
       event.message_id = text_of(value);
-      if (event.message_id.empty() || event.message_id.size() > limits::kHubKeyBytesMax)
-        return bad("An event's \"id\" has 1 to 255 bytes.");
-      return {};
+      if (event.message_id.empty()) return bad("An event's \"id\" has 1 to 255 bytes.");
+      const char* fault = message_id_fault(event.message_id);
+      return fault ? bad(fault) : PublishFault{};
     }
     return bad("An event has no member \"" + std::string(name.substr(0, 64)) +
                "\"; it has \"type\", \"data\", \"metadata\" and \"id\".");
@@ -191,8 +191,14 @@ std::string correlation_of(std::string_view metadata) {
   return category;
 }
 
+const char* message_id_fault(std::string_view id) {
+  if (id.size() > limits::kHubKeyBytesMax) return "An event's id has at most 255 bytes.";
+  return JsonCheck::is_utf8(id) ? nullptr : "An event's id is UTF-8.";
+}
+
 const char* type_fault(std::string_view type) {
   if (type.size() > kTypeBytesMax) return "An event's type has at most 255 bytes.";
+  if (!JsonCheck::is_utf8(type)) return "An event's type is UTF-8.";
   if (type.starts_with("sluice."))
     return "Types that begin with \"sluice.\" are the gateway's own.";
   bool control = std::ranges::any_of(

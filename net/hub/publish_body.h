@@ -44,7 +44,8 @@ std::optional<uint64_t> read_position(std::string& body, JsonCheck& check);
 // The category that an event's metadata correlates it with; empty: none.
 std::string correlation_of(std::string_view metadata);
 
-// What no type of an event may be; nullptr: it may.
+// What no type of an event, and no message's id, may be; nullptr: it may.
 const char* type_fault(std::string_view type);
+const char* message_id_fault(std::string_view id);
 
 }  // namespace sluice

@@ -24,11 +24,13 @@ bool is_one_event(std::string_view text) {
   return found.events == 1 && found.whole == text.size();
 }
 
-void publish(std::string body, BodyForm form) {
+void publish(std::string body, BodyForm form, std::string_view type = {},
+             std::string_view message_id = {}) {
   static JsonCheck check(64 * 1024);
   HubLog hub;
   PublishRequest request{.stream = "a-1"};
-  PublishRules rules{.event_bytes_max = 4096, .events_max = 20};
+  PublishRules rules{
+      .event_bytes_max = 4096, .events_max = 20, .type = type, .message_id = message_id};
   if (read_publish_body(body, form, rules, check, request.events)) return;
   PublishResult result = hub.publish(std::move(request));
   for (uint64_t global = 1; global < hub.log.next(); ++global) {
@@ -61,6 +63,8 @@ void call(std::string_view bytes) {
   for (const HubCall::Source& source : read.sources) SLUICE_CHECK(!name_fault(source.name));
   SLUICE_CHECK(read.sources.size() <= limits::kHubSourcesMax);
   SLUICE_CHECK(read.origin.empty() || read.origin == route.hub_cors.front());
+  if (read.what == HubCall::What::kPublish)
+    publish("x", BodyForm::kText, read.type, read.message_id);
 }
 
 void id(std::string_view text) {

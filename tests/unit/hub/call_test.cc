@@ -1,6 +1,7 @@
 #include "net/hub/call.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -124,6 +125,25 @@ TEST(HubCall, WhatGoesWithWhat) {
       {"/groups", 404},
   };
   for (const Refused& one : kReads) EXPECT_EQ(call_of(one.target).status, one.status) << one.target;
+}
+
+// They are read again as JSON and as events.
+TEST(HubCall, TypeAndIdOfATextAreUtf8OfLimitedLength) {
+  const std::string much(256, 'a');
+  const std::pair<std::string, int> targets[] = {
+      {"type=b%C3%A9&id=%E2%82%AC", 0},
+      {"type=%ff", 400},
+      {"type=%C3", 400},
+      {"type=a%0Ab", 400},
+      {"type=sluice.gap", 400},
+      {"type=" + much, 400},
+      {"id=%fe", 400},
+      {"id=a%0Ab", 0},
+      {"id=" + much, 400},
+  };
+  for (const auto& [query, status] : targets)
+    EXPECT_EQ(call_of("/streams/a-1?" + query, "content-length: 1\r\n", "POST").status, status)
+        << query;
 }
 
 TEST(HubCall, AnIdCountsBeforeAPositionAndTheFieldBeforeTheQuery) {
