@@ -186,12 +186,14 @@ void SqliteCommits::try_again() {
   }
 }
 
+// History that is due to go goes all the same, in the room that the ballast was.
 bool SqliteCommits::try_full() {
-  if (!room_.take_ballast() || !room_.has(0)) return false;
-  SqliteResult result = writer_->checkpoint_rest();
-  if (result == SqliteResult::kDone) result = probe_sqlite_file(writer_->db());
+  SqliteResult result = writer_->write(pending_, 0);
+  if (result == SqliteResult::kDone) result = writer_->checkpoint_rest();
+  bool has_room = room_.take_ballast() && room_.has(0);
+  if (result == SqliteResult::kDone && has_room) result = probe_sqlite_file(writer_->db());
   if (result == SqliteResult::kIo) anew_ = true;
-  return result == SqliteResult::kDone;
+  return result == SqliteResult::kDone && has_room;
 }
 
 bool SqliteCommits::try_anew() {

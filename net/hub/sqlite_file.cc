@@ -4,8 +4,10 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <system_error>
 #include <unistd.h>
 
 #include "core/text.h"
@@ -85,7 +87,10 @@ const char* fault_of(const std::string& file) {
   int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return errno == ENOENT ? nullptr : error_name(errno);
   ssize_t got = read(fd, head.data(), head.size());
+  struct stat found {};
+  bool several = fstat(fd, &found) == 0 && S_ISREG(found.st_mode) && found.st_nlink > 1;
   close(fd);
+  if (several) return "it has several names (hard links), and a log beside each of them";
   if (got == 0) return nullptr;  // SQLite takes it for a new one, and so do we
   if (got < 0) return error_name(errno);
   return std::string_view(head.data(), static_cast<size_t>(got)) == kMagic
@@ -165,6 +170,17 @@ SqliteResult read_epoch(SqliteDb& db, bool log_had_frames, HubEpoch& epoch, bool
 }
 
 }  // namespace
+
+std::string behind_links(std::string file) {
+  constexpr int kLinksMax = 40;  // as the kernel has it
+  std::error_code error;
+  for (int i = 0; i < kLinksMax; ++i) {
+    std::filesystem::path target = std::filesystem::read_symlink(file, error);
+    if (error) break;
+    file = std::filesystem::path(file).replace_filename(target);
+  }
+  return file;
+}
 
 SqliteFile open_sqlite_file(const std::string& file, StoreAck ack, const char* vfs,
                             SqliteResult& result, std::string& error) {

@@ -17,6 +17,10 @@ struct SqliteFile {
   HubEpoch epoch;
 };
 
+// Its name where no link leads any further, be the file there or not: its log, its lock and its
+// ballast lie beside that one.
+std::string behind_links(std::string file);
+
 // Makes the file where there is none, and keeps its epoch unless something may be lost. Syncs what
 // it writes. An error is one line, with the file's name in it; the file is then as it was.
 // `result` says what kind of error it was.

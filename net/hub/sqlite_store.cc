@@ -11,6 +11,7 @@
 
 #include "core/check.h"
 #include "net/hub/sqlite_commits.h"
+#include "net/hub/sqlite_file.h"
 #include "net/hub/sqlite_reader.h"
 
 namespace sluice {
@@ -42,6 +43,11 @@ std::thread start_thread(const char* name, Run run) {
   std::thread thread(std::move(run));
   pthread_setname_np(thread.native_handle(), name);
   return thread;
+}
+
+SqliteStoreOptions settled(SqliteStoreOptions options) {
+  options.file = behind_links(std::move(options.file));
+  return options;
 }
 
 bool dense(const std::vector<StoredEvent>& events) {
@@ -125,7 +131,7 @@ class SqliteStore::Writing {
 };
 
 SqliteStore::SqliteStore(SqliteStoreOptions options, StoreUser& user)
-    : options_(std::move(options)),
+    : options_(settled(std::move(options))),
       user_(user),
       reading_(std::make_unique<Reading>(options_, user_)),
       writing_(std::make_unique<Writing>(options_, user_, reading_->reader())) {}

@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -355,6 +356,22 @@ TEST_F(SmallDiskTest, BeginsFullAndIsReadyWhenThereIsRoom) {
   opened.user.wait_for_states(2);
   opened.append(positions_.batch("a-1"));
   EXPECT_EQ(opened.user.last_answer(1), kDurable);
+}
+
+// How long it is kept is a promise, too.
+TEST_F(SmallDiskTest, HistoryThatIsTooOldGoesThoughTheDiskIsFull) {
+  {
+    Opened opened(options_);
+    opened.append(positions_.batch("a-1", 20));  // of 1970
+    opened.user.wait_for_answers(1);
+  }
+  fill(300'000);
+  options_.history.age_us_max = 3'600'000'000;
+  Opened opened(options_);
+  ASSERT_TRUE(opened.head) << opened.error;
+  while (opened.page({}).size() > 1) std::this_thread::yield();
+  EXPECT_EQ(opened.store->state(), StoreState::kFull);
+  EXPECT_THAT(opened.user.wait_for_states(1), SizeIs(1));
 }
 
 TEST_F(SmallDiskTest, OpensOnItsBallastWhereThereIsNoRoomAtAll) {

@@ -434,6 +434,28 @@ TEST_F(SqliteStoreTest, AFileIsForOneStoreAtATime) {
   EXPECT_EQ(third.head->last_global_position, 1U);
 }
 
+// Two writers of one file lose pages, and each of them gives positions that the other gives, too.
+TEST_F(SqliteStoreTest, AFileIsOneWhateverItIsCalled) {
+  std::filesystem::create_symlink("hub.db", folder_.file("relative.db"));
+  std::filesystem::create_symlink(folder_.file("relative.db"), folder_.file("link.db"));
+  {
+    Opened first(options_for(folder_.file("link.db")));  // which makes it
+    EXPECT_TRUE(first.append(positions_.batch("a-1")));
+    for (const char* name : {"hub.db", "relative.db", "link.db"}) {
+      Opened second(options_for(folder_.file(name)));
+      EXPECT_FALSE(second.head) << name;
+      EXPECT_THAT(second.error, HasSubstr("hub.db-lock is locked: another hub")) << name;
+    }
+  }
+  EXPECT_EQ(Opened(options_for(file_)).head->last_global_position, 1U);
+  std::filesystem::create_hard_link(file_, folder_.file("hard.db"));
+  Opened hard(options_for(folder_.file("hard.db")));
+  EXPECT_THAT(hard.error, HasSubstr("hard.db cannot be used: it has several names"));
+  std::filesystem::create_symlink("one.db", folder_.file("two.db"));
+  std::filesystem::create_symlink("two.db", folder_.file("one.db"));
+  EXPECT_FALSE(Opened(options_for(folder_.file("one.db"))).head);
+}
+
 TEST_F(SqliteStoreTest, ATextIsNoStore) {
   write("hub.db", "something that somebody has written by hand");
   Opened opened(options_for(file_));
