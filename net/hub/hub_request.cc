@@ -341,7 +341,9 @@ void HubRequest::serve_last() {
   if (hub_.pages() && last_before_ > 0 && held < limits::kHubLastScannedMax)
     hub_.pages()->ask(*this);
   else
-    problem(404, "The hub holds no such message.");
+    problem(404, held < limits::kHubLastScannedMax
+                     ? "The hub holds no such message."
+                     : "None of the stream's last 10,000 messages is such a one.");
 }
 
 // --- answering ---

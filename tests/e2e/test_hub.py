@@ -117,6 +117,18 @@ def test_reading_messages(rig):
     assert ask(rig, gateway, "/hub/streams/nobody-1/messages")[2] == []
 
 
+def test_the_last_of_a_type_is_looked_for_among_ten_thousand(rig):
+    gateway = hub_gateway(rig)
+    publish(rig, gateway, "a-1", {"type": "Old"})
+    for _ in range(10):
+        publish(rig, gateway, "a-1", *[{"type": "New"}] * 999)
+    publish(rig, gateway, "a-1", *[{"type": "New"}] * 9)
+    assert ask(rig, gateway, "/hub/streams/a-1/last?type=Old")[2]["position"] == 0
+    publish(rig, gateway, "a-1", {"type": "New"})
+    status, _, answer = ask(rig, gateway, "/hub/streams/a-1/last?type=Old")
+    assert status == 404 and "last 10,000" in answer["detail"]
+
+
 def test_a_group_and_correlation(rig):
     gateway = hub_gateway(rig)
     names = ["account-123", "account-123+456", "account-1", "account-", "account"]
