@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/file_stamps.h"
 #include "core/log.h"
 #include "net/base/address.h"
 #include "net/base/content_coding.h"
@@ -264,6 +265,7 @@ struct Config {
   ClientAuth tls_client_auth = ClientAuth::kRequired;
   std::vector<TlsKeyPair> tls_keys;                       // of the two, in order
   std::shared_ptr<const TlsServer> tls_server = nullptr;  // of these (net/tls/load_tls.h)
+  FileStamps tls_server_files = {};                       // from before it was read
   uint64_t tls_handshake_timeout_ms = 10'000;
   uint64_t tls_handshakes_max = 1'000;  // under way, per worker
   bool tls_lean_records = false;        // of clients: without OpenSSL's SSL object

@@ -3,13 +3,13 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <string>
 #include <sys/eventfd.h>
 #include <system_error>
 #include <thread>
 #include <unistd.h>
 #include <utility>
-
-#include "core/file_stamps.h"
+#include <vector>
 
 namespace sluice {
 
@@ -57,15 +57,11 @@ FileFollower::~FileFollower() {
   shared_->wake.notify_one();
 }
 
-bool FileFollower::follow(std::vector<std::string> files) {
+bool FileFollower::follow(FileStamps read) {
   std::lock_guard guard(shared_->lock);
-  FileStamps known;
-  for (const std::string& file : files) {
-    auto found = shared_->known.find(file);
-    known.emplace(file, found == shared_->known.end() ? stamp_of(file) : found->second);
-  }
-  shared_->files = std::move(files);
-  shared_->known = std::move(known);
+  shared_->files.clear();
+  for (const auto& [file, stamp] : read) shared_->files.push_back(file);
+  shared_->known = std::move(read);
   shared_->last.clear();
   if (shared_->runs || shared_->files.empty()) return true;
   try {

@@ -6,8 +6,8 @@
 #pragma once
 
 #include <memory>
-#include <string>
-#include <vector>
+
+#include "core/file_stamps.h"
 
 namespace sluice {
 
@@ -18,9 +18,9 @@ class FileFollower {
   FileFollower(const FileFollower&) = delete;
   FileFollower& operator=(const FileFollower&) = delete;
 
-  // Those from here on. What is known of files that were among the former ones stays. Starts the
-  // thread; false: none is to be had.
-  bool follow(std::vector<std::string> files);
+  // Those from here on, which were read when they were so: what has changed since then is told.
+  // Starts the thread; false: none is to be had.
+  bool follow(FileStamps read);
   // To be polled; take_change() is true then, once for each change.
   int fd() const;
   bool take_change();

@@ -34,12 +34,10 @@ int main(int argc, char** argv) {
   }
   if (read.config->filter_test) return sluice::run_filter_test(*read.config);
   try {
-    sluice::CertificateFiles certificates{
-        .files = sluice::tls_server_files,
-        .read = [ticket_keys](sluice::Config& config, auto& warnings) {
-          return sluice::load_tls_server(config, ticket_keys, warnings);
-        }};
-    return sluice::Server(std::move(read.config), read_config, std::move(certificates)).run();
+    auto read_certificates = [ticket_keys](sluice::Config& config, auto& warnings) {
+      return sluice::load_tls_server(config, ticket_keys, warnings);
+    };
+    return sluice::Server(std::move(read.config), read_config, read_certificates).run();
   } catch (const std::exception& error) {  // no memory, no thread: at start, before any traffic
     (void)std::fprintf(stderr, "sluice: cannot start: %s\n", error.what());
     return 1;

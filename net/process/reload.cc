@@ -70,7 +70,7 @@ void Server::begin_reload() {
 }
 
 void Server::follow_certificates() {
-  if (certificates_.files && !follower_.follow(certificates_.files(current())))
+  if (read_certificates_ && !follower_.follow(current().tls_server_files))
     warn("no thread can be started that notices when certificates change; reload then");
 }
 
@@ -81,7 +81,7 @@ void Server::begin_renewal() {
     return;
   }
   renewing_ = true;
-  begin_reading([config = std::make_shared<Config>(current()), read = certificates_.read] {
+  begin_reading([config = std::make_shared<Config>(current()), read = read_certificates_] {
     ConfigResult result{.config = nullptr, .message = ""};
     result.message = read(*config, result.warnings);
     if (result.message.empty()) result.config = config;

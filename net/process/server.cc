@@ -83,10 +83,10 @@ std::string make_instance() {
 }  // namespace
 
 Server::Server(std::shared_ptr<Config> config, std::function<ConfigResult()> read_again,
-               CertificateFiles certificates)
+               ReadNamedFiles read_certificates)
     : config_(std::move(config)),
       read_again_(std::move(read_again)),
-      certificates_(std::move(certificates)) {
+      read_certificates_(std::move(read_certificates)) {
   config_->instance = make_instance();
 }
 

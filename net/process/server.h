@@ -22,18 +22,12 @@
 
 namespace sluice {
 
-// The files of certificates that a configuration names, and what reads them anew for it.
-struct CertificateFiles {
-  std::function<std::vector<std::string>(const Config&)> files;
-  ReadNamedFiles read;
-};
-
 class Server {
  public:
-  // `read_again` reads flags and file anew, for a reload. `certificates`: followed, where there are
-  // any.
+  // `read_again` reads flags and file anew, for a reload; `read_certificates` those of a
+  // configuration, once their files have changed.
   Server(std::shared_ptr<Config> config, std::function<ConfigResult()> read_again,
-         CertificateFiles certificates = {});
+         ReadNamedFiles read_certificates = {});
   ~Server();
 
   // Runs until told to stop; the exit status.
@@ -100,7 +94,7 @@ class Server {
 
   const std::shared_ptr<Config> config_;  // of the start; its settings that take a restart hold
   const std::function<ConfigResult()> read_again_;
-  const CertificateFiles certificates_;
+  const ReadNamedFiles read_certificates_;
   FileFollower follower_;
   std::shared_ptr<const ConfigSnapshot> snapshot_;  // that is running
   Features features_;

@@ -23,10 +23,19 @@ std::string load_ocsp(Config& config, std::vector<Credentials>& all,
   return "";
 }
 
+std::vector<std::string> files_towards_clients(const Config& config) {
+  std::vector<std::string> files = config.tls_ocsp_files;
+  for (const TlsKeyPair& pair : config.tls_keys) files.insert(files.end(), {pair.cert, pair.key});
+  for (const std::string& file : {config.tls_ticket_keys_file, config.tls_client_ca_file})
+    if (!file.empty()) files.push_back(file);
+  return files;
+}
+
 }  // namespace
 
 std::string load_tls_server(Config& config, const std::shared_ptr<TicketKeys>& ticket_keys,
                             std::vector<std::string>& warnings) {
+  config.tls_server_files = stamps_of(files_towards_clients(config));
   std::vector<Credentials> all;
   for (TlsKeyPair& pair : config.tls_keys) {
     Credentials& one = all.emplace_back();
@@ -52,14 +61,6 @@ std::string load_tls_server(Config& config, const std::shared_ptr<TicketKeys>& t
       {.ca_file = config.tls_client_ca_file,
        .required = config.tls_client_auth == ClientAuth::kRequired});
   return wrong.empty() ? "" : "tls-cert: " + wrong;
-}
-
-std::vector<std::string> tls_server_files(const Config& config) {
-  std::vector<std::string> files = config.tls_ocsp_files;
-  for (const TlsKeyPair& pair : config.tls_keys) files.insert(files.end(), {pair.cert, pair.key});
-  for (const std::string& file : {config.tls_ticket_keys_file, config.tls_client_ca_file})
-    if (!file.empty()) files.push_back(file);
-  return files;
 }
 
 std::string load_tls(Config& config, const std::shared_ptr<TicketKeys>& ticket_keys,

@@ -13,11 +13,9 @@
 
 namespace sluice {
 
-// The part towards clients: that of their listeners.
+// The part towards clients: that of their listeners. Notes what its files were like before.
 std::string load_tls_server(Config& config, const std::shared_ptr<TicketKeys>& ticket_keys,
                             std::vector<std::string>& warnings);
-// The files of that part.
-std::vector<std::string> tls_server_files(const Config& config);
 
 // "" or what is wrong, in a line: where, what, what would be right. Keys of tickets and clients
 // live from one configuration to the next.

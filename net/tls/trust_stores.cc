@@ -89,8 +89,9 @@ void TrustStores::look_again() {
   for (auto& [file, kept] : stores_) kept.looked_at = false;
 }
 
-void TrustStores::drop_others() {
-  std::erase_if(stores_, [](const auto& entry) { return !entry.second.looked_at; });
+void TrustStores::drop_others(const std::set<const x509_store_st*>& used) {
+  std::erase_if(stores_,
+                [&used](const auto& entry) { return !used.contains(entry.second.store.get()); });
 }
 
 }  // namespace sluice

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 
 #include "core/file_stamps.h"
@@ -17,8 +18,8 @@ class TrustStores {
   x509_store_st* find(const std::string& file, std::string* wrong);
   // Another reading of a configuration begins: whether files have changed is looked at again.
   void look_again();
-  // What nobody has asked for since then goes.
-  void drop_others();
+  // What is not among these goes.
+  void drop_others(const std::set<const x509_store_st*>& used);
 
  private:
   struct Kept {
