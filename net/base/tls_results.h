@@ -37,9 +37,10 @@ struct TlsCounters {
   }
 
   std::array<std::array<uint64_t, kTlsVersions>, kTlsResults> handshakes{};
-  uint64_t broken =
-      0;  // connections that broke behind their handshake: records that were not valid
-  RecordCounters records;  // of connections with lean records
+  // Connections that broke behind their handshake: records that were not valid.
+  uint64_t broken = 0;
+  uint64_t renegotiations_refused = 0;  // of TLS 1.2
+  RecordCounters records;               // of connections with lean records
 };
 
 }  // namespace sluice

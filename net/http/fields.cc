@@ -18,6 +18,7 @@ constexpr KnownField kKnownFields[] = {
     {"te", kHopByHop},
     {"trailer", kHopByHop},  // we drop trailers
     {"upgrade", kHopByHop},
+    {"http2-settings", kHopByHop},  // of an upgrade that is not made
     {"keep-alive", kHopByHop},
     {"proxy-connection", kHopByHop},
     {"proxy-authenticate", kHopByHop},

@@ -100,7 +100,7 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
   void on_padding_only() override { flood(Http2Flood::kEmptyData); }
   void on_ping_answered() override;
   void on_peer_ends(uint32_t code) override;
-  void on_priority(Http2Stream& stream, std::string_view priority) override;
+  void on_priority(int32_t id, Http2Stream* stream, std::string_view priority) override;
   void on_reset(bool ours, uint32_t code) override;
   void on_end_said(uint32_t code) override;
   void on_output(std::string_view bytes) override;
@@ -146,6 +146,8 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
   int8_t most_urgent_ = kLeastUrgent;  // of those that have a frame in the batch
   int8_t holds_back_ = kLeastUrgent;   // of those of them that have more
   bool held_back_ = false;             // somebody less urgent
+  int8_t told_urgency_ = 0;            // of the stream told_id_, before it began
+  int32_t told_id_ = 0;
   uint64_t body_bytes_sent_ = 0;
   size_t promised_ = 0;                    // by next_body(), for the frame that follows
   Http2Stream* ends_with_head_ = nullptr;  // whose end is in the head that follows

@@ -26,8 +26,7 @@ bool is_one_word(std::string_view text) {
 
 }  // namespace
 
-int urgency_of(std::string_view priority) {
-  int urgency = 3;
+int urgency_of(std::string_view priority, int urgency) {
   any_list_element(priority, [&urgency](std::string_view member) {
     bool valid =
         member.size() == 3 && member.starts_with("u=") && member[2] >= '0' && member[2] <= '7';
@@ -61,7 +60,7 @@ void Http2RequestHead::add(std::string_view name, std::string_view value) {
     cookie_ += value;
     return;
   }
-  if (name == "priority") urgency_ = urgency_of(value);
+  if (name == "priority") urgency_ = urgency_of(value, urgency_);
   // nghttp2 refuses it; the body's framing is ours to say.
   bad_field_ |= name == "transfer-encoding";
   has_length_ |= name == "content-length";

@@ -14,9 +14,9 @@
 
 namespace sluice {
 
-// The "u" of a Priority field (RFC 9218): 0 is the most urgent, 7 the least; 3 where there is none,
-// or none that is valid.
-int urgency_of(std::string_view priority);
+// The "u" of a Priority field (RFC 9218): 0 is the most urgent, 7 the least. Where it has none, or
+// none that is valid, that of the lines before it, which are one list with it.
+int urgency_of(std::string_view priority, int urgency = 3);
 
 class Http2RequestHead {
  public:

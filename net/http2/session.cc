@@ -123,8 +123,8 @@ struct Http2Session::Callbacks {
         break;
       case NGHTTP2_PRIORITY_UPDATE: {
         const auto* update = static_cast<nghttp2_ext_priority_update*>(frame->ext.payload);
-        if (Http2Stream* stream = stream_of(session, update->stream_id))
-          to.on_priority(*stream, text_of(update->field_value, update->field_value_len));
+        to.on_priority(update->stream_id, stream_of(session, update->stream_id),
+                       text_of(update->field_value, update->field_value_len));
         break;
       }
       default:

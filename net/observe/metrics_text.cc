@@ -248,6 +248,15 @@ void render_tls(Page& page, const Config& config, const Workers& workers) {
            {{"side", "client"}});
   page.add(sum(workers, [](const WorkerSnapshot& w) { return w.metrics.upstream_tls.broken; }),
            {{"side", "upstream"}});
+  page.counter("sluice_tls_renegotiations_refused",
+               "Handshakes that a peer asked for within a TLS 1.2 connection, by side.");
+  page.add(
+      sum(workers, [](const WorkerSnapshot& w) { return w.metrics.tls.renegotiations_refused; }),
+      {{"side", "client"}});
+  page.add(
+      sum(workers,
+          [](const WorkerSnapshot& w) { return w.metrics.upstream_tls.renegotiations_refused; }),
+      {{"side", "upstream"}});
   page.gauge("sluice_tls_handshakes_under_way", "TLS handshakes with clients that have begun.");
   page.add(sum(workers, [](const WorkerSnapshot& w) { return w.handshakes; }));
   render_records(page, workers);

@@ -40,6 +40,7 @@ std::string TlsClient::set_up(const UpstreamTls& settings, X509_STORE* trusted) 
   SSL_CTX* context = context_.get();
   if (!context) return "TLS cannot be set up: " + openssl_error();
   set_up_versions(context);
+  count_renegotiations(context);
   if (!settings.insecure) {
     SLUICE_CHECK(trusted);
     SSL_CTX_set1_cert_store(context, trusted);

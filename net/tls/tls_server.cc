@@ -156,6 +156,7 @@ std::string TlsServer::set_up() {
     if (!ok) return "the certificate is refused: " + openssl_error();
   }
   set_up_versions(context);
+  count_renegotiations(context);
   SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
   // Tickets alone: nothing is kept here for clients that may never come back.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);

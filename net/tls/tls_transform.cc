@@ -155,6 +155,12 @@ class TlsTransform final : public Transform {
     if (!self.secrets_) self.secrets_ = std::make_unique<TrafficSecrets>();
     self.secrets_->note(line);
   }
+  // For the context, too.
+  static void note_state(const SSL* ssl, int what, int value) {
+    if (what != SSL_CB_WRITE_ALERT || (value & 0xff) != SSL_AD_NO_RENEGOTIATION) return;
+    auto& self = *static_cast<TlsTransform*>(BIO_get_data(SSL_get_rbio(ssl)));
+    ++self.counters_.renegotiations_refused;
+  }
 
  private:
   static BIO_METHOD* bio_method();
@@ -416,6 +422,10 @@ bool TlsTransform::renew_key_in_time() {
 }
 
 }  // namespace
+
+void count_renegotiations(ssl_ctx_st* context) {
+  SSL_CTX_set_info_callback(context, TlsTransform::note_state);
+}
 
 void let_go_after_handshakes(ssl_ctx_st* context) {
   SSL_CTX_set_keylog_callback(context, TlsTransform::note_secret);

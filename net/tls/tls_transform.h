@@ -28,6 +28,9 @@ std::unique_ptr<Transform> make_tls_client(Handle<ssl_st> ssl, std::shared_ptr<c
                                            TlsCounters& counters,
                                            uint64_t records_per_key = kRecordsPerKey);
 
+// Of any context for these, which refuses them by itself.
+void count_renegotiations(ssl_ctx_st* context);
+
 // Of a server's context: a connection with TLS 1.3 goes on without its SSL object once its
 // handshake is done (net/tls/lean_transform.h), if its cipher allows that.
 void let_go_after_handshakes(ssl_ctx_st* context);

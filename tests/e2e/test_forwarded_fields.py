@@ -152,8 +152,9 @@ def test_via_is_appended_to(rig):
 
 def test_hop_by_hop_fields_end_here(rig):
     request = forwarded(rig, "Connection: keep-alive, X-Mine", "X-Mine: 1", "Keep-Alive: timeout=5",
-                        "Proxy-Connection: keep-alive", "TE: trailers", "Proxy-Authorization: Basic x", "X-Kept: 1")
-    for name in ("x-mine", "keep-alive", "proxy-connection", "te", "proxy-authorization", "upgrade"):
+                        "Proxy-Connection: keep-alive", "TE: trailers", "HTTP2-Settings: AAMAAABk",
+                        "Proxy-Authorization: Basic x", "X-Kept: 1")
+    for name in ("x-mine", "keep-alive", "proxy-connection", "te", "http2-settings", "proxy-authorization", "upgrade"):
         assert name not in request, name
     assert request.get("x-kept") == "1"
 

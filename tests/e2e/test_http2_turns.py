@@ -16,11 +16,12 @@ def endless(server, request):
         server.send(b"b" * 65536)
 
 
-def shares_of_one_window(rig, *fields, update=b""):
+def shares_of_one_window(rig, *fields, early=b"", update=b""):
     """Bytes of each stream, where all of them have much to send and the connection has one window for that."""
     upstream = rig.upstream()
     gateway = rig.gateway(upstream, "--buffer-size", "128k", "--buffer-size-max", "128k", "--event-hold", "128k")
     client = rig.http2(gateway, window=0, connection_window=False)
+    client.send(early)
     streams = [client.request("GET", f"/{n}", *([("priority", field)] if field else []))
                for n, field in enumerate(fields)]
     servers = [upstream.accept() for _ in streams]
@@ -47,6 +48,11 @@ def test_equals_take_turns(rig):
 def test_a_client_may_change_its_mind(rig):
     update = frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0\x03u=0")
     assert shares_of_one_window(rig, None, None, update=update) == [0, 65_535]
+
+
+def test_a_client_may_say_so_before_it_asks(rig):
+    early = frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0\x03u=0")
+    assert shares_of_one_window(rig, None, "u=3", early=early) == [0, 65_535]
 
 
 def test_the_less_urgent_has_its_share(rig):

@@ -66,6 +66,7 @@ TEST(Http2RequestHead, ReadsTheUrgency) {
   EXPECT_EQ(read(request()).urgency, 3);
   EXPECT_EQ(read(request({{"priority", "u=1, i"}})).urgency, 1);
   EXPECT_EQ(read(request({{"priority", "i,u=7"}})).urgency, 7);
+  EXPECT_EQ(read(request({{"priority", "u=1"}, {"priority", "i"}})).urgency, 1);
   EXPECT_EQ(read(request({{"priority", "u=8"}})).urgency, 3);
   EXPECT_EQ(read(request({{"priority", "u=-1"}})).urgency, 3);
 }

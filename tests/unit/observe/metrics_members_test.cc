@@ -229,6 +229,7 @@ void MetricsMembers::fill_tls(TlsCounters& tls, const std::string& prefix,
           done ? "- 1.2 1.3" : "none - -");
   }
   shown(tls.broken, "sluice_tls_broken_total{side=" + side + "}");
+  shown(tls.renegotiations_refused, "sluice_tls_renegotiations_refused_total{side=" + side + "}");
 }
 
 void MetricsMembers::fill(RecordCounters& records) {

@@ -483,6 +483,7 @@ TEST_P(TlsTransformTest, RenegotiationIsRefusedAndDoesNotPileUp) {
   EXPECT_FALSE(server.broken);
   client.hear(server.say());
   EXPECT_EQ(client.reason, SSL_R_NO_RENEGOTIATION);
+  EXPECT_EQ(server_counters_.renegotiations_refused, 1U);
 }
 
 TEST_P(TlsTransformTest, AnUpstreamWithoutTlsIsFoundOut) {
