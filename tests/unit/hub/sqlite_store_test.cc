@@ -1,8 +1,10 @@
 #include "net/hub/sqlite_store.h"
 
+#include <chrono>
 #include <fstream>
 #include <sqlite3.h>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -380,6 +382,18 @@ TEST_F(SqliteStoreTest, HistoryIsTrimmedByAgeAndTheNewestStays) {
   opened.append(positions_.batch("a-1"));
   opened.user.wait_for_answers(2);
   EXPECT_THAT(opened.page({}), SizeIs(2));
+}
+
+TEST_F(SqliteStoreTest, HistoryIsTrimmedByAgeWhereNothingMoreComes) {
+  SqliteStoreOptions options = options_for(file_);
+  options.history.age_us_max = 3'600'000'000;
+  Opened opened(options);
+  opened.append(positions_.batch("a-1", 10));  // of 1970
+  opened.user.wait_for_answers(1);
+  auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (opened.page({}).size() > 1 && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::yield();
+  EXPECT_THAT(opened.page({}), SizeIs(1));
 }
 
 TEST_F(SqliteStoreTest, TheLogIsEmptiedAsItGrows) {
