@@ -542,6 +542,26 @@ TEST_F(SqliteStoreTest, DamagedPagesAreTold) {
   EXPECT_GT(told, 5U);
 }
 
+// Its rows are all read at the start, and are whole: only the writer needs the index.
+TEST_F(SqliteStoreTest, DamageThatIsFoundWhileWritingIsForGood) {
+  {
+    Opened opened(options_for(file_));
+    opened.append(positions_.batch("a-1"));
+  }
+  std::string root = "SELECT rootpage FROM sqlite_schema WHERE name = 'events_of_category'";
+  size_t page = std::stoul(query(root).at(0)) - 1;
+  std::string damaged = content("hub.db");
+  damaged.replace(page * 4096, 4096, 4096, '\x5A');
+  write("hub.db", damaged);
+  Opened opened(options_for(file_));
+  ASSERT_TRUE(opened.head) << opened.error;
+  opened.append(positions_.batch("a-1"));
+  EXPECT_EQ(opened.user.last_answer(1), StoreOutcome::kFailed);
+  EXPECT_EQ(opened.user.wait_for_states(1)[0].first, StoreState::kBroken);
+  // What is there is still read.
+  EXPECT_THAT(opened.page({}), SizeIs(1));
+}
+
 TEST_F(SqliteStoreTest, ATornFileIsTold) {
   {
     Opened opened(options_for(file_));
