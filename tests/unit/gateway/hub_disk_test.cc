@@ -79,11 +79,11 @@ class HomeAndDisk : public ::testing::Test {
     auto streams = [](Gateway& gateway) { return gateway.streams().live(); };
     while (worker_->ask(streams) < count) std::this_thread::yield();
   }
-  uint64_t appended() {
+  HubCounts counts() {
     return worker_->ask([](Gateway& gateway) {
       WorkerSnapshot now;
       gateway.snapshot(now);
-      return now.hubs.front().appended;
+      return now.hubs.front();
     });
   }
 
@@ -126,7 +126,29 @@ TEST_F(HomeAndDisk, OnlyWhatIsShownCountsAsAppended) {
   Wire publisher = publish("account-1");
   disk_->answer(1, StoreOutcome::kDurable);
   EXPECT_THAT(publisher.receive_through("}\n"), HasSubstr("\"position\":0"));
-  EXPECT_EQ(appended(), 1U);
+  EXPECT_EQ(counts().appended, 1U);
+}
+
+TEST_F(HomeAndDisk, WhatTheDiskDoesNotHaveYetIsCounted) {
+  Wire publisher = publish("account-1");
+  Wire other = publish("account-2");
+  disk_->wait_for(2);
+  EXPECT_EQ(counts().store_waiting, 2U);
+  disk_->answer_all(StoreOutcome::kDurable);
+  EXPECT_EQ(counts().store_waiting, 0U);
+}
+
+TEST_F(HomeAndDisk, EachTimeThatItFailsIsCountedOnce) {
+  EXPECT_EQ(counts().store_failing, 0U);
+  disk_->become(StoreState::kFull);
+  disk_->become(StoreState::kFailed);
+  EXPECT_EQ(counts().store_failing, 1U);
+  EXPECT_EQ(counts().store_failures, 1U);
+  disk_->become(StoreState::kReady);
+  EXPECT_EQ(counts().store_failing, 0U);
+  disk_->become(StoreState::kBroken);
+  EXPECT_EQ(counts().store_failing, 1U);
+  EXPECT_EQ(counts().store_failures, 2U);
 }
 
 class HomeOfShortHistory : public HomeAndDisk {
