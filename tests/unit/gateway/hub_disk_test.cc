@@ -151,6 +151,49 @@ TEST_F(HomeAndDisk, EachTimeThatItFailsIsCountedOnce) {
   EXPECT_EQ(counts().store_failures, 2U);
 }
 
+class HomeOfTwoHubs : public HomeAndDisk {
+ protected:
+  HomeOfTwoHubs() : HomeAndDisk(config()) {}
+
+  // Beside the one with the disk, one in memory.
+  static Config config() {
+    Config config = hub_config();
+    Route route = config.routes.back();
+    route.path = "/memory";
+    route.hub = "memory";
+    route.upstreams = {{.url = "hub:memory", .host = "memory", .address = {}}};
+    config.routes.push_back(std::move(route));
+    return config;
+  }
+
+  std::string publish_in_memory() {
+    Wire client = worker_->connect();
+    client.send(
+        "POST /memory/streams/account-1 HTTP/1.1\r\nhost: test\r\ncontent-length: 1\r\n\r\n7");
+    return client.receive_through("}\n");
+  }
+};
+
+TEST_F(HomeOfTwoHubs, OneInMemoryGoesOnWhateverBecomesOfTheOthersDisk) {
+  Wire subscriber = worker_->connect();
+  subscriber.send(
+      "GET /memory/streams/account-1 HTTP/1.1\r\nhost: test\r\n"
+      "accept: text/event-stream\r\n\r\n");
+  EXPECT_THAT(subscriber.receive_through("\r\n\r\n"), StartsWith("HTTP/1.1 200 "));
+  Wire waits = publish("account-1");
+  disk_->wait_for(1);
+  EXPECT_THAT(publish_in_memory(), StartsWith("HTTP/1.1 201 "));
+  subscriber.receive_through("data: 7\n\n");
+  for (auto [state, status] : {std::pair(StoreState::kFull, "HTTP/1.1 507 "),
+                               std::pair(StoreState::kFailed, "HTTP/1.1 503 "),
+                               std::pair(StoreState::kBroken, "HTTP/1.1 503 ")}) {
+    disk_->become(state);
+    EXPECT_THAT(publish("account-1").receive_through("}\n"), StartsWith(status));
+    EXPECT_THAT(publish_in_memory(), StartsWith("HTTP/1.1 201 "));
+    subscriber.receive_through("data: 7\n\n");
+  }
+}
+
 class HomeOfShortHistory : public HomeAndDisk {
  protected:
   HomeOfShortHistory() : HomeAndDisk(config()) {}
