@@ -261,6 +261,49 @@ TEST_F(StoreFaultTest, NamesOfRefusedEventsAreForgotten) {
   EXPECT_EQ(again.loaded.events[1].stream, "new-1");
 }
 
+// Another program's connection to the file, which writes in it for as long as it is told to.
+class Shell {
+ public:
+  explicit Shell(const std::string& file) {
+    EXPECT_EQ(sqlite3_open_v2(file.c_str(), &db_, SQLITE_OPEN_READWRITE, nullptr), SQLITE_OK);
+  }
+  ~Shell() { sqlite3_close(db_); }
+  Shell(const Shell&) = delete;
+  Shell& operator=(const Shell&) = delete;
+
+  void run(const char* sql) {
+    EXPECT_EQ(sqlite3_exec(db_, sql, nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(db_);
+  }
+
+ private:
+  sqlite3* db_ = nullptr;
+};
+
+// For longer than a commit waits for it.
+TEST_F(StoreFaultTest, AnotherProgramThatWritesOnlyDelays) {
+  for (StoreAck ack : {StoreAck::kDisk, StoreAck::kMemory}) {
+    Opened opened(options(ack));
+    Shell shell(file_);
+    shell.run("BEGIN IMMEDIATE");
+    std::unique_ptr<StoreBatch> batch = positions_.batch("a-1");
+    Event event = Event::of(batch->events.front());
+    opened.append(std::move(batch));
+    auto states = opened.user.wait_for_states(1);
+    EXPECT_EQ(states[0].first, StoreState::kFailed);
+    EXPECT_THAT(states[0].second, HasSubstr("locked"));
+    shell.run("COMMIT");
+    EXPECT_THAT(opened.user.wait_for_states(2).back(), Pair(StoreState::kReady, ""));
+    size_t answers = 1;
+    if (ack == StoreAck::kDisk) {
+      EXPECT_EQ(opened.user.last_answer(answers++), kFailed);
+      positions_.take_back(event);
+      opened.append(positions_.batch("a-1"));
+    }
+    EXPECT_EQ(opened.user.last_answer(answers), kDurable);
+  }
+  EXPECT_THAT(stored(), ElementsAre(1, 2));
+}
+
 TEST_F(StoreFaultTest, ALimitOfFileSizesIsAFullDisk) {
   (void)std::signal(SIGXFSZ, SIG_IGN);
   Opened opened(options());
