@@ -90,6 +90,21 @@ TEST(Home, AKeyIsRememberedForItsWindowAndNoLonger) {
   EXPECT_EQ(hub.publish(request).status, Status::kWrongVersion);
 }
 
+TEST(Home, OfMoreKeysThanItMayRememberTheOldestGoFirst) {
+  HubLog hub;
+  auto key = [](size_t number) { return "k" + std::to_string(number); };
+  for (size_t i = 0; i <= limits::kHubKeysMax; ++i)
+    hub.home.restore_key(Home::request_key("a-1", key(i)), {}, hub.now_ms);
+  PublishRequest request{.stream = "a-1", .events = {HubLog::draft("1")}, .key = key(1)};
+  EXPECT_EQ(hub.publish(request).status, Status::kDuplicate);
+  request.key = key(0);
+  EXPECT_EQ(hub.publish(request).status, Status::kAppended);
+  // Which took the place of the next one.
+  EXPECT_EQ(hub.publish(request).status, Status::kDuplicate);
+  request.key = key(1);
+  EXPECT_EQ(hub.publish(request).status, Status::kAppended);
+}
+
 TEST(Home, AMessageIdIsAppendedOnce) {
   HubLog hub;
   PublishRequest batch{
@@ -279,6 +294,16 @@ TEST(Home, ConsumersKeepTheirPositions) {
   EXPECT_TRUE(hub.home.set_consumer("c", 7));
   EXPECT_TRUE(hub.home.set_consumer("c", 5));
   EXPECT_EQ(hub.home.consumer("c"), 5U);
+}
+
+TEST(Home, KnowsNoMoreConsumersThanItMay) {
+  HubLog hub;
+  for (size_t i = 0; i < limits::kHubConsumersMax; ++i)
+    ASSERT_TRUE(hub.home.set_consumer("c" + std::to_string(i), 7));
+  EXPECT_FALSE(hub.home.set_consumer("more", 7));
+  EXPECT_FALSE(hub.home.consumer("more"));
+  EXPECT_TRUE(hub.home.set_consumer("c0", 8)) << "one that it knows";
+  EXPECT_EQ(hub.home.consumer("c0"), 8U);
 }
 
 }  // namespace
