@@ -80,14 +80,16 @@ class HubAllocation : public ::testing::Test {
     return worker_.ask(count) - before;
   }
 
-  // What deliveries cost beside their publishing, to 15 subscribers of these fields.
-  uint64_t cost_of_deliveries(const std::string& fields, const std::string& end) {
+  // What deliveries cost beside their publishing, to 15 subscribers of these fields and this mode.
+  uint64_t cost_of_deliveries(const std::string& fields, const std::string& end,
+                              const std::string& mode = "full") {
     std::string body = std::string(200, 'x') + "END";
     uint64_t alone = cost("account-1", "", body);
     EXPECT_GT(alone, kRequests) << "the worker's thread is not counted";
-    subscribers_.add(5, "/hub/streams/account-1", fields, end);
-    subscribers_.add(5, "/hub/categories/account", fields, end);
-    subscribers_.add(5, "/hub/subscribe?category=account&category=other", fields, end);
+    const std::string query = "?mode=" + mode;
+    subscribers_.add(5, "/hub/streams/account-1" + query, fields, end);
+    subscribers_.add(5, "/hub/categories/account" + query, fields, end);
+    subscribers_.add(5, "/hub/subscribe" + query + "&category=account&category=other", fields, end);
     uint64_t all = cost("account-1", "", body);  // some 4,500 more are delivered
     return all - std::min(all, alone);
   }
@@ -102,6 +104,10 @@ constexpr uint64_t kMost = kOfARequest * kRequests + kRequests / 10;
 
 TEST_F(HubAllocation, AnEventThatIsDeliveredCostsNone) {
   EXPECT_LT(cost_of_deliveries("", "END"), kRequests / 10);
+}
+
+TEST_F(HubAllocation, APokeThatIsDeliveredCostsNone) {
+  EXPECT_LT(cost_of_deliveries("", "}\n\n", "poke"), kRequests / 10);
 }
 
 class PackedHubAllocation : public HubAllocation {
