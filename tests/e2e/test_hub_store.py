@@ -168,6 +168,19 @@ def test_kills_under_load_lose_nothing_that_was_acknowledged(rig, tmp_path, thre
         (place, data) for place, _, _, data in stored]
 
 
+def test_no_stream_is_forgotten_for_a_new_one(rig, tmp_path):
+    limits = ("hub-streams=2", "hub-history-events=1")
+    for first in (0, 1):  # behind a restart, too
+        gateway = start(rig, tmp_path / "hub.db", *limits)
+        # In memory the second one's event takes the place of the first one's.
+        for stream in ("a-1", "b-1"):
+            status, answer = publish(gateway, stream, {"data": 1})
+            assert status == 201 and answer["position"] == first
+        status, answer = publish(gateway, "c-1", {"data": 1})
+        assert status == 403 and answer["detail"] == "The hub has as many streams as it may have."
+        gateway.stop()
+
+
 def test_people_read_it_with_sqlite_while_it_runs(rig, tmp_path):
     gateway = start(rig, tmp_path / "hub.db")
     publish(gateway, "account-1", {"type": "Paid", "data": {"a": 1}, "id": "936da01f-9abd-4d9d-80c7-02af85c822a8"})
