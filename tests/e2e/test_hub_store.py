@@ -213,6 +213,22 @@ def test_a_full_disk_is_told_and_over_when_there_is_room(rig, small_disk):
     assert subscriber.event()["data"] == "3"
 
 
+def test_a_hub_in_memory_goes_on_beside_one_whose_disk_is_full(rig, small_disk):
+    gateway = start(rig, small_disk / "hub.db", threads="2", flags=("--route", "path=/memory,hub=memory"))
+    subscriber = Subscriber(rig, gateway, "/memory/streams/a-1?position=0")
+    with open(small_disk / "filler", "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, 20 << 20)
+    for position in range(8):  # on either worker
+        assert publish(gateway, "a-1", {"data": 1})[0] == 507
+        status, answer = ask(gateway, "/memory/streams/a-1", "POST", str(position), Content_Type="text/plain")
+        assert status == 201 and answer["position"] == position
+        assert subscriber.event()["data"] == str(position)
+    gateway.wait_metric("sluice_hub_store_failing", 1, hub="main")
+    metrics = gateway.metrics()
+    assert metrics.sum("sluice_hub_store_failures_total", hub="main") == 1
+    assert metrics.sum("sluice_hub_store_failures_total") == 1, "and no other hub's"
+
+
 def test_a_start_on_a_full_disk_waits_for_room(rig, small_disk):
     filler = small_disk / "filler"
     with open(filler, "wb") as file:
