@@ -234,15 +234,21 @@ SqliteResult SqliteWriter::find_trim(uint64_t events_to_come, uint64_t& to) {
   if (limits_.events_max > 0 && events > limits_.events_max) {
     to = std::min(most, first_ - 1 + events - limits_.events_max);
   }
-  if (limits_.bytes_max > 0) {
+  const uint64_t held = last_ - (first_ - 1);
+  if (limits_.bytes_max > 0 && held > 0) {
     SqliteStatement& bytes = statements_->bytes;
     SqliteResult result = bytes.step();
-    if (result == SqliteResult::kRow &&
-        static_cast<uint64_t>(bytes.integer(0)) > limits_.bytes_max) {
-      to = most;
-    }
+    auto used = result == SqliteResult::kRow ? static_cast<double>(bytes.integer(0)) : 0;
     bytes.reset();
     if (result != SqliteResult::kRow) return result;
+    // If those to come are as large as those that are there, which a file that is nearly empty
+    // cannot tell.
+    const auto limit = static_cast<double>(limits_.bytes_max);
+    const double expected = used / static_cast<double>(held) * static_cast<double>(events);
+    if (used > limit / 2 && expected > limit) {
+      auto room = static_cast<uint64_t>(limit / expected * static_cast<double>(events));
+      to = std::max(to, std::min(most, first_ - 1 + events - room));
+    }
   }
   if (limits_.age_us_max > 0) {
     int64_t since_us = static_cast<int64_t>(wall_clock_ms() * 1000) - limits_.age_us_max;
