@@ -109,8 +109,11 @@ class CallReader {
       return allow("GET");
     }
     if (kind == "consumers" && count == 2) {
-      call_.what = head_.method() == "PUT" ? What::kStoreConsumer : What::kReadConsumer;
-      return allow("GET", "PUT") && take_name(parts[1], call_.consumer);
+      call_.what = head_.method() == "PUT"      ? What::kStoreConsumer
+                   : head_.method() == "DELETE" ? What::kDeleteConsumer
+                                                : What::kReadConsumer;
+      bool deletes = call_.what == What::kDeleteConsumer;
+      return allow("GET", deletes ? "DELETE" : "PUT") && take_name(parts[1], call_.consumer);
     }
     if (kind == "groups" && count >= 2) {
       call_.what = head_.method() == "DELETE" ? What::kDeleteGroup : What::kReadGroup;

@@ -38,6 +38,7 @@ struct HubCall {
     kPublish,
     kReadConsumer,
     kStoreConsumer,
+    kDeleteConsumer,
     kReadGroup,
     kAck,  // of a group's member
     kDeleteGroup,
@@ -82,7 +83,9 @@ struct HubCall {
 
   // One stream alone; ids are its own then.
   bool single() const { return sources.size() == 1 && !sources.front().is_category; }
-  bool publishes() const { return what == What::kPublish || what == What::kStoreConsumer; }
+  bool publishes() const {
+    return what == What::kPublish || what == What::kStoreConsumer || what == What::kDeleteConsumer;
+  }
   // More than a reader does: it publishes, or has to do with the members of a group.
   bool changes() const {
     return publishes() || what == What::kAck || what == What::kDeleteGroup || joins_group();

@@ -55,7 +55,7 @@ struct HomeCall {
   std::string body = {};  // of the request; events that are published are views of it
   PublishRequest publish = {};
   std::string consumer = {};
-  std::optional<uint64_t> position = {};  // of the consumer
+  std::optional<uint64_t> position = {};  // of the consumer; to be stored: nullopt, it is to go
   std::optional<uint64_t> before = {};    // where it is to be stored: what it was
   bool stored = false;
   // Whether the answer waits until it is durable, be it shown before or not; nullopt: where it is

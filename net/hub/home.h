@@ -131,7 +131,9 @@ class Home {
   std::optional<uint64_t> consumer(const std::string& id) const;
   // False: there are too many.
   bool set_consumer(const std::string& id, uint64_t position);
-  // The store has refused it.
+  // False: there was none.
+  bool drop_consumer(const std::string& id) { return consumers_.erase(id) > 0; }
+  // The store has refused either of them.
   void take_back_consumer(const std::string& id, std::optional<uint64_t> before);
 
  private:

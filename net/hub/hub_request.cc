@@ -114,12 +114,13 @@ void HubRequest::dispatch() {
       publish();
       return;
     case HubCall::What::kReadConsumer:
-    case HubCall::What::kStoreConsumer: {
+    case HubCall::What::kStoreConsumer:
+    case HubCall::What::kDeleteConsumer: {
       HomeCall& call = asks();
       call.consumer = call_->consumer;
-      call.kind = HomeCall::Kind::kReadConsumer;
+      call.kind =
+          call_->publishes() ? HomeCall::Kind::kStoreConsumer : HomeCall::Kind::kReadConsumer;
       if (call_->what == HubCall::What::kStoreConsumer) {
-        call.kind = HomeCall::Kind::kStoreConsumer;
         call.position = read_position(call.body, hubs_.json_check());
         if (!call.position) {
           problem(400, "The body is {\"position\": N}, with a whole number from 0 on.");
@@ -196,14 +197,16 @@ void HubRequest::on_home_answer(HomeCall& call) {
     answer_publish(call);
     return;
   }
-  if (call.kind == HomeCall::Kind::kStoreConsumer && !call.stored) {
+  // Where it is now, or was last.
+  std::optional<uint64_t> position = call.position ? call.position : call.before;
+  if (call.kind == HomeCall::Kind::kStoreConsumer && call.position && !call.stored) {
     problem(403, "The hub has as many consumers as it may have.");
-  } else if (!call.position) {
+  } else if (!position) {
     problem(404, "That consumer has stored no position.");
   } else {
     std::string body = "{";
     append_member(body, "consumer", call.consumer);
-    append_member(body, "position", *call.position);
+    append_member(body, "position", *position);
     answer(200, body += "}\n");
   }
 }

@@ -292,7 +292,8 @@ void LocalHub::serve(HomeCall& call) {
         break;
       }
       call.before = home_->consumer(call.consumer);
-      call.stored = home_->set_consumer(call.consumer, *call.position);
+      call.stored = call.position ? home_->set_consumer(call.consumer, *call.position)
+                                  : home_->drop_consumer(call.consumer);
       break;
     case HomeCall::Kind::kGroup:
       serve_group(call);

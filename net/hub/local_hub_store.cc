@@ -109,7 +109,8 @@ void LocalHub::store_event(Block& block, const EventDraft& draft) {
 // What goes with the events, or instead.
 void LocalHub::store_rest(const HomeCall& call) {
   if (call.kind == HomeCall::Kind::kStoreConsumer && call.stored) {
-    unstored_->open().add_consumer({.id = call.consumer, .position = *call.position});
+    unstored_->open().add_consumer(
+        {.id = call.consumer, .position = call.position.value_or(0), .gone = !call.position});
     context_.loop.flush_later(*this);
   }
   if (call.group && !call.group->rows.empty()) {

@@ -268,6 +268,10 @@ def test_consumers(rig):
     assert ask(rig, gateway, "/hub/consumers/c")[2] == {"consumer": "c", "position": 7}
     for body in (b"", b"7", b'{"position": -1}', b'{"position": "7"}', b'{"place": 7}'):
         assert ask(rig, gateway, "/hub/consumers/c", method="PUT", body=body)[0] == 400
+    status, _, answer = ask(rig, gateway, "/hub/consumers/c", method="DELETE")
+    assert (status, answer) == (200, {"consumer": "c", "position": 7})
+    assert ask(rig, gateway, "/hub/consumers/c")[0] == 404
+    assert ask(rig, gateway, "/hub/consumers/c", method="DELETE")[0] == 404
 
 
 @pytest.mark.parametrize("status, method, target, fields, body", [

@@ -48,7 +48,9 @@ def test_a_restart_keeps_all_of_it(rig, tmp_path, ack, threads):
         201, {"stream": "account-1", "position": 1, "globalPosition": 2, "appended": 2})
     status, _ = ask(first, "/hub/streams/account-2?type=Said", "POST", "two\nlines", Content_Type="text/plain")
     assert status == 201
-    assert ask(first, "/hub/consumers/reader", "PUT", '{"position": 7}')[0] == 200
+    for name in ("reader", "former"):
+        assert ask(first, f"/hub/consumers/{name}", "PUT", '{"position": 7}')[0] == 200
+    assert ask(first, "/hub/consumers/former", "DELETE") == (200, {"consumer": "former", "position": 7})
     before = (messages(first, "categories/account"), ask(first, "/hub/")[1]["epoch"],
               ask(first, "/hub/streams/account-1")[1]["epoch"])
     single = Subscriber(rig, first, "/hub/streams/account-1?position=0")
@@ -61,6 +63,7 @@ def test_a_restart_keeps_all_of_it(rig, tmp_path, ack, threads):
             ask(second, "/hub/streams/account-1")[1]["epoch"]) == before
     assert [message["position"] for message in messages(second, "categories/account", "&correlation=x")] == [0]
     assert ask(second, "/hub/consumers/reader") == (200, {"consumer": "reader", "position": 7})
+    assert ask(second, "/hub/consumers/former")[0] == 404
     assert ask(second, "/hub/streams/account-1/version") == (200, {"version": 1})
     # Subscribers go on behind what they have, and are told of no gap.
     single = Subscriber(rig, second, "/hub/streams/account-1", single.last_id)
@@ -205,6 +208,7 @@ def test_a_full_disk_is_told_and_over_when_there_is_room(rig, small_disk):
     assert subscriber.event()["data"] == "1"
     assert len(messages(gateway, "streams/a-1")) == 1
     assert ask(gateway, "/hub/consumers/c", "PUT", '{"position": 1}')[0] == 507
+    assert ask(gateway, "/hub/consumers/d", "DELETE")[0] == 507
     assert ask(gateway, "/hub/consumers/d")[1]["position"] == 2, "it has been taken back"
     filler.unlink()
     wait_until(lambda: "hub main: its store takes events again" in gateway.errors(), "the message")

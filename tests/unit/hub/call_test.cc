@@ -185,7 +185,16 @@ TEST(HubCall, AGroupIsDeletedByThoseWhoMayChangeIt) {
   EXPECT_EQ(call.group, "g");
   EXPECT_EQ(call_of("/groups/g?size=2", "", "DELETE").status, 400);
   EXPECT_EQ(call_of("/groups/g", "Origin: http://e\r\n", "DELETE").status, 403);
-  EXPECT_EQ(call_of("/consumers/c", "", "DELETE").status, 405);
+  EXPECT_EQ(call_of("/streams/a-1", "", "DELETE").status, 405);
+}
+
+TEST(HubCall, AConsumerIsDeletedByThoseWhoMayStoreIt) {
+  HubCall call = call_of("/consumers/c", "", "DELETE");
+  EXPECT_EQ(call.status, 0);
+  EXPECT_EQ(call.what, HubCall::What::kDeleteConsumer);
+  EXPECT_EQ(call.consumer, "c");
+  EXPECT_EQ(call_of("/consumers/c", "Origin: http://e\r\n", "DELETE").status, 403);
+  EXPECT_EQ(call_of("/consumers/c", "", "POST").status, 405);
 }
 
 // Where its length is known, before any of it comes.
