@@ -486,6 +486,36 @@ TEST_P(TlsTransformTest, RenegotiationIsRefusedAndDoesNotPileUp) {
   EXPECT_EQ(server_counters_.renegotiations_refused, 1U);
 }
 
+TEST_P(TlsTransformTest, AnUpstreamThatAsksForRenegotiationIsRefused) {
+  int hellos = 0;
+  auto note = [](int sent, int /*version*/, int type, const void* bytes, size_t /*size*/, SSL*,
+                 void* count) {
+    bool hello = sent == 0 && type == SSL3_RT_HANDSHAKE &&
+                 *static_cast<const unsigned char*>(bytes) == SSL3_MT_CLIENT_HELLO;
+    if (hello) ++*static_cast<int*>(count);
+  };
+  RawPeer server(TLS_server_method());
+  SSL_CTX_set_max_proto_version(server.context, TLS1_2_VERSION);
+  SSL_CTX_use_certificate_file(server.context, pki_.cert_file("server").c_str(), SSL_FILETYPE_PEM);
+  SSL_CTX_use_PrivateKey_file(server.context, pki_.key_file("server").c_str(), SSL_FILETYPE_PEM);
+  SSL_CTX_set_msg_callback(server.context, note);
+  SSL_CTX_set_msg_callback_arg(server.context, &hellos);
+  server.begin(true);
+  TlsEnd client = connect();
+  talk(client, server);
+  ASSERT_TRUE(client.transform->ready());
+  EXPECT_EQ(hellos, 1);
+  SSL_renegotiate(server.ssl);
+  SSL_do_handshake(server.ssl);
+  std::string request = server.say();
+  EXPECT_EQ(records(request).size(), 1U);
+  client.hear(request);
+  EXPECT_FALSE(client.broken);
+  server.hear(client.say());
+  EXPECT_EQ(server.reason, SSL_R_NO_RENEGOTIATION);
+  EXPECT_EQ(hellos, 1) << "no second handshake";
+}
+
 TEST_P(TlsTransformTest, AnUpstreamWithoutTlsIsFoundOut) {
   TlsEnd client = connect();
   (void)client.say();
