@@ -92,6 +92,30 @@ TEST_F(TrustOfClients, IsOptionalForThoseWhoShowNone) {
   }
 }
 
+// Whoever names a certificate trusts it, be it a CA below the root or a client's own.
+TEST_F(TrustOfClients, ACertificateInTheFileCountsWithoutItsIssuer) {
+  pki_.make("below", {.names = "", .issuer = "clients", .ca = true});
+  pki_.make("carol", {.names = "", .issuer = "below"});
+  struct Case {
+    const char* file;
+    const char* client;
+    bool trusted;
+  };
+  for (const Case& one : {Case{"alice", "alice", true},
+                          {"below", "carol", true},
+                          {"alice", "carol", false},
+                          {"below", "alice", false}}) {
+    server_ = trusting(one.file, true);
+    for (int version : kVersions) {
+      TlsEnd end = accept();
+      auto peer = client(one.client, version);
+      talk(*peer, end);
+      EXPECT_EQ(end.told_ready, one.trusted) << one.client << " by " << one.file;
+      EXPECT_EQ(end.broken, !one.trusted) << one.client << " by " << one.file;
+    }
+  }
+}
+
 // The same ticket keys open all tickets: whether a session counts is another matter.
 TEST_F(TrustOfClients, SessionsAreGoodOnlyWhereTheSameCertificatesCount) {
   struct Server {
