@@ -76,6 +76,15 @@ TEST_F(TlsTrustTest, CertificatesAreVerified) {
   EXPECT_EQ(server_count(TlsResult::kAlert), 9U);
 }
 
+// RFC 9525 section 6.3 knows no other wildcard than a whole label.
+TEST_F(TlsTrustTest, AWildcardStandsForAWholeLabelOnly) {
+  pki_.make("part", {.names = "DNS:a*.wild.test", .issuer = "ca"});
+  pki_.make("whole", {.names = "DNS:*.wild.test", .issuer = "ca"});
+  EXPECT_EQ(refusal("part", "ab.wild.test", trusted()), "certificate_of_another_name");
+  EXPECT_EQ(refusal("whole", "ab.wild.test", trusted()), "");
+  EXPECT_EQ(refusal("whole", "a.b.wild.test", trusted()), "certificate_of_another_name");
+}
+
 TEST_F(TlsTrustTest, TheNameChoosesTheCertificate) {
   pki_.make("one", {.names = "DNS:one.test,DNS:*.wild.test"});
   pki_.make("two", {.names = "DNS:two.test,DNS:exact.wild.test,DNS:one.test"});
