@@ -85,6 +85,32 @@ TEST_F(TlsTrustTest, AWildcardStandsForAWholeLabelOnly) {
   EXPECT_EQ(refusal("whole", "a.b.wild.test", trusted()), "certificate_of_another_name");
 }
 
+// RFC 6066 section 3 allows no address there.
+TEST_F(TlsTrustTest, AnUpstreamIsAskedForByNameAndNeverByAddress) {
+  struct Case {
+    const char* host;
+    const char* options;
+    const char* asked_for;  // null: nothing
+  };
+  for (const Case& one : {Case{"localhost", "", "localhost"},
+                          {"localhost.", "", "localhost"},
+                          {"127.0.0.1", ";sni=up.test", "up.test"},
+                          {"127.0.0.1", "", nullptr},
+                          {"[::1]", "", nullptr}}) {
+    RawPeer server(TLS_server_method());
+    SSL_CTX_use_certificate_file(server.context, pki_.cert_file("server").c_str(),
+                                 SSL_FILETYPE_PEM);
+    SSL_CTX_use_PrivateKey_file(server.context, pki_.key_file("server").c_str(), SSL_FILETYPE_PEM);
+    server.begin(true);
+    client_ = client_of(one.host, std::string(one.options) + ";insecure=on");
+    TlsEnd client = connect();
+    talk(client, server);
+    ASSERT_TRUE(client.transform->ready()) << one.host;
+    EXPECT_STREQ(SSL_get_servername(server.ssl, TLSEXT_NAMETYPE_host_name), one.asked_for)
+        << one.host;
+  }
+}
+
 TEST_F(TlsTrustTest, TheNameChoosesTheCertificate) {
   pki_.make("one", {.names = "DNS:one.test,DNS:*.wild.test"});
   pki_.make("two", {.names = "DNS:two.test,DNS:exact.wild.test,DNS:one.test"});
