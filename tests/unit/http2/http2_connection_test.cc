@@ -55,6 +55,18 @@ class Http2ConnectionTest : public testing::Test {
     });
     return peer;
   }
+  // The upstream of the client's first stream, which has its head and waits for events.
+  std::unique_ptr<Peer> begin_event_stream() {
+    client_->send(first_frames() + request_frame(1, "/"));
+    auto upstream = accept_request();
+    upstream->send(kHead);
+    rig_->turn_until_true([&] { return rig_->snapshot().event_streams == 1; });
+    rig_->settle();
+    return upstream;
+  }
+  uint64_t cancels() {
+    return metrics().upstream_cancels[static_cast<unsigned>(Phase::kFirstEvent)];
+  }
   // Bytes of the streams' bodies, and marks for how they end.
   void take_frames() {
     client_->receive();
@@ -146,15 +158,31 @@ TEST_F(Http2ConnectionTest, AStreamGivesASendNoMoreThanOneFrame) {
 }
 
 TEST_F(Http2ConnectionTest, AResetCancelsTheUpstreamInTheSameTurn) {
-  client_->send(first_frames() + request_frame(1, "/"));
-  auto upstream = accept_request();
-  upstream->send(kHead);
-  rig_->turn_until_true([&] { return rig_->snapshot().event_streams == 1; });
+  auto upstream = begin_event_stream();
   client_->send(frame(3, 0, 1, std::string_view("\0\0\0\x08", 4)));
-  rig_->turn_until_true([&] { return rig_->gateway.metrics().http2_resets[8] == 1; });
-  EXPECT_EQ(rig_->gateway.metrics().upstream_cancels[static_cast<unsigned>(Phase::kFirstEvent)],
-            1U);
+  rig_->turn_until_true([&] { return metrics().http2_resets[8] == 1; });
+  EXPECT_EQ(cancels(), 1U);
   rig_->turn_until_true([&] { return upstream->ended() && rig_->snapshot().streams == 0; });
+}
+
+// An upstream is not to wait until such a client has taken our GOAWAY.
+TEST_F(Http2ConnectionTest, AGoawayWithAnErrorCancelsTheUpstreamInTheSameTurn) {
+  auto upstream = begin_event_stream();
+  client_->send(frame(7, 0, 0, std::string_view("\0\0\0\0\0\0\0\x02", 8)));
+  rig_->turn_until_true([&] { return metrics().http2_goaways[0] == 1; });
+  EXPECT_EQ(cancels(), 1U);
+  rig_->turn_until_true([&] { return upstream->ended(); });
+}
+
+TEST_F(Http2ConnectionTest, AFloodCancelsTheUpstreamInTheSameTurn) {
+  auto upstream = begin_event_stream();
+  std::string pings;
+  for (uint32_t i = 0; i <= limits::kHttp2IdleFrames; ++i) pings += frame(6, 1, 0, "12345678");
+  client_->send(pings);
+  rig_->turn_until_true(
+      [&] { return metrics().http2_floods[static_cast<unsigned>(Http2Flood::kPing)] == 1; });
+  EXPECT_EQ(cancels(), 1U);
+  rig_->turn_until_true([&] { return upstream->ended(); });
 }
 
 TEST_F(Http2ConnectionTest, ATruncatedResponseIsReset) {
