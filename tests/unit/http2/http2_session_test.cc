@@ -1,4 +1,5 @@
 // The codec against frames that are written here, byte by byte.
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -98,6 +99,32 @@ TEST_F(Http2SessionTest, BeginsWithItsSettingsAndReadsARequestCutAnywhere) {
   EXPECT_EQ(log.take(),
             "frame4 frame1 head1 :method=GET :scheme=http :authority=a.test :path=/a whole1! ");
   EXPECT_EQ(sent(), "settings settings:ack window_update ");
+}
+
+// RFC 9113 section 6.5.2: numbers of two bytes, values of four.
+TEST_F(Http2SessionTest, AnnouncesItsLimits) {
+  ASSERT_TRUE(session.frame());
+  std::vector<test::SeenFrame> seen = test::take_frames(log.output);
+  ASSERT_FALSE(seen.empty());
+  ASSERT_EQ(seen[0].type, 4);
+  std::map<unsigned, uint32_t> settings;
+  const std::string& payload = seen[0].payload;
+  for (size_t at = 0; at + 6 <= payload.size(); at += 6) {
+    auto number = [&](size_t from, size_t size) {
+      uint32_t value = 0;
+      for (char byte : payload.substr(from, size)) value = value << 8 | static_cast<uint8_t>(byte);
+      return value;
+    };
+    settings[number(at, 2)] = number(at + 2, 4);
+  }
+  constexpr unsigned kMaxConcurrentStreams = 3;
+  constexpr unsigned kInitialWindowSize = 4;
+  constexpr unsigned kMaxHeaderListSize = 6;
+  constexpr unsigned kNoRfc7540Priorities = 9;
+  EXPECT_EQ(settings, (std::map<unsigned, uint32_t>{{kMaxConcurrentStreams, 10},
+                                                    {kInitialWindowSize, 65536},
+                                                    {kMaxHeaderListSize, 16384},
+                                                    {kNoRfc7540Priorities, 1}}));
 }
 
 TEST_F(Http2SessionTest, TellsOfAHeadThatIsNotValid) {
