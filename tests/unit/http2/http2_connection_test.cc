@@ -135,6 +135,28 @@ TEST_F(Http2ConnectionTest, EventsOfManyStreamsLeaveInOneSend) {
   for (uint32_t i = 0; i < kStreams; ++i) EXPECT_EQ(bodies_[2 * i + 1], "data: x\n\n");
 }
 
+// The kernel tells of few sockets a turn, so events wait here until windows open for all at once.
+TEST_F(Http2ConnectionTest, EventsOf55StreamsHaveRoomInOneSend) {
+  constexpr uint32_t kStreams = 55;
+  client_->send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" +
+                frame(4, 0, 0, std::string_view("\0\4\0\0\0\0", 6)));
+  std::vector<std::unique_ptr<Peer>> upstreams;
+  for (uint32_t i = 0; i < kStreams; ++i) {
+    client_->send(request_frame(2 * i + 1, "/" + std::to_string(i)));
+    upstreams.push_back(accept_request());
+    upstreams.back()->send(std::string(kHead) + "9\r\ndata: x\n\n\r\n");
+  }
+  rig_->turn_until_true([&] { return metrics().events == kStreams; });
+  rig_->settle();
+  uint64_t sends = rig_->ring->counters().sends;
+  client_->send(frame(4, 0, 0, std::string_view("\0\4\0\0\xff\xff", 6)));
+  rig_->turn_until_true([&] {
+    take_frames();
+    return data_frames_ == kStreams;
+  });
+  EXPECT_EQ(rig_->ring->counters().sends, sends + 1);
+}
+
 TEST_F(Http2ConnectionTest, AStreamGivesASendNoMoreThanOneFrame) {
   client_->send(first_frames() + frame(8, 0, 0, std::string_view("\x7f\xff\0\0", 4)));
   client_->send(request_frame(1, "/bulk") + request_frame(3, "/event"));
