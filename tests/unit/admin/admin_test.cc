@@ -3,6 +3,9 @@
 #include <future>
 #include <memory>
 #include <string>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -321,6 +324,29 @@ TEST_F(AdminTest, LetsFewWaitForTheWorkers) {
     clients[0]->send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
   }
   for (auto& client : clients) EXPECT_THAT(client->receive_response(), StartsWith("HTTP/1.1 200 "));
+}
+
+// Clients and upstreams of the gateway may take every file descriptor that it does not hold back.
+TEST_F(AdminTest, AnswersWhereOthersHaveTakenAllFds) {
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  rlimit few{.rlim_cur = 200, .rlim_max = before.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &few);
+  std::vector<int> taken;
+  for (int fd = eventfd(0, EFD_CLOEXEC); fd >= 0; fd = eventfd(0, EFD_CLOEXEC)) taken.push_back(fd);
+  {
+    std::vector<std::unique_ptr<HttpdClient>> clients;
+    for (int i = 0; i < 4; ++i) {
+      close(taken.back());  // for the client's own end
+      taken.pop_back();
+      HttpdClient& client =
+          *clients.emplace_back(std::make_unique<HttpdClient>(admin_->address().port()));
+      client.send("GET /streams HTTP/1.1\r\nHost: localhost\r\n\r\n");
+      EXPECT_THAT(client.receive_response(), StartsWith("HTTP/1.1 200 ")) << i;
+    }
+  }
+  for (int fd : taken) close(fd);
+  setrlimit(RLIMIT_NOFILE, &before);
 }
 
 TEST_F(AdminTest, TakesNoLargeBody) {
