@@ -17,6 +17,7 @@ namespace sluice {
 inline constexpr size_t kRecordPlainBytesMax = 16'384;  // RFC 8446 section 5.1
 // AES-GCM allows 2^24.5 records under one key (RFC 8446 section 5.5).
 inline constexpr uint64_t kRecordsPerKey = uint64_t{1} << 24;
+static_assert(kRecordsPerKey <= 23'726'566);
 // In a row, behind the handshake: tickets, key updates, empty records and the like. Each costs us
 // 7 us at most, and none is of use in such numbers.
 inline constexpr unsigned kRecordsWithoutBytesMax = 32;
