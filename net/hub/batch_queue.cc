@@ -5,13 +5,6 @@
 
 namespace sluice {
 
-namespace {
-
-// Numbers, indexes, and what SQLite keeps of a row.
-constexpr uint64_t kRowBytes = 100;
-
-}  // namespace
-
 uint64_t bytes_of(const StoreBatch& batch) {
   uint64_t bytes = 0;
   for (const StoredEvent& event : batch.events) {

@@ -36,6 +36,8 @@ class BatchQueue {
   bool ended_ = false;
 };
 
+// Numbers, indexes, and what SQLite keeps of a row.
+inline constexpr uint64_t kRowBytes = 100;
 // What a batch takes on the disk, roughly.
 uint64_t bytes_of(const StoreBatch& batch);
 

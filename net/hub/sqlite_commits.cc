@@ -189,10 +189,16 @@ void SqliteCommits::try_again() {
 // History that is due to go goes all the same, in the room that the ballast was.
 bool SqliteCommits::try_full() {
   SqliteResult result = writer_->write(pending_, 0);
+  if (result == SqliteResult::kFull) {
+    room_.drop_ballast();
+    result = writer_->write(pending_, 0);
+  }
   if (result == SqliteResult::kDone) result = writer_->checkpoint_rest();
   bool has_room = room_.take_ballast() && room_.has(0);
   if (result == SqliteResult::kDone && has_room) result = probe_sqlite_file(writer_->db());
   if (result == SqliteResult::kIo) anew_ = true;
+  if (result == SqliteResult::kDamaged || result == SqliteResult::kOther)
+    become(StoreState::kBroken, writer_->error());
   return result == SqliteResult::kDone && has_room;
 }
 

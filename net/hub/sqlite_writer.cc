@@ -4,6 +4,7 @@
 
 #include "core/clock.h"
 #include "core/text.h"
+#include "net/hub/batch_queue.h"
 #include "net/hub/names.h"
 #include "net/hub/uuid.h"
 
@@ -39,6 +40,10 @@ struct SqliteWriter::Statements {
         bytes(db,
               "SELECT (page_count - freelist_count) * page_size"
               " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"),
+        sizes(db,
+              "SELECT global_position, ? + length(CAST(data AS BLOB)) +"
+              " length(CAST(metadata AS BLOB)) FROM events WHERE global_position <= ?"
+              " ORDER BY global_position"),
         keep_versions(db,
                       "UPDATE streams SET version = trimmed.last FROM (SELECT stream_id,"
                       " max(position) AS last FROM events WHERE global_position <= ?"
@@ -56,6 +61,7 @@ struct SqliteWriter::Statements {
   SqliteStatement gone;
   SqliteStatement expired;
   SqliteStatement bytes;
+  SqliteStatement sizes;
   SqliteStatement keep_versions;
   SqliteStatement trim;
 };
@@ -99,10 +105,14 @@ SqliteResult SqliteWriter::write(const std::deque<std::unique_ptr<StoreBatch>>& 
   const uint64_t first = first_;
   const uint64_t last = last_;
   uint64_t events = 0;
-  for (size_t i = 0; i < count; ++i) events += batches[i]->events.size();
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < count; ++i) {
+    events += batches[i]->events.size();
+    bytes += bytes_of(*batches[i]);
+  }
 
   SqliteResult result = statements_->begin.run();
-  if (result == SqliteResult::kDone) result = trim(events);
+  if (result == SqliteResult::kDone) result = trim(events, bytes);
   for (size_t i = 0; i < count && result == SqliteResult::kDone; ++i) {
     result = write_batch(*batches[i]);
   }
@@ -214,9 +224,9 @@ SqliteResult SqliteWriter::find_category(std::string_view name, int64_t& number)
   return result;
 }
 
-SqliteResult SqliteWriter::trim(uint64_t events_to_come) {
+SqliteResult SqliteWriter::trim(uint64_t events_to_come, uint64_t bytes_to_come) {
   uint64_t to = 0;
-  SqliteResult result = find_trim(events_to_come, to);
+  SqliteResult result = find_trim(events_to_come, bytes_to_come, to);
   if (result != SqliteResult::kDone || to == 0) return result;
   result = statements_->keep_versions.bind(1, to).run();
   if (result == SqliteResult::kDone) result = statements_->trim.bind(1, to).run();
@@ -226,7 +236,8 @@ SqliteResult SqliteWriter::trim(uint64_t events_to_come) {
 
 // Up to which event; 0: none. Not many at a time, so that no commit takes long; with each commit
 // more go than come.
-SqliteResult SqliteWriter::find_trim(uint64_t events_to_come, uint64_t& to) {
+SqliteResult SqliteWriter::find_trim(uint64_t events_to_come, uint64_t bytes_to_come,
+                                     uint64_t& to) {
   to = 0;
   if (first_ == last_) return SqliteResult::kDone;
   const uint64_t most = std::min(last_ - 1, first_ - 1 + std::max(kTrimEvents, 2 * events_to_come));
@@ -234,21 +245,14 @@ SqliteResult SqliteWriter::find_trim(uint64_t events_to_come, uint64_t& to) {
   if (limits_.events_max > 0 && events > limits_.events_max) {
     to = std::min(most, first_ - 1 + events - limits_.events_max);
   }
-  const uint64_t held = last_ - (first_ - 1);
-  if (limits_.bytes_max > 0 && held > 0) {
+  if (limits_.bytes_max > 0) {
     SqliteStatement& bytes = statements_->bytes;
     SqliteResult result = bytes.step();
-    auto used = result == SqliteResult::kRow ? static_cast<double>(bytes.integer(0)) : 0;
+    uint64_t used = result == SqliteResult::kRow ? static_cast<uint64_t>(bytes.integer(0)) : 0;
     bytes.reset();
+    if (result == SqliteResult::kRow && used + bytes_to_come > limits_.bytes_max)
+      result = find_oldest(used + bytes_to_come - limits_.bytes_max, most, to);
     if (result != SqliteResult::kRow) return result;
-    // If those to come are as large as those that are there, which a file that is nearly empty
-    // cannot tell.
-    const auto limit = static_cast<double>(limits_.bytes_max);
-    const double expected = used / static_cast<double>(held) * static_cast<double>(events);
-    if (used > limit / 2 && expected > limit) {
-      auto room = static_cast<uint64_t>(limit / expected * static_cast<double>(events));
-      to = std::max(to, std::min(most, first_ - 1 + events - room));
-    }
   }
   if (limits_.age_us_max > 0) {
     int64_t since_us = static_cast<int64_t>(wall_clock_ms() * 1000) - limits_.age_us_max;
@@ -259,6 +263,21 @@ SqliteResult SqliteWriter::find_trim(uint64_t events_to_come, uint64_t& to) {
     if (result != SqliteResult::kRow) return result;
   }
   return SqliteResult::kDone;
+}
+
+// Those that have so many bytes, up to `most`; kRow: it is found.
+SqliteResult SqliteWriter::find_oldest(uint64_t bytes, uint64_t most, uint64_t& to) {
+  SqliteStatement& sizes = statements_->sizes;
+  sizes.bind(1, kRowBytes).bind(2, most);
+  SqliteResult result = SqliteResult::kRow;
+  for (uint64_t found = 0; found < bytes;) {
+    result = sizes.step();
+    if (result != SqliteResult::kRow) break;
+    to = std::max(to, static_cast<uint64_t>(sizes.integer(0)));
+    found += static_cast<uint64_t>(sizes.integer(1));
+  }
+  sizes.reset();
+  return result == SqliteResult::kDone ? SqliteResult::kRow : result;
 }
 
 SqliteResult SqliteWriter::checkpoint_if_due() {

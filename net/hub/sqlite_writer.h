@@ -67,8 +67,9 @@ class SqliteWriter {
   SqliteResult write_consumer(const StoredConsumer& consumer);
   SqliteResult find_stream(std::string_view name, StreamNumbers& numbers);
   SqliteResult find_category(std::string_view name, int64_t& number);
-  SqliteResult trim(uint64_t events_to_come);
-  SqliteResult find_trim(uint64_t events_to_come, uint64_t& to);
+  SqliteResult trim(uint64_t events_to_come, uint64_t bytes_to_come);
+  SqliteResult find_trim(uint64_t events_to_come, uint64_t bytes_to_come, uint64_t& to);
+  SqliteResult find_oldest(uint64_t bytes, uint64_t most, uint64_t& to);
   SqliteResult checkpoint();
 
   std::unique_ptr<SqliteDb> db_;

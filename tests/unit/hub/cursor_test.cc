@@ -178,14 +178,22 @@ TEST(Cursor, WhatTheStoreIsStillToGetIsNoGapBehindATrimmedFile) {
     EXPECT_TRUE(reader.cursor.awaits_page());
     return reader.enter(page, start);
   };
-  StoredEvent second{.stream = "a-1", .position = 1, .global_position = 3};
-  StoredEvent third{.stream = "a-1", .position = 2, .global_position = 4};
+  StoredEvent event;
+  event.stream = "a-1";
+  auto page = [&event](uint64_t position, uint64_t through, uint64_t first) {
+    StorePage page;
+    page.from = 1;
+    page.through = page.last = through;
+    page.first = first;
+    event.position = position;
+    event.global_position = through;
+    if (position > 0) page.events = {event};
+    return page;
+  };
   using Entered = Cursor::Entered;
-  EXPECT_EQ(entered({.from = 1, .through = 2, .first = 2, .last = 2}), Entered::kTooEarly);
-  EXPECT_EQ(entered({.events = {second}, .from = 1, .through = 3, .first = 2, .last = 3}),
-            Entered::kWhole);
-  EXPECT_EQ(entered({.events = {third}, .from = 1, .through = 4, .first = 4, .last = 4}),
-            Entered::kInLog)
+  EXPECT_EQ(entered(page(0, 2, 2)), Entered::kTooEarly);
+  EXPECT_EQ(entered(page(1, 3, 2)), Entered::kWhole);
+  EXPECT_EQ(entered(page(2, 4, 4)), Entered::kInLog)
       << "it is lost, and the log goes further back than the file";
 }
 

@@ -337,7 +337,6 @@ TEST_F(SqliteStoreTest, HistoryIsTrimmedBehindARestartAsBefore) {
   EXPECT_THAT(opened.page({}), SizeIs(50));
 }
 
-// And as much is kept as there is room for: some 1,000 events go at a time.
 // As much is kept as there is room for, whatever the size of an event.
 TEST_F(SqliteStoreTest, HistoryIsTrimmedByBytes) {
   for (size_t event_bytes : {1'000, 50'000}) {
@@ -362,6 +361,26 @@ TEST_F(SqliteStoreTest, HistoryIsTrimmedByBytes) {
     }
     EXPECT_EQ(Opened(options).loaded.versions["a-1"], positions.last() - 1);
   }
+}
+
+// Many small ones take no large ones' places.
+TEST_F(SqliteStoreTest, HistoryIsTrimmedByTheBytesThatEachHas) {
+  SqliteStoreOptions options = options_for(file_);
+  options.history.bytes_max = 5'000'000;
+  Opened opened(options);
+  auto large = [&] {
+    std::vector<Event> event{positions_.next("a-1", std::string(100'000, 'x'))};
+    opened.append(std::make_unique<Batch>(std::move(event)));
+  };
+  for (int i = 0; i < 30; ++i) large();
+  opened.append(positions_.batch("b-1", 1000));
+  opened.user.wait_for_answers(31);
+  EXPECT_EQ(opened.page({}).front().global_position, 1U);
+  for (int i = 0; i < 30; ++i) large();
+  opened.user.wait_for_answers(61);
+  uint64_t first = opened.page({}).front().global_position;
+  EXPECT_GT(first, 10U);
+  EXPECT_LT(first, 20U);
 }
 
 TEST_F(SqliteStoreTest, HistoryIsTrimmedByAgeAndTheNewestStays) {
@@ -548,23 +567,38 @@ TEST_F(SqliteStoreTest, DamagedPagesAreTold) {
 }
 
 // Its rows are all read at the start, and are whole: only the writer needs the index.
-TEST_F(SqliteStoreTest, DamageThatIsFoundWhileWritingIsForGood) {
-  {
-    Opened opened(options_for(file_));
-    opened.append(positions_.batch("a-1"));
+class DamagedIndexTest : public SqliteStoreTest {
+ protected:
+  DamagedIndexTest() {
+    {
+      Opened opened(options_for(file_));
+      opened.append(positions_.batch("a-1"));
+      opened.append(positions_.batch("a-1"));
+    }
+    std::string root = "SELECT rootpage FROM sqlite_schema WHERE name = 'events_of_category'";
+    size_t page = std::stoul(query(root).at(0)) - 1;
+    std::string damaged = content("hub.db");
+    damaged.replace(page * 4096, 4096, 4096, '\x5A');
+    write("hub.db", damaged);
   }
-  std::string root = "SELECT rootpage FROM sqlite_schema WHERE name = 'events_of_category'";
-  size_t page = std::stoul(query(root).at(0)) - 1;
-  std::string damaged = content("hub.db");
-  damaged.replace(page * 4096, 4096, 4096, '\x5A');
-  write("hub.db", damaged);
+};
+
+TEST_F(DamagedIndexTest, IsFoundWhileWritingAndForGood) {
   Opened opened(options_for(file_));
   ASSERT_TRUE(opened.head) << opened.error;
   opened.append(positions_.batch("a-1"));
   EXPECT_EQ(opened.user.last_answer(1), StoreOutcome::kFailed);
   EXPECT_EQ(opened.user.wait_for_states(1)[0].first, StoreState::kBroken);
   // What is there is still read.
-  EXPECT_THAT(opened.page({}), SizeIs(1));
+  EXPECT_THAT(opened.page({}), SizeIs(2));
+}
+
+TEST_F(DamagedIndexTest, IsToldThoughTheDiskIsFull) {
+  SqliteStoreOptions options = options_for(file_);
+  options.room = {0, uint64_t{1} << 60};  // no disk has that
+  options.history.age_us_max = 1;
+  Opened opened(options);
+  EXPECT_EQ(opened.user.wait_for_states(2)[1].first, StoreState::kBroken);
 }
 
 TEST_F(SqliteStoreTest, ATornFileIsTold) {

@@ -50,7 +50,9 @@ void expect_as_searched(std::string_view json, const EventMembers& members) {
     }
     size_t first = values.empty() ? EventMembers::kNone : values.front();
     ASSERT_EQ(members.has(member), !values.empty()) << kMemberNames[i] << " in " << json;
-    if (i < kPlacedMembers) ASSERT_EQ(members.first(member), first) << kMemberNames[i] << json;
+    if (i < kPlacedMembers) {
+      ASSERT_EQ(members.first(member), first) << kMemberNames[i] << json;
+    }
     ASSERT_EQ(find_member(json, member), first) << kMemberNames[i] << " in " << json;
     ASSERT_EQ(members.repeats(member), values.size() > 1) << kMemberNames[i] << " in " << json;
     ASSERT_EQ(members.filled(member), any_filled) << kMemberNames[i] << " in " << json;

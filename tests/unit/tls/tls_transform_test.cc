@@ -438,7 +438,9 @@ TEST_P(TlsTransformTest, KeysAreRenewedTowardsUpstreamsToo) {
   talk(client, server);
   server.hear(client.say(text(20'000)));
   EXPECT_TRUE(server.plain == text(20'000)) << server.plain.size();
-  if (GetParam()) EXPECT_GE(server_counters_.records.key_updates_received, 6U);
+  if (GetParam()) {
+    EXPECT_GE(server_counters_.records.key_updates_received, 6U);
+  }
 }
 
 // There is no other way: renegotiation is off.
