@@ -99,6 +99,8 @@ inline constexpr size_t kHttp2OwnBytes = 64 * 1024;
 inline constexpr size_t kHttp2OwnBytesKept = 4096;  // of that buffer, while nothing is in it
 inline constexpr size_t kHttp2QueuedFrames = 1000;
 inline constexpr size_t kHttp2ReceiveBytes = 64 * 1024;
+// Streams of which a client may say how urgent they are before they begin.
+inline constexpr size_t kHttp2EarlyPriorities = 100;
 // What the codec has on the heap for a connection and for each stream, as measured and rounded up.
 // What it has beyond that is the peer's doing, and charged.
 inline constexpr size_t kHttp2CodecBytes = 12 * 1024;

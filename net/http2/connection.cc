@@ -211,7 +211,7 @@ void Http2ClientConn::on_head(int32_t id, bool ends) {
   half.place = all_.size() - 1;
   half.carry(*streams_.make(half));
   session_.attach(id, &half);
-  half.set_urgency(id == told_id_ ? told_urgency_ : arrived->urgency());
+  half.set_urgency(take_urgency(id, arrived->urgency()));
 
   Stream& stream = half.stream();
   std::unique_ptr<Head> head = context().heads.acquire();
@@ -257,15 +257,24 @@ void Http2ClientConn::on_peer_ends(uint32_t code) {
     give_up(Http2Code::kNoError);
 }
 
-// What is said of a stream before it begins counts when it does, in the place of its head's own
-// word (RFC 9218 section 7). One such word is kept, since its stream is the next.
-void Http2ClientConn::on_priority(int32_t id, Http2Stream* stream, std::string_view priority) {
-  if (stream) {
-    stream->set_urgency(urgency_of(priority));
-  } else {
-    told_id_ = id;
-    told_urgency_ = static_cast<int8_t>(urgency_of(priority));
-  }
+void Http2ClientConn::on_priority(Http2Stream& stream, std::string_view priority) {
+  stream.set_urgency(urgency_of(priority));
+}
+
+// It counts once the stream begins, in the place of its head's own word (RFC 9218 section 7.1). Of
+// more streams than may be under way the first are forgotten.
+void Http2ClientConn::on_early_priority(int32_t id, std::string_view priority) {
+  std::erase_if(early_, [id](const EarlyPriority& one) { return one.id == id; });
+  if (early_.size() >= limits::kHttp2EarlyPriorities) early_.erase(early_.begin());
+  early_.push_back({id, urgency_of(priority)});
+}
+
+// Of the stream that begins; those before it will not.
+int Http2ClientConn::take_urgency(int32_t id, int otherwise) {
+  for (const EarlyPriority& one : early_)
+    if (one.id == id) otherwise = one.urgency;
+  std::erase_if(early_, [id](const EarlyPriority& one) { return one.id <= id; });
+  return otherwise;
 }
 
 void Http2ClientConn::on_end_said(uint32_t code) {

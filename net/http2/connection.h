@@ -70,6 +70,10 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
     Http2Stream* stream;  // null: of own_
     size_t size;          // of what has not left; a stream's part without bytes is its end
   };
+  struct EarlyPriority {
+    int32_t id;
+    int urgency;
+  };
   static constexpr int8_t kLeastUrgent = 7;
   enum class Drain : uint8_t { kNone, kNoticed, kRefusing };
 
@@ -100,7 +104,8 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
   void on_padding_only() override { flood(Http2Flood::kEmptyData); }
   void on_ping_answered() override;
   void on_peer_ends(uint32_t code) override;
-  void on_priority(int32_t id, Http2Stream* stream, std::string_view priority) override;
+  void on_priority(Http2Stream& stream, std::string_view priority) override;
+  void on_early_priority(int32_t id, std::string_view priority) override;
   void on_reset(bool ours, uint32_t code) override;
   void on_end_said(uint32_t code) override;
   void on_output(std::string_view bytes) override;
@@ -117,6 +122,7 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
   void raise_one();
   void parts_left();
   bool takes_place();
+  int take_urgency(int32_t id, int otherwise);
   void flood(Http2Flood kind);
   void give_up(Http2Code code);
   void end_all(Ending ending, CloseMode mode);
@@ -134,6 +140,7 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
   std::vector<std::unique_ptr<Http2Stream>> all_;
   std::vector<Http2Stream*> ready_;
   std::vector<Http2Stream*> framing_;  // those of this batch
+  std::vector<EarlyPriority> early_;   // of streams that have not begun
 
   std::vector<Part> parts_;  // of the batch under way
   size_t part_at_ = 0;       // the first that has not left
@@ -146,8 +153,6 @@ class Http2ClientConn final : public AcceptedConn, private Http2Session::Handler
   int8_t most_urgent_ = kLeastUrgent;  // of those that have a frame in the batch
   int8_t holds_back_ = kLeastUrgent;   // of those of them that have more
   bool held_back_ = false;             // somebody less urgent
-  int8_t told_urgency_ = 0;            // of the stream told_id_, before it began
-  int32_t told_id_ = 0;
   uint64_t body_bytes_sent_ = 0;
   size_t promised_ = 0;                    // by next_body(), for the frame that follows
   Http2Stream* ends_with_head_ = nullptr;  // whose end is in the head that follows

@@ -123,8 +123,11 @@ struct Http2Session::Callbacks {
         break;
       case NGHTTP2_PRIORITY_UPDATE: {
         const auto* update = static_cast<nghttp2_ext_priority_update*>(frame->ext.payload);
-        to.on_priority(update->stream_id, stream_of(session, update->stream_id),
-                       text_of(update->field_value, update->field_value_len));
+        std::string_view priority = text_of(update->field_value, update->field_value_len);
+        if (Http2Stream* stream = stream_of(session, update->stream_id))
+          to.on_priority(*stream, priority);
+        else if (update->stream_id > ours(user_data).newest_id_)
+          to.on_early_priority(update->stream_id, priority);
         break;
       }
       default:

@@ -83,8 +83,9 @@ class Http2Session {
     // GOAWAY has come.
     virtual void on_peer_ends(uint32_t code) = 0;
     // PRIORITY_UPDATE (RFC 9218 section 7.1), with what it says.
-    // `stream`: null where it is not attached, or not begun yet.
-    virtual void on_priority(int32_t id, Http2Stream* stream, std::string_view priority) = 0;
+    virtual void on_priority(Http2Stream& stream, std::string_view priority) = 0;
+    // Of a stream that has not begun.
+    virtual void on_early_priority(int32_t id, std::string_view priority) = 0;
     // The peer has reset a stream, or we have.
     virtual void on_reset(bool ours, uint32_t code) = 0;
     // GOAWAY has been sent.

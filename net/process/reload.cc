@@ -115,8 +115,7 @@ void Server::end_reload() {
   else
     finish_reload(reading->result);
   if (std::exchange(reload_again_, false)) {
-    begin_reload();  // which reads certificates, too
-    renew_again_ = false;
+    begin_reload();
   } else if (std::exchange(renew_again_, false)) {
     begin_renewal();
   }

@@ -7,6 +7,7 @@ namespace sluice {
 
 std::string TlsClients::load(Config& config, std::vector<std::string>& warnings) {
   std::map<std::string, std::shared_ptr<const TlsClient>> read;
+  drop_unused();
   stores_.look_again();
   for (Route& route : config.routes) {
     for (Upstream& upstream : route.upstreams) {
@@ -24,7 +25,6 @@ std::string TlsClients::load(Config& config, std::vector<std::string>& warnings)
       upstream.tls = place->second;
     }
   }
-  drop_unused();
   return "";
 }
 

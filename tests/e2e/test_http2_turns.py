@@ -51,8 +51,13 @@ def test_a_client_may_change_its_mind(rig):
 
 
 def test_a_client_may_say_so_before_it_asks(rig):
-    early = frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0\x03u=0")
-    assert shares_of_one_window(rig, None, "u=3", early=early) == [0, 65_535]
+    def early(*urgencies):
+        return b"".join(frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0%cu=%d" % urgency) for urgency in urgencies)
+    assert shares_of_one_window(rig, None, "u=3", early=early((3, 0))) == [0, 65_535]
+    assert shares_of_one_window(rig, None, None, early=early((1, 5), (3, 4))) == [0, 65_535]
+    assert shares_of_one_window(rig, None, None, early=early((3, 7), (3, 0), (1, 3))) == [0, 65_535]
+    many = early(*((n, 7) for n in range(5, 255, 2)))  # of more streams than there may be
+    assert shares_of_one_window(rig, None, None, early=early((1, 7)) + many + early((3, 0))) == [0, 65_535]
 
 
 def test_the_less_urgent_has_its_share(rig):

@@ -56,9 +56,11 @@ class Log final : public Http2Session::Handler {
   void on_padding_only() override { say("padding"); }
   void on_ping_answered() override { say("pong"); }
   void on_peer_ends(uint32_t code) override { say("peer-ends" + std::to_string(code)); }
-  void on_priority(int32_t id, Http2Stream* stream, std::string_view priority) override {
-    say((stream ? "priority" : "early-priority") + std::to_string(id) + ":" +
-        std::string(priority));
+  void on_priority(Http2Stream&, std::string_view priority) override {
+    say("priority:" + std::string(priority));
+  }
+  void on_early_priority(int32_t id, std::string_view priority) override {
+    say("early-priority" + std::to_string(id) + ":" + std::string(priority));
   }
   void on_reset(bool ours, uint32_t code) override {
     say((ours ? "reset" : "peer") + std::to_string(code));
@@ -230,9 +232,12 @@ TEST_F(Http2SessionTest, TellsOfAnotherPriority) {
   session.set_urgency(1, 3);
   log.take();
   ASSERT_TRUE(takes(frame(16, 0, 0, std::string("\0\0\0\1", 4) + "u=1, i")));
-  EXPECT_EQ(log.take(), "frame16 priority1:u=1, i ");
+  EXPECT_EQ(log.take(), "frame16 priority:u=1, i ");
   ASSERT_TRUE(takes(frame(16, 0, 0, std::string("\0\0\0\3", 4) + "u=2")));
   EXPECT_EQ(log.take(), "frame16 early-priority3:u=2 ");
+  session.attach(1, nullptr);
+  ASSERT_TRUE(takes(frame(16, 0, 0, std::string("\0\0\0\1", 4) + "u=2")));
+  EXPECT_EQ(log.take(), "frame16 ") << "it has begun, and is nobody's any more";
 }
 
 TEST_F(Http2SessionTest, AHeadInTooManyFramesEndsWithAWord) {
