@@ -447,12 +447,14 @@ void Http2ClientConn::parts_left() {
   while (part_at_ < parts_.size() && parts_[part_at_].size == 0)
     parts_[part_at_++].stream->end_left();
   if (part_at_ < parts_.size()) return;
+  // Headers of bodies' frames need little. More of it comes seldom, with the heads of answers.
+  bool seldom = own_.size() > parts_.size() * kHttp2FrameHeaderBytes;
   parts_.clear();
   orphans_ = false;
   part_at_ = 0;
   own_at_ = 0;
   own_.clear();
-  if (own_.capacity() > limits::kHttp2OwnBytesKept) own_.shrink_to_fit();
+  if (seldom || own_.capacity() > limits::kHttp2OwnBytesKept) own_.shrink_to_fit();
 }
 
 void Http2ClientConn::has_orphans() {

@@ -12,6 +12,8 @@
 
 namespace sluice {
 
+inline constexpr size_t kHttp2FrameHeaderBytes = 9;
+
 struct Http2FrameHeader {
   size_t size;  // of the payload
   uint8_t type;
@@ -49,7 +51,7 @@ class FrameWalk {
   static constexpr uint32_t kPrefaceBytes = 24;
 
   uint32_t skip_ = kPrefaceBytes;  // bytes before the next header
-  std::array<char, 9> header_{};
+  std::array<char, kHttp2FrameHeaderBytes> header_{};
   uint8_t have_ = 0;  // bytes of it
 };
 

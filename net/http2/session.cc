@@ -183,10 +183,9 @@ struct Http2Session::Callbacks {
 
   static int send_data(nghttp2_session* session, nghttp2_frame* frame, const uint8_t* header,
                        size_t, nghttp2_data_source*, void* user_data) {
-    constexpr size_t kFrameHeaderBytes = 9;
     Http2Stream* stream = stream_of(session, frame->hd.stream_id);
     SLUICE_CHECK(stream);  // it has just said what it has
-    handler(user_data).on_body_frame(*stream, text_of(header, kFrameHeaderBytes));
+    handler(user_data).on_body_frame(*stream, text_of(header, kHttp2FrameHeaderBytes));
     return 0;
   }
 
