@@ -112,8 +112,8 @@ class CallReader {
       call_.what = head_.method() == "PUT"      ? What::kStoreConsumer
                    : head_.method() == "DELETE" ? What::kDeleteConsumer
                                                 : What::kReadConsumer;
-      bool deletes = call_.what == What::kDeleteConsumer;
-      return allow("GET", deletes ? "DELETE" : "PUT") && take_name(parts[1], call_.consumer);
+      bool known = call_.what != What::kReadConsumer || allow("GET");
+      return known && take_name(parts[1], call_.consumer);
     }
     if (kind == "groups" && count >= 2) {
       call_.what = head_.method() == "DELETE" ? What::kDeleteGroup : What::kReadGroup;

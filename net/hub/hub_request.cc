@@ -118,8 +118,8 @@ void HubRequest::dispatch() {
     case HubCall::What::kDeleteConsumer: {
       HomeCall& call = asks();
       call.consumer = call_->consumer;
-      call.kind =
-          call_->publishes() ? HomeCall::Kind::kStoreConsumer : HomeCall::Kind::kReadConsumer;
+      call.kind = call_->what == HubCall::What::kReadConsumer ? HomeCall::Kind::kReadConsumer
+                                                              : HomeCall::Kind::kStoreConsumer;
       if (call_->what == HubCall::What::kStoreConsumer) {
         call.position = read_position(call.body, hubs_.json_check());
         if (!call.position) {

@@ -84,13 +84,14 @@ std::string_view bytes_of(const HubEpoch& epoch) {
 const char* fault_of(const std::string& file) {
   constexpr std::string_view kMagic("SQLite format 3\0", 16);
   std::array<char, kMagic.size()> head{};
+  // Not opened even: another hub may have it by its other name.
+  struct stat found {};
+  if (stat(file.c_str(), &found) == 0 && S_ISREG(found.st_mode) && found.st_nlink > 1)
+    return "it has several names (hard links), and a log beside each of them";
   int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return errno == ENOENT ? nullptr : error_name(errno);
   ssize_t got = read(fd, head.data(), head.size());
-  struct stat found {};
-  bool several = fstat(fd, &found) == 0 && S_ISREG(found.st_mode) && found.st_nlink > 1;
   close(fd);
-  if (several) return "it has several names (hard links), and a log beside each of them";
   if (got == 0) return nullptr;  // SQLite takes it for a new one, and so do we
   if (got < 0) return error_name(errno);
   return std::string_view(head.data(), static_cast<size_t>(got)) == kMagic

@@ -250,9 +250,11 @@ SqliteResult SqliteWriter::find_trim(uint64_t events_to_come, uint64_t bytes_to_
     SqliteResult result = bytes.step();
     uint64_t used = result == SqliteResult::kRow ? static_cast<uint64_t>(bytes.integer(0)) : 0;
     bytes.reset();
-    if (result == SqliteResult::kRow && used + bytes_to_come > limits_.bytes_max)
-      result = find_oldest(used + bytes_to_come - limits_.bytes_max, most, to);
     if (result != SqliteResult::kRow) return result;
+    if (used + bytes_to_come > limits_.bytes_max) {
+      result = find_oldest(used + bytes_to_come - limits_.bytes_max, most, to);
+      if (result != SqliteResult::kDone) return result;
+    }
   }
   if (limits_.age_us_max > 0) {
     int64_t since_us = static_cast<int64_t>(wall_clock_ms() * 1000) - limits_.age_us_max;
@@ -265,19 +267,17 @@ SqliteResult SqliteWriter::find_trim(uint64_t events_to_come, uint64_t bytes_to_
   return SqliteResult::kDone;
 }
 
-// Those that have so many bytes, up to `most`; kRow: it is found.
+// Of the oldest that have so many bytes together the last one, or `most`.
 SqliteResult SqliteWriter::find_oldest(uint64_t bytes, uint64_t most, uint64_t& to) {
   SqliteStatement& sizes = statements_->sizes;
-  sizes.bind(1, kRowBytes).bind(2, most);
-  SqliteResult result = SqliteResult::kRow;
-  for (uint64_t found = 0; found < bytes;) {
-    result = sizes.step();
-    if (result != SqliteResult::kRow) break;
+  SqliteResult result = sizes.bind(1, kRowBytes).bind(2, most).step();
+  for (uint64_t found = 0; result == SqliteResult::kRow; result = sizes.step()) {
     to = std::max(to, static_cast<uint64_t>(sizes.integer(0)));
     found += static_cast<uint64_t>(sizes.integer(1));
+    if (found >= bytes) break;
   }
   sizes.reset();
-  return result == SqliteResult::kDone ? SqliteResult::kRow : result;
+  return result == SqliteResult::kRow ? SqliteResult::kDone : result;
 }
 
 SqliteResult SqliteWriter::checkpoint_if_due() {

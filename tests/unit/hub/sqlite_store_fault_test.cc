@@ -1,5 +1,6 @@
 // A store on a disk that is full, or that fails. Nothing here waits for a time: tests wait for what
 // the store says, and it tries again by itself.
+#include <chrono>
 #include <csignal>
 #include <fcntl.h>
 #include <string>
@@ -412,7 +413,10 @@ TEST_F(SmallDiskTest, HistoryThatIsTooOldGoesThoughTheDiskIsFull) {
   options_.history.age_us_max = 3'600'000'000;
   Opened opened(options_);
   ASSERT_TRUE(opened.head) << opened.error;
-  while (opened.page({}).size() > 1) std::this_thread::yield();
+  auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (opened.page({}).size() > 1 && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::yield();
+  EXPECT_THAT(opened.page({}), SizeIs(1));
   EXPECT_EQ(opened.store->state(), StoreState::kFull);
   EXPECT_THAT(opened.user.wait_for_states(1), SizeIs(1));
 }

@@ -490,9 +490,14 @@ TEST_F(SqliteStoreTest, AFileIsOneWhateverItIsCalled) {
     }
   }
   EXPECT_EQ(Opened(options_for(file_)).head->last_global_position, 1U);
-  std::filesystem::create_hard_link(file_, folder_.file("hard.db"));
-  Opened hard(options_for(folder_.file("hard.db")));
-  EXPECT_THAT(hard.error, HasSubstr("hard.db cannot be used: it has several names"));
+  {
+    Opened first(options_for(file_));
+    std::filesystem::create_hard_link(file_, folder_.file("hard.db"));
+    Opened hard(options_for(folder_.file("hard.db")));
+    EXPECT_THAT(hard.error, HasSubstr("hard.db cannot be used: it has several names"));
+    EXPECT_TRUE(first.append(positions_.batch("a-1")));
+    EXPECT_EQ(first.user.last_answer(1), StoreOutcome::kDurable);
+  }
   std::filesystem::create_symlink("one.db", folder_.file("two.db"));
   std::filesystem::create_symlink("two.db", folder_.file("one.db"));
   EXPECT_FALSE(Opened(options_for(folder_.file("one.db"))).head);

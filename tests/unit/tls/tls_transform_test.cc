@@ -515,6 +515,7 @@ TEST_P(TlsTransformTest, AnUpstreamThatAsksForRenegotiationIsRefused) {
   EXPECT_FALSE(client.broken);
   server.hear(client.say());
   EXPECT_EQ(server.reason, SSL_R_NO_RENEGOTIATION);
+  EXPECT_EQ(client_counters_.renegotiations_refused, 1U);
   EXPECT_EQ(hellos, 1) << "no second handshake";
 }
 

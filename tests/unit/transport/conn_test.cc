@@ -302,7 +302,6 @@ TEST_F(ConnTest, ASendThatNobodyReadsStalls) {
              [&] { return loop_.now_ms() >= pair.conn->send_still_since_ms() + kTimeoutMs; });
 }
 
-// A peer that reads a little: what it acknowledges is progress, before the send in flight is done.
 // A cancel misses where the kernel has begun what it names. It is said again of what is not wanted
 // any more; a receive that is renewed is wanted, and so is the send beside it.
 TEST_F(ConnTest, ACancelThatMissesAReceiveLeavesTheSendAlone) {
@@ -315,6 +314,7 @@ TEST_F(ConnTest, ACancelThatMissesAReceiveLeavesTheSendAlone) {
   EXPECT_TRUE(pair.conn->send_in_flight());
 }
 
+// A peer that reads a little: what it acknowledges is progress, before the send in flight is done.
 TEST_F(ConnTest, AnAcknowledgementIsProgressOfASend) {
   constexpr uint64_t kTimeoutMs = 20;
   Pair& pair = open(4096);
